@@ -1,0 +1,14 @@
+/* Every kernel, compiled for AVX-512 (F, DQ, BW, VL, IFMA). */
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512ifma,bmi2"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx512ifma,bmi2")
+#endif
+#define ZKDS_ISA avx512
+#define ZKDS_BUILD_AVX512 1
+#include "kernels.h"
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

@@ -1,0 +1,5 @@
+/* Every family of kernels; included once per instruction set by isa_*.c. */
+#include "field61.h"
+
+#include "field_ops.h"
+#include "field_kernels.h"

@@ -1,0 +1,3 @@
+"""zkds: zero-knowledge proofs of directional sharpness."""
+
+__version__ = "0.1.0"

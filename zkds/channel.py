@@ -1,0 +1,193 @@
+"""The conversation of a proof: each protocol's prover and verifier talk through a channel.
+
+    prover                          verifier
+    send(label, values)             receive(label, count) -> hidden values        encrypted by pads in zero-knowledge mode
+    send_elements(label, values)    receive_elements(label, count)                public elements of K
+    send_pairs(label, array)        receive_pairs(label, count)                   the same, as an array
+    send_bytes(label, data)         receive_bytes(label, count)                   public bytes: roots, nonces
+    challenge(term)                 challenge(term)
+    positions(term, count, bound)   positions(term, count, bound)
+                                    product(x, y), assert_zero(expression, reason)
+
+Both absorb every message in the transcript, grind where the term of a challenge says so, and record the term in the budget.
+A prover never states a constraint: it runs the verifier's own code on its own messages (`Replay`) to learn them.
+`DryRun` is a verifier without a proof: it learns the number of messages, the products and the budget from the
+statement alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from zkds.errors import GrindingRejected
+from zkds.field import ZERO, K
+from zkds.hidden import Constraints, Hidden
+from zkds.native import U64
+from zkds.native.grinding import find_nonce, leading_zero_bits
+from zkds.proof import ProofReader, ProofWriter
+from zkds.soundness import Budget, ErrorTerm
+from zkds.transcript import Transcript
+
+NONCE_BYTES = 8
+
+
+class ProverChannel:
+    """The prover's end. `pads` holds one uniform element of K for each message to come; None means plain mode."""
+
+    def __init__(self, transcript: Transcript, writer: ProofWriter, pads: Sequence[K] | None) -> None:
+        self.transcript = transcript
+        self.writer = writer
+        self.budget = Budget()
+        self._pads = pads
+        self._sent: list[K] = []
+        self._challenges: list[K] = []
+
+    def send(self, label: str, values: Sequence[K]) -> None:
+        first = len(self._sent)
+        if self._pads is None:
+            encrypted = list(values)
+        else:
+            if first + len(values) > len(self._pads):
+                raise ValueError(f"send {label}: {len(self._pads)} pads were committed, and all are used")
+            encrypted = [value + self._pads[first + j] for j, value in enumerate(values)]
+        self._sent.extend(encrypted)
+        self.send_elements(label, encrypted)
+
+    def send_elements(self, label: str, values: Sequence[K]) -> None:
+        self.transcript.absorb_elements(label, values)
+        self.writer.write(label, b"".join(value.to_bytes() for value in values))
+
+    def send_pairs(self, label: str, values: U64) -> None:
+        self.send_bytes(label, values.astype("<u8").tobytes())
+
+    def send_bytes(self, label: str, data: bytes) -> None:
+        self.transcript.absorb(label, data)
+        self.writer.write(label, data)
+
+    def challenge(self, term: ErrorTerm) -> K:
+        self._grind(term)
+        drawn = self.transcript.challenge(term.name)
+        self._challenges.append(drawn)
+        return drawn
+
+    def positions(self, term: ErrorTerm, count: int, bound: int) -> list[int]:
+        self._grind(term)
+        return self.transcript.positions(term.name, count, bound)
+
+    def _grind(self, term: ErrorTerm) -> None:
+        self.budget.add(term)
+        if term.grinding:
+            nonce = find_nonce(self.transcript.seed(term.name), term.grinding)
+            self.send_bytes("grinding nonce", nonce.to_bytes(NONCE_BYTES, "little"))
+
+    def replay(self) -> Replay:
+        """The verifier's view of the messages and challenges so far."""
+        return Replay(self._sent, self._challenges)
+
+
+class VerifierEnd(Protocol):
+    """What a protocol's verifier may ask of its channel."""
+
+    constraints: Constraints
+    budget: Budget
+
+    def receive(self, label: str, count: int) -> list[Hidden]: ...
+    def challenge(self, term: ErrorTerm) -> K: ...
+    def product(self, left: Hidden, right: Hidden) -> Hidden: ...
+    def assert_zero(self, expression: Hidden, reason: str) -> None: ...
+
+
+class _Collector:
+    """Products and assertions become constraints, in every kind of verifier."""
+
+    def __init__(self) -> None:
+        self.constraints = Constraints()
+        self.budget = Budget()
+
+    def _hidden(self, encrypted: Sequence[K]) -> list[Hidden]:
+        first = self.constraints.messages
+        self.constraints.messages += len(encrypted)
+        return [Hidden.received(value, first + j) for j, value in enumerate(encrypted)]
+
+    def product(self, left: Hidden, right: Hidden) -> Hidden:
+        return self.constraints.product(left, right)
+
+    def assert_zero(self, expression: Hidden, reason: str) -> None:
+        self.constraints.equations.append((reason, expression))
+
+
+class VerifierChannel(_Collector):
+    """The verifier's end: reads untrusted bytes."""
+
+    def __init__(self, transcript: Transcript, reader: ProofReader) -> None:
+        super().__init__()
+        self.transcript = transcript
+        self.reader = reader
+
+    def receive(self, label: str, count: int) -> list[Hidden]:
+        return self._hidden(self.receive_elements(label, count))
+
+    def receive_elements(self, label: str, count: int) -> list[K]:
+        values = self.reader.read_elements(label, count)
+        self.transcript.absorb_elements(label, values)
+        return values
+
+    def receive_pairs(self, label: str, count: int) -> U64:
+        values = self.reader.read_pairs(label, count)
+        self.transcript.absorb(label, values.astype("<u8").tobytes())
+        return values
+
+    def receive_bytes(self, label: str, count: int) -> bytes:
+        data = self.reader.read(label, count)
+        self.transcript.absorb(label, data)
+        return data
+
+    def challenge(self, term: ErrorTerm) -> K:
+        self._check_grinding(term)
+        return self.transcript.challenge(term.name)
+
+    def positions(self, term: ErrorTerm, count: int, bound: int) -> list[int]:
+        self._check_grinding(term)
+        return self.transcript.positions(term.name, count, bound)
+
+    def _check_grinding(self, term: ErrorTerm) -> None:
+        self.budget.add(term)
+        if term.grinding:
+            seed = self.transcript.seed(term.name)
+            nonce = int.from_bytes(self.receive_bytes("grinding nonce", NONCE_BYTES), "little")
+            found = leading_zero_bits(seed, nonce)
+            if found < term.grinding:
+                raise GrindingRejected(f"grinding nonce before {term.name}", f"{term.grinding} zero bits", found)
+
+
+class Replay(_Collector):
+    """The verifier's code run by the prover on its own encrypted messages and challenges."""
+
+    def __init__(self, messages: Sequence[K], challenges: Sequence[K]) -> None:
+        super().__init__()
+        self._messages = messages
+        self._challenges = iter(challenges)
+
+    def receive(self, label: str, count: int) -> list[Hidden]:
+        first = self.constraints.messages
+        return self._hidden(self._messages[first : first + count])
+
+    def challenge(self, term: ErrorTerm) -> K:
+        self.budget.add(term)
+        return next(self._challenges)
+
+
+class DryRun(_Collector):
+    """A verifier without a proof: messages are zero, challenges are arbitrary; only what it collects counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._transcript = Transcript()
+
+    def receive(self, label: str, count: int) -> list[Hidden]:
+        return self._hidden([ZERO] * count)
+
+    def challenge(self, term: ErrorTerm) -> K:
+        self.budget.add(term)
+        return self._transcript.challenge(term.name)

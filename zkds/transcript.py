@@ -1,0 +1,85 @@
+"""Fiat-Shamir: a duplex over SHAKE256 with typed, labelled, length-prefixed messages.
+
+    absorb       state <- H("absorb" | len label | label | type | len data | data), by appending to the sponge's input
+    challenge    H(input | "challenge" | label) is read as an XOF; a marker for the draw is appended to the input
+    grind        a nonce with SHA-256(seed | nonce) < 2^(256 - bits), seed drawn like a challenge, absorbed afterwards
+
+All that was ever absorbed stays in the input, in order, so every challenge depends on the whole statement and all
+messages before it. Field challenges are drawn by rejection, positions by rejection and without replacement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from zkds.field import K, P
+
+DOMAIN = b"zkds transcript v1"
+
+
+class Transcript:
+    """The state that prover and verifier share. Both must make the same calls in the same order."""
+
+    def __init__(self) -> None:
+        self._sponge = hashlib.shake_256()
+        self._append(b"domain", "zkds", DOMAIN)
+
+    def _append(self, kind: bytes, label: str, data: bytes) -> None:
+        for part in (kind, label.encode(), data):
+            self._sponge.update(len(part).to_bytes(8, "little"))
+            self._sponge.update(part)
+
+    def absorb(self, label: str, data: bytes) -> None:
+        self._append(b"bytes", label, data)
+
+    def absorb_elements(self, label: str, elements: Sequence[K]) -> None:
+        self._append(b"elements of K", label, b"".join(element.to_bytes() for element in elements))
+
+    def _draw(self, label: str) -> _Stream:
+        self._append(b"challenge", label, b"")
+        return _Stream(self._sponge.copy())
+
+    def challenge(self, label: str) -> K:
+        """A uniform element of K."""
+        stream = self._draw(label)
+        return K(stream.below(61, P), stream.below(61, P))
+
+    def positions(self, label: str, count: int, bound: int) -> list[int]:
+        """`count` distinct uniform positions below `bound`, sorted. Raises ValueError if there are not that many."""
+        if not 0 <= count <= bound:
+            raise ValueError(f"positions: expected 0 <= count <= {bound}, got {count}")
+        stream = self._draw(label)
+        bits = max(1, (bound - 1).bit_length())
+        chosen: set[int] = set()
+        while len(chosen) < count:
+            chosen.add(stream.below(bits, bound))
+        return sorted(chosen)
+
+    def seed(self, label: str) -> bytes:
+        """32 bytes that depend on everything so far; what a proof of work is about."""
+        return self._draw(label).read(32)
+
+
+class _Stream:
+    """The output of one draw, read piece by piece."""
+
+    def __init__(self, sponge: hashlib._Hash) -> None:
+        self._sponge = sponge
+        self._output = b""
+        self._position = 0
+
+    def read(self, count: int) -> bytes:
+        end = self._position + count
+        if end > len(self._output):
+            self._output = self._sponge.digest(max(64, 2 * end))  # type: ignore[call-arg]
+        data = self._output[self._position : end]
+        self._position = end
+        return data
+
+    def below(self, bits: int, bound: int) -> int:
+        """Uniform below `bound` <= 2^bits, by rejection of 8-byte draws cut to `bits`."""
+        while True:
+            value = int.from_bytes(self.read(8), "little") & ((1 << bits) - 1)
+            if value < bound:
+                return value
