@@ -1,5 +1,38 @@
+# `make test` is all that a change must pass; `make bench-core` prints the figures of docs/performance.md.
 PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CEILINGS ?= ../shared/ceilings
 
-.PHONY: native
-native: ## rebuild the C extension in place, warnings as errors
-	ZKDS_CFLAGS="-Wall -Wextra -Werror $(ZKDS_CFLAGS)" $(PYTHON) setup.py -q build_ext --inplace
+.PHONY: test venv native lint unit bench-core bench-smoke clean
+
+test: lint unit ## everything that guards main, in a virtual environment of its own
+
+venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as a user would
+
+$(BIN)/.installed: pyproject.toml setup.py $(wildcard native/*.c native/*.h native/*.py native/api/*.h)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check setuptools ".[test]"
+	cd $(VENV) && bin/python -c "import zkds.verifier, zkds.native as n; print('installed, kernels:', n.instruction_set())"
+	touch $@
+
+native: venv ## the C core built in place, warnings as errors
+	ZKDS_CFLAGS="-Wall -Wextra -Werror" $(BIN)/python setup.py -q build_ext --inplace --force
+
+lint: venv
+	$(BIN)/ruff check zkds native tests bench setup.py
+	$(BIN)/ruff format --check zkds native tests bench setup.py
+	$(BIN)/mypy
+
+unit: native
+	$(BIN)/python -m pytest
+	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels"
+
+bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
+	$(BIN)/python -m bench.core --ceilings $(CEILINGS)
+
+bench-smoke: native ## every bench once at a toy size, so that none rots
+	$(BIN)/python -m bench.core --log-size 14 --repeat 1 --output $(VENV)/core-smoke.json
+
+clean:
+	rm -rf $(VENV) build zkds/_native*.so zkds/_native.c

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds import _native
+import zkds._native as _native
 
 ffi = _native.ffi
 lib = _native.lib
