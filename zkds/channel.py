@@ -17,8 +17,9 @@ statement alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from zkds.errors import GrindingRejected
 from zkds.field import ZERO, K
@@ -41,6 +42,8 @@ class ProverChannel:
         self.budget = Budget()
         self._pads = pads
         self._sent: list[K] = []
+        self._public: list[K] = []
+        self._bytes: list[bytes] = []
         self._challenges: list[K] = []
 
     def send(self, label: str, values: Sequence[K]) -> None:
@@ -52,16 +55,24 @@ class ProverChannel:
                 raise ValueError(f"send {label}: {len(self._pads)} pads were committed, and all are used")
             encrypted = [value + self._pads[first + j] for j, value in enumerate(values)]
         self._sent.extend(encrypted)
-        self.send_elements(label, encrypted)
+        self._send_elements(label, encrypted)
 
     def send_elements(self, label: str, values: Sequence[K]) -> None:
+        self._public.extend(values)
+        self._send_elements(label, values)
+
+    def _send_elements(self, label: str, values: Sequence[K]) -> None:
         self.transcript.absorb_elements(label, values)
         self.writer.write(label, b"".join(value.to_bytes() for value in values))
 
     def send_pairs(self, label: str, values: U64) -> None:
-        self.send_bytes(label, values.astype("<u8").tobytes())
+        self._send_bytes(label, values.astype("<u8").tobytes())
 
     def send_bytes(self, label: str, data: bytes) -> None:
+        self._bytes.append(data)
+        self._send_bytes(label, data)
+
+    def _send_bytes(self, label: str, data: bytes) -> None:
         self.transcript.absorb(label, data)
         self.writer.write(label, data)
 
@@ -79,11 +90,11 @@ class ProverChannel:
         self.budget.add(term)
         if term.grinding:
             nonce = find_nonce(self.transcript.seed(term.name), term.grinding)
-            self.send_bytes("grinding nonce", nonce.to_bytes(NONCE_BYTES, "little"))
+            self._send_bytes("grinding nonce", nonce.to_bytes(NONCE_BYTES, "little"))
 
     def replay(self) -> Replay:
         """The verifier's view of the messages and challenges so far."""
-        return Replay(self._sent, self._challenges)
+        return Replay(self._sent, self._public, self._bytes, self._challenges)
 
 
 class VerifierEnd(Protocol):
@@ -93,6 +104,8 @@ class VerifierEnd(Protocol):
     budget: Budget
 
     def receive(self, label: str, count: int) -> list[Hidden]: ...
+    def receive_elements(self, label: str, count: int) -> list[K]: ...
+    def receive_bytes(self, label: str, count: int) -> bytes: ...
     def challenge(self, term: ErrorTerm) -> K: ...
     def product(self, left: Hidden, right: Hidden) -> Hidden: ...
     def assert_zero(self, expression: Hidden, reason: str) -> None: ...
@@ -164,18 +177,41 @@ class VerifierChannel(_Collector):
 class Replay(_Collector):
     """The verifier's code run by the prover on its own encrypted messages and challenges."""
 
-    def __init__(self, messages: Sequence[K], challenges: Sequence[K]) -> None:
+    def __init__(
+        self, messages: Sequence[K], public: Sequence[K], byte_strings: Sequence[bytes], challenges: Sequence[K]
+    ) -> None:
         super().__init__()
-        self._messages = messages
+        self._messages = iter(messages)
+        self._public = iter(public)
+        self._bytes = iter(byte_strings)
         self._challenges = iter(challenges)
 
     def receive(self, label: str, count: int) -> list[Hidden]:
-        first = self.constraints.messages
-        return self._hidden(self._messages[first : first + count])
+        return self._hidden(_take(self._messages, label, count))
+
+    def receive_elements(self, label: str, count: int) -> list[K]:
+        return _take(self._public, label, count)
+
+    def receive_bytes(self, label: str, count: int) -> bytes:
+        (data,) = _take(self._bytes, label, 1)
+        if len(data) != count:
+            raise ValueError(f"replay of {label}: the prover sent {len(data)} bytes, its verifier expects {count}")
+        return data
 
     def challenge(self, term: ErrorTerm) -> K:
         self.budget.add(term)
-        return next(self._challenges)
+        return _take(self._challenges, term.name, 1)[0]
+
+
+Item = TypeVar("Item")
+
+
+def _take(items: Iterator[Item], label: str, count: int) -> list[Item]:
+    """The next `count` items; a prover whose own verifier asks for more than it sent has a bug."""
+    taken = list(itertools.islice(items, count))
+    if len(taken) != count:
+        raise ValueError(f"replay of {label}: the prover sent {len(taken)} items, its verifier expects {count}")
+    return taken
 
 
 class DryRun(_Collector):
@@ -187,6 +223,12 @@ class DryRun(_Collector):
 
     def receive(self, label: str, count: int) -> list[Hidden]:
         return self._hidden([ZERO] * count)
+
+    def receive_elements(self, label: str, count: int) -> list[K]:
+        return [ZERO] * count
+
+    def receive_bytes(self, label: str, count: int) -> bytes:
+        return bytes(count)
 
     def challenge(self, term: ErrorTerm) -> K:
         self.budget.add(term)

@@ -49,6 +49,8 @@ class Hidden:
 
     def __mul__(self, scalar: Scalar) -> Hidden:
         """A public multiple; the product of two hidden values needs `channel.product`."""
+        if not isinstance(scalar, (K, int)):
+            return NotImplemented
         return Hidden(self.constant * scalar, {v: c * scalar for v, c in self.coefficients.items()})
 
     __rmul__ = __mul__

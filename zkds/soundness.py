@@ -56,8 +56,9 @@ def algebraic(name: str, numerator: float, formula: str, source: str) -> ErrorTe
 
 
 def total_bits(terms: Iterable[ErrorTerm]) -> float:
-    """-log2 of the sum of the terms' errors, grinding included."""
-    return -math.log2(sum(2.0**-term.total_bits for term in terms))
+    """-log2 of the sum of the terms' errors, grinding included; infinity for no terms."""
+    error = sum(2.0**-term.total_bits for term in terms)
+    return -math.log2(error) if error else math.inf
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,6 @@ class Budget:
     def require(self, target: float = TARGET_BITS) -> float:
         """The total, if it reaches the target; raises InsufficientSecurity otherwise."""
         total = self.total_bits()
-        if total < target:
+        if not total >= target:  # a total that is not a number does not pass either
             raise InsufficientSecurity("soundness budget", f"at least {target} bits", f"{total:.2f} bits")
         return total

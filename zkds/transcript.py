@@ -1,11 +1,18 @@
 """Fiat-Shamir: a duplex over SHAKE256 with typed, labelled, length-prefixed messages.
 
-    absorb       state <- H("absorb" | len label | label | type | len data | data), by appending to the sponge's input
-    challenge    H(input | "challenge" | label) is read as an XOF; a marker for the draw is appended to the input
-    grind        a nonce with SHA-256(seed | nonce) < 2^(256 - bits), seed drawn like a challenge, absorbed afterwards
+The input of the sponge is a sequence of entries [type][label][data], where [s] is the length of s in bytes as 8 bytes,
+little-endian, then s; labels are UTF-8. The types:
 
-All that was ever absorbed stays in the input, in order, so every challenge depends on the whole statement and all
-messages before it. Field challenges are drawn by rejection, positions by rejection and without replacement.
+    domain               the first entry: label "zkds", data DOMAIN
+    bytes                absorbed bytes
+    elements of K        absorbed elements, 16 bytes each
+    draw element of K    data empty
+    draw positions       data: count and bound, 8 bytes each, little-endian
+    draw seed            data empty; what a proof of work is about
+
+A draw appends its entry and reads SHAKE256 of the whole input so far as an unbounded output, in pieces of 8 bytes
+(little-endian). All that was ever absorbed or drawn stays in the input, so every challenge depends on the statement and on
+all messages before it. Field challenges are drawn by rejection, positions by rejection and without replacement.
 """
 
 from __future__ import annotations
@@ -36,20 +43,21 @@ class Transcript:
     def absorb_elements(self, label: str, elements: Sequence[K]) -> None:
         self._append(b"elements of K", label, b"".join(element.to_bytes() for element in elements))
 
-    def _draw(self, label: str) -> _Stream:
-        self._append(b"challenge", label, b"")
+    def _draw(self, kind: bytes, label: str, data: bytes = b"") -> _Stream:
+        self._append(kind, label, data)
         return _Stream(self._sponge.copy())
 
     def challenge(self, label: str) -> K:
         """A uniform element of K."""
-        stream = self._draw(label)
+        stream = self._draw(b"draw element of K", label)
         return K(stream.below(61, P), stream.below(61, P))
 
     def positions(self, label: str, count: int, bound: int) -> list[int]:
         """`count` distinct uniform positions below `bound`, sorted. Raises ValueError if there are not that many."""
         if not 0 <= count <= bound:
             raise ValueError(f"positions: expected 0 <= count <= {bound}, got {count}")
-        stream = self._draw(label)
+        shape = count.to_bytes(8, "little") + bound.to_bytes(8, "little")
+        stream = self._draw(b"draw positions", label, shape)
         bits = max(1, (bound - 1).bit_length())
         chosen: set[int] = set()
         while len(chosen) < count:
@@ -58,7 +66,7 @@ class Transcript:
 
     def seed(self, label: str) -> bytes:
         """32 bytes that depend on everything so far; what a proof of work is about."""
-        return self._draw(label).read(32)
+        return self._draw(b"draw seed", label).read(32)
 
 
 class _Stream:
@@ -78,7 +86,7 @@ class _Stream:
         return data
 
     def below(self, bits: int, bound: int) -> int:
-        """Uniform below `bound` <= 2^bits, by rejection of 8-byte draws cut to `bits`."""
+        """Uniform below `bound` <= 2^bits, by rejection of 8-byte draws cut to their low `bits` <= 64 bits."""
         while True:
             value = int.from_bytes(self.read(8), "little") & ((1 << bits) - 1)
             if value < bound:
