@@ -1,38 +1,99 @@
-/* Elementwise arithmetic: split over threads. */
+/* Arithmetic on arrays: split over threads. */
 #include "field_ops.h"
+#include "field61.h"
 #include "api/field.h"
 
-#define GRAIN 8192 /* elements a task */
+#define GRAIN 8192                /* elements of F a task */
+#define GRAIN_VECTORS (GRAIN / 8) /* vectors of K a task */
 
-struct elementwise {
-    const uint64_t *a, *b;
+struct job {
+    void (*elementwise)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
+    const uint64_t *a, *b; /* b: the second array, or a scalar of K */
     uint64_t *out;
     size_t count;
+    size_t grain;
+    size_t stride; /* uint64 per unit of count */
 };
 
-static void f_mul_task(void *context, size_t task, int worker) {
-    (void)worker;
-    const struct elementwise *job = context;
-    size_t from = task * GRAIN, count = job->count - from < GRAIN ? job->count - from : GRAIN;
-    OPS(field)->f_mul(job->a + from, job->b + from, job->out + from, count);
+static size_t tasks_of(const struct job *job) { return (job->count + job->grain - 1) / job->grain; }
+
+static size_t count_of(const struct job *job, size_t from) {
+    return job->count - from < job->grain ? job->count - from : job->grain;
 }
 
-int zkds_f_mul(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {
-    struct elementwise job = {a, b, out, count};
-    zkds_parallel((count + GRAIN - 1) / GRAIN, f_mul_task, &job);
+static void elementwise_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct job *job = context;
+    size_t from = task * job->grain, offset = from * job->stride;
+    job->elementwise(job->a + offset, job->b + offset, job->out + offset, count_of(job, from));
+}
+
+static int elementwise(struct job job) {
+    zkds_parallel(tasks_of(&job), elementwise_task, &job);
     return ZKDS_OK;
 }
 
-static void k_mul_task(void *context, size_t task, int worker) {
-    (void)worker;
-    const struct elementwise *job = context;
-    const size_t grain = GRAIN / 8;
-    size_t from = task * grain, count = job->count - from < grain ? job->count - from : grain;
-    OPS(field)->k_mul(job->a + 16 * from, job->b + 16 * from, job->out + 16 * from, count);
+int zkds_f_add(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {
+    return elementwise((struct job){OPS(field)->f_add, a, b, out, count, GRAIN, 1});
+}
+
+int zkds_f_sub(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {
+    return elementwise((struct job){OPS(field)->f_sub, a, b, out, count, GRAIN, 1});
+}
+
+int zkds_f_mul(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {
+    return elementwise((struct job){OPS(field)->f_mul, a, b, out, count, GRAIN, 1});
 }
 
 int zkds_k_mul(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t vectors) {
-    struct elementwise job = {a, b, out, vectors};
-    zkds_parallel((vectors + GRAIN / 8 - 1) / (GRAIN / 8), k_mul_task, &job);
+    return elementwise((struct job){OPS(field)->k_mul, a, b, out, vectors, GRAIN_VECTORS, 16});
+}
+
+static void k_scale_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct job *job = context;
+    size_t from = task * job->grain;
+    OPS(field)->k_scale(job->a + 16 * from, job->b, job->out + 16 * from, count_of(job, from));
+}
+
+int zkds_k_scale(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors) {
+    struct job job = {NULL, a, factor, out, vectors, GRAIN_VECTORS, 16};
+    zkds_parallel(tasks_of(&job), k_scale_task, &job);
+    return ZKDS_OK;
+}
+
+/* job.out holds one (re, im) a task */
+static void k_dot_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct job *job = context;
+    size_t from = task * job->grain;
+    OPS(field)->k_dot(job->a + 16 * from, job->b + 16 * from, count_of(job, from), job->out + 2 * task);
+}
+
+int zkds_k_dot(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum) {
+    struct job job = {NULL, a, b, NULL, vectors, 8 * GRAIN_VECTORS, 16};
+    size_t tasks = tasks_of(&job);
+    job.out = calloc(2 * tasks + 1, sizeof *job.out);
+    if (!job.out) return ZKDS_OUT_OF_MEMORY;
+    zkds_parallel(tasks, k_dot_task, &job);
+    sum[0] = sum[1] = 0;
+    for (size_t task = 0; task < tasks; task++) {
+        sum[0] = f_add(sum[0], job.out[2 * task]);
+        sum[1] = f_add(sum[1], job.out[2 * task + 1]);
+    }
+    free(job.out);
+    return ZKDS_OK;
+}
+
+static void k_bind_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct job *job = context;
+    size_t from = task * job->grain;
+    OPS(field)->k_bind(job->a + 16 * from, job->b, job->out + 8 * from, count_of(job, from));
+}
+
+int zkds_k_bind(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors) {
+    struct job job = {NULL, a, r, out, vectors, GRAIN_VECTORS, 16};
+    zkds_parallel(tasks_of(&job), k_bind_task, &job);
     return ZKDS_OK;
 }

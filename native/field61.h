@@ -35,6 +35,17 @@ INLINE K1 k_sub(K1 a, K1 b) { return (K1){f_sub(a.re, b.re), f_sub(a.im, b.im)};
 INLINE K1 k_mul(K1 a, K1 b) {
     return (K1){f_sub(f_mul(a.re, b.re), f_mul(a.im, b.im)), f_add(f_mul(a.re, b.im), f_mul(a.im, b.re))};
 }
+/* out[x] = scale * eq(point, x) for 0 <= x < 2^variables; point as canonical (re, im) pairs. */
+INLINE void k_eq_expand(const uint64_t *point, size_t variables, K1 scale, K1 *out) {
+    out[0] = scale;
+    for (size_t b = 0; b < variables; b++) {
+        K1 z = {point[2 * b], point[2 * b + 1]};
+        for (size_t x = 0, half = (size_t)1 << b; x < half; x++) {
+            out[half + x] = k_mul(out[x], z);
+            out[x] = k_sub(out[x], out[half + x]);
+        }
+    }
+}
 
 /* ---- F, eight lanes --------------------------------------------------------------------------------------------- */
 

@@ -1,10 +1,41 @@
-/* Elementwise kernels. */
-static void f_mul_array(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) v_store(out + i, fv_canonical(fv_mul(v_load(a + i), v_load(b + i))));
-    for (; i < count; i++) out[i] = f_mul(a[i], b[i]);
-}
+/* Elementwise kernels, dot product and binding. */
+#define FIELD_ELEMENTWISE(name)                                                                                        \
+    static void name##_array(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {                      \
+        size_t i = 0;                                                                                                  \
+        for (; i + 8 <= count; i += 8) v_store(out + i, fv_canonical(name##_vector(v_load(a + i), v_load(b + i))));    \
+        for (; i < count; i++) out[i] = name(a[i], b[i]);                                                              \
+    }
+INLINE V f_add_vector(V a, V b) { return v_add(a, b); }
+INLINE V f_sub_vector(V a, V b) { return v_add(v_sub(a, b), fv_p()); }
+INLINE V f_mul_vector(V a, V b) { return fv_mul(a, b); }
+FIELD_ELEMENTWISE(f_add)
+FIELD_ELEMENTWISE(f_sub)
+FIELD_ELEMENTWISE(f_mul)
+#undef FIELD_ELEMENTWISE
+
 static void k_mul_array(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t vectors) {
     for (size_t v = 0; v < vectors; v++) kv_store(out, v, kv_mul(kv_load(a, v), kv_load(b, v)));
 }
-const struct field_ops ISA(field_ops) = {f_mul_array, k_mul_array};
+static void k_scale_array(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors) {
+    KFactor k = kv_factor((K1){factor[0], factor[1]});
+    for (size_t v = 0; v < vectors; v++) kv_store(out, v, kv_mul_factor(kv_load(a, v), &k));
+}
+static void k_dot_array(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum) {
+    KV total = kv_zero();
+    for (size_t from = 0; from < vectors; from += KACC_TERMS) {
+        size_t to = vectors - from < KACC_TERMS ? vectors : from + KACC_TERMS;
+        KAcc products = kacc_zero();
+        for (size_t v = from; v < to; v++) kacc_add(&products, kv_load(a, v), kv_load(b, v));
+        total = kv_add(total, kacc_value(&products));
+    }
+    K1 lanes = kv_sum_lanes(total);
+    sum[0] = f_add(sum[0], lanes.re);
+    sum[1] = f_add(sum[1], lanes.im);
+}
+static void k_bind_array(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors) {
+    KFactor k = kv_factor((K1){r[0], r[1]});
+    for (size_t v = 0; v < vectors / 2; v++) kv_store(out, v, kv_bind(kv_load(a, 2 * v), kv_load(a, 2 * v + 1), &k));
+    if (vectors % 2) kv_store(out, vectors / 2, kv_bind(kv_load(a, vectors - 1), kv_zero(), &k));
+}
+const struct field_ops ISA(field_ops) = {f_add_array, f_sub_array,   f_mul_array, k_mul_array,
+                                         k_scale_array, k_dot_array, k_bind_array};

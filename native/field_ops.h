@@ -3,8 +3,14 @@
 #define ZKDS_FIELD_OPS_H
 #include "runtime.h"
 struct field_ops {
+    void (*f_add)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
+    void (*f_sub)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
     void (*f_mul)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
     void (*k_mul)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t vectors);
+    void (*k_scale)(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors);
+    /* adds to sum[2] */
+    void (*k_dot)(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum);
+    void (*k_bind)(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
 };
 ZKDS_DECLARE_OPS(field);
 #endif

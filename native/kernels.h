@@ -3,3 +3,6 @@
 
 #include "field_ops.h"
 #include "field_kernels.h"
+
+#include "multilinear_ops.h"
+#include "multilinear_kernels.h"

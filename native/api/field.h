@@ -1,3 +1,13 @@
-/* Elementwise arithmetic on arrays. F arrays: canonical uint64; K arrays: blocked (16 uint64 a group of eight). */
+/* Arithmetic on arrays. F arrays: canonical uint64; K arrays: blocked, 16 uint64 a vector of eight elements; a scalar of K
+ * is (re, im). `out` may be an input. Sums of K arrays are sums of F arrays of 16 times as many entries. */
+int zkds_f_add(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
+int zkds_f_sub(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
 int zkds_f_mul(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
 int zkds_k_mul(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t vectors);
+/* out[j] = factor * a[j] */
+int zkds_k_scale(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors);
+/* sum = sum_j a[j] b[j] */
+int zkds_k_dot(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum);
+/* Bind the lowest vector variable to r: out[v] = a[2v] + r (a[2v+1] - a[2v]), a missing vector being zero.
+ * `out` has ceil(vectors / 2) vectors and does not overlap `a`. */
+int zkds_k_bind(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
