@@ -1,0 +1,236 @@
+"""Sumcheck: sums of products of multilinear tables over {0, 1}^n, with an optional eq factor (docs/protocol.md).
+
+The claim is    c = sum_x [eq(z, x)] sum_t coefficient_t prod_(j in factors_t) table_j(x),
+
+t ranging over terms of 1 to 4 factors. In each round one variable is bound to a challenge r, in `binding_order`. The round
+polynomial without its eq factor, h, has degree d = the largest number of factors; the prover sends d elements: h(0), then, for
+d >= 2, the coefficient of X^d, h(2), ..., h(d - 1). h(1) follows from the claim:
+
+    without eq    c = h(0) + h(1)                        h(1) = c - h(0)
+    with eq       c = (1 - z_b) h(0) + z_b h(1)          h(1) = (c - (1 - z_b) h(0)) / z_b
+
+and the next claim is h(r): it never contains the eq factors of bound variables. After all rounds it must equal
+sum_t coefficient_t prod_j table_j(r), which the caller checks. Source: Lund, Fortnow, Karloff, Nisan 1992; the eq factor
+is split off as in Gruen 2024 (eprint 2024/108).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.field import ONE, ZERO, K, from_pairs, unblock
+from zkds.hidden import Hidden
+from zkds.multilinear import LANES, binding_order
+from zkds.native.field import table_kind
+from zkds.soundness import ErrorTerm, algebraic
+
+MAX_DEGREE = 4
+
+Term: TypeAlias = tuple[K, tuple[int, ...]]  # coefficient, indices of the tables that are multiplied
+Table: TypeAlias = NDArray[Any]  # K blocked (m, 2, 8) uint64, F (n,) uint64, or small integers (n,) uint32
+
+
+def round_term(name: str, degree: int) -> ErrorTerm:
+    """The budget term of one round: two polynomials of degree d agree at no more than d points of K."""
+    return algebraic(f"{name}: sumcheck round", degree, "d/|K|", "sumcheck; Lund, Fortnow, Karloff, Nisan 1992")
+
+
+def _check_eq_point(eq_point: Sequence[K] | None, variables: int) -> None:
+    if eq_point is None:
+        return
+    if len(eq_point) != variables:
+        raise ValueError(f"eq_point: expected {variables} coordinates, got {len(eq_point)}")
+    for bit, coordinate in enumerate(eq_point):
+        if not coordinate:
+            raise ValueError(f"eq_point: eq point has a zero coordinate (bit {bit}); draw it again")
+
+
+# ---- verifier -----------------------------------------------------------------------------------------------------------
+
+
+def verify(
+    channel: VerifierEnd,
+    claim: Hidden,
+    variables: int,
+    degree: int,
+    eq_point: Sequence[K] | None = None,
+    *,
+    name: str,
+) -> tuple[tuple[K, ...], Hidden]:
+    """Reduce `claim`, a sum over {0, 1}^variables, to a claim about the tables at one point.
+
+    Returns (point, final claim): the caller must assert that the final claim equals sum_t coefficient_t prod_j of the tables'
+    values at `point` (point[b] for index bit b), without eq factor. Raises ValueError for bad parameters, or for an
+    eq_point that has a zero coordinate; never because of what it receives.
+    """
+    if not 1 <= degree <= MAX_DEGREE:
+        raise ValueError(f"degree: expected 1 to {MAX_DEGREE}, got {degree}")
+    _check_eq_point(eq_point, variables)
+    term = round_term(name, degree)
+    point = [ZERO] * variables
+    for bit in binding_order(variables):
+        message = channel.receive(f"{name}: round polynomial", degree)
+        at_zero = message[0]
+        if eq_point is None:
+            at_one = claim - at_zero
+        else:
+            z = eq_point[bit]
+            at_one = (claim - at_zero * (ONE - z)) * z.inverse()
+        r = channel.challenge(term)
+        claim = _value_at(r, [at_zero, at_one, *message[2:]], message[1] if degree >= 2 else None)
+        point[bit] = r
+    return tuple(point), claim
+
+
+def _value_at(r: K, values: Sequence[Hidden], leading: Hidden | None) -> Hidden:
+    """h(r), from h(0), h(1), ..., and the coefficient of X^d, d = len(values), if h has degree d.
+
+    h - leading * X (X - 1) ... (X - d + 1) has the same values at 0, ..., d - 1 and a degree below d.
+    """
+    result = Hidden.public(ZERO)
+    for value, weight in zip(values, _lagrange_weights(r, len(values)), strict=True):
+        result = result + value * weight
+    if leading is not None:
+        vanishing = ONE
+        for node in range(len(values)):
+            vanishing = vanishing * (r - node)
+        result = result + leading * vanishing
+    return result
+
+
+def _lagrange_weights(r: K, count: int) -> list[K]:
+    """The Lagrange basis on the nodes 0, ..., count - 1, at r."""
+    weights = []
+    for j in range(count):
+        numerator, denominator = ONE, 1
+        for k in range(count):
+            if k != j:
+                numerator = numerator * (r - k)
+                denominator *= j - k
+        weights.append(numerator * K(denominator).inverse())
+    return weights
+
+
+# ---- prover -------------------------------------------------------------------------------------------------------------
+
+
+def prove(
+    channel: ProverChannel,
+    tables: Sequence[Table],
+    terms: Sequence[Term],
+    eq_point: Sequence[K] | None = None,
+    *,
+    name: str,
+    variables: int | None = None,
+) -> tuple[tuple[K, ...], list[K]]:
+    """The prover's side: returns (point, the values of all tables at the point); sends no value of a table.
+
+    tables     K blocked (m, 2, 8) uint64, F (n,) uint64 or small integers (n,) uint32; zero beyond their end. K TABLES ARE
+               OVERWRITTEN.
+    terms      (coefficient, indices of 1 to 4 tables); the largest number of indices is the verifier's `degree`
+    eq_point   the point of the eq factor, without zero coordinates (ValueError)
+    variables  default: the length of eq_point, or what the longest table needs
+    """
+    variables = _variables(tables, eq_point, variables)
+    _check_terms(terms, len(tables))
+    _check_eq_point(eq_point, variables)
+    order = binding_order(variables)
+    lists = [_reordered(table, order) for table in tables]
+    eq = None if eq_point is None else [eq_point[bit] for bit in order]
+    challenges, finals = _prove_scalars(channel, lists, terms, eq, len(order), name)
+    point = [ZERO] * variables
+    for bit, r in zip(order, challenges, strict=True):
+        point[bit] = r
+    return tuple(point), finals
+
+
+def _variables(tables: Sequence[Table], eq_point: Sequence[K] | None, variables: int | None) -> int:
+    """The number of variables, and a check that every table fits."""
+    lengths = [table_kind(f"tables[{j}]", table)[1] for j, table in enumerate(tables)]
+    if not lengths:
+        raise ValueError("tables: expected at least one table")
+    if variables is None:
+        variables = (max(*lengths, 1) - 1).bit_length() if eq_point is None else len(eq_point)
+    for j, length in enumerate(lengths):
+        if length > max(1 << variables, LANES if tables[j].ndim == 3 else 1):
+            raise ValueError(f"tables[{j}]: expected at most 2^{variables} entries, got {length}")
+    return variables
+
+
+def _check_terms(terms: Sequence[Term], tables: int) -> None:
+    if not terms:
+        raise ValueError("terms: expected at least one term")
+    for t, (coefficient, factors) in enumerate(terms):
+        if not isinstance(coefficient, K):
+            raise TypeError(f"terms[{t}]: expected a coefficient in K, got {type(coefficient).__name__}")
+        if not 1 <= len(factors) <= MAX_DEGREE:
+            raise ValueError(f"terms[{t}]: expected 1 to {MAX_DEGREE} factors, got {len(factors)}")
+        for j in factors:
+            if not 0 <= j < tables:
+                raise ValueError(f"terms[{t}]: expected table indices from 0 to {tables - 1}, got {j}")
+
+
+def _reordered(table: Table, order: Sequence[int]) -> list[K]:
+    values = from_pairs(unblock(table)) if table.ndim == 3 else [K(value) for value in table.tolist()]
+    values = values[: 1 << len(order)] + [ZERO] * ((1 << len(order)) - len(values))
+    return [values[sum((x >> k & 1) << bit for k, bit in enumerate(order))] for x in range(len(values))]
+
+
+def _prove_scalars(
+    channel: ProverChannel, tables: list[list[K]], terms: Sequence[Term], eq: Sequence[K] | None, variables: int, name: str
+) -> tuple[list[K], list[K]]:
+    """All rounds on lists of 2^variables elements, binding bit 0 first. Returns (challenges, finals)."""
+    degree = max(len(factors) for _, factors in terms)
+    term = round_term(name, degree)
+    challenges = []
+    for k in range(variables):
+        weights = None if eq is None else _eq_list(eq[k + 1 :])
+        channel.send(f"{name}: round polynomial", _round_polynomial(tables, terms, weights, degree))
+        r = channel.challenge(term)
+        tables = [[low + r * (high - low) for low, high in _pairs(table)] for table in tables]
+        challenges.append(r)
+    return challenges, [table[0] for table in tables]
+
+
+def _pairs(values: Sequence[K]) -> list[tuple[K, K]]:
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def _eq_list(point: Sequence[K]) -> list[K]:
+    weights = [ONE]
+    for coordinate in point:
+        high = [weight * coordinate for weight in weights]
+        weights = [weight - h for weight, h in zip(weights, high, strict=True)] + high
+    return weights
+
+
+def _round_polynomial(
+    tables: Sequence[Sequence[K]], terms: Sequence[Term], weights: Sequence[K] | None, degree: int
+) -> list[K]:
+    """h(0), the coefficient of X^degree (degree >= 2), h(2), ..., h(degree - 1)."""
+    at_zero = [[low for low, _ in _pairs(table)] for table in tables]
+    slopes = [[high - low for low, high in _pairs(table)] for table in tables]
+    message = [_weighted_sum(at_zero, terms, weights)]
+    if degree >= 2:
+        leading = [term for term in terms if len(term[1]) == degree]
+        message.append(_weighted_sum(slopes, leading, weights))
+    for node in range(2, degree):
+        values = [[a + node * s for a, s in zip(*rows, strict=True)] for rows in zip(at_zero, slopes, strict=True)]
+        message.append(_weighted_sum(values, terms, weights))
+    return message
+
+
+def _weighted_sum(tables: Sequence[Sequence[K]], terms: Sequence[Term], weights: Sequence[K] | None) -> K:
+    """sum_x weights[x] sum_t coefficient_t prod_j tables[j][x]"""
+    total = ZERO
+    for coefficient, factors in terms:
+        for x in range(len(tables[0])):
+            product = coefficient if weights is None else coefficient * weights[x]
+            for j in factors:
+                product = product * tables[j][x]
+            total = total + product
+    return total
