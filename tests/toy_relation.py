@@ -1,0 +1,78 @@
+"""A small relation in both modes, for the tests of channels, Ligero and the simulator: b_j = a_j * factor_j, and the products
+a_j b_j of the first few j are public. The factors come from a challenge, so messages depend on the transcript."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zkds.channel import DryRun, ProverChannel, VerifierChannel, VerifierEnd
+from zkds.field import K
+from zkds.proof import ProofReader, ProofWriter
+from zkds.soundness import algebraic
+from zkds.transcript import Transcript
+from zkds.zk import ligero
+from zkds.zk.ligero import PadCommitment
+
+TERM = algebraic("toy challenge", 1, "1 / |K|", "tests")
+
+
+class Toy:
+    """`secrets` a_j; the first `products` of the a_j b_j are sent in the clear."""
+
+    def __init__(self, secrets: list[K], products: int) -> None:
+        self.secrets = secrets
+        self.count = len(secrets)
+        self.products = products
+
+    def prove(self, channel: ProverChannel) -> None:
+        channel.send("a", self.secrets)
+        factor = channel.challenge(TERM)
+        images = self.images(factor)
+        channel.send("b", images)
+        channel.send_elements("products", [a * b for a, b in zip(self.secrets, images, strict=True)][: self.products])
+
+    def images(self, factor: K) -> list[K]:
+        return [a * factor for a in self.secrets]
+
+    def verify(self, channel: VerifierEnd) -> None:
+        a = channel.receive("a", self.count)
+        factor = channel.challenge(TERM)
+        b = channel.receive("b", self.count)
+        products = channel.receive_elements("products", self.products)
+        for j in range(self.count):
+            channel.assert_zero(b[j] - factor * a[j], "toy: image")
+        for j in range(self.products):
+            channel.assert_zero(channel.product(a[j], b[j]) - products[j], "toy: product")
+
+    def commit(self) -> PadCommitment:
+        dry = DryRun()
+        self.verify(dry)
+        return ligero.commit_pads(dry.constraints.messages, dry.constraints.products)
+
+
+def prove_toy(
+    toy: Toy,
+    commitment: PadCommitment | None = None,
+    channel_type: Callable[..., ProverChannel] = ProverChannel,
+    transcript: Transcript | None = None,
+) -> bytes:
+    commitment = commitment or toy.commit()
+    channel = channel_type(transcript or Transcript(), ProofWriter(), commitment.take_pads())
+    channel.send_bytes("pad root", commitment.root)
+    toy.prove(channel)
+    replay = channel.replay()
+    replay.receive_bytes("pad root", 32)
+    toy.verify(replay)
+    ligero.prove(channel, commitment, replay.constraints)
+    return channel.writer.to_bytes()
+
+
+def verify_toy(toy: Toy, proof: bytes, transcript: Transcript | None = None) -> VerifierChannel:
+    """Uses only the toy's public numbers. Raises ProofRejected."""
+    channel = VerifierChannel(transcript or Transcript(), ProofReader(proof))
+    root = channel.receive_bytes("pad root", 32)
+    toy.verify(channel)
+    ligero.verify(channel, root, channel.constraints)
+    channel.reader.finish()
+    channel.budget.require()
+    return channel

@@ -1,0 +1,66 @@
+"""Secret randomness: uniform elements of K from the operating system's entropy, and pads that are used once.
+
+`SecretStream` expands 32 bytes of `os.urandom` by SHAKE256 and cuts field elements out by rejection. A stream is never seeded
+from a statement or a witness: two proofs of the same statement must not share a pad, or their difference would
+show the difference of their messages.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from Crypto.Hash import SHAKE256
+
+from zkds.field import K, P, from_pairs
+from zkds.native import U64
+
+SEED_BYTES = 32
+DOMAIN = b"zkds secret stream v1"
+
+
+class SecretStream:
+    """An endless stream of secret bytes and uniform field elements; `seed` is for tests only."""
+
+    def __init__(self, seed: bytes | None = None) -> None:
+        if seed is not None and len(seed) != SEED_BYTES:
+            raise ValueError(f"seed: expected {SEED_BYTES} bytes, got {len(seed)}")
+        self._sponge = SHAKE256.new(DOMAIN)
+        self._sponge.update(os.urandom(SEED_BYTES) if seed is None else seed)
+
+    def bytes(self, count: int) -> bytes:
+        return self._sponge.read(count)
+
+    def field(self, count: int) -> U64:
+        """(count,) uniform elements of F, canonical: draws of 8 bytes cut to 61 bits; p itself is drawn again."""
+        values = self._draw(count)
+        while (rejected := values == P).any():
+            values[rejected] = self._draw(int(rejected.sum()))
+        return values
+
+    def pairs(self, *shape: int) -> U64:
+        """(*shape, 2) uniform elements of K."""
+        return self.field(2 * int(np.prod(shape, dtype=np.int64))).reshape(*shape, 2)
+
+    def elements(self, count: int) -> list[K]:
+        """`count` uniform elements of K."""
+        return from_pairs(self.pairs(count))
+
+    def _draw(self, count: int) -> U64:
+        drawn = np.frombuffer(self.bytes(8 * count), dtype="<u8").astype(np.uint64)
+        return drawn & np.uint64(P)
+
+
+class OneTimePads:
+    """The pads of one proof: handed out once, to one channel."""
+
+    def __init__(self, pads: Sequence[K]) -> None:
+        self._pads: Sequence[K] | None = pads
+
+    def take(self) -> Sequence[K]:
+        """The pads. Raises RuntimeError the second time: messages under equal pads show their difference."""
+        if self._pads is None:
+            raise RuntimeError("one-time pads: already used for a proof")
+        pads, self._pads = self._pads, None
+        return pads
