@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zkds.field import K, P, powers, root_of_unity, to_pairs
-from zkds.native import U64, check, lib, pointer
+from zkds.native import U64, field
 
 MODULUS = np.uint64(P)
 
@@ -31,10 +31,7 @@ def subtract(left: U64, right: U64) -> U64:
 
 def _multiply_field(left: U64, right: U64) -> U64:
     left, right = (np.ascontiguousarray(part) for part in np.broadcast_arrays(left, right))
-    out = np.empty_like(left)
-    code = lib.zkds_f_mul(*(pointer(part, "uint64_t *") for part in (left, right, out)), left.size)
-    check(code, "multiply")
-    return out
+    return field.f_mul(left, right)
 
 
 def multiply(left: U64, right: U64) -> U64:
