@@ -6,3 +6,6 @@
 
 #include "multilinear_ops.h"
 #include "multilinear_kernels.h"
+
+#include "cells_ops.h"
+#include "cells_kernels.h"

@@ -1,0 +1,29 @@
+/* The committed vector (uint32 cells) against sums of eq weights on aligned subcubes: the batching sumcheck.
+ *
+ * Pairs are (real, imaginary). Piece j gives the cells offsets[j] + x, 0 <= x < 2^a, a = firsts[j + 1] - firsts[j], the
+ * weights claim_weights[claims[j]] * scales[j] * eq(coordinates[firsts[j] .. firsts[j + 1]], x). offsets[j] is a multiple of 2^a,
+ * a <= 40 and the piece ends at or before 2^40. V is zero at and beyond `cells`, which is not limited to a power of two. */
+struct zkds_pieces {
+    size_t count;
+    const uint64_t *offsets;       /* (count) */
+    const uint64_t *firsts;        /* (count + 1) */
+    const uint64_t *coordinates;   /* (firsts[count], 2) */
+    const uint64_t *scales;        /* (count, 2) */
+    const uint32_t *claims;        /* (count) */
+    const uint64_t *claim_weights; /* (claims, 2) */
+};
+
+/* form (2^streamed, 2^streamed, 2): entry (i, j) is the sum over all x that are 0 in the index bits 3 .. 3 + streamed - 1 of
+ * V[x + 8 i] W[x + 8 j]; 1 <= streamed <= 6. */
+int zkds_cells_correlate(const uint32_t *vector, size_t cells, int streamed, const struct zkds_pieces *pieces, uint64_t *form);
+/* V with the index bits 3 .. 3 + streamed - 1 bound to point (streamed, 2): table blocked (vectors, 2, 8), 0 <= streamed <= 6. */
+int zkds_cells_fold(const uint32_t *vector, size_t cells, int streamed, const uint64_t *point, uint64_t *table, size_t vectors);
+/* W with the same bits bound: table blocked (vectors, 2, 8); no piece may reach beyond it. */
+int zkds_cells_weights(const struct zkds_pieces *pieces, int streamed, const uint64_t *point, uint64_t *table, size_t vectors);
+/* One round of the sumcheck of sum f g on blocked tables: if challenge (2) is not NULL, bind the lowest vector bit of both to it
+ * into f_out, g_out (ceil(vectors / 2) vectors; they may not overlap the input); message (2, 2) is then h(0), h(inf) of the
+ * next vector bit on the result. A missing partner is zero. */
+int zkds_cells_round(const uint64_t *f, const uint64_t *g, size_t vectors, const uint64_t *challenge, uint64_t *f_out,
+                     uint64_t *g_out, uint64_t *message);
+/* value (2): the multilinear extension of W at point (variables, 2), 0 <= variables <= 40; no piece may end beyond 2^variables. */
+int zkds_cells_evaluate(const struct zkds_pieces *pieces, const uint64_t *point, int variables, uint64_t *value);
