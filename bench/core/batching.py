@@ -11,7 +11,7 @@ from zkds.channel import ProverChannel, VerifierChannel
 from zkds.claims import Claim
 from zkds.commit import batching
 from zkds.commit.layout import Column, Layout
-from zkds.field import P, ZERO, K
+from zkds.field import ZERO, K, P
 from zkds.hidden import Hidden
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript

@@ -1,15 +1,15 @@
 """All claims on the committed vector become one: the batching sumcheck (protocol.md, section 7).
 
-Claim c is sum_x W_c(x) V(x) = value_c, with W_c a sum of pieces scale * eq on aligned subcubes. For a challenge chi, one sumcheck
-of
+Claim c is sum_x W_c(x) V(x) = value_c, with W_c a sum of pieces scale * eq on aligned subcubes. For a challenge chi, one
+sumcheck of
 
     sum_x V(x) W(x) = sum_c chi^c value_c        W = sum_c chi^c W_c
 
 over all index bits ends in a point rho and one message v, claimed to be V~(rho); the verifier evaluates W~(rho) itself.
 The opening of the commitment then proves v.
 
-The prover never stores W, nor V as field elements (16 bytes a cell instead of 4): it reads V twice. Bind first the `streamed` bits
-3, 4, ...: all their messages follow from the bilinear form
+The prover never stores W, nor V as field elements (16 bytes a cell instead of 4): it reads V twice. Bind first the
+`streamed` bits 3, 4, ...: all their messages follow from the bilinear form
 
     G[i][j] = sum over the other bits of V(.., i, ..) W(.., j, ..)
 
@@ -30,13 +30,14 @@ from zkds.channel import ProverChannel, VerifierEnd
 from zkds.claims import Claim
 from zkds.field import ZERO, K, from_pairs, powers, to_pairs, unblock
 from zkds.hidden import Hidden
+from zkds.multilinear import LANE_VARIABLES, binding_order
 from zkds.native import U32, U64, array, cells
 from zkds.native.cells import MAX_VARIABLES, PieceArrays
 from zkds.soundness import LOG2_K, ErrorTerm, algebraic
 
-LANE_BITS = 3
 STREAMED = 4  # index bits bound before a table is stored; more only where the tables would be too large
 MAX_TABLE_BYTES = 1 << 30  # both tables together
+SUMCHECK = "sumcheck; Lund, Fortnow, Karloff, Nisan 1992"
 
 # The term of what binding one index bit of the committed matrix's row number means for the opening; None for a column bit.
 RowTerm = Callable[[int], ErrorTerm | None]
@@ -78,7 +79,7 @@ def verify(
     chi_powers = powers(channel.challenge(_chi_term(len(claims))), len(claims))
     running = _combine([claim.value for claim in claims], chi_powers)
     rho = [ZERO] * variables
-    for bit in _binding_order(variables):
+    for bit in binding_order(variables):
         at_zero, leading = channel.receive("batching: round", 2)
         rho[bit] = r = channel.challenge(_round_term(bit, row_term))
         slope = running - at_zero * 2 - leading  # h = h(0) + slope X + h(inf) X^2, with h(0) + h(1) = running
@@ -92,22 +93,17 @@ def verify(
 # ---- what both sides share -------------------------------------------------------------------------------------------
 
 
-def _binding_order(variables: int) -> list[int]:
-    first = range(LANE_BITS, variables) if variables > LANE_BITS else range(0)
-    return [*first, *range(min(LANE_BITS, variables))]
-
-
 def _chi_term(claims: int) -> ErrorTerm:
-    return algebraic("batching: chi", claims, f"{claims} claims / |K|", "polynomial identity: Schwartz-Zippel")
+    return algebraic("batching: chi", claims, "claims/|K|", "random linear combination by powers; Schwartz-Zippel lemma")
 
 
 def _round_term(bit: int, row_term: RowTerm | None) -> ErrorTerm:
     """A round polynomial has degree 2; a row coordinate also draws the combination of the committed rows."""
     row = row_term(bit) if row_term is not None else None
     if row is None:
-        return algebraic("batching: round", 2, "2 / |K|", "sumcheck: Lund, Fortnow, Karloff, Nisan 1992")
+        return algebraic("batching: sumcheck round", 2, "2/|K|", SUMCHECK)
     numerator = 2 + 2 ** (LOG2_K - row.bits)
-    return algebraic(f"batching: round and {row.name}", numerator, f"2 / |K| + {row.formula}", f"sumcheck; {row.source}")
+    return algebraic(f"batching: sumcheck round, {row.name}", numerator, f"2/|K| + {row.formula}", f"{SUMCHECK}; {row.source}")
 
 
 def _check(claims: Sequence[Claim[Any]], variables: int) -> None:
@@ -158,28 +154,28 @@ def _prove_rounds(exchange: Exchange, vector: U32, pieces: PieceArrays, variable
     challenges: list[K] = []
     if streamed:
         form = [from_pairs(row) for row in cells.correlate(vector, streamed, pieces)]
-        for bit in range(LANE_BITS, LANE_BITS + streamed):
+        for bit in range(LANE_VARIABLES, LANE_VARIABLES + streamed):
             challenges.append(exchange(bit, _form_message(form)))
             form = _bind_form(form, challenges[-1])
     bound = to_pairs(challenges)
     vectors = _vectors(len(vector), pieces, streamed)
     values, weights = cells.fold(vector, bound, vectors), cells.weights(pieces, bound, vectors)
-    values, weights = _vector_rounds(exchange, values, weights, range(LANE_BITS + streamed, variables))
-    return _lane_rounds(exchange, from_pairs(unblock(values)), from_pairs(unblock(weights)), min(LANE_BITS, variables))
+    values, weights = _vector_rounds(exchange, values, weights, range(LANE_VARIABLES + streamed, variables))
+    return _lane_rounds(exchange, from_pairs(unblock(values)), from_pairs(unblock(weights)), min(LANE_VARIABLES, variables))
 
 
 def _streamed_bits(cell_count: int, variables: int) -> int:
     wanted = STREAMED
     while wanted < cells.MAX_STREAMED and 32 * cell_count >> wanted > MAX_TABLE_BYTES:
         wanted += 1
-    return max(0, min(wanted, variables - LANE_BITS))
+    return max(0, min(wanted, variables - LANE_VARIABLES))
 
 
 def _vectors(cell_count: int, pieces: PieceArrays, streamed: int) -> int:
     """Vectors of the tables after the streamed rounds: everything that V or a piece covers."""
     sizes = np.left_shift(np.uint64(1), np.diff(pieces.firsts))
     end = int((pieces.offsets + sizes).max(initial=max(1, cell_count)))
-    return -(-end >> (LANE_BITS + streamed))
+    return -(-end >> (LANE_VARIABLES + streamed))
 
 
 def _form_message(form: Form) -> list[K]:

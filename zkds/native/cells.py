@@ -18,8 +18,9 @@ MAX_VARIABLES = 40
 
 @dataclass(frozen=True)
 class PieceArrays:
-    """Piece j: the weights claim_weights[claims[j]] * scales[j] * eq(point, x) on the cells offsets[j] + x, with the coordinates
-    firsts[j] to firsts[j + 1] as its point.
+    """Piece j: the weights claim_weights[claims[j]] * scales[j] * eq(point, x) on the cells offsets[j] + x.
+
+    Its point is coordinates[firsts[j] : firsts[j + 1]]; its offset is a multiple of 2^len(point).
 
     offsets (n,) uint64, firsts (n + 1,) uint64, coordinates (m, 2) uint64, scales (n, 2) uint64, claims (n,) uint32,
     claim_weights (c, 2) uint64; elements of K as pairs.
@@ -68,8 +69,9 @@ def _streamed(streamed: int, least: int) -> int:
 
 
 def correlate(vector: U32, streamed: int, pieces: PieceArrays) -> U64:
-    """Entry (i, j) of the (2^streamed, 2^streamed, 2) result: sum of V[x + 8 i] W[x + 8 j] over the x whose streamed bits are 0.
+    """The bilinear form of the streamed bits, (2^streamed, 2^streamed, 2).
 
+    Entry (i, j) is the sum of V[x + 8 i] W[x + 8 j] over all x whose streamed bits are 0.
     vector (cells,) uint32, zero beyond; W is the sum of all pieces' weights; 1 <= streamed <= MAX_STREAMED.
     """
     array("vector", vector, np.uint32, (None,))
@@ -111,10 +113,10 @@ def weights(pieces: PieceArrays, point: U64, vectors: int) -> U64:
 
 
 def product_round(f: U64, g: U64, challenge: U64 | None) -> tuple[U64, U64, U64]:
-    """Bind the lowest vector bit of the blocked tables f and g to `challenge` (2,), unless it is None; then the sumcheck message of
-    sum f g for the next vector bit.
+    """Bind the lowest vector bit of the blocked tables f and g to `challenge` (2,), unless it is None, and form the message.
 
-    Returns f, g (new arrays if bound) and the (2, 2) pairs h(0), h(inf). Missing partners are zero.
+    The message, (2, 2) pairs h(0) and h(inf), is that of the sumcheck of sum f g for the next vector bit; missing partners are
+    zero. Returns f and g, new arrays if bound, and the message.
     """
     array("f", f, np.uint64, (None, 2, 8))
     array("g", g, np.uint64, (len(f), 2, 8))
