@@ -78,6 +78,11 @@ INLINE void kv_store(uint64_t *table, size_t vector, KV x) {
     v_store(table + 16 * vector, fv_canonical(x.re));
     v_store(table + 16 * vector + 8, fv_canonical(x.im));
 }
+/* Stores weak representatives: scratch only. */
+INLINE void kv_store_weak(uint64_t *table, size_t vector, KV x) {
+    v_store(table + 16 * vector, x.re);
+    v_store(table + 16 * vector + 8, x.im);
+}
 INLINE void kv_prefetch(const uint64_t *table, size_t vector) {
     v_prefetch(table + 16 * vector);
     v_prefetch(table + 16 * vector + 8);
@@ -185,6 +190,10 @@ INLINE void kacc_add(KAcc *s, KV x, KV y) {
     facc_add(&s->im, x.im, y.im);
     facc_add(&s->sum, v_add(x.re, x.im), v_add(y.re, y.im));
 }
+/* high - low of canonical values, below 2^62 and good only as an operand of kacc_add: no product overflows there. */
+INLINE KV kacc_slope(KV low, KV high) {
+    return (KV){v_add(v_sub(high.re, low.re), fv_p()), v_add(v_sub(high.im, low.im), fv_p())};
+}
 INLINE KV kacc_value(const KAcc *s) {
     V a = facc_value(&s->re), b = facc_value(&s->im), c = facc_value(&s->sum);
     return (KV){fv_sub(a, b), fv_fold(v_add(v_sub(c, v_add(a, b)), v_set1(4 * P61)))};
@@ -201,6 +210,7 @@ INLINE void facc_add(FAcc *s, V a, V b) { s->value = fv_add(s->value, fv_mul(a, 
 INLINE V facc_value(const FAcc *s) { return s->value; }
 INLINE KAcc kacc_zero(void) { return (KAcc){kv_zero()}; }
 INLINE void kacc_add(KAcc *s, KV x, KV y) { s->value = kv_add(s->value, kv_mul(x, y)); }
+INLINE KV kacc_slope(KV low, KV high) { return kv_sub(high, low); }
 INLINE KV kacc_value(const KAcc *s) { return s->value; }
 #endif
 

@@ -9,3 +9,5 @@
 
 #include "cells_ops.h"
 #include "cells_kernels.h"
+#include "sumcheck_ops.h"
+#include "sumcheck_kernels.h"

@@ -22,13 +22,13 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.field import ONE, ZERO, K, from_pairs, unblock
+from zkds.field import ONE, ZERO, K, dot, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
-from zkds.multilinear import LANES, binding_order
+from zkds.multilinear import LANE_VARIABLES, LANES, binding_order
+from zkds.native import U64
 from zkds.native.field import table_kind
+from zkds.native.sumcheck import MAX_DEGREE, VectorRounds
 from zkds.soundness import ErrorTerm, algebraic
-
-MAX_DEGREE = 4
 
 Term: TypeAlias = tuple[K, tuple[int, ...]]  # coefficient, indices of the tables that are multiplied
 Table: TypeAlias = NDArray[Any]  # K blocked (m, 2, 8) uint64, F (n,) uint64, or small integers (n,) uint32
@@ -138,14 +138,16 @@ def prove(
     variables = _variables(tables, eq_point, variables)
     _check_terms(terms, len(tables))
     _check_eq_point(eq_point, variables)
-    order = binding_order(variables)
-    lists = [_reordered(table, order) for table in tables]
-    eq = None if eq_point is None else [eq_point[bit] for bit in order]
-    challenges, finals = _prove_scalars(channel, lists, terms, eq, len(order), name)
-    point = [ZERO] * variables
-    for bit, r in zip(order, challenges, strict=True):
-        point[bit] = r
-    return tuple(point), finals
+    degree = max(len(factors) for _, factors in terms)
+    if variables <= LANE_VARIABLES:
+        lists = [_entries(table, variables) for table in tables]
+        point, finals = _prove_scalars(channel, lists, terms, eq_point, degree, name)
+        return tuple(point), finals
+    vectors, point = _prove_vectors(channel, tables, terms, eq_point, variables, degree, name)
+    lists = [_entries(vector, LANE_VARIABLES) for vector in vectors]
+    lane_eq = None if eq_point is None else eq_point[:LANE_VARIABLES]
+    lanes, finals = _prove_scalars(channel, lists, terms, lane_eq, degree, name)
+    return (*lanes, *point), finals
 
 
 def _variables(tables: Sequence[Table], eq_point: Sequence[K] | None, variables: int | None) -> int:
@@ -174,23 +176,51 @@ def _check_terms(terms: Sequence[Term], tables: int) -> None:
                 raise ValueError(f"terms[{t}]: expected table indices from 0 to {tables - 1}, got {j}")
 
 
-def _reordered(table: Table, order: Sequence[int]) -> list[K]:
+def _entries(table: Table, variables: int) -> list[K]:
+    """The 2^variables entries of a small table, zero-filled."""
     values = from_pairs(unblock(table)) if table.ndim == 3 else [K(value) for value in table.tolist()]
-    values = values[: 1 << len(order)] + [ZERO] * ((1 << len(order)) - len(values))
-    return [values[sum((x >> k & 1) << bit for k, bit in enumerate(order))] for x in range(len(values))]
+    return values[: 1 << variables] + [ZERO] * ((1 << variables) - len(values))
+
+
+def _prove_vectors(
+    channel: ProverChannel,
+    tables: Sequence[Table],
+    terms: Sequence[Term],
+    eq_point: Sequence[K] | None,
+    variables: int,
+    degree: int,
+    name: str,
+) -> tuple[list[Table], list[K]]:
+    """The rounds of the vector variables, in C. Returns (tables of one vector, challenges for bits 3, ..., n - 1)."""
+    by_coefficient = sorted(terms, key=lambda term: (term[0].re, term[0].im))  # neighbours share a multiplication
+    rounds = VectorRounds(tables, [((c.re, c.im), factors) for c, factors in by_coefficient])
+    lane_weights = [ONE] * LANES if eq_point is None else _eq_list(eq_point[:LANE_VARIABLES])
+    challenges: list[K] = []
+    r: U64 | None = None
+    for bit in range(LANE_VARIABLES, variables):
+        remaining = None if eq_point is None else to_pairs(eq_point[bit + 1 :])
+        sums = rounds.round(degree, r, remaining)
+        message = [dot(from_pairs(unblock(sums[node : node + 1])), lane_weights) for node in range(degree)]
+        challenges.append(_exchange(channel, message, degree, name))
+        r = to_pairs(challenges[-1:])[0]
+    if r is not None:
+        rounds.bind(r)
+    return rounds.vectors(), challenges
+
+
+def _exchange(channel: ProverChannel, message: Sequence[K], degree: int, name: str) -> K:
+    channel.send(f"{name}: round polynomial", message)
+    return channel.challenge(round_term(name, degree))
 
 
 def _prove_scalars(
-    channel: ProverChannel, tables: list[list[K]], terms: Sequence[Term], eq: Sequence[K] | None, variables: int, name: str
+    channel: ProverChannel, tables: list[list[K]], terms: Sequence[Term], eq: Sequence[K] | None, degree: int, name: str
 ) -> tuple[list[K], list[K]]:
-    """All rounds on lists of 2^variables elements, binding bit 0 first. Returns (challenges, finals)."""
-    degree = max(len(factors) for _, factors in terms)
-    term = round_term(name, degree)
-    challenges = []
-    for k in range(variables):
-        weights = None if eq is None else _eq_list(eq[k + 1 :])
-        channel.send(f"{name}: round polynomial", _round_polynomial(tables, terms, weights, degree))
-        r = channel.challenge(term)
+    """All rounds on lists of 2^n elements, binding bit 0 first. Returns (challenges, finals)."""
+    challenges: list[K] = []
+    while len(tables[0]) > 1:
+        weights = None if eq is None else _eq_list(eq[len(challenges) + 1 :])
+        r = _exchange(channel, _round_polynomial(tables, terms, weights, degree), degree, name)
         tables = [[low + r * (high - low) for low, high in _pairs(table)] for table in tables]
         challenges.append(r)
     return challenges, [table[0] for table in tables]

@@ -1,0 +1,27 @@
+/* The rounds of a sumcheck that bind the variables of the vectors (index bits 3 and up). */
+
+/* `length` elements, zero beyond: kind ZKDS_TABLE_K (blocked, length a multiple of 8), ZKDS_TABLE_F or ZKDS_TABLE_U32.
+ * `bound` receives the K table with one variable less, ceil(length / 16) vectors; it may be `entries` itself (kind K). */
+struct zkds_table {
+    const void *entries;
+    uint64_t *bound;
+    size_t length;
+    int kind;
+};
+/* coefficient * prod of `degree` tables, 1 <= degree <= 4 */
+struct zkds_term {
+    uint64_t coefficient[2];
+    int32_t factors[4];
+    int32_t degree;
+};
+
+/* Bind the lowest vector variable of every table to r (NULL: bind nothing, the first round), then sum the terms over all pairs
+ * of vectors (low, high) of the tables so obtained, each lane apart:
+ *
+ *   message[k] = sum_w eq(eq_point, w) sum_t coefficient_t prod_j (value at node k of table_j's pair w),     k < degree,
+ *
+ * nodes in the order 0, infinity (high - low; only terms of this degree count), 2, 3; degree vectors of K. degree 0 only binds.
+ * eq_point: (re, im) of the vector variables that remain beyond the pair, eq_variables of them; NULL: no weights.
+ * Adjacent terms of equal coefficient share its multiplication. */
+int zkds_sumcheck_round(const struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count,
+                        int degree, const uint64_t *r, const uint64_t *eq_point, size_t eq_variables, uint64_t *message);
