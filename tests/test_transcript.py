@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkds.field import K, P
-from zkds.transcript import Transcript, _Stream
+from zkds.transcript import Stream, Transcript
 
 VECTORS = pathlib.Path(__file__).parent / "vectors" / "transcript.json"
 
@@ -91,7 +91,7 @@ def test_draws_do_not_repeat() -> None:
     assert len(set(drawn)) == 50
 
 
-class Scripted(_Stream):
+class Scripted(Stream):
     """A stream with given output."""
 
     def __init__(self, *values: int) -> None:

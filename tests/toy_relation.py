@@ -29,7 +29,10 @@ class Toy:
         factor = channel.challenge(TERM)
         images = self.images(factor)
         channel.send("b", images)
-        channel.send_elements("products", [a * b for a, b in zip(self.secrets, images, strict=True)][: self.products])
+        channel.send_elements("products", self.public_products(images))
+
+    def public_products(self, images: list[K]) -> list[K]:
+        return [a * b for a, b in zip(self.secrets, images, strict=True)][: self.products]
 
     def images(self, factor: K) -> list[K]:
         return [a * factor for a in self.secrets]

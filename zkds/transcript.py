@@ -43,9 +43,9 @@ class Transcript:
     def absorb_elements(self, label: str, elements: Sequence[K]) -> None:
         self._append(b"elements of K", label, b"".join(element.to_bytes() for element in elements))
 
-    def _draw(self, kind: bytes, label: str, data: bytes = b"") -> _Stream:
+    def _draw(self, kind: bytes, label: str, data: bytes = b"") -> Stream:
         self._append(kind, label, data)
-        return _Stream(self._sponge.copy())
+        return Stream(self._sponge.copy())
 
     def challenge(self, label: str) -> K:
         """A uniform element of K."""
@@ -69,7 +69,7 @@ class Transcript:
         return self._draw(b"draw seed", label).read(32)
 
 
-class _Stream:
+class Stream:
     """The output of one draw, read piece by piece."""
 
     def __init__(self, sponge: hashlib._Hash) -> None:

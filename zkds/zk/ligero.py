@@ -29,7 +29,7 @@ import numpy as np
 
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.errors import ConstraintRejected
-from zkds.field import K, from_pairs, powers, to_pairs
+from zkds.field import ZERO, K, from_pairs, powers, to_pairs
 from zkds.hidden import Constraints
 from zkds.native import U64
 from zkds.soundness import ErrorTerm
@@ -68,10 +68,7 @@ class PadCommitment:
     def commit_codewords(self, codewords: U64) -> None:
         """(rows, n, 2) -> the tree. Honest provers call it once, with codewords."""
         self.codewords = codewords
-        columns = codewords.transpose(1, 0, 2).astype("<u8")
-        self.tree = merkle.MerkleTree(
-            [merkle.leaf_digest(salt, column.tobytes()) for salt, column in zip(self.salts, columns, strict=True)]
-        )
+        self.tree = merkle.MerkleTree(leaf_digests(self.salts, codewords))
 
     @property
     def root(self) -> bytes:
@@ -107,20 +104,34 @@ class Masks:
 
     @classmethod
     def uniform(cls, parameters: LigeroParameters, stream: SecretStream) -> Masks:
-        linear = stream.pairs(2 * parameters.row)
-        excess = total(_at_message_points(parameters, linear))
-        linear[0] = subtract(linear[0], to_pairs([excess])[0])
-        quadratic = stream.pairs(2 * parameters.row)
-        _at_message_points(parameters, quadratic)[:] = 0
-        return cls(stream.pairs(parameters.row), linear, quadratic)
+        return cls(
+            stream.pairs(parameters.row),
+            uniform_with_sum(parameters, stream, ZERO),
+            uniform_with_zeros(parameters, stream),
+        )
 
 
-def _at_message_points(parameters: LigeroParameters, values: U64) -> U64:
+def uniform_with_sum(parameters: LigeroParameters, stream: SecretStream, wanted: K) -> U64:
+    """(2k, 2), uniform among the values with this sum over the message points."""
+    values = stream.pairs(2 * parameters.row)
+    excess = total(at_message_points(parameters, values)) - wanted
+    values[:1] = subtract(values[:1], to_pairs([excess]))  # point 0 is a message point
+    return values
+
+
+def uniform_with_zeros(parameters: LigeroParameters, stream: SecretStream) -> U64:
+    """(2k, 2), uniform among the values that are zero at the message points."""
+    values = stream.pairs(2 * parameters.row)
+    at_message_points(parameters, values)[:] = 0
+    return values
+
+
+def at_message_points(parameters: LigeroParameters, values: U64) -> U64:
     """(l, 2), a view: H is the even half of the group of order 2k, and the messages lie in its first l points."""
     return values[: 2 * parameters.slots : 2]
 
 
-def _off_message_points(parameters: LigeroParameters) -> list[int]:
+def off_message_points(parameters: LigeroParameters) -> list[int]:
     return [j for j in range(2 * parameters.row) if j % 2 or j >= 2 * parameters.slots]
 
 
@@ -194,14 +205,24 @@ def prove(channel: ProverChannel, commitment: PadCommitment, constraints: Constr
     weights, _ = combine_equations(p, constraints, challenges.equations)
     doubled = evaluate(commitment.coefficients, p.log_row + 1)
     doubled_weights = evaluate(interpolate(weights), p.log_row + 1)
-    quadratic = add(masks.quadratic, quadratic_word(p, challenges, doubled))
-    channel.send_pairs("Ligero low-degree response", add(masks.low_degree, low_degree_word(challenges, commitment.witness)))
-    channel.send_pairs("Ligero linear response", add(masks.linear, linear_word(challenges, doubled_weights, doubled)))
-    channel.send_pairs("Ligero quadratic response", quadratic[_off_message_points(p)])
+    responses = Responses(
+        add(masks.low_degree, low_degree_word(challenges, commitment.witness)),
+        add(masks.linear, linear_word(challenges, doubled_weights, doubled)),
+        add(masks.quadratic, quadratic_word(p, challenges, doubled)),
+    )
+    responses.send(channel, p)
     positions = channel.positions(p.query_term(), p.queries, p.length)
-    channel.send_pairs("Ligero columns", commitment.codewords[:, positions].transpose(1, 0, 2))
-    channel.send_bytes("Ligero salts", b"".join(commitment.salts[j] for j in positions))
-    channel.send_bytes("Ligero Merkle digests", commitment.tree.proof(positions))
+    salts = [commitment.salts[j] for j in positions]
+    send_columns(channel, positions, commitment.codewords[:, positions], salts, commitment.tree)
+
+
+def send_columns(
+    channel: ProverChannel, positions: Sequence[int], columns: U64, salts: Sequence[bytes], tree: merkle.MerkleTree
+) -> None:
+    """columns: (rows, positions, 2)."""
+    channel.send_pairs("Ligero columns", columns.transpose(1, 0, 2))
+    channel.send_bytes("Ligero salts", b"".join(salts))
+    channel.send_bytes("Ligero Merkle digests", tree.proof(positions))
 
 
 def verify(channel: VerifierChannel, root: bytes, constraints: Constraints) -> None:
@@ -211,29 +232,71 @@ def verify(channel: VerifierChannel, root: bytes, constraints: Constraints) -> N
     """
     p = choose_parameters(constraints.messages, len(constraints.products))
     challenges = Challenges.draw(channel, p, constraints)
-    low_degree = channel.receive_pairs("Ligero low-degree response", p.row)
-    linear = channel.receive_pairs("Ligero linear response", 2 * p.row)
-    quadratic = np.zeros((2 * p.row, 2), dtype=np.uint64)
-    quadratic[_off_message_points(p)] = channel.receive_pairs("Ligero quadratic response", p.quadratic_values)
+    responses = Responses.receive(channel, p)
     positions = channel.positions(p.query_term(), p.queries, p.length)
     columns = _receive_columns(channel, p, root, positions)
 
     weights, target = combine_equations(p, constraints, challenges.equations)
-    sum_found, sum_wanted = total(_at_message_points(p, linear)), challenges.linear_mask * target
+    sum_found, sum_wanted = total(at_message_points(p, responses.linear)), challenges.linear_mask * target
     if sum_found != sum_wanted:
         raise ConstraintRejected("Ligero: linear sum", "the sum that the equations demand", "another one")
-    rows, masks = columns[: p.witness_rows], columns[p.witness_rows :]
-    opened_weights = encode(interpolate(weights), p.log_length)[:, positions]
-    words = {
-        "Ligero: low-degree response": (low_degree, low_degree_word(challenges, rows)),
-        "Ligero: linear response": (linear, linear_word(challenges, opened_weights, rows)),
-        "Ligero: quadratic response": (quadratic, quadratic_word(p, challenges, rows)),
-    }
-    for (reason, (response, word)), mask in zip(words.items(), masks, strict=True):
-        expected = encode(interpolate(response), p.log_length)[positions]
-        wrong = np.flatnonzero((expected != add(mask, word)).any(axis=1))
+    words = opened_words(p, challenges, weights, columns[: p.witness_rows], positions)
+    names = ("Ligero: low-degree response", "Ligero: linear response", "Ligero: quadratic response")
+    for name, response, word, mask in zip(names, responses.at(p, positions), words, columns[p.witness_rows :], strict=True):
+        wrong = np.flatnonzero((response != add(mask, word)).any(axis=1))
         if len(wrong):
-            raise ConstraintRejected(reason, f"agreement in all {len(positions)} columns", f"{len(wrong)} differ")
+            raise ConstraintRejected(name, f"agreement in all {len(positions)} columns", f"{len(wrong)} differ")
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Values of the three responses: (k, 2), (2k, 2) and (2k, 2)."""
+
+    low_degree: U64
+    linear: U64
+    quadratic: U64
+
+    def send(self, channel: ProverChannel, parameters: LigeroParameters) -> None:
+        channel.send_pairs("Ligero low-degree response", self.low_degree)
+        channel.send_pairs("Ligero linear response", self.linear)
+        channel.send_pairs("Ligero quadratic response", self.quadratic[off_message_points(parameters)])
+
+    @classmethod
+    def receive(cls, channel: VerifierChannel, parameters: LigeroParameters) -> Responses:
+        low_degree = channel.receive_pairs("Ligero low-degree response", parameters.row)
+        linear = channel.receive_pairs("Ligero linear response", 2 * parameters.row)
+        quadratic = np.zeros((2 * parameters.row, 2), dtype=np.uint64)
+        sent = channel.receive_pairs("Ligero quadratic response", parameters.quadratic_values)
+        quadratic[off_message_points(parameters)] = sent
+        return cls(low_degree, linear, quadratic)
+
+    def at(self, parameters: LigeroParameters, positions: Sequence[int]) -> U64:
+        """(3, positions, 2): their codewords at these columns."""
+        rows = (self.low_degree, self.linear, self.quadratic)
+        return np.stack([encode(interpolate(row), parameters.log_length)[positions] for row in rows])
+
+
+def opened_words(
+    parameters: LigeroParameters, challenges: Challenges, weights: U64, rows: U64, positions: Sequence[int]
+) -> U64:
+    """(3, positions, 2): what the responses are at opened columns, masks left out.
+
+    weights: (witness rows, k, 2) values of the combined equations; rows: (witness rows, positions, 2) opened symbols.
+    """
+    opened_weights = encode(interpolate(weights), parameters.log_length)[:, positions]
+    return np.stack(
+        (
+            low_degree_word(challenges, rows),
+            linear_word(challenges, opened_weights, rows),
+            quadratic_word(parameters, challenges, rows),
+        )
+    )
+
+
+def leaf_digests(salts: Sequence[bytes], rows: U64) -> list[bytes]:
+    """Digests of the columns of (rows, w, 2), each with its salt."""
+    columns = rows.transpose(1, 0, 2).astype("<u8")
+    return [merkle.leaf_digest(salt, column.tobytes()) for salt, column in zip(salts, columns, strict=True)]
 
 
 def _receive_columns(channel: VerifierChannel, p: LigeroParameters, root: bytes, positions: Sequence[int]) -> U64:
@@ -243,12 +306,10 @@ def _receive_columns(channel: VerifierChannel, p: LigeroParameters, root: bytes,
     count = len(merkle.siblings(positions, p.log_length))
     digests = channel.receive_bytes("Ligero Merkle digests", count * DIGEST_BYTES)
     columns = data.reshape(len(positions), p.rows, 2)
-    leaves = {
-        position: merkle.leaf_digest(salts[j * SALT_BYTES : (j + 1) * SALT_BYTES], columns[j].astype("<u8").tobytes())
-        for j, position in enumerate(positions)
-    }
-    merkle.verify(root, p.log_length, leaves, digests)
-    return np.ascontiguousarray(columns.transpose(1, 0, 2))
+    rows = np.ascontiguousarray(columns.transpose(1, 0, 2))
+    leaves = leaf_digests([salts[j : j + SALT_BYTES] for j in range(0, len(salts), SALT_BYTES)], rows)
+    merkle.verify(root, p.log_length, dict(zip(positions, leaves, strict=True)), digests)
+    return rows
 
 
 def violated(constraints: Constraints, pads: Sequence[K]) -> list[str]:
