@@ -13,7 +13,8 @@ from zkds.hidden import Constraints, Hidden
 from zkds.proof import ProofWriter
 from zkds.soundness import QUERY_BITS
 from zkds.transcript import Transcript
-from zkds.zk.ligero import Masks, PadCommitment, check_plain, commit_pads, violated
+from zkds.zk.ligero import PadCommitment, check_plain, commit_pads, prove, violated
+from zkds.zk.pad_commitment import Masks
 from zkds.zk.pads import SecretStream
 from zkds.zk.parameters import choose_parameters
 from zkds.zk.rows import encode, interpolate
@@ -288,15 +289,17 @@ def test_a_commitment_serves_one_proof() -> None:
     prove_toy(relation, commitment)
     with pytest.raises(RuntimeError, match="already used"):
         prove_toy(relation, commitment)
+    channel = ProverChannel(Transcript(), ProofWriter(), None)
     with pytest.raises(RuntimeError, match="pad commitment: already used"):
-        commitment.use(Constraints())
+        prove(channel, commitment, Constraints())
 
 
 def test_constraints_of_another_shape() -> None:
+    channel = ProverChannel(Transcript(), ProofWriter(), None)
     with pytest.raises(ValueError, match="expected 4 messages and the 1 committed products, got 5 messages and 1"):
-        commit_pads(4, [(0, 1)]).use(Constraints(messages=5, products=[(0, 1)]))
+        prove(channel, commit_pads(4, [(0, 1)]), Constraints(messages=5, products=[(0, 1)]))
     with pytest.raises(ValueError, match="constraints"):
-        commit_pads(4, [(0, 1)]).use(Constraints(messages=4, products=[(0, 2)]))
+        prove(channel, commit_pads(4, [(0, 1)]), Constraints(messages=4, products=[(0, 2)]))
 
 
 def test_counts_are_checked() -> None:

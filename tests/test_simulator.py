@@ -21,7 +21,8 @@ from zkds.field import ONE, ZERO, K, from_pairs, to_pairs
 from zkds.hidden import Constraints
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
-from zkds.zk.ligero import Challenges, Masks, PadCommitment, linear_word, low_degree_word, quadratic_word
+from zkds.zk.messages import Challenges, linear_word, low_degree_word, quadratic_word
+from zkds.zk.pad_commitment import Masks, PadCommitment
 from zkds.zk.pads import OneTimePads, SecretStream
 from zkds.zk.parameters import LigeroParameters, choose_parameters
 from zkds.zk.rows import add, evaluate, interpolate, multiply, subtract
@@ -47,13 +48,7 @@ def simulate_toy(leaked: Leaked, program: bytes) -> bytes:
     leaked.verify(dry)
     pads = SimulatedPads(dry.constraints.messages, dry.constraints.products)
     writer = DeferredWriter()
-    channel = ProverChannel(ProgrammedTranscript(program), writer, pads.take_pads())
-    channel.send_bytes("pad root", pads.root)
-    leaked.prove(channel)
-    replay = channel.replay()
-    replay.receive_bytes("pad root", 32)
-    leaked.verify(replay)
-    pads.prove(channel, replay.constraints)
+    prove_toy(leaked, pads, transcript=ProgrammedTranscript(program), writer=writer)  # nothing but the pads is simulated
     writer.replace("pad root", pads.root)
     return writer.to_bytes()
 

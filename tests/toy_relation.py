@@ -11,7 +11,7 @@ from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import algebraic
 from zkds.transcript import Transcript
 from zkds.zk import ligero
-from zkds.zk.ligero import PadCommitment
+from zkds.zk.ligero import CommittedPads, PadCommitment
 
 TERM = algebraic("toy challenge", 1, "1 / |K|", "tests")
 
@@ -55,12 +55,13 @@ class Toy:
 
 def prove_toy(
     toy: Toy,
-    commitment: PadCommitment | None = None,
+    commitment: CommittedPads | None = None,
     channel_type: Callable[..., ProverChannel] = ProverChannel,
     transcript: Transcript | None = None,
+    writer: ProofWriter | None = None,
 ) -> bytes:
     commitment = commitment or toy.commit()
-    channel = channel_type(transcript or Transcript(), ProofWriter(), commitment.take_pads())
+    channel = channel_type(transcript or Transcript(), writer or ProofWriter(), commitment.take_pads())
     channel.send_bytes("pad root", commitment.root)
     toy.prove(channel)
     replay = channel.replay()

@@ -27,15 +27,8 @@ from zkds.hidden import Constraints
 from zkds.proof import ProofWriter
 from zkds.transcript import Stream, Transcript
 from zkds.zk import merkle
-from zkds.zk.ligero import (
-    Challenges,
-    Responses,
-    leaf_digests,
-    opened_words,
-    send_columns,
-    uniform_with_sum,
-    uniform_with_zeros,
-)
+from zkds.zk.messages import Challenges, Responses, leaf_digests, opened_words, send_columns
+from zkds.zk.pad_commitment import uniform_with_sum, uniform_with_zeros
 from zkds.zk.pads import OneTimePads, SecretStream
 from zkds.zk.parameters import DIGEST_BYTES, SALT_BYTES, LigeroParameters, choose_parameters
 from zkds.zk.rows import subtract
