@@ -11,3 +11,6 @@
 #include "cells_kernels.h"
 #include "sumcheck_ops.h"
 #include "sumcheck_kernels.h"
+#include "ntt_ops.h"
+#include "transpose.h"
+#include "ntt_kernels.h"

@@ -1,0 +1,146 @@
+/* Number-theoretic transform over K on blocked arrays; see ntt_ops.h for the tree. */
+
+INLINE K1 ntt_entry(const uint64_t *table, size_t index) { return (K1){table[2 * index], table[2 * index + 1]}; }
+
+/* Multiplication by i, of weak components: (-im, re). */
+INLINE KV ntt_times_i(KV x) { return (KV){v_sub(v_set1(2 * P61), x.im), x.re}; }
+
+/* Multiplication by e(1/8) = 2^30 (1 + i): 2^30 rotates a number of 61 bits. Components below 2^63 - 4 in, below 2^61 + 2^33
+ * out, so that sums and differences of four of them still fit ntt_four. */
+INLINE V ntt_rotate(V x) { return v_add(v_and(v_sll(x, 30), fv_p()), v_srl(x, 31)); }
+INLINE KV ntt_times_eighth(KV x) {
+    V difference = v_add(v_sub(x.re, x.im), v_set1(4 * P61));
+    return (KV){ntt_rotate(difference), ntt_rotate(v_add(x.re, x.im))};
+}
+
+/* The transform of four values at z = 1, -1, i, -i. Components of the inputs below 2^61 + 2^34, weak outputs. */
+INLINE void ntt_four(const KV x[4], KV y[4]) {
+    const V bias = v_set1(4 * P61);
+    KV even = {v_add(x[0].re, x[2].re), v_add(x[0].im, x[2].im)}, odd = {v_add(x[1].re, x[3].re), v_add(x[1].im, x[3].im)};
+    KV low = {v_add(v_sub(x[0].re, x[2].re), bias), v_add(v_sub(x[0].im, x[2].im), bias)};
+    KV high = {v_sub(x[1].re, x[3].re), v_sub(x[1].im, x[3].im)}; /* signed */
+    y[0] = (KV){fv_fold(v_add(even.re, odd.re)), fv_fold(v_add(even.im, odd.im))};
+    y[1] = (KV){fv_fold(v_add(v_sub(even.re, odd.re), bias)), fv_fold(v_add(v_sub(even.im, odd.im), bias))};
+    y[2] = (KV){fv_fold(v_sub(low.re, high.im)), fv_fold(v_add(low.im, high.re))};
+    y[3] = (KV){fv_fold(v_add(low.re, high.im)), fv_fold(v_sub(low.im, high.re))};
+}
+
+/* The transform of eight weak values at the eighth roots of unity, in the tree's order; weak outputs. */
+INLINE void ntt_eight(const KV x[8], KV y[8]) {
+    KV even[4], odd[4];
+    for (int j = 0; j < 4; j++) {
+        even[j] = kv_add(x[j], x[j + 4]);
+        odd[j] = kv_sub(x[j], x[j + 4]);
+    }
+    odd[1] = ntt_times_eighth(odd[1]);
+    odd[2] = ntt_times_i(odd[2]);
+    odd[3] = ntt_times_eighth(ntt_times_i(odd[3]));
+    odd[2].re = fv_fold(odd[2].re);
+    ntt_four(even, y);
+    ntt_four(odd, y + 4);
+}
+
+INLINE void ntt_store_weak(uint64_t *x, size_t vector, KV value) {
+    v_store(x + 16 * vector, value.re);
+    v_store(x + 16 * vector + 8, value.im);
+}
+
+/* One node of 2 half vectors into its two children. */
+static void ntt_pass2(uint64_t *x, size_t half, K1 s) {
+    const KFactor factor = kv_factor(s);
+    for (size_t v = 0; v < half; v++) {
+        KV low = kv_load(x, v), high = kv_mul_factor(kv_load(x, v + half), &factor);
+        ntt_store_weak(x, v, kv_add(low, high));
+        ntt_store_weak(x, v + half, kv_sub(low, high));
+    }
+}
+
+/* One node of 4 quarter vectors into its four grandchildren. */
+static void ntt_pass4(uint64_t *x, size_t quarter, K1 b, K1 b2, K1 b3) {
+    const KFactor f1 = kv_factor(b), f2 = kv_factor(b2), f3 = kv_factor(b3);
+    for (size_t v = 0; v < quarter; v++) {
+        KV in[4], out[4];
+        in[0] = kv_load(x, v);
+        in[1] = kv_mul_factor(kv_load(x, v + quarter), &f1);
+        in[2] = kv_mul_factor(kv_load(x, v + 2 * quarter), &f2);
+        in[3] = kv_mul_factor(kv_load(x, v + 3 * quarter), &f3);
+        ntt_four(in, out);
+        for (int j = 0; j < 4; j++) ntt_store_weak(x, v + (size_t)j * quarter, out[j]);
+    }
+}
+
+/* The same for `nodes` neighbouring nodes of four vectors, where splitting a factor into limbs would not pay. */
+static void ntt_pass4_short(uint64_t *x, size_t nodes, size_t node, const struct ntt_tables *tables) {
+    for (size_t t = 0; t < nodes; t++, x += 64) {
+        KV in[4], out[4];
+        in[0] = kv_load(x, 0);
+        in[1] = kv_mul(kv_load(x, 1), kv_set1(ntt_entry(tables->roots, 2 * (node + t))));
+        in[2] = kv_mul(kv_load(x, 2), kv_set1(ntt_entry(tables->roots, node + t)));
+        in[3] = kv_mul(kv_load(x, 3), kv_set1(ntt_entry(tables->cubes, node + t)));
+        ntt_four(in, out);
+        for (int j = 0; j < 4; j++) ntt_store_weak(x, (size_t)j, out[j]);
+    }
+}
+
+/* Eight nodes of eight points each: the nodes go into the lanes and come back. */
+static void ntt_last(uint64_t *x, size_t groups, size_t node, const struct ntt_tables *tables) {
+    const uint64_t *powers = tables->last + 14 * node; /* 7 * 16 words for 8 nodes */
+    for (size_t g = 0; g < groups; g++, x += 128, powers += 112) {
+        V re[8], im[8];
+        KV in[8], out[8];
+        for (int j = 0; j < 8; j++) {
+            re[j] = v_load(x + 16 * j);
+            im[j] = v_load(x + 16 * j + 8);
+        }
+        v_transpose(re);
+        v_transpose(im);
+        in[0] = (KV){re[0], im[0]};
+        for (int j = 1; j < 8; j++) in[j] = kv_mul((KV){re[j], im[j]}, kv_load(powers, (size_t)j - 1));
+        ntt_eight(in, out);
+        for (int j = 0; j < 8; j++) {
+            re[j] = out[j].re;
+            im[j] = out[j].im;
+        }
+        v_transpose(re);
+        v_transpose(im);
+        for (int j = 0; j < 8; j++) kv_store(x, (size_t)j, (KV){re[j], im[j]});
+    }
+}
+
+/* One level of the tree over a block; returns the number of levels done, 1 or 2. */
+static int ntt_level(uint64_t *x, size_t nodes, int log_size, size_t node, const struct ntt_tables *tables) {
+    size_t vectors = (size_t)1 << (log_size - 3);
+    if ((log_size - 3) & 1) {
+        for (size_t t = 0; t < nodes; t++)
+            ntt_pass2(x + 16 * vectors * t, vectors / 2, ntt_entry(tables->roots, node + t));
+        return 1;
+    }
+    if (vectors == 4) {
+        ntt_pass4_short(x, nodes, node, tables);
+        return 2;
+    }
+    for (size_t t = 0; t < nodes; t++)
+        ntt_pass4(x + 16 * vectors * t, vectors / 4, ntt_entry(tables->roots, 2 * (node + t)),
+                  ntt_entry(tables->roots, node + t), ntt_entry(tables->cubes, node + t));
+    return 2;
+}
+
+#define NTT_CACHED_LOG 13 /* blocks up to 2^13 points (128 KiB) are finished level by level */
+
+static void ntt_transform(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables) {
+    if (log_size > NTT_CACHED_LOG) { /* depth first */
+        int levels = ntt_level(x, 1, log_size, node, tables);
+        for (size_t t = 0; t < (size_t)1 << levels; t++)
+            ntt_transform(x + (t << (log_size - levels + 1)), log_size - levels, (node << levels) + t, tables);
+        return;
+    }
+    size_t nodes = 1;
+    for (int left = log_size; left > 3;) {
+        int levels = ntt_level(x, nodes, left, node, tables);
+        nodes <<= levels;
+        node <<= levels;
+        left -= levels;
+    }
+    ntt_last(x, nodes / 8, node, tables);
+}
+const struct ntt_ops ISA(ntt_ops) = {ntt_transform};
