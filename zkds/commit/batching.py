@@ -124,11 +124,19 @@ def _piece_arrays(claims: Sequence[Claim[Any]], claim_weights: Sequence[K]) -> P
     return PieceArrays(
         offsets=np.array([piece.offset for piece in pieces], dtype=np.uint64),
         firsts=np.cumsum([0] + [len(piece.point) for piece in pieces], dtype=np.uint64),
-        coordinates=to_pairs(list(itertools.chain.from_iterable(piece.point for piece in pieces))),
-        scales=to_pairs([piece.scale for piece in pieces]),
+        coordinates=_pairs_of(list(itertools.chain.from_iterable(piece.point for piece in pieces))),
+        scales=_pairs_of([piece.scale for piece in pieces]),
         claims=np.repeat(np.arange(len(claims), dtype=np.uint32), counts),
         claim_weights=to_pairs(claim_weights),
     )
+
+
+def _pairs_of(elements: Sequence[K]) -> U64:
+    """`to_pairs` for hundreds of thousands of elements."""
+    pairs = np.empty((len(elements), 2), dtype=np.uint64)
+    pairs[:, 0] = np.fromiter((element.re for element in elements), dtype=np.uint64, count=len(elements))
+    pairs[:, 1] = np.fromiter((element.im for element in elements), dtype=np.uint64, count=len(elements))
+    return pairs
 
 
 def _combine(values: Sequence[Hidden], coefficients: Sequence[K]) -> Hidden:
