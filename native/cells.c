@@ -10,7 +10,7 @@
 #define LANE_BITS 3
 #define TASK_COST 2048 /* chunks, and a constant for each segment */
 #define SEGMENT_COST 16
-#define BIND_GRAIN 256 /* vectors a task writes */
+#define FOLD_GRAIN 256 /* vectors a task writes */
 
 struct segment {
     uint32_t piece;
@@ -269,7 +269,7 @@ static void fold_task(void *context, size_t task, int worker) {
     (void)worker;
     const struct fold_job *job = context;
     const struct chunks *chunks = &job->chunks;
-    size_t from = task * BIND_GRAIN, to = from + BIND_GRAIN < job->vectors ? from + BIND_GRAIN : job->vectors;
+    size_t from = task * FOLD_GRAIN, to = from + FOLD_GRAIN < job->vectors ? from + FOLD_GRAIN : job->vectors;
     size_t whole = to < chunks->whole ? to : chunks->whole;
     if (whole > from) {
         const uint32_t *first = chunks->vector + from * chunks->size;
@@ -293,7 +293,7 @@ int zkds_cells_fold(const uint32_t *vector, size_t cells, int streamed, const ui
     job.table = table;
     job.vectors = vectors;
     OPS(cells)->expand(point, streamed, one, job.re, job.im);
-    zkds_parallel((vectors + BIND_GRAIN - 1) / BIND_GRAIN, fold_task, &job);
+    zkds_parallel((vectors + FOLD_GRAIN - 1) / FOLD_GRAIN, fold_task, &job);
     return ZKDS_OK;
 }
 
@@ -339,43 +339,6 @@ int zkds_cells_weights(const struct zkds_pieces *pieces, int streamed, const uin
     const size_t block_vectors = (size_t)1 << (CELLS_SEGMENT_BITS - LANE_BITS - streamed);
     zkds_parallel((vectors + block_vectors - 1) / block_vectors, weights_task, &job);
     plan_free(&job.plan);
-    return ZKDS_OK;
-}
-
-/* ---- product rounds ---------------------------------------------------------------------------------------------- */
-
-struct round_job {
-    const uint64_t *f, *g, *challenge;
-    uint64_t *f_out, *g_out;
-    size_t vectors;     /* before binding */
-    uint64_t *messages; /* (tasks, 2, 2) */
-};
-
-static void round_task(void *context, size_t task, int worker) {
-    (void)worker;
-    const struct round_job *job = context;
-    const size_t total = job->challenge ? (job->vectors + 1) / 2 : job->vectors, from = task * BIND_GRAIN;
-    const size_t count = total - from < BIND_GRAIN ? total - from : BIND_GRAIN;
-    if (!job->challenge) {
-        OPS(cells)->message(job->f + 16 * from, job->g + 16 * from, count, job->messages + 4 * task);
-        return;
-    }
-    const size_t read = job->vectors - 2 * from < 2 * count ? job->vectors - 2 * from : 2 * count;
-    OPS(cells)->bind(job->f + 32 * from, read, job->challenge, job->f_out + 16 * from);
-    OPS(cells)->bind(job->g + 32 * from, read, job->challenge, job->g_out + 16 * from);
-    OPS(cells)->message(job->f_out + 16 * from, job->g_out + 16 * from, count, job->messages + 4 * task);
-}
-
-int zkds_cells_round(const uint64_t *f, const uint64_t *g, size_t vectors, const uint64_t *challenge, uint64_t *f_out,
-                     uint64_t *g_out, uint64_t *message) {
-    const size_t total = challenge ? (vectors + 1) / 2 : vectors, tasks = (total + BIND_GRAIN - 1) / BIND_GRAIN;
-    struct round_job job = {f, g, challenge, f_out, g_out, vectors, malloc((4 * tasks + 1) * sizeof *message)};
-    if (!job.messages) return ZKDS_OUT_OF_MEMORY;
-    zkds_parallel(tasks, round_task, &job);
-    K1 sums[2] = {{0, 0}, {0, 0}};
-    for (size_t t = 0; t < 2 * tasks; t++) sums[t % 2] = k_add(sums[t % 2], (K1){job.messages[2 * t], job.messages[2 * t + 1]});
-    for (int i = 0; i < 2; i++) message[2 * i] = sums[i].re, message[2 * i + 1] = sums[i].im;
-    free(job.messages);
     return ZKDS_OK;
 }
 

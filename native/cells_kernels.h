@@ -131,26 +131,4 @@ static void cells_add_weights(uint64_t *table, size_t count, const uint64_t *re,
         kv_store(table, y, kv_mul_add(kv_set1((K1){re[y], im[y]}), &factor, kv_load(table, y)));
 }
 
-static void cells_bind(const uint64_t *in, size_t vectors, const uint64_t *challenge, uint64_t *out) {
-    const KFactor r = kv_factor((K1){challenge[0], challenge[1]});
-    for (size_t v = 0; v < vectors / 2; v++) {
-        kv_prefetch(in, 2 * v + 64);
-        kv_prefetch(in, 2 * v + 65);
-        kv_store(out, v, kv_bind(kv_load(in, 2 * v), kv_load(in, 2 * v + 1), &r));
-    }
-    if (vectors % 2) kv_store(out, vectors / 2, kv_bind(kv_load(in, vectors - 1), kv_zero(), &r));
-}
-
-static void cells_message(const uint64_t *f, const uint64_t *g, size_t vectors, uint64_t *message) {
-    KAcc low = kacc_zero(), top = kacc_zero();
-    for (size_t v = 0; v < vectors; v += 2) kacc_add(&low, kv_load(f, v), kv_load(g, v));
-    for (size_t v = 0; v < vectors; v += 2) {
-        const int partner = v + 1 < vectors;
-        KV f1 = partner ? kv_load(f, v + 1) : kv_zero(), g1 = partner ? kv_load(g, v + 1) : kv_zero();
-        kacc_add(&top, kv_sub(f1, kv_load(f, v)), kv_sub(g1, kv_load(g, v)));
-    }
-    const K1 sums[2] = {kv_sum_lanes(kacc_value(&low)), kv_sum_lanes(kacc_value(&top))};
-    for (int i = 0; i < 2; i++) message[2 * i] = sums[i].re, message[2 * i + 1] = sums[i].im;
-}
-
-const struct cells_ops ISA(cells_ops) = {cells_expand, cells_correlate, cells_fold, cells_add_weights, cells_bind, cells_message};
+const struct cells_ops ISA(cells_ops) = {cells_expand, cells_correlate, cells_fold, cells_add_weights};

@@ -17,10 +17,6 @@ struct cells_ops {
     void (*fold)(const uint32_t *chunks, size_t count, int streamed, const uint64_t *re, const uint64_t *im, uint64_t *table);
     /* table[y] += weight[y] lanes. */
     void (*add_weights)(uint64_t *table, size_t count, const uint64_t *re, const uint64_t *im, const uint64_t *lanes);
-    /* out[v] = in[2 v] + challenge (in[2 v + 1] - in[2 v]); the last partner is zero when `vectors` is odd. */
-    void (*bind)(const uint64_t *in, size_t vectors, const uint64_t *challenge, uint64_t *out);
-    /* message (2, 2) = sums over pairs of vectors of f0 g0 and (f1 - f0)(g1 - g0); at most 512 vectors. */
-    void (*message)(const uint64_t *f, const uint64_t *g, size_t vectors, uint64_t *message);
 };
 ZKDS_DECLARE_OPS(cells);
 #endif

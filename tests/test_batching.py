@@ -123,27 +123,6 @@ def test_fold_and_weights_bind_the_streamed_bits(mode, streamed):
         assert from_pairs(unblock(cells.weights(pieces, to_pairs(point), 4))) == weights
 
 
-def test_product_round_binds_and_sums(mode):
-    rng = random.Random(1)
-    for vectors in (1, 2, 3, 5, 600, 1023):
-        f, g = (np.array([rng.randrange(P) for _ in range(16 * vectors)], dtype=np.uint64).reshape(-1, 2, 8) for _ in range(2))
-        r = random_k(rng)
-        for challenge in (None, r):
-            got_f, got_g, message = cells.product_round(f, g, None if challenge is None else to_pairs([r])[0])
-            tables = []
-            for table in (f, g):
-                elements = from_pairs(unblock(table))
-                if challenge is not None:
-                    elements = slow.bind_bit(elements + [ZERO] * (len(elements) % 16), 3, r)
-                tables.append(elements)
-            assert [from_pairs(unblock(got_f)), from_pairs(unblock(got_g))] == tables
-            tables = [elements + [ZERO] * (len(elements) % 16) for elements in tables]
-            (f0, f1), (g0, g1) = ([slow.bind_bit(t, 3, ZERO), slow.bind_bit(t, 3, ONE)] for t in tables)
-            at_zero = slow.inner_product(f0, g0)
-            cross = slow.inner_product(f1, g0) + slow.inner_product(f0, g1)
-            assert from_pairs(message) == [at_zero, slow.inner_product(f1, g1) - cross + at_zero]
-
-
 @pytest.mark.parametrize("variables", [0, 1, 2, 3, 6])
 def test_evaluate_is_the_extension_of_the_weights(mode, variables):
     rng = random.Random(variables)

@@ -20,10 +20,5 @@ int zkds_cells_correlate(const uint32_t *vector, size_t cells, int streamed, con
 int zkds_cells_fold(const uint32_t *vector, size_t cells, int streamed, const uint64_t *point, uint64_t *table, size_t vectors);
 /* W with the same bits bound: table blocked (vectors, 2, 8); no piece may reach beyond it. */
 int zkds_cells_weights(const struct zkds_pieces *pieces, int streamed, const uint64_t *point, uint64_t *table, size_t vectors);
-/* One round of the sumcheck of sum f g on blocked tables: if challenge (2) is not NULL, bind the lowest vector bit of both to it
- * into f_out, g_out (ceil(vectors / 2) vectors; they may not overlap the input); message (2, 2) is then h(0), h(inf) of the
- * next vector bit on the result. A missing partner is zero. */
-int zkds_cells_round(const uint64_t *f, const uint64_t *g, size_t vectors, const uint64_t *challenge, uint64_t *f_out,
-                     uint64_t *g_out, uint64_t *message);
 /* value (2): the multilinear extension of W at point (variables, 2), 0 <= variables <= 40; no piece may end beyond 2^variables. */
 int zkds_cells_evaluate(const struct zkds_pieces *pieces, const uint64_t *point, int variables, uint64_t *value);

@@ -33,6 +33,7 @@ from zkds.hidden import Hidden
 from zkds.multilinear import LANE_VARIABLES, binding_order
 from zkds.native import U32, U64, array, cells
 from zkds.native.cells import MAX_VARIABLES, PieceArrays
+from zkds.native.sumcheck import VectorRounds
 from zkds.soundness import LOG2_K, ErrorTerm, algebraic
 
 STREAMED = 4  # index bits bound before a table is stored; more only where the tables would be too large
@@ -208,15 +209,17 @@ def _pairs(rows: Form) -> Iterator[tuple[list[K], list[K]]]:
     return zip(rows[::2], rows[1::2], strict=True)
 
 
-def _vector_rounds(exchange: Exchange, f: U64, g: U64, bits: Sequence[int]) -> tuple[U64, U64]:
-    """The rounds of the remaining vector bits; returns the last vector of each table."""
+def _vector_rounds(exchange: Exchange, values: U64, weights: U64, bits: Sequence[int]) -> list[U64]:
+    """The rounds of the remaining vector bits; returns the last vector of both tables, which are overwritten."""
+    rounds = VectorRounds([values, weights], [((1, 0), (0, 1))])
     challenge: U64 | None = None
     for bit in bits:
-        f, g, message = cells.product_round(f, g, challenge)
-        challenge = to_pairs([exchange(bit, from_pairs(message))])[0]
+        lane_sums = rounds.round(2, challenge, None)
+        message = [sum(from_pairs(unblock(lane_sums[node : node + 1])), ZERO) for node in range(2)]
+        challenge = to_pairs([exchange(bit, message)])[0]
     if challenge is not None:
-        f, g, _ = cells.product_round(f, g, challenge)
-    return f, g
+        rounds.bind(challenge)
+    return rounds.vectors()
 
 
 def _lane_rounds(exchange: Exchange, f: list[K], g: list[K], bits: int) -> K:

@@ -112,33 +112,6 @@ def weights(pieces: PieceArrays, point: U64, vectors: int) -> U64:
     return table
 
 
-def product_round(f: U64, g: U64, challenge: U64 | None) -> tuple[U64, U64, U64]:
-    """Bind the lowest vector bit of the blocked tables f and g to `challenge` (2,), unless it is None, and form the message.
-
-    The message, (2, 2) pairs h(0) and h(inf), is that of the sumcheck of sum f g for the next vector bit; missing partners are
-    zero. Returns f and g, new arrays if bound, and the message.
-    """
-    array("f", f, np.uint64, (None, 2, 8))
-    array("g", g, np.uint64, (len(f), 2, 8))
-    message = np.empty((2, 2), dtype=np.uint64)
-    f_out, g_out = f, g
-    bound = ffi.NULL
-    if challenge is not None:
-        bound = pointer(array("challenge", challenge, np.uint64, (2,)), "uint64_t *")
-        f_out, g_out = (np.empty(((len(f) + 1) // 2, 2, 8), dtype=np.uint64) for _ in range(2))
-    code = lib.zkds_cells_round(
-        pointer(f, "uint64_t *"),
-        pointer(g, "uint64_t *"),
-        len(f),
-        bound,
-        pointer(f_out, "uint64_t *"),
-        pointer(g_out, "uint64_t *"),
-        pointer(message, "uint64_t *"),
-    )
-    check(code, "cells.product_round")
-    return f_out, g_out, message
-
-
 def evaluate(pieces: PieceArrays, point: U64) -> U64:
     """The multilinear extension of W at `point` (variables, 2): one pair (2,)."""
     array("point", point, np.uint64, (None, 2))
