@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reference import ligero as slow
 from toy_relation import Toy, prove_toy, verify_toy
 
-from zkds.channel import ProverChannel
+from zkds.channel import ProverChannel, VerifierChannel
 from zkds.errors import CommitmentRejected, ConstraintRejected, GrindingRejected, MalformedProof, ProofRejected
 from zkds.field import ONE, ZERO, K, P, from_pairs, to_pairs
 from zkds.hidden import Constraints, Hidden
-from zkds.proof import ProofWriter
+from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import QUERY_BITS
 from zkds.transcript import Transcript
 from zkds.zk.ligero import PadCommitment, check_plain, commit_pads, prove, violated
@@ -30,6 +31,29 @@ def test_honest_proof_is_accepted(count: int, products: int) -> None:
     relation = toy(count, products)
     channel = verify_toy(relation, prove_toy(relation))
     assert channel.budget.total_bits() >= 100
+
+
+@pytest.mark.parametrize("count, products", [(1, 0), (9, 2)])
+def test_a_slow_verifier_agrees(count: int, products: int) -> None:
+    """The verifier of tests/reference, written from the specification, accepts the proof and rejects another statement."""
+    relation = toy(count, products)
+    proof = prove_toy(relation)
+    for change in (0, 1):
+        channel = VerifierChannel(Transcript(), ProofReader(proof))
+        root = channel.receive_bytes("pad root", 32)
+        relation.verify(channel)
+        reason, expression = channel.constraints.equations[-1]
+        channel.constraints.equations[-1] = (reason, expression + change)
+        assert slow.accepts(channel, root, channel.constraints) is (change == 0)
+
+
+@pytest.mark.parametrize("messages", [1, 100, 128, 700, 3000, 20_000, 100_000])
+@pytest.mark.parametrize("products", [0, 1, 500])
+def test_parameters_are_those_of_the_specification(messages: int, products: int) -> None:
+    p = choose_parameters(messages, products)
+    assert p.row == slow.row_length(messages, products)
+    assert p.queries == slow.queries(p.row)
+    assert (p.slots, p.pad_rows, p.product_rows) == slow.sizes(p.row, messages, products)
 
 
 def test_plain_mode_evaluates_the_same_constraints() -> None:
