@@ -21,7 +21,7 @@ from zkds.native import cells
 from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import algebraic
 from zkds.transcript import Transcript
-from zkds.zk.ligero import check_plain
+from zkds.zk.ligero import check_plain, violated
 
 MODES = [(isa, threads) for isa in native.available_instruction_sets() for threads in (1, 3)]
 
@@ -56,7 +56,7 @@ def random_piece(rng, variables):
 def random_claims(rng, variables, vector, count=4):
     claims = []
     for _ in range(count):
-        pieces = [random_piece(rng, variables) for _ in range(rng.randint(1, 5))]
+        pieces = [random_piece(rng, variables) for _ in range(rng.randint(0, 5))]
         claims.append(Claim(pieces, slow.claim_value(Claim(pieces, ZERO), vector)))
     return claims
 
@@ -254,6 +254,38 @@ def test_rounds_grind_where_the_row_combination_needs_it():
     verifier_rho, verifier_value, channel = verify_bytes(proof, claims, 5, row_term)
     assert (verifier_rho, verifier_value) == (rho, value)
     assert [term.grinding for term in channel.budget.terms] == [0, 0, 7, 0, 0, 0]
+
+
+def test_with_pads_the_same_constraints_hold_and_messages_are_hidden():
+    rng = random.Random(8)
+    vector = random_vector(rng, 50)
+    claims = random_claims(rng, 6, vector)
+    values = [claim.value for claim in claims]
+    pads = [random_k(rng) for _ in range(len(claims) + 2 * 6 + 1)]
+    writer = ProofWriter()
+    prover = ProverChannel(Transcript(), writer, pads)
+    prover.send("claims", values)
+    rho, value = batching.prove(prover, claims, vector, 6)
+
+    def run(channel):
+        received = channel.receive("claims", len(claims))
+        hidden = [Claim(claim.pieces, value) for claim, value in zip(claims, received, strict=True)]
+        return batching.verify(channel, hidden, 6)
+
+    verifier = VerifierChannel(Transcript(), ProofReader(writer.to_bytes()))
+    verifier_rho, hidden_value = run(verifier)
+    assert verifier_rho == rho
+    assert violated(verifier.constraints, pads) == []
+    assert hidden_value.evaluate(verifier.constraints.variables(pads)) == value == evaluate_integers(vector, rho)
+    replay = prover.replay()
+    run(replay)
+    variables = replay.constraints.variables(pads)
+    assert [expression.evaluate(variables) for _, expression in replay.constraints.equations] == [ZERO]
+    sent = from_pairs(ProofReader(writer.to_bytes()).read_pairs("all", len(pads)))
+    plain, _, _ = prove_bytes(claims, vector, 6)
+    assert all(element.to_bytes() not in plain for element in sent)
+    pads[0] = pads[0] + 1
+    assert violated(verifier.constraints, pads) == ["batching: final claim"]
 
 
 # ---- cheating --------------------------------------------------------------------------------------------------------
