@@ -37,7 +37,7 @@ from zkds.native.sumcheck import VectorRounds
 from zkds.soundness import LOG2_K, ErrorTerm, algebraic
 
 STREAMED = 4  # index bits bound before a table is stored; more only where the tables would be too large
-MAX_TABLE_BYTES = 1 << 30  # both tables together
+MAX_TABLE_BYTES = 1 << 27  # both tables together, as far as MAX_STREAMED allows
 SUMCHECK = "sumcheck; Lund, Fortnow, Karloff, Nisan 1992"
 
 # The term of what binding one index bit of the committed matrix's row number means for the opening; None for a column bit.
