@@ -39,7 +39,7 @@ def proof_bytes(k: int, messages: int, products: int) -> int:
 
 
 def row_length(messages: int, products: int) -> int:
-    candidates = [2**a for a in range(1, 25) if 2**a > queries(2**a)]
+    candidates = [2**a for a in range(1, 22) if 2**a > queries(2**a)]
     return min(candidates, key=lambda k: (proof_bytes(k, messages, products), k))
 
 

@@ -38,7 +38,7 @@ from zkds.field import ELEMENT_BYTES
 from zkds.soundness import QUERY_BITS, QUERY_GRINDING, ErrorTerm, algebraic
 
 LOG_INVERSE_RATE = 3  # n = 8 k
-MAX_LOG_ROW = 24
+MAX_LOG_ROW = 21  # n = 2^24, the largest transform
 SALT_BYTES = 32
 DIGEST_BYTES = 32
 

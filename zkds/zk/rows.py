@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zkds.field import K, P, powers, root_of_unity, to_pairs
+from zkds.field import K, P, to_pairs
 from zkds.native import U64, field
+from zkds.native.ntt import ntt
 
 MODULUS = np.uint64(P)
 
@@ -54,36 +55,15 @@ def total(values: U64) -> K:
     return K(real, imaginary)
 
 
-@functools.lru_cache(maxsize=64)
-def _twiddles(log_order: int, inverse: bool) -> U64:
-    """(2^log_order / 2, 2): powers of the root, or of its inverse."""
-    root = root_of_unity(log_order)
-    return to_pairs(powers(root.conjugate() if inverse else root, max(1, 1 << log_order >> 1)))
-
-
-@functools.lru_cache(maxsize=16)
-def _shifts(log_length: int, count: int) -> U64:
-    """(count, 2): powers of the root of order 2n, which move the values from the n-th roots of unity to the odd powers."""
-    return to_pairs(powers(root_of_unity(log_length + 1), count))
-
-
-def _transform(rows: U64, inverse: bool) -> U64:
-    """Values at the powers of the root of order w, of (..., w, 2) coefficients: Stockham's radix-2 transform, unscaled."""
-    width = rows.shape[-2]
-    current = rows.reshape(-1, 1, width, 2)  # (rows, groups, width of a group, 2)
-    while current.shape[2] > 1:
-        half = current.shape[2] // 2
-        low, high = current[:, :, :half], current[:, :, half:]
-        twiddles = _twiddles((2 * half).bit_length() - 1, inverse)
-        difference = multiply(subtract(low, high), twiddles)
-        current = np.concatenate((add(low, high), difference), axis=1)
-    return current.reshape(rows.shape)
+def _transform(rows: U64, *, inverse: bool = False, coset: bool = False) -> U64:
+    """ntt of (..., w, 2)."""
+    flat = np.ascontiguousarray(rows).reshape(-1, *rows.shape[-2:])
+    return ntt(flat, inverse=inverse, coset=coset).reshape(rows.shape)
 
 
 def interpolate(values: U64) -> U64:
     """(..., k, 2) values on the group of order k -> coefficients."""
-    width = values.shape[-2]
-    return multiply(_transform(values, inverse=True), to_pairs([K(width).inverse()])[0])
+    return _transform(values, inverse=True)
 
 
 def _widen(rows: U64, width: int) -> U64:
@@ -94,10 +74,9 @@ def _widen(rows: U64, width: int) -> U64:
 
 def evaluate(coefficients: U64, log_order: int) -> U64:
     """(..., w, 2) coefficients, w <= 2^log_order -> values on the group of that order."""
-    return _transform(_widen(coefficients, 1 << log_order), inverse=False)
+    return _transform(_widen(coefficients, 1 << log_order))
 
 
 def encode(coefficients: U64, log_length: int) -> U64:
     """(..., w, 2) coefficients, w <= n = 2^log_length -> the codeword, (..., n, 2)."""
-    shifted = multiply(coefficients, _shifts(log_length, coefficients.shape[-2]))
-    return evaluate(shifted, log_length)
+    return _transform(_widen(coefficients, 1 << log_length), coset=True)
