@@ -176,7 +176,7 @@ static void correlate_segment(const struct correlate_job *job, size_t index, uin
     const struct chunks *chunks = &job->chunks;
     const size_t piece = plan->segment[index].piece;
     struct segment_view view;
-    uint64_t re[CELLS_MAX_CHUNKS], im[CELLS_MAX_CHUNKS], lanes[16], low[2 << CELLS_MAX_STREAMED < 16 ? 16 : 2 << CELLS_MAX_STREAMED];
+    uint64_t re[CELLS_MAX_CHUNKS], im[CELLS_MAX_CHUNKS], lanes[16], low[2 << CELLS_MAX_STREAMED];
     segment_open(plan, index, &view);
     if (view.first_chunk >= chunks->whole + (size_t)chunks->partial) return; /* all zero */
     const uint64_t scale[2] = {view.scale.re, view.scale.im};

@@ -2,7 +2,7 @@
  *
  * Pairs are (real, imaginary). Piece j gives the cells offsets[j] + x, 0 <= x < 2^a, a = firsts[j + 1] - firsts[j], the
  * weights claim_weights[claims[j]] * scales[j] * eq(coordinates[firsts[j] .. firsts[j + 1]], x). offsets[j] is a multiple of 2^a,
- * a <= 40 and the piece ends at or before 2^40. V is zero at and beyond `cells`, which is not limited to a power of two. */
+ * a <= 40 and the piece ends at or before 2^40. V is zero at and beyond `cells`, any number. */
 struct zkds_pieces {
     size_t count;
     const uint64_t *offsets;       /* (count) */
