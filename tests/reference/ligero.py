@@ -19,7 +19,7 @@ LOG2_K = 2 * math.log2(2**61 - 1)
 
 
 def queries(k: int) -> int:
-    n = 8 * k
+    n = 16 * k
     e = (n - 2 * k) // 2
     return math.ceil(87 / -math.log2((n - e - 1) / n))
 
@@ -31,15 +31,15 @@ def sizes(k: int, messages: int, products: int) -> tuple[int, int, int]:
 
 
 def proof_bytes(k: int, messages: int, products: int) -> int:
-    t, n = queries(k), 8 * k
+    t, n = queries(k), 16 * k
     slots, pad_rows, product_rows = sizes(k, messages, products)
     rows = pad_rows + 3 * product_rows + 3
-    levels = int(math.log2(n)) - math.floor(math.log2(t))
+    levels = int(math.log2(n)) - math.floor(math.log2(t)) - 1
     return 16 * (5 * k - slots) + t * (16 * rows + 32 + 32 * max(0, levels))
 
 
 def row_length(messages: int, products: int) -> int:
-    candidates = [2**a for a in range(1, 22) if 2**a > queries(2**a)]
+    candidates = [2**a for a in range(1, 21) if 2**a > queries(2**a)]
     return min(candidates, key=lambda k: (proof_bytes(k, messages, products), k))
 
 
@@ -51,7 +51,7 @@ def draw(channel: VerifierChannel, name: str, numerator: int) -> K:
 def accepts(channel: VerifierChannel, root: bytes, constraints: Constraints) -> bool:
     products = constraints.products
     k = row_length(constraints.messages, len(products))
-    t, n = queries(k), 8 * k
+    t, n = queries(k), 16 * k
     slots, pad_rows, product_rows = sizes(k, constraints.messages, len(products))
     witness_rows = pad_rows + 3 * product_rows
 

@@ -4,7 +4,7 @@ Symbols (all counts):
 
     k = 2^log_row       a row is a polynomial of degree < k, given by its values on the group H of order k
     l = k - queries     message slots: the first l points of H; the other `queries` slots of a row are uniform
-    n = 8 k             length of a codeword: the values at the odd powers of a root of order 2n, disjoint from every H
+    n = 16 k            length of a codeword: the values at the odd powers of a root of order 2n, disjoint from every H
     e = (n - 2k)/2      errors that are decoded uniquely, in the code of dimension 2k and hence in that of dimension k
     t = queries         opened columns
 
@@ -37,8 +37,8 @@ from dataclasses import dataclass
 from zkds.field import ELEMENT_BYTES
 from zkds.soundness import QUERY_BITS, QUERY_GRINDING, ErrorTerm, algebraic
 
-LOG_INVERSE_RATE = 3  # n = 8 k
-MAX_LOG_ROW = 21  # n = 2^24, the largest transform
+LOG_INVERSE_RATE = 4  # n = 16 k: a tenth fewer proof bytes than 8 k, for codewords of at most twice the length
+MAX_LOG_ROW = 20  # n = 2^24, the largest transform
 SALT_BYTES = 32
 DIGEST_BYTES = 32
 
@@ -110,9 +110,9 @@ class LigeroParameters:
         return 2 * self.row - self.slots
 
     def estimated_bytes(self) -> int:
-        """Bytes of the proof; for the Merkle paths, those of evenly spread columns."""
+        """Bytes of the proof; a little too many for the Merkle paths."""
         responses = (3 * self.row + self.quadratic_values) * ELEMENT_BYTES
-        path = max(0, self.log_length - self.queries.bit_length() + 1) * DIGEST_BYTES
+        path = max(0, self.log_length - self.queries.bit_length()) * DIGEST_BYTES
         return responses + self.queries * (self.rows * ELEMENT_BYTES + SALT_BYTES + path)
 
     def low_degree_term(self) -> ErrorTerm:
