@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference import ligero as slow
-from toy_relation import Toy, prove_toy, verify_toy
+from toy_relation import Toy, prove_relation, verify_relation
 
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.errors import CommitmentRejected, ConstraintRejected, GrindingRejected, MalformedProof, ProofRejected
@@ -29,7 +29,7 @@ def toy(count: int = 20, products: int = 3) -> Toy:
 @pytest.mark.parametrize("count, products", [(1, 0), (1, 1), (63, 5), (64, 64), (400, 130)])
 def test_honest_proof_is_accepted(count: int, products: int) -> None:
     relation = toy(count, products)
-    channel = verify_toy(relation, prove_toy(relation))
+    channel = verify_relation(relation, prove_relation(relation))
     assert channel.budget.total_bits() >= 100
 
 
@@ -37,7 +37,7 @@ def test_honest_proof_is_accepted(count: int, products: int) -> None:
 def test_a_slow_verifier_agrees(count: int, products: int) -> None:
     """The verifier of tests/reference, written from the specification, accepts the proof and rejects another statement."""
     relation = toy(count, products)
-    proof = prove_toy(relation)
+    proof = prove_relation(relation)
     for change in (0, 1):
         channel = VerifierChannel(Transcript(), ProofReader(proof))
         root = channel.receive_bytes("pad root", 32)
@@ -104,7 +104,7 @@ class Tampering(ProverChannel):
 
 def assert_rejected(relation: Toy, proof: bytes, error: type[ProofRejected], reason: str) -> None:
     with pytest.raises(error) as caught:
-        verify_toy(relation, proof)
+        verify_relation(relation, proof)
     assert type(caught.value) is error
     assert caught.value.reason == reason
 
@@ -125,7 +125,7 @@ def assert_rejected(relation: Toy, proof: bytes, error: type[ProofRejected], rea
 def test_one_changed_message(label: str, index: int, error: type[ProofRejected], reason: str) -> None:
     relation = toy()
     cheat = type("Cheat", (Tampering,), {"label": label, "index": index})
-    assert_rejected(relation, prove_toy(relation, channel_type=cheat), error, reason)
+    assert_rejected(relation, prove_relation(relation, channel_type=cheat), error, reason)
 
 
 def test_two_changes_that_keep_the_linear_sum() -> None:
@@ -137,7 +137,7 @@ def test_two_changes_that_keep_the_linear_sum() -> None:
             super().send_pairs(label, values)
 
     relation = toy()
-    assert_rejected(relation, prove_toy(relation, channel_type=Cheat), ConstraintRejected, "Ligero: linear response")
+    assert_rejected(relation, prove_relation(relation, channel_type=Cheat), ConstraintRejected, "Ligero: linear response")
 
 
 class WrongImage(Toy):
@@ -147,7 +147,7 @@ class WrongImage(Toy):
 
 def test_an_equation_that_does_not_hold() -> None:
     relation = WrongImage(toy().secrets, 3)
-    assert_rejected(relation, prove_toy(relation), ConstraintRejected, "Ligero: linear sum")
+    assert_rejected(relation, prove_relation(relation), ConstraintRejected, "Ligero: linear sum")
 
 
 class WrongProduct(Toy):
@@ -157,7 +157,7 @@ class WrongProduct(Toy):
 
 def test_a_product_that_does_not_hold() -> None:
     relation = WrongProduct(toy().secrets, 3)
-    assert_rejected(relation, prove_toy(relation), ConstraintRejected, "Ligero: linear sum")
+    assert_rejected(relation, prove_relation(relation), ConstraintRejected, "Ligero: linear sum")
 
 
 def test_a_message_under_the_pad_of_another() -> None:
@@ -166,7 +166,7 @@ def test_a_message_under_the_pad_of_another() -> None:
     commitment = relation.commit()
     pads = list(commitment.take_pads())
     commitment.take_pads = lambda: [pads[0], pads[0], *pads[2:]]  # type: ignore[method-assign]
-    assert_rejected(relation, prove_toy(relation, commitment), ConstraintRejected, "Ligero: linear sum")
+    assert_rejected(relation, prove_relation(relation, commitment), ConstraintRejected, "Ligero: linear sum")
 
 
 def rebuild(commitment: PadCommitment, witness: np.ndarray, masks: Masks | None = None) -> PadCommitment:
@@ -185,7 +185,7 @@ def test_a_wrong_product_of_pads() -> None:
     row = products_row(honest, 2)
     witness[row, :3] = to_pairs([product + 1 for product in from_pairs(witness[row, :3])])
     cheating = rebuild(honest, witness)
-    assert_rejected(relation, prove_toy(relation, cheating), ConstraintRejected, "Ligero: quadratic response")
+    assert_rejected(relation, prove_relation(relation, cheating), ConstraintRejected, "Ligero: quadratic response")
 
 
 @pytest.mark.parametrize("kind", [0, 1])
@@ -196,7 +196,7 @@ def test_a_factor_that_is_no_copy_of_its_pad(kind: int) -> None:
     witness = honest.witness.copy()
     witness[products_row(honest, kind), 0] = 0
     witness[products_row(honest, 2), 0] = 0
-    assert_rejected(relation, prove_toy(relation, rebuild(honest, witness)), ConstraintRejected, "Ligero: linear sum")
+    assert_rejected(relation, prove_relation(relation, rebuild(honest, witness)), ConstraintRejected, "Ligero: linear sum")
 
 
 def test_a_linear_mask_with_a_sum() -> None:
@@ -206,7 +206,7 @@ def test_a_linear_mask_with_a_sum() -> None:
     linear[0] = to_pairs([from_pairs(linear[:1])[0] + 1])[0]
     masks = Masks(honest.masks.low_degree, linear, honest.masks.quadratic)
     cheating = rebuild(honest, honest.witness, masks)
-    assert_rejected(relation, prove_toy(relation, cheating), ConstraintRejected, "Ligero: linear sum")
+    assert_rejected(relation, prove_relation(relation, cheating), ConstraintRejected, "Ligero: linear sum")
 
 
 def test_a_quadratic_mask_that_is_not_zero() -> None:
@@ -216,7 +216,7 @@ def test_a_quadratic_mask_that_is_not_zero() -> None:
     quadratic[0] = 1
     masks = Masks(honest.masks.low_degree, honest.masks.linear, quadratic)
     cheating = rebuild(honest, honest.witness, masks)
-    assert_rejected(relation, prove_toy(relation, cheating), ConstraintRejected, "Ligero: quadratic response")
+    assert_rejected(relation, prove_relation(relation, cheating), ConstraintRejected, "Ligero: quadratic response")
 
 
 def with_codewords(commitment: PadCommitment, codewords: np.ndarray) -> PadCommitment:
@@ -233,7 +233,7 @@ def test_a_row_that_is_no_codeword(row: int) -> None:
     errors = commitment.parameters.errors + 1
     codewords[row, :errors] = SecretStream().pairs(errors)
     cheating = with_codewords(commitment, codewords)
-    assert_rejected(relation, prove_toy(relation, cheating), ConstraintRejected, "Ligero: low-degree response")
+    assert_rejected(relation, prove_relation(relation, cheating), ConstraintRejected, "Ligero: low-degree response")
 
 
 @pytest.mark.parametrize("row, reason", [(-2, "Ligero: linear response"), (-1, "Ligero: quadratic response")])
@@ -243,7 +243,7 @@ def test_a_mask_that_is_no_codeword(row: int, reason: str) -> None:
     codewords = commitment.codewords.copy()
     errors = commitment.parameters.errors + 1
     codewords[row, :errors] = SecretStream().pairs(errors)
-    assert_rejected(relation, prove_toy(relation, with_codewords(commitment, codewords)), ConstraintRejected, reason)
+    assert_rejected(relation, prove_relation(relation, with_codewords(commitment, codewords)), ConstraintRejected, reason)
 
 
 def test_a_row_of_the_degree_of_a_mask() -> None:
@@ -256,13 +256,13 @@ def test_a_row_of_the_degree_of_a_mask() -> None:
     coefficients[p.row] = 1
     codewords[0] = encode(coefficients, p.log_length)
     cheating = with_codewords(commitment, codewords)
-    assert_rejected(relation, prove_toy(relation, cheating), ConstraintRejected, "Ligero: low-degree response")
+    assert_rejected(relation, prove_relation(relation, cheating), ConstraintRejected, "Ligero: low-degree response")
 
 
 def test_a_wrong_grinding_nonce() -> None:
     """One nonce in about 2^16 is right, so the one after the right one is not (the seeds of this test are fixed)."""
     relation = toy()
-    proof = bytearray(prove_toy(relation))
+    proof = bytearray(prove_relation(relation))
     p = relation.commit().parameters
     columns = p.queries * (16 * p.rows + 32)
     _, digests = ligero_sizes(relation, bytes(proof))
@@ -272,18 +272,18 @@ def test_a_wrong_grinding_nonce() -> None:
 
 
 def ligero_sizes(relation: Toy, proof: bytes) -> tuple[int, int]:
-    sizes = verify_toy(relation, proof).reader.sizes
+    sizes = verify_relation(relation, proof).reader.sizes
     return sizes["Ligero columns"], sizes["Ligero Merkle digests"]
 
 
 def test_every_truncation_is_malformed() -> None:
     relation = toy()
-    proof = prove_toy(relation)
+    proof = prove_relation(relation)
     for length in range(0, len(proof), 997):
         with pytest.raises(MalformedProof, match="truncated"):
-            verify_toy(relation, proof[:length])
+            verify_relation(relation, proof[:length])
     with pytest.raises(MalformedProof, match="trailing"):
-        verify_toy(relation, proof + b"\0")
+        verify_relation(relation, proof + b"\0")
 
 
 def test_a_plain_proof_is_no_zero_knowledge_proof() -> None:
@@ -292,16 +292,16 @@ def test_a_plain_proof_is_no_zero_knowledge_proof() -> None:
     channel.send_bytes("pad root", bytes(32))
     relation.prove(channel)
     with pytest.raises(MalformedProof, match="truncated"):
-        verify_toy(relation, channel.writer.to_bytes())
+        verify_relation(relation, channel.writer.to_bytes())
 
 
 def test_random_bit_flips_are_rejected() -> None:
     relation = toy()
-    proof = prove_toy(relation)
+    proof = prove_relation(relation)
     places = np.random.default_rng(1).integers(0, len(proof), 40)
     for place in places:
         with pytest.raises(ProofRejected):
-            verify_toy(relation, proof[:place] + bytes([proof[place] ^ 16]) + proof[place + 1 :])
+            verify_relation(relation, proof[:place] + bytes([proof[place] ^ 16]) + proof[place + 1 :])
 
 
 # --- misuse -----------------------------------------------------------------------------------------------------------------
@@ -310,9 +310,9 @@ def test_random_bit_flips_are_rejected() -> None:
 def test_a_commitment_serves_one_proof() -> None:
     relation = toy()
     commitment = relation.commit()
-    prove_toy(relation, commitment)
+    prove_relation(relation, commitment)
     with pytest.raises(RuntimeError, match="already used"):
-        prove_toy(relation, commitment)
+        prove_relation(relation, commitment)
     channel = ProverChannel(Transcript(), ProofWriter(), None)
     with pytest.raises(RuntimeError, match="pad commitment: already used"):
         prove(channel, commitment, Constraints())
@@ -349,7 +349,7 @@ def test_parameters(messages: int, products: int) -> None:
 def test_estimated_bytes_are_close() -> None:
     relation = toy(400, 130)
     commitment = relation.commit()
-    sizes = verify_toy(relation, prove_toy(relation)).reader.sizes
+    sizes = verify_relation(relation, prove_relation(relation)).reader.sizes
     actual = sum(size for label, size in sizes.items() if label.startswith("Ligero"))
     assert abs(actual - commitment.parameters.estimated_bytes()) < 0.06 * actual
 

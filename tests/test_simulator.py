@@ -13,12 +13,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference import polynomials as slow
-from toy_relation import Toy, prove_toy, verify_toy
+from toy_relation import Relation, Toy, prove_relation, verify_relation
 
-from zkds.channel import DryRun, ProverChannel
-from zkds.errors import ProofRejected
-from zkds.field import ONE, ZERO, K, from_pairs, to_pairs
-from zkds.hidden import Constraints
+from zkds import sumcheck
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.errors import ConstraintRejected, ProofRejected
+from zkds.field import ONE, ZERO, K, block, dot, from_pairs, to_pairs
+from zkds.hidden import Constraints, Hidden
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
 from zkds.zk.messages import Challenges, linear_word, low_degree_word, quadratic_word
@@ -43,12 +44,11 @@ class Leaked(Toy):
         return self.public
 
 
-def simulate_toy(leaked: Leaked, program: bytes) -> bytes:
-    dry = DryRun()
-    leaked.verify(dry)
-    pads = SimulatedPads(dry.constraints.messages, dry.constraints.products)
+def simulate(leaked: Relation, program: bytes) -> bytes:
+    shape = leaked.shape()
+    pads = SimulatedPads(shape.messages, shape.products)
     writer = DeferredWriter()
-    prove_toy(leaked, pads, transcript=ProgrammedTranscript(program), writer=writer)  # nothing but the pads is simulated
+    prove_relation(leaked, pads, transcript=ProgrammedTranscript(program), writer=writer)  # nothing but the pads is simulated
     writer.replace("pad root", pads.root)
     return writer.to_bytes()
 
@@ -61,24 +61,55 @@ def secrets(count: int = 20) -> list[K]:
 def test_simulated_proofs_are_accepted(count: int, products: int) -> None:
     """The verifier is the real one; only its transcript is programmed. The public products belong to no known witness."""
     leaked = Leaked(count, SecretStream().elements(products))
-    verify_toy(leaked, simulate_toy(leaked, PROGRAM), ProgrammedTranscript(PROGRAM))
+    verify_relation(leaked, simulate(leaked, PROGRAM), ProgrammedTranscript(PROGRAM))
 
 
 def test_simulated_proofs_prove_nothing_without_programming() -> None:
     leaked = Leaked(20, SecretStream().elements(3))
-    proof = simulate_toy(leaked, PROGRAM)
+    proof = simulate(leaked, PROGRAM)
     with pytest.raises(ProofRejected):
-        verify_toy(leaked, proof)
+        verify_relation(leaked, proof)
     with pytest.raises(ProofRejected):
-        verify_toy(leaked, proof, ProgrammedTranscript(PROGRAM + b"!"))
+        verify_relation(leaked, proof, ProgrammedTranscript(PROGRAM + b"!"))
 
 
 def test_real_proofs_are_accepted_under_the_same_program() -> None:
     relation = Toy(secrets(), 3)
-    proof = prove_toy(relation, transcript=ProgrammedTranscript(PROGRAM))
-    verify_toy(relation, proof, ProgrammedTranscript(PROGRAM))
+    proof = prove_relation(relation, transcript=ProgrammedTranscript(PROGRAM))
+    verify_relation(relation, proof, ProgrammedTranscript(PROGRAM))
     leaked = Leaked(20, SecretStream().elements(3))
-    assert len(simulate_toy(leaked, PROGRAM)) == len(proof)
+    assert len(simulate(leaked, PROGRAM)) == len(proof)
+
+
+class HiddenSumcheck(Relation):
+    """sum_x left(x) right(x) = claim, with a public claim; the tables' last values are hidden."""
+
+    variables = 5
+
+    def __init__(self, left: list[K], right: list[K], claim: K) -> None:
+        self.tables, self.claim = (left, right), claim
+
+    def prove(self, channel: ProverChannel) -> None:
+        tables = [block(to_pairs(table)) for table in self.tables]
+        _, finals = sumcheck.prove(channel, tables, [(ONE, (0, 1))], name="test")
+        channel.send("finals", finals)
+
+    def verify(self, channel: VerifierEnd) -> None:
+        _, final = sumcheck.verify(channel, Hidden.public(self.claim), self.variables, 2, name="test")
+        left, right = channel.receive("finals", 2)
+        channel.assert_zero(channel.product(left, right) - final, "test: final claim")
+
+
+def test_an_encrypted_sumcheck() -> None:
+    left, right = SecretStream(bytes(32)).elements(32), SecretStream(b"1" * 32).elements(32)
+    relation = HiddenSumcheck(left, right, dot(left, right))
+    channel = verify_relation(relation, prove_relation(relation))
+    assert channel.constraints.messages == 2 * 5 + 2
+    wrong = HiddenSumcheck(left, right, relation.claim + 1)
+    with pytest.raises(ConstraintRejected, match="linear sum"):
+        verify_relation(wrong, prove_relation(wrong))
+    simulated = HiddenSumcheck([ZERO] * 32, [ZERO] * 32, relation.claim)
+    verify_relation(simulated, simulate(simulated, PROGRAM), ProgrammedTranscript(PROGRAM))
 
 
 # --- exact ------------------------------------------------------------------------------------------------------------------
@@ -156,8 +187,8 @@ def view(relation: Toy, commitment: PadCommitment) -> tuple[Recorder, Constraint
         channels.append(Recorder(*arguments))
         return channels[-1]
 
-    proof = prove_toy(relation, commitment, make, ProgrammedTranscript(PROGRAM))
-    verifier = verify_toy(relation, proof, ProgrammedTranscript(PROGRAM))
+    proof = prove_relation(relation, commitment, make, ProgrammedTranscript(PROGRAM))
+    verifier = verify_relation(relation, proof, ProgrammedTranscript(PROGRAM))
     reader, fields = ProofReader(proof), {}
     for label in ("pad root", "a", "b", "products"):
         fields[label] = reader.read(label, verifier.reader.sizes[label])
@@ -230,7 +261,7 @@ def high_bits(field_elements: np.ndarray) -> np.ndarray:
 
 def private_fields(proof: bytes, relation: Toy) -> dict[str, np.ndarray]:
     """The messages, responses and columns of a proof under PROGRAM, as numbers."""
-    sizes = verify_toy(relation, proof, ProgrammedTranscript(PROGRAM)).reader.sizes
+    sizes = verify_relation(relation, proof, ProgrammedTranscript(PROGRAM)).reader.sizes
     ends = np.cumsum(list(sizes.values()))
     order = dict(zip(sizes, ends, strict=True))
     assert list(sizes)[:4] == ["pad root", "a", "b", "products"]
@@ -246,9 +277,9 @@ def test_messages_and_columns_look_uniform(simulated: bool) -> None:
     relation = Toy([ONE] * 60, 5)
     if simulated:
         relation = Leaked(60, SecretStream().elements(5))
-        proof = simulate_toy(relation, PROGRAM)
+        proof = simulate(relation, PROGRAM)
     else:
-        proof = prove_toy(relation, transcript=ProgrammedTranscript(PROGRAM))
+        proof = prove_relation(relation, transcript=ProgrammedTranscript(PROGRAM))
     for name, values in private_fields(proof, relation).items():
         assert len(set(values.tolist())) == len(values), name
         assert high_bits(values) < 60, name
@@ -256,7 +287,9 @@ def test_messages_and_columns_look_uniform(simulated: bool) -> None:
 
 def test_two_proofs_of_one_statement_share_nothing() -> None:
     relation = Toy(secrets(), 3)
-    first, second = (private_fields(prove_toy(relation, transcript=ProgrammedTranscript(PROGRAM)), relation) for _ in range(2))
+    first, second = (
+        private_fields(prove_relation(relation, transcript=ProgrammedTranscript(PROGRAM)), relation) for _ in range(2)
+    )
     for name in first:
         assert not set(first[name].tolist()) & set(second[name].tolist())
 

@@ -3,10 +3,12 @@ a_j b_j of the first few j are public. The factors come from a challenge, so mes
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from zkds.channel import DryRun, ProverChannel, VerifierChannel, VerifierEnd
 from zkds.field import K
+from zkds.hidden import Constraints
 from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import algebraic
 from zkds.transcript import Transcript
@@ -16,7 +18,26 @@ from zkds.zk.ligero import CommittedPads, PadCommitment
 TERM = algebraic("toy challenge", 1, "1 / |K|", "tests")
 
 
-class Toy:
+class Relation(ABC):
+    """A protocol's prover and verifier; the verifier uses nothing secret."""
+
+    @abstractmethod
+    def prove(self, channel: ProverChannel) -> None: ...
+
+    @abstractmethod
+    def verify(self, channel: VerifierEnd) -> None: ...
+
+    def shape(self) -> Constraints:
+        dry = DryRun()
+        self.verify(dry)
+        return dry.constraints
+
+    def commit(self) -> PadCommitment:
+        shape = self.shape()
+        return ligero.commit_pads(shape.messages, shape.products)
+
+
+class Toy(Relation):
     """`secrets` a_j; the first `products` of the a_j b_j are sent in the clear."""
 
     def __init__(self, secrets: list[K], products: int) -> None:
@@ -47,35 +68,30 @@ class Toy:
         for j in range(self.products):
             channel.assert_zero(channel.product(a[j], b[j]) - products[j], "toy: product")
 
-    def commit(self) -> PadCommitment:
-        dry = DryRun()
-        self.verify(dry)
-        return ligero.commit_pads(dry.constraints.messages, dry.constraints.products)
 
-
-def prove_toy(
-    toy: Toy,
+def prove_relation(
+    relation: Relation,
     commitment: CommittedPads | None = None,
     channel_type: Callable[..., ProverChannel] = ProverChannel,
     transcript: Transcript | None = None,
     writer: ProofWriter | None = None,
 ) -> bytes:
-    commitment = commitment or toy.commit()
+    commitment = commitment or relation.commit()
     channel = channel_type(transcript or Transcript(), writer or ProofWriter(), commitment.take_pads())
     channel.send_bytes("pad root", commitment.root)
-    toy.prove(channel)
+    relation.prove(channel)
     replay = channel.replay()
     replay.receive_bytes("pad root", 32)
-    toy.verify(replay)
+    relation.verify(replay)
     ligero.prove(channel, commitment, replay.constraints)
     return channel.writer.to_bytes()
 
 
-def verify_toy(toy: Toy, proof: bytes, transcript: Transcript | None = None) -> VerifierChannel:
-    """Uses only the toy's public numbers. Raises ProofRejected."""
+def verify_relation(relation: Relation, proof: bytes, transcript: Transcript | None = None) -> VerifierChannel:
+    """Raises ProofRejected."""
     channel = VerifierChannel(transcript or Transcript(), ProofReader(proof))
     root = channel.receive_bytes("pad root", 32)
-    toy.verify(channel)
+    relation.verify(channel)
     ligero.verify(channel, root, channel.constraints)
     channel.reader.finish()
     channel.budget.require()
