@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,6 +84,14 @@ def test_values_are_immutable() -> None:
     assert (first.constant, dict(first.coefficients), first.message) == (K(5), {0: K(-1)}, 0)
     assert total.message is None and (total - second).message is None
     assert (total - second).coefficients[1] == ZERO
+
+
+def test_elements_hold_python_integers() -> None:
+    """Products of numpy's integers would overflow silently."""
+    large = np.array([P - 1, P - 2], dtype=np.uint64)
+    assert K(large[0], large[1]) * K(large[0], large[1]) == K(P - 1, P - 2) * K(P - 1, P - 2)
+    with pytest.raises(TypeError):
+        K(1.5)  # type: ignore[arg-type]
 
 
 def test_public_values_need_no_variables() -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Union
 
 import numpy as np
@@ -32,8 +33,8 @@ class K:
     __slots__ = ("im", "re")
 
     def __init__(self, re: int, im: int = 0) -> None:
-        self.re = re % P
-        self.im = im % P
+        self.re = index(re) % P  # Python integers: those of numpy overflow in products
+        self.im = index(im) % P
 
     def __add__(self, other: Scalar) -> K:
         if isinstance(other, int):
