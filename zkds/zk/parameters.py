@@ -11,8 +11,8 @@ Symbols (all counts):
 Rows, in this order: `pad_rows` rows of pads; `product_rows` rows each of left factors, right factors and products; then three
 masks, for the low-degree (degree < k), linear and quadratic (degree < 2k) tests.
 
-Soundness, for words that are no codewords too, masks included (BCIKS20 = eprint 2020/654, whose Theorem 1.5 is
-correlated agreement for curves within the unique decoding radius; Ligero = eprint 2022/1608):
+Soundness, for words that are no codewords too, masks included (BCIKS20 = eprint 2020/654, whose Theorems 1.4 and
+1.5 are correlated agreement for lines and curves within the unique decoding radius; Ligero = eprint 2022/1608):
 
 1.  Low-degree test, challenge r: response w = mask + sum_i r^(i+1) row_i. If no set of n - e columns carries codewords of
     dimension k in all rows and the mask, then except with probability rows n/|K| the word is more than e away from every
@@ -42,7 +42,8 @@ MAX_LOG_ROW = 20  # n = 2^24, the largest transform
 SALT_BYTES = 32
 DIGEST_BYTES = 32
 
-BCIKS20 = "BCIKS20 (eprint 2020/654), Theorem 1.5"
+LINES = "BCIKS20 (eprint 2020/654), Theorem 1.4 (correlated agreement over lines), unique decoding"
+CURVES = "BCIKS20 (eprint 2020/654), Theorem 1.5 (correlated agreement over curves), unique decoding"
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel; Ligero (eprint 2022/1608), linear and quadratic tests"
 
 
@@ -116,19 +117,19 @@ class LigeroParameters:
         return responses + self.queries * (self.rows * ELEMENT_BYTES + SALT_BYTES + path)
 
     def low_degree_term(self) -> ErrorTerm:
-        return algebraic("Ligero low-degree test", self.witness_rows * self.length, "rows n / |K|", BCIKS20)
+        return algebraic("Ligero low-degree test", self.witness_rows * self.length, "rows n / |K|", CURVES)
 
     def equations_term(self, equations: int) -> ErrorTerm:
         return algebraic("Ligero equations", max(1, equations), "equations / |K|", SCHWARTZ_ZIPPEL)
 
     def linear_mask_term(self) -> ErrorTerm:
-        return algebraic("Ligero linear mask", self.length + 1, "(n + 1) / |K|", BCIKS20)
+        return algebraic("Ligero linear mask", self.length + 1, "(n + 1) / |K|", LINES)
 
     def products_term(self) -> ErrorTerm:
         return algebraic("Ligero products", max(1, self.product_rows), "product rows / |K|", SCHWARTZ_ZIPPEL)
 
     def quadratic_mask_term(self) -> ErrorTerm:
-        return algebraic("Ligero quadratic mask", self.length + 1, "(n + 1) / |K|", BCIKS20)
+        return algebraic("Ligero quadratic mask", self.length + 1, "(n + 1) / |K|", LINES)
 
     def query_term(self) -> ErrorTerm:
         bits = self.queries * self._bits_per_query()
