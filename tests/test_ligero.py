@@ -295,6 +295,18 @@ def test_a_plain_proof_is_no_zero_knowledge_proof() -> None:
         verify_relation(relation, channel.writer.to_bytes())
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_are_rejected(seed: int) -> None:
+    """Bytes, or canonical field elements of small size, of about the right length."""
+    rng = np.random.default_rng(seed)
+    if seed % 2:
+        data = rng.integers(0, 256, 60_000, dtype=np.uint8).tobytes()
+    else:
+        data = rng.integers(0, 2, 8_000, dtype=np.uint64).astype("<u8").tobytes()
+    with pytest.raises(ProofRejected):
+        verify_relation(toy(), data)
+
+
 def test_random_bit_flips_are_rejected() -> None:
     relation = toy()
     proof = prove_relation(relation)

@@ -10,10 +10,12 @@ The salted hashes of unopened columns are the only computational part, and are n
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from reference import polynomials as slow
-from toy_relation import Relation, Toy, prove_relation, verify_relation
+from toy_relation import Relation, Toy, converse, prove_relation, verify_relation
 
 from zkds import sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
@@ -22,6 +24,7 @@ from zkds.field import ONE, ZERO, K, block, dot, from_pairs, to_pairs
 from zkds.hidden import Constraints, Hidden
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.zk import simulator
 from zkds.zk.messages import Challenges, linear_word, low_degree_word, quadratic_word
 from zkds.zk.pad_commitment import Masks, PadCommitment
 from zkds.zk.pads import OneTimePads, SecretStream
@@ -45,12 +48,7 @@ class Leaked(Toy):
 
 
 def simulate(leaked: Relation, program: bytes) -> bytes:
-    shape = leaked.shape()
-    pads = SimulatedPads(shape.messages, shape.products)
-    writer = DeferredWriter()
-    prove_relation(leaked, pads, transcript=ProgrammedTranscript(program), writer=writer)  # nothing but the pads is simulated
-    writer.replace("pad root", pads.root)
-    return writer.to_bytes()
+    return simulator.simulate(program, leaked.shape(), partial(converse, leaked))  # nothing but the pads is simulated
 
 
 def secrets(count: int = 20) -> list[K]:

@@ -71,26 +71,30 @@ class Toy(Relation):
 
 def prove_relation(
     relation: Relation,
-    commitment: CommittedPads | None = None,
+    commitment: PadCommitment | None = None,
     channel_type: Callable[..., ProverChannel] = ProverChannel,
     transcript: Transcript | None = None,
-    writer: ProofWriter | None = None,
 ) -> bytes:
     commitment = commitment or relation.commit()
-    channel = channel_type(transcript or Transcript(), writer or ProofWriter(), commitment.take_pads())
-    channel.send_bytes("pad root", commitment.root)
+    channel = channel_type(transcript or Transcript(), ProofWriter(), commitment.take_pads())
+    converse(relation, channel, commitment)
+    return channel.writer.to_bytes()
+
+
+def converse(relation: Relation, channel: ProverChannel, pads: CommittedPads) -> None:
+    """A whole proof, as the simulator wants it."""
+    channel.send_bytes(ligero.ROOT_LABEL, pads.root)
     relation.prove(channel)
     replay = channel.replay()
-    replay.receive_bytes("pad root", 32)
+    replay.receive_bytes(ligero.ROOT_LABEL, 32)
     relation.verify(replay)
-    ligero.prove(channel, commitment, replay.constraints)
-    return channel.writer.to_bytes()
+    ligero.prove(channel, pads, replay.constraints)
 
 
 def verify_relation(relation: Relation, proof: bytes, transcript: Transcript | None = None) -> VerifierChannel:
     """Raises ProofRejected."""
     channel = VerifierChannel(transcript or Transcript(), ProofReader(proof))
-    root = channel.receive_bytes("pad root", 32)
+    root = channel.receive_bytes(ligero.ROOT_LABEL, 32)
     relation.verify(channel)
     ligero.verify(channel, root, channel.constraints)
     channel.reader.finish()

@@ -36,7 +36,10 @@ from zkds.zk.parameters import choose_parameters
 from zkds.zk.rows import add, total
 from zkds.zk.tableau import combine_equations
 
-__all__ = ["CommittedPads", "PadCommitment", "check_plain", "commit_pads", "prove", "verify", "violated"]
+__all__ = ["ROOT_LABEL", "CommittedPads", "PadCommitment", "check_plain", "commit_pads", "prove", "verify", "violated"]
+
+
+ROOT_LABEL = "pad root"
 
 
 class CommittedPads(Protocol):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zkds.channel import ProverChannel
 from zkds.field import K
@@ -27,12 +27,26 @@ from zkds.hidden import Constraints
 from zkds.proof import ProofWriter
 from zkds.transcript import Stream, Transcript
 from zkds.zk import merkle
+from zkds.zk.ligero import ROOT_LABEL, CommittedPads
 from zkds.zk.messages import Challenges, Responses, leaf_digests, opened_words, send_columns
 from zkds.zk.pad_commitment import uniform_with_sum, uniform_with_zeros
 from zkds.zk.pads import OneTimePads, SecretStream
 from zkds.zk.parameters import DIGEST_BYTES, SALT_BYTES, LigeroParameters, choose_parameters
 from zkds.zk.rows import subtract
 from zkds.zk.tableau import combine_equations
+
+
+def simulate(program: bytes, shape: Constraints, converse: Callable[[ProverChannel, CommittedPads], None]) -> bytes:
+    """A proof that the verifier accepts under `ProgrammedTranscript(program)`.
+
+    shape: messages and products, from a `DryRun`. converse: an honest prover from the first message to the last, with any
+    witness, for example zeros; it sends `pads.root` as bytes labelled `ligero.ROOT_LABEL` and calls `ligero.prove`.
+    """
+    pads = SimulatedPads(shape.messages, shape.products)
+    writer = DeferredWriter()
+    converse(ProverChannel(ProgrammedTranscript(program), writer, pads.take_pads()), pads)
+    writer.replace(ROOT_LABEL, pads.root)
+    return writer.to_bytes()
 
 
 class ProgrammedTranscript(Transcript):
