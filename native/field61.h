@@ -59,7 +59,7 @@ INLINE V fv_canonical(V x) {
 }
 /* E + 2^31 m, E below 2^63, m below 2^63 -> weak. */
 INLINE V fv_join(V E, V m) { return fv_fold(v_add(v_add(E, v_srl(m, 30)), v_and(v_sll(m, 31), fv_p()))); }
-INLINE V fv_mul(V a, V b) {
+INLINE_VECTOR V fv_mul(V a, V b) {
     const V low31 = v_set1(0x7fffffff);
     V a0 = v_and(a, low31), a1 = v_srl(a, 31), b0 = v_and(b, low31), b1 = v_srl(b, 31);
     V E = v_add(v_mul32(a0, b0), v_sll(v_mul32(a1, b1), 1));
@@ -94,7 +94,7 @@ INLINE KV kv_sub(KV a, KV b) { return (KV){fv_sub(a.re, b.re), fv_sub(a.im, b.im
 
 /* Products on 31-bit limbs: x = x0 + 2^31 x1, and 2^62 = 2 (kernels.md, technique 2). The real part is a signed
  * difference; its middle term gets the bias 2^62, worth 2^93 = 2^32, which the constant 3p - 2^32 takes back. */
-INLINE KV kv_mul(KV x, KV y) {
+INLINE_VECTOR KV kv_mul(KV x, KV y) {
     const V low31 = v_set1(0x7fffffff);
     V a0 = v_and(x.re, low31), a1 = v_srl(x.re, 31), b0 = v_and(x.im, low31), b1 = v_srl(x.im, 31);
     V c0 = v_and(y.re, low31), c1 = v_srl(y.re, 31), d0 = v_and(y.im, low31), d1 = v_srl(y.im, 31);
@@ -129,7 +129,7 @@ INLINE KFactor kv_factor(K1 y) {
     return k;
 }
 /* x k + e, with one reduction per component; e weak. */
-INLINE KV kv_mul_add(KV x, const KFactor *k, KV e) {
+INLINE_VECTOR KV kv_mul_add(KV x, const KFactor *k, KV e) {
     const V low31 = v_set1(0x7fffffff);
     V a0 = v_and(x.re, low31), a1 = v_srl(x.re, 31), b0 = v_and(x.im, low31), b1 = v_srl(x.im, 31);
     V E = v_add(v_add(v_mul32(a0, k->c0), v_mul32(a1, k->c2)), v_add(v_mul32(b0, k->n0), v_mul32(b1, k->n2)));
@@ -145,7 +145,7 @@ INLINE KV kv_mul_factor(KV x, const KFactor *k) { return kv_mul_add(x, k, kv_zer
 /* low + r (high - low): one variable of a multilinear table bound to r. */
 INLINE KV kv_bind(KV low, KV high, const KFactor *r) { return kv_mul_add(kv_sub(high, low), r, low); }
 /* F times K. */
-INLINE KV kv_scale(V s, KV y) {
+INLINE_VECTOR KV kv_scale(V s, KV y) {
     const V low31 = v_set1(0x7fffffff);
     V s0 = v_and(s, low31), s1 = v_srl(s, 31), s2 = v_add(s1, s1);
     V c0 = v_and(y.re, low31), c1 = v_srl(y.re, 31), d0 = v_and(y.im, low31), d1 = v_srl(y.im, 31);
