@@ -160,6 +160,14 @@ INLINE_VECTOR KV kv_scale(V s, KV y) {
 /* A lane-wise running sum of products in K. With IFMA the reduction is put off: at most KACC_TERMS products may be added
  * between kacc_zero and kacc_value. */
 #define KACC_TERMS 512
+
+/* A scalar factor of such products, with what IFMA wants of it: re + im, and bits 52 and up of all three. */
+typedef struct {
+    uint64_t re, im, sum, re_high, im_high, sum_high;
+} KWeight;
+
+INLINE KWeight k_weight(K1 y) { return (KWeight){y.re, y.im, y.re + y.im, y.re >> 52, y.im >> 52, (y.re + y.im) >> 52}; }
+
 #ifdef ZKDS_IFMA
 typedef struct {
     V A, B, B2, C, C2; /* sum a b = A + 2^52 (B + B2) + 2^43 (C + C2), with 2^104 = 2^43 */
@@ -169,8 +177,9 @@ typedef struct {
 } KAcc;
 
 INLINE FAcc facc_zero(void) { return (FAcc){v_zero(), v_zero(), v_zero(), v_zero(), v_zero()}; }
-INLINE void facc_add(FAcc *s, V a, V b) {
-    V a1 = v_srl(a, 52), b1 = v_srl(b, 52);
+/* s += a b, given b1 = b >> 52 */
+INLINE void facc_add_split(FAcc *s, V a, V b, V b1) {
+    V a1 = v_srl(a, 52);
     s->A = v_madd52lo(s->A, a, b);
     s->B = v_madd52hi(s->B, a, b);
     s->B2 = v_madd52lo(s->B2, a, b1);
@@ -179,6 +188,7 @@ INLINE void facc_add(FAcc *s, V a, V b) {
     s->C2 = v_madd52hi(s->C2, a1, b);
     s->C = v_madd52lo(s->C, a1, b1);
 }
+INLINE void facc_add(FAcc *s, V a, V b) { facc_add_split(s, a, b, v_srl(b, 52)); }
 INLINE V facc_value(const FAcc *s) {
     V A = fv_fold(s->A), B = v_add(s->B, s->B2), C = v_add(s->C, s->C2);
     V low = v_add(v_add(A, v_srl(B, 9)), v_and(v_sll(B, 52), fv_p()));
@@ -189,6 +199,11 @@ INLINE void kacc_add(KAcc *s, KV x, KV y) {
     facc_add(&s->re, x.re, y.re);
     facc_add(&s->im, x.im, y.im);
     facc_add(&s->sum, v_add(x.re, x.im), v_add(y.re, y.im));
+}
+INLINE void kacc_add_weight(KAcc *s, KV x, const KWeight *y) {
+    facc_add_split(&s->re, x.re, v_set1(y->re), v_set1(y->re_high));
+    facc_add_split(&s->im, x.im, v_set1(y->im), v_set1(y->im_high));
+    facc_add_split(&s->sum, v_add(x.re, x.im), v_set1(y->sum), v_set1(y->sum_high));
 }
 /* high - low of canonical values, below 2^62 and good only as an operand of kacc_add: no product overflows there. */
 INLINE KV kacc_slope(KV low, KV high) {
@@ -210,6 +225,7 @@ INLINE void facc_add(FAcc *s, V a, V b) { s->value = fv_add(s->value, fv_mul(a, 
 INLINE V facc_value(const FAcc *s) { return s->value; }
 INLINE KAcc kacc_zero(void) { return (KAcc){kv_zero()}; }
 INLINE void kacc_add(KAcc *s, KV x, KV y) { s->value = kv_add(s->value, kv_mul(x, y)); }
+INLINE void kacc_add_weight(KAcc *s, KV x, const KWeight *y) { kacc_add(s, x, (KV){v_set1(y->re), v_set1(y->im)}); }
 INLINE KV kacc_slope(KV low, KV high) { return kv_sub(high, low); }
 INLINE KV kacc_value(const KAcc *s) { return s->value; }
 #endif

@@ -4,11 +4,13 @@
 
 #define BLOCKS_PER_TASK 8
 #define MAX_VARIABLES 40
+#define LANE_VARIABLES 3
 
 struct sumcheck_job {
     const struct sumcheck_round *round;
     size_t first, last; /* blocks of this wave */
-    unsigned char *flags;
+    unsigned char *flags; /* flag_stride bytes a worker, on cache lines of their own */
+    size_t flag_stride;
     uint64_t *sums;
 };
 
@@ -16,7 +18,7 @@ static void sumcheck_task(void *context, size_t task, int worker) {
     const struct sumcheck_job *job = context;
     size_t from = job->first + task * BLOCKS_PER_TASK;
     size_t to = job->last - from < BLOCKS_PER_TASK ? job->last : from + BLOCKS_PER_TASK;
-    OPS(sumcheck)->blocks(job->round, from, to, job->flags + (size_t)worker * job->round->table_count,
+    OPS(sumcheck)->blocks(job->round, from, to, job->flags + (size_t)worker * job->flag_stride,
                           job->sums + (size_t)worker * SUMCHECK_NODES * 16);
 }
 
@@ -52,53 +54,84 @@ static size_t block_count(const struct sumcheck_round *round) {
     return (pairs + SUMCHECK_BLOCK - 1) / SUMCHECK_BLOCK;
 }
 
-/* eq weights of the pairs in a block, zero beyond the last variable, and of the blocks. One allocation, at *low. */
-static int eq_weights(const uint64_t *point, size_t variables, K1 **low, K1 **high) {
+/* eq weights of the pairs in a block and of the blocks, for the index bits above the one of this round. */
+struct eq_weights {
+    KWeight low[SUMCHECK_BLOCK];
+    K1 *high;
+};
+
+static int eq_weights_init(struct eq_weights *eq, const uint64_t *point, size_t variables) {
     size_t low_variables = variables < SUMCHECK_BLOCK_LOG ? variables : SUMCHECK_BLOCK_LOG;
     size_t high_variables = variables - low_variables;
-    *low = calloc(SUMCHECK_BLOCK + ((size_t)1 << high_variables), sizeof **low);
-    if (!*low) return ZKDS_OUT_OF_MEMORY;
-    *high = *low + SUMCHECK_BLOCK;
-    k_eq_expand(point, low_variables, (K1){1, 0}, *low);
-    k_eq_expand(point + 2 * low_variables, high_variables, (K1){1, 0}, *high);
+    K1 low[SUMCHECK_BLOCK];
+    eq->high = malloc(((size_t)1 << high_variables) * sizeof *eq->high);
+    if (!eq->high) return ZKDS_OUT_OF_MEMORY;
+    k_eq_expand(point, low_variables, (K1){1, 0}, low);
+    k_eq_expand(point + 2 * low_variables, high_variables, (K1){1, 0}, eq->high);
+    for (size_t w = 0; w < (size_t)1 << low_variables; w++) eq->low[w] = k_weight(low[w]);
     return ZKDS_OK;
 }
 
-static int arguments_are_valid(const struct sumcheck_round *round, size_t eq_variables, int weighted) {
-    if (round->degree < 0 || round->degree > SUMCHECK_NODES || eq_variables > MAX_VARIABLES) return 0;
+static int terms_are_valid(const struct sumcheck_round *round) {
     for (size_t t = 0; t < round->term_count; t++) {
         const struct zkds_term *term = &round->terms[t];
         if (term->degree < 1 || term->degree > SUMCHECK_NODES) return 0;
         for (int j = 0; j < term->degree; j++)
             if (term->factors[j] < 0 || (size_t)term->factors[j] >= round->table_count) return 0;
     }
-    for (size_t t = 0; t < round->table_count; t++) {
-        const struct zkds_table *table = &round->tables[t];
-        if (table->kind < ZKDS_TABLE_K || table->kind > ZKDS_TABLE_U32) return 0;
-        if (table->kind == ZKDS_TABLE_K && table->length % 8 != 0) return 0;
-    }
-    return !weighted || block_count(round) <= ((size_t)1 << eq_variables) / SUMCHECK_BLOCK + 1;
+    return round->degree >= 0 && round->degree <= SUMCHECK_NODES;
 }
 
-int zkds_sumcheck_round(const struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count,
-                        int degree, const uint64_t *r, const uint64_t *eq_point, size_t eq_variables, uint64_t *message) {
-    struct sumcheck_round round = {tables, table_count, terms, term_count, degree, r, NULL, NULL};
-    if (!arguments_are_valid(&round, eq_variables, eq_point != NULL)) return ZKDS_BAD_ARGUMENT;
-    size_t workers = (size_t)zkds_threads();
-    K1 *low = NULL, *high = NULL;
-    struct sumcheck_job job = {&round, 0, 0, malloc(workers * table_count + 1), calloc(workers * SUMCHECK_NODES * 16, 8)};
-    int code = job.flags && job.sums ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
-    if (code == ZKDS_OK && eq_point) code = eq_weights(eq_point, eq_variables, &low, &high);
-    if (code == ZKDS_OK) {
-        if (low) round.eq_low = &low->re;
-        if (high) round.eq_high = &high->re;
-        run_blocks(&job, block_count(&round));
-        memset(message, 0, (size_t)degree * 16 * sizeof *message);
-        for (size_t worker = 0; worker < workers; worker++)
-            for (size_t i = 0; i < (size_t)degree * 16; i++)
-                message[i] = f_add(message[i], job.sums[worker * SUMCHECK_NODES * 16 + i]);
+/* Every table fits the variables from `bit` on: 2^(variables - bit) vectors before this round's binding (of bit - 1). */
+static int tables_are_valid(const struct sumcheck_round *round, size_t variables, size_t bit) {
+    if (variables > MAX_VARIABLES || bit < LANE_VARIABLES || bit > variables) return 0;
+    size_t capacity = (size_t)8 << (variables - bit + (round->r ? 1 : 0));
+    for (size_t t = 0; t < round->table_count; t++) {
+        const struct zkds_table *table = &round->tables[t];
+        if (table->kind < ZKDS_TABLE_K || table->kind > ZKDS_TABLE_U32 || table->length > capacity) return 0;
+        if (table->kind == ZKDS_TABLE_K && table->length % 8 != 0) return 0;
+        if (round->r && !table->bound) return 0;
     }
-    free(low);
+    return 1;
+}
+
+/* The workers' lane sums -> one scalar for each node. */
+static void sum_lanes(const struct sumcheck_job *job, const uint64_t *eq_point, uint64_t *message) {
+    K1 weights[8];
+    if (eq_point) k_eq_expand(eq_point, LANE_VARIABLES, (K1){1, 0}, weights);
+    for (int node = 0; node < job->round->degree; node++) {
+        K1 total = {0, 0};
+        for (int worker = 0; worker < zkds_threads(); worker++) {
+            const uint64_t *sums = job->sums + 16 * (worker * SUMCHECK_NODES + node);
+            for (int lane = 0; lane < 8; lane++) {
+                K1 x = {sums[lane], sums[8 + lane]};
+                total = k_add(total, eq_point ? k_mul(x, weights[lane]) : x);
+            }
+        }
+        message[2 * node] = total.re;
+        message[2 * node + 1] = total.im;
+    }
+}
+
+int zkds_sumcheck_round(struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count, int degree,
+                        const uint64_t *r, const uint64_t *eq_point, size_t variables, size_t bit, uint64_t *message) {
+    struct sumcheck_round round = {tables, table_count, terms, term_count, degree, r, NULL, NULL};
+    if (!terms_are_valid(&round) || !tables_are_valid(&round, variables, bit)) return ZKDS_BAD_ARGUMENT;
+    size_t workers = (size_t)zkds_threads(), stride = (table_count + 127) / 64 * 64;
+    struct eq_weights eq = {.high = NULL};
+    struct sumcheck_job job = {&round, 0, 0, malloc(workers * stride), stride, calloc(workers * SUMCHECK_NODES * 16, 8)};
+    int code = job.flags && job.sums ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
+    if (code == ZKDS_OK && eq_point && degree > 0) {
+        code = eq_weights_init(&eq, eq_point + 2 * (bit + 1), variables - bit - 1);
+        round.eq_low = eq.low;
+        round.eq_high = &eq.high[0].re;
+    }
+    if (code == ZKDS_OK) {
+        run_blocks(&job, block_count(&round));
+        sum_lanes(&job, eq_point, message);
+        for (size_t t = 0; r && t < table_count; t++) tables[t] = sumcheck_bound(&tables[t]);
+    }
+    free(eq.high);
     free(job.flags);
     free(job.sums);
     return code;

@@ -126,14 +126,15 @@ INLINE KV sum_at_node(const struct factors *f, size_t pairs, int node) {
     }
     return kacc_value(&sum);
 }
-/* products[w] += the term at a node */
-INLINE void products_at_node(const struct factors *f, size_t pairs, int node, uint64_t *products) {
-    if (f->degree == 2) {
-        for (size_t w = 0; w < pairs; w++)
-            kv_store_weak(products, w, kv_add(kv_load(products, w), partial_product(f, 2, w, node)));
+/* products[w] += the term at a node; or = if `fresh` */
+INLINE void products_at_node(const struct factors *f, size_t pairs, int node, int fresh, uint64_t *products) {
+    if (f->degree == 2 && fresh) {
+        for (size_t w = 0; w < pairs; w++) kv_store_weak(products, w, partial_product(f, 2, w, node));
     } else {
-        for (size_t w = 0; w < pairs; w++)
-            kv_store_weak(products, w, kv_add(kv_load(products, w), partial_product(f, f->degree, w, node)));
+        for (size_t w = 0; w < pairs; w++) {
+            KV product = partial_product(f, f->degree, w, node);
+            kv_store_weak(products, w, fresh ? product : kv_add(kv_load(products, w), product));
+        }
     }
 }
 
@@ -146,12 +147,12 @@ static KV sum_term(const struct factors *f, size_t pairs, int node) {
     default: return sum_at_node(f, pairs, NODE_THREE);
     }
 }
-static void add_products(const struct factors *f, size_t pairs, int node, uint64_t *products) {
+static void add_products(const struct factors *f, size_t pairs, int node, int fresh, uint64_t *products) {
     switch (node) {
-    case NODE_ZERO: products_at_node(f, pairs, NODE_ZERO, products); break;
-    case NODE_INFINITY: products_at_node(f, pairs, NODE_INFINITY, products); break;
-    case NODE_TWO: products_at_node(f, pairs, NODE_TWO, products); break;
-    default: products_at_node(f, pairs, NODE_THREE, products); break;
+    case NODE_ZERO: products_at_node(f, pairs, NODE_ZERO, fresh, products); break;
+    case NODE_INFINITY: products_at_node(f, pairs, NODE_INFINITY, fresh, products); break;
+    case NODE_TWO: products_at_node(f, pairs, NODE_TWO, fresh, products); break;
+    default: products_at_node(f, pairs, NODE_THREE, fresh, products); break;
     }
 }
 
@@ -159,7 +160,8 @@ static void add_products(const struct factors *f, size_t pairs, int node, uint64
 
 struct block_scratch {
     uint64_t widened[4][16 * 2 * SUMCHECK_BLOCK]; /* factors that are not K tables yet */
-    uint64_t products[SUMCHECK_NODES][16 * SUMCHECK_BLOCK];
+    uint64_t products[SUMCHECK_NODES][16 * SUMCHECK_BLOCK]; /* weighted sums: the terms so far, pair by pair */
+    size_t filled[SUMCHECK_NODES];                          /* pairs of `products` in use; the others count as zero */
 };
 
 /* F vectors of a block of a table of small integers. */
@@ -211,8 +213,25 @@ static struct factors cut_factors(const struct zkds_table *const tables[4], int 
     return f;
 }
 
-/* Adds a term's values over the block's pairs to sums[node], or pair by pair to scratch->products[node] if `weighted`. */
-static void term_on_block(const struct sumcheck_round *round, const struct zkds_term *term, size_t first, size_t last, int weighted,
+/* Adds a term's values at pairs offset..offset+pairs-1 of the block to sums[node], or pair by pair to the products. */
+static void add_term(const struct sumcheck_round *round, const struct factors *f, size_t offset, size_t pairs,
+                     struct block_scratch *scratch, KV sums[SUMCHECK_NODES]) {
+    for (int node = 0; node < round->degree; node++) {
+        if (node == NODE_INFINITY && f->degree < round->degree) continue;
+        if (!round->eq_low) {
+            sums[node] = kv_add(sums[node], sum_term(f, pairs, node));
+            continue;
+        }
+        size_t filled = scratch->filled[node], end = offset + pairs; /* terms start at 0 or where they have filled up to */
+        int fresh = offset >= filled;
+        if (!fresh && end > filled) memset(scratch->products[node] + 16 * filled, 0, 128 * (end - filled));
+        add_products(f, pairs, node, fresh, scratch->products[node] + 16 * offset);
+        if (end > filled) scratch->filled[node] = end;
+    }
+}
+
+/* Adds a term on one block to sums[node], or to the products if there are weights. */
+static void term_on_block(const struct sumcheck_round *round, const struct zkds_term *term, size_t first, size_t last,
                           struct block_scratch *scratch, KV sums[SUMCHECK_NODES]) {
     struct zkds_table bound[4];
     const struct zkds_table *tables[4];
@@ -230,34 +249,21 @@ static void term_on_block(const struct sumcheck_round *round, const struct zkds_
         tables[0] = &bound[1];
         tables[1] = &bound[0];
     }
-    int keep_base = base > 0 && term->degree == 2 && !weighted;
+    int keep_base = base > 0 && term->degree == 2 && !round->eq_low;
     size_t end = last < whole ? last : whole;
     if (first < end) {
         struct factors f = whole_factors(tables, term->degree, first, end - first, keep_base, scratch);
-        for (int node = 0; node < round->degree; node++) {
-            if (node == NODE_INFINITY && term->degree < round->degree) continue;
-            if (weighted)
-                add_products(&f, end - first, node, scratch->products[node]);
-            else
-                sums[node] = kv_add(sums[node], sum_term(&f, end - first, node));
-        }
+        add_term(round, &f, 0, end - first, scratch, sums);
     }
     if (whole < all && first <= whole && whole < last) {
         struct factors f = cut_factors(tables, term->degree, whole, scratch);
-        for (int node = 0; node < round->degree; node++) {
-            if (node == NODE_INFINITY && term->degree < round->degree) continue;
-            if (weighted)
-                add_products(&f, 1, node, scratch->products[node] + 16 * (whole - first));
-            else
-                sums[node] = kv_add(sums[node], sum_term(&f, 1, node));
-        }
+        add_term(round, &f, whole - first, 1, scratch, sums);
     }
 }
 
-static KV weigh_products(const uint64_t *products, const uint64_t *eq_low) {
+static KV weigh_products(const uint64_t *products, size_t pairs, const KWeight *eq_low) {
     KAcc sum = kacc_zero();
-    for (size_t w = 0; w < SUMCHECK_BLOCK; w++)
-        kacc_add(&sum, kv_load(products, w), kv_set1((K1){eq_low[2 * w], eq_low[2 * w + 1]}));
+    for (size_t w = 0; w < pairs; w++) kacc_add_weight(&sum, kv_load(products, w), &eq_low[w]);
     return kacc_value(&sum);
 }
 
@@ -276,17 +282,16 @@ static void bind_once(const struct sumcheck_round *round, size_t table, size_t f
 static void group_on_block(const struct sumcheck_round *round, size_t from, size_t to, size_t first, size_t last,
                            unsigned char *flags, struct block_scratch *scratch, KV sums[SUMCHECK_NODES]) {
     KV group[SUMCHECK_NODES] = {kv_zero(), kv_zero(), kv_zero(), kv_zero()};
-    int weighted = round->eq_low != NULL;
-    if (weighted) memset(scratch->products, 0, sizeof scratch->products[0] * (size_t)round->degree);
+    memset(scratch->filled, 0, sizeof scratch->filled);
     for (size_t t = from; t < to; t++) {
         const struct zkds_term *term = &round->terms[t];
         for (int j = 0; j < term->degree; j++) bind_once(round, (size_t)term->factors[j], first, last, flags);
-        term_on_block(round, term, first, last, weighted, scratch, group);
+        term_on_block(round, term, first, last, scratch, group);
     }
     K1 coefficient = {round->terms[from].coefficient[0], round->terms[from].coefficient[1]};
     KFactor factor = kv_factor(coefficient);
     for (int node = 0; node < round->degree; node++) {
-        if (weighted) group[node] = weigh_products(scratch->products[node], round->eq_low);
+        if (round->eq_low) group[node] = weigh_products(scratch->products[node], scratch->filled[node], round->eq_low);
         if (coefficient.re == 1 && coefficient.im == 0)
             sums[node] = kv_add(sums[node], group[node]);
         else

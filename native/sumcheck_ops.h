@@ -2,6 +2,7 @@
 #ifndef ZKDS_SUMCHECK_OPS_H
 #define ZKDS_SUMCHECK_OPS_H
 #include "runtime.h"
+#include "field61.h"
 #include "multilinear_ops.h" /* brings api/multilinear.h */
 #include "api/sumcheck.h"
 
@@ -15,8 +16,10 @@ struct sumcheck_round {
     const struct zkds_term *terms;
     size_t term_count;
     int degree;
-    const uint64_t *r;                /* NULL: no binding */
-    const uint64_t *eq_low, *eq_high; /* (re, im) for each pair in a block, and for each block; NULL: no weights */
+    const uint64_t *r; /* NULL: no binding */
+    /* eq = low[pair in its block] high[block], high as (re, im); NULL: no weights */
+    const KWeight *eq_low;
+    const uint64_t *eq_high;
 };
 
 struct sumcheck_ops {

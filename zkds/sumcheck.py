@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.field import ONE, ZERO, K, dot, from_pairs, to_pairs, unblock
+from zkds.field import ONE, ZERO, K, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.multilinear import LANE_VARIABLES, LANES, binding_order
 from zkds.native import U64
@@ -190,22 +190,20 @@ def _prove_vectors(
     variables: int,
     degree: int,
     name: str,
-) -> tuple[list[Table], list[K]]:
+) -> tuple[list[U64], list[K]]:
     """The rounds of the vector variables, in C. Returns (tables of one vector, challenges for bits 3, ..., n - 1)."""
     by_coefficient = sorted(terms, key=lambda term: (term[0].re, term[0].im))  # neighbours share a multiplication
-    rounds = VectorRounds(tables, [((c.re, c.im), factors) for c, factors in by_coefficient])
-    lane_weights = [ONE] * LANES if eq_point is None else _eq_list(eq_point[:LANE_VARIABLES])
-    challenges: list[K] = []
-    r: U64 | None = None
-    for bit in range(LANE_VARIABLES, variables):
-        remaining = None if eq_point is None else to_pairs(eq_point[bit + 1 :])
-        sums = rounds.round(degree, r, remaining)
-        message = [dot(from_pairs(unblock(sums[node : node + 1])), lane_weights) for node in range(degree)]
-        challenges.append(_exchange(channel, message, degree, name))
-        r = to_pairs(challenges[-1:])[0]
-    if r is not None:
-        rounds.bind(r)
-    return rounds.vectors(), challenges
+    rounds = VectorRounds(
+        tables,
+        [((coefficient.re, coefficient.im), factors) for coefficient, factors in by_coefficient],
+        variables,
+        None if eq_point is None else to_pairs(eq_point),
+    )
+    challenges = [_exchange(channel, from_pairs(rounds.first()), degree, name)]
+    for _ in range(LANE_VARIABLES + 1, variables):
+        r = challenges[-1]
+        challenges.append(_exchange(channel, from_pairs(rounds.next((r.re, r.im))), degree, name))
+    return rounds.finish((challenges[-1].re, challenges[-1].im)), challenges
 
 
 def _exchange(channel: ProverChannel, message: Sequence[K], degree: int, name: str) -> K:

@@ -15,13 +15,14 @@ struct zkds_term {
     int32_t degree;
 };
 
-/* Bind the lowest vector variable of every table to r (NULL: bind nothing, the first round), then sum the terms over all pairs
- * of vectors (low, high) of the tables so obtained, each lane apart:
+/* Bind the lowest vector variable of every table to r (NULL: bind nothing, the first round; otherwise each table describes its
+ * bound self afterwards), then sum the terms over all pairs of vectors (low, high) of the tables so obtained:
  *
- *   message[k] = sum_w eq(eq_point, w) sum_t coefficient_t prod_j (value at node k of table_j's pair w),     k < degree,
+ *   message[k] = sum over pairs and lanes of eq * sum_t coefficient_t prod_j (value at node k of table_j's pair),    k < degree,
  *
- * nodes in the order 0, infinity (high - low; only terms of this degree count), 2, 3; degree vectors of K. degree 0 only binds.
- * eq_point: (re, im) of the vector variables that remain beyond the pair, eq_variables of them; NULL: no weights.
- * Adjacent terms of equal coefficient share its multiplication. */
-int zkds_sumcheck_round(const struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count,
-                        int degree, const uint64_t *r, const uint64_t *eq_point, size_t eq_variables, uint64_t *message);
+ * nodes in the order 0, infinity (high - low; only terms of this degree count), 2, 3; `degree` scalars (re, im). degree 0 only
+ * binds. eq_point: (re, im) for all `variables` index bits of the sumcheck, NULL: no eq factor. The weights are those of the
+ * bits 0, 1, 2 and of the bits above `bit`, the one that this round is about. Adjacent terms of equal coefficient share its
+ * multiplication. */
+int zkds_sumcheck_round(struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count, int degree,
+                        const uint64_t *r, const uint64_t *eq_point, size_t variables, size_t bit, uint64_t *message);
