@@ -209,17 +209,15 @@ def _pairs(rows: Form) -> Iterator[tuple[list[K], list[K]]]:
     return zip(rows[::2], rows[1::2], strict=True)
 
 
-def _vector_rounds(exchange: Exchange, values: U64, weights: U64, bits: Sequence[int]) -> list[U64]:
+def _vector_rounds(exchange: Exchange, values: U64, weights: U64, bits: Sequence[int]) -> Sequence[U64]:
     """The rounds of the remaining vector bits; returns the last vector of both tables, which are overwritten."""
-    rounds = VectorRounds([values, weights], [((1, 0), (0, 1))])
-    challenge: U64 | None = None
-    for bit in bits:
-        lane_sums = rounds.round(2, challenge, None)
-        message = [sum(from_pairs(unblock(lane_sums[node : node + 1])), ZERO) for node in range(2)]
-        challenge = to_pairs([exchange(bit, message)])[0]
-    if challenge is not None:
-        rounds.bind(challenge)
-    return rounds.vectors()
+    if not bits:
+        return values, weights
+    rounds = VectorRounds([values, weights], [((1, 0), (0, 1))], LANE_VARIABLES + len(bits))
+    r = exchange(bits[0], from_pairs(rounds.first()))
+    for bit in bits[1:]:
+        r = exchange(bit, from_pairs(rounds.next((r.re, r.im))))
+    return rounds.finish((r.re, r.im))
 
 
 def _lane_rounds(exchange: Exchange, f: list[K], g: list[K], bits: int) -> K:
