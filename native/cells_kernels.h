@@ -121,12 +121,7 @@ static void cells_fold(const uint32_t *chunks, size_t count, int streamed, const
 }
 
 static void cells_add_weights(uint64_t *table, size_t count, const uint64_t *re, const uint64_t *im, const uint64_t *lanes) {
-    const V low31 = v_set1(0x7fffffff);
-    const V c = v_load(lanes), d = v_load(lanes + 8), n = fv_canonical(v_sub(fv_p(), d));
-    KFactor factor; /* the eight lane weights, in the form of a fixed factor */
-    factor.c0 = v_and(c, low31), factor.c1 = v_srl(c, 31), factor.c2 = v_sll(factor.c1, 1);
-    factor.d0 = v_and(d, low31), factor.d1 = v_srl(d, 31), factor.d2 = v_sll(factor.d1, 1);
-    factor.n0 = v_and(n, low31), factor.n1 = v_srl(n, 31), factor.n2 = v_sll(factor.n1, 1);
+    const KFactor factor = kv_lane_factor(kv_load(lanes, 0));
     for (size_t y = 0; y < count; y++)
         kv_store(table, y, kv_mul_add(kv_set1((K1){re[y], im[y]}), &factor, kv_load(table, y)));
 }

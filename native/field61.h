@@ -26,8 +26,14 @@ INLINE uint64_t f_canonical(uint64_t x) {
 }
 INLINE uint64_t f_add(uint64_t a, uint64_t b) { return f_canonical(a + b); }
 INLINE uint64_t f_sub(uint64_t a, uint64_t b) { return a >= b ? a - b : a + P61 - b; }
+__extension__ typedef unsigned __int128 u128;
+/* Below 2^124 -> weak. */
+INLINE uint64_t f_reduce(u128 t) {
+    uint64_t x = ((uint64_t)t & P61) + (uint64_t)(t >> 61);
+    return (x & P61) + (x >> 61);
+}
 INLINE uint64_t f_mul(uint64_t a, uint64_t b) {
-    __extension__ unsigned __int128 t = (unsigned __int128)a * b;
+    u128 t = (u128)a * b;
     return f_canonical(((uint64_t)t & P61) + (uint64_t)(t >> 61));
 }
 INLINE K1 k_add(K1 a, K1 b) { return (K1){f_add(a.re, b.re), f_add(a.im, b.im)}; }
@@ -57,16 +63,24 @@ INLINE V fv_canonical(V x) {
     x = fv_fold(x);
     return v_min(x, v_sub(x, fv_p()));
 }
-/* E + 2^31 m, E below 2^63, m below 2^63 -> weak. */
+/* E + 2^31 m -> weak; m and E + (m >> 30) + 2^61 must fit 64 bits. They do for two products of weak values on 31-bit limbs
+ * plus one weak value: 2 (2^31 - 1)^2 + 2 (2^30 - 1)(2^31 - 2) + 2^61 + 7 + 2^33 + 2^61 < 2^64. */
 INLINE V fv_join(V E, V m) { return fv_fold(v_add(v_add(E, v_srl(m, 30)), v_and(v_sll(m, 31), fv_p()))); }
-INLINE_VECTOR V fv_mul(V a, V b) {
+INLINE V fv_sub(V a, V b) { return fv_fold(v_add(v_sub(a, b), v_set1(2 * P61))); }
+INLINE V fv_add(V a, V b) { return fv_fold(v_add(a, b)); }
+#ifdef ZKDS_SCALAR_LANES
+static V fv_mul(V a, V b) {
+    for (int i = 0; i < 8; i++) a.lane[i] = f_reduce((u128)a.lane[i] * b.lane[i]);
+    return a;
+}
+#else
+INLINE V fv_mul(V a, V b) {
     const V low31 = v_set1(0x7fffffff);
     V a0 = v_and(a, low31), a1 = v_srl(a, 31), b0 = v_and(b, low31), b1 = v_srl(b, 31);
     V E = v_add(v_mul32(a0, b0), v_sll(v_mul32(a1, b1), 1));
     return fv_join(E, v_add(v_mul32(a0, b1), v_mul32(a1, b0)));
 }
-INLINE V fv_sub(V a, V b) { return fv_fold(v_add(v_sub(a, b), v_set1(2 * P61))); }
-INLINE V fv_add(V a, V b) { return fv_fold(v_add(a, b)); }
+#endif
 
 /* ---- K, eight lanes --------------------------------------------------------------------------------------------- */
 
@@ -92,9 +106,32 @@ INLINE KV kv_set1(K1 x) { return (KV){v_set1(x.re), v_set1(x.im)}; }
 INLINE KV kv_add(KV a, KV b) { return (KV){fv_add(a.re, b.re), fv_add(a.im, b.im)}; }
 INLINE KV kv_sub(KV a, KV b) { return (KV){fv_sub(a.re, b.re), fv_sub(a.im, b.im)}; }
 
+#ifdef ZKDS_SCALAR_LANES
+/* x y + e, weak; 2^62 p keeps the real part from going below zero */
+static KV kv_multiply(KV x, KV y, KV e) {
+    for (int i = 0; i < 8; i++) {
+        uint64_t a = x.re.lane[i], b = x.im.lane[i], c = y.re.lane[i], d = y.im.lane[i];
+        e.re.lane[i] = f_reduce((u128)a * c + ((u128)P61 << 62) - (u128)b * d + e.re.lane[i]);
+        e.im.lane[i] = f_reduce((u128)a * d + (u128)b * c + e.im.lane[i]);
+    }
+    return e;
+}
+INLINE KV kv_mul(KV x, KV y) { return kv_multiply(x, y, kv_zero()); }
+
+/* A fixed factor, prepared. */
+typedef struct {
+    KV value;
+} KFactor;
+
+INLINE KFactor kv_lane_factor(KV y) { return (KFactor){y}; }
+/* x k + e; e weak */
+INLINE KV kv_mul_add(KV x, const KFactor *k, KV e) { return kv_multiply(x, k->value, e); }
+/* F times K. */
+INLINE KV kv_scale(V s, KV y) { return (KV){fv_mul(s, y.re), fv_mul(s, y.im)}; }
+#else
 /* Products on 31-bit limbs: x = x0 + 2^31 x1, and 2^62 = 2 (kernels.md, technique 2). The real part is a signed
  * difference; its middle term gets the bias 2^62, worth 2^93 = 2^32, which the constant 3p - 2^32 takes back. */
-INLINE_VECTOR KV kv_mul(KV x, KV y) {
+INLINE KV kv_mul(KV x, KV y) {
     const V low31 = v_set1(0x7fffffff);
     V a0 = v_and(x.re, low31), a1 = v_srl(x.re, 31), b0 = v_and(x.im, low31), b1 = v_srl(x.im, 31);
     V c0 = v_and(y.re, low31), c1 = v_srl(y.re, 31), d0 = v_and(y.im, low31), d1 = v_srl(y.im, 31);
@@ -109,27 +146,22 @@ INLINE_VECTOR KV kv_mul(KV x, KV y) {
     return out;
 }
 
-/* Limbs of a fixed factor c + d i, of its double high limbs and of -d, all broadcast. */
+/* Limbs of a fixed factor c + d i, of its double high limbs and of -d. */
 typedef struct {
     V c0, c1, c2, d0, d1, d2, n0, n1, n2;
 } KFactor;
 
-INLINE KFactor kv_factor(K1 y) {
-    uint64_t n = f_sub(0, y.im);
+INLINE KFactor kv_lane_factor(KV y) {
+    const V low31 = v_set1(0x7fffffff);
+    V n = fv_canonical(v_sub(fv_p(), y.im));
     KFactor k;
-    k.c0 = v_set1(y.re & 0x7fffffff);
-    k.c1 = v_set1(y.re >> 31);
-    k.c2 = v_set1(y.re >> 31 << 1);
-    k.d0 = v_set1(y.im & 0x7fffffff);
-    k.d1 = v_set1(y.im >> 31);
-    k.d2 = v_set1(y.im >> 31 << 1);
-    k.n0 = v_set1(n & 0x7fffffff);
-    k.n1 = v_set1(n >> 31);
-    k.n2 = v_set1(n >> 31 << 1);
+    k.c0 = v_and(y.re, low31), k.c1 = v_srl(y.re, 31), k.c2 = v_add(k.c1, k.c1);
+    k.d0 = v_and(y.im, low31), k.d1 = v_srl(y.im, 31), k.d2 = v_add(k.d1, k.d1);
+    k.n0 = v_and(n, low31), k.n1 = v_srl(n, 31), k.n2 = v_add(k.n1, k.n1);
     return k;
 }
 /* x k + e, with one reduction per component; e weak. */
-INLINE_VECTOR KV kv_mul_add(KV x, const KFactor *k, KV e) {
+INLINE KV kv_mul_add(KV x, const KFactor *k, KV e) {
     const V low31 = v_set1(0x7fffffff);
     V a0 = v_and(x.re, low31), a1 = v_srl(x.re, 31), b0 = v_and(x.im, low31), b1 = v_srl(x.im, 31);
     V E = v_add(v_add(v_mul32(a0, k->c0), v_mul32(a1, k->c2)), v_add(v_mul32(b0, k->n0), v_mul32(b1, k->n2)));
@@ -141,11 +173,8 @@ INLINE_VECTOR KV kv_mul_add(KV x, const KFactor *k, KV e) {
     out.im = fv_join(v_add(E, e.im), m);
     return out;
 }
-INLINE KV kv_mul_factor(KV x, const KFactor *k) { return kv_mul_add(x, k, kv_zero()); }
-/* low + r (high - low): one variable of a multilinear table bound to r. */
-INLINE KV kv_bind(KV low, KV high, const KFactor *r) { return kv_mul_add(kv_sub(high, low), r, low); }
 /* F times K. */
-INLINE_VECTOR KV kv_scale(V s, KV y) {
+INLINE KV kv_scale(V s, KV y) {
     const V low31 = v_set1(0x7fffffff);
     V s0 = v_and(s, low31), s1 = v_srl(s, 31), s2 = v_add(s1, s1);
     V c0 = v_and(y.re, low31), c1 = v_srl(y.re, 31), d0 = v_and(y.im, low31), d1 = v_srl(y.im, 31);
@@ -154,6 +183,13 @@ INLINE_VECTOR KV kv_scale(V s, KV y) {
     out.im = fv_join(v_add(v_mul32(s0, d0), v_mul32(s2, d1)), v_add(v_mul32(s0, d1), v_mul32(s1, d0)));
     return out;
 }
+#endif
+
+/* The factor is canonical; kv_lane_factor has one for each lane. */
+INLINE KFactor kv_factor(K1 y) { return kv_lane_factor(kv_set1(y)); }
+INLINE KV kv_mul_factor(KV x, const KFactor *k) { return kv_mul_add(x, k, kv_zero()); }
+/* low + r (high - low): one variable of a multilinear table bound to r. */
+INLINE KV kv_bind(KV low, KV high, const KFactor *r) { return kv_mul_add(kv_sub(high, low), r, low); }
 
 /* ---- accumulated products --------------------------------------------------------------------------------------- */
 

@@ -21,13 +21,6 @@
 /* ISA(name) is name_portable, name_avx2 or name_avx512. */
 #define ISA(name) ZKDS_PASTE(name, ZKDS_ISA)
 
-/* For products: a call in portable C, where inlining eight lanes of them everywhere takes a minute to compile. */
-#if defined(ZKDS_BUILD_AVX512) || defined(ZKDS_BUILD_AVX2)
-#define INLINE_VECTOR INLINE
-#else
-#define INLINE_VECTOR static __attribute__((noinline, unused))
-#endif
-
 #if defined(ZKDS_BUILD_AVX512)
 #include "vec_avx512.h"
 #elif defined(ZKDS_BUILD_AVX2)
