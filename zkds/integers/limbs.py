@@ -1,0 +1,135 @@
+"""Limb formats: an integer as the value at X = 2^l of a polynomial with small coefficients.
+
+A value of `width` bits has ceil(width / l) limbs u_0, u_1, ... of l bits, the top one of the bits that are left. A signed value
+is offset-binary: value = sum_j u_j 2^(l j) - 2^(width - 1). Its polynomial is
+
+    v(X) = sum_j u_j X^j - 2^(top width - 1) X^(limbs - 1)            (no offset for an unsigned value)
+
+so that v(2^l) = value, and the limbs of a value are unique: every value of the width has one representation and no other
+integer has any (protocol.md, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds.errors import PlanRejected, ZkdsError
+from zkds.integers.intervals import Interval
+from zkds.native import U32
+
+I64 = NDArray[np.int64]
+
+MAX_LIMB_BITS = 22  # the largest range table
+MAX_WIDTH = 60  # a wider value would not be unique modulo p = 2^61 - 1
+
+
+class WitnessOverflow(ZkdsError, ValueError):
+    """An exact result does not fit its declared width. Names the tensor and the position, never a value."""
+
+    def __init__(self, name: str, index: tuple[int, ...], width: int) -> None:
+        self.name = name
+        self.index = index
+        self.width = width
+        super().__init__(f"{name}: the value at index {index} does not fit {width} bits")
+
+
+@dataclass(frozen=True)
+class LimbFormat:
+    """How an integer of `width` bits (signed: offset-binary) is cut into limbs of `limb_bits` bits.
+
+    Raises TypeError and PlanRejected (a ValueError) for parameters that are no format.
+    """
+
+    limb_bits: int
+    width: int
+    signed: bool
+
+    def __post_init__(self) -> None:
+        for name, number in (("limb_bits", self.limb_bits), ("width", self.width)):
+            if not isinstance(number, int):
+                raise TypeError(f"LimbFormat {name}: expected an int, got {type(number).__name__}")
+        if not isinstance(self.signed, bool):
+            raise TypeError(f"LimbFormat signed: expected a bool, got {type(self.signed).__name__}")
+        if not 1 <= self.limb_bits <= MAX_LIMB_BITS:
+            raise PlanRejected(f"limb_bits: expected 1 to {MAX_LIMB_BITS}, got {self.limb_bits}")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise PlanRejected(f"width: expected 1 to {MAX_WIDTH} bits, got {self.width}")
+
+    @property
+    def limbs(self) -> int:
+        """The number of limbs."""
+        return -(-self.width // self.limb_bits)
+
+    @property
+    def top_bits(self) -> int:
+        """The width of the top limb, 1 to limb_bits."""
+        return self.width - (self.limbs - 1) * self.limb_bits
+
+    @property
+    def limb_widths(self) -> tuple[int, ...]:
+        """The width of every limb, lowest first; their sum is `width`."""
+        return (self.limb_bits,) * (self.limbs - 1) + (self.top_bits,)
+
+    @property
+    def top_offset(self) -> int:
+        """What is subtracted from the top limb: 2^(top_bits - 1), or 0 for an unsigned value."""
+        return 1 << (self.top_bits - 1) if self.signed else 0
+
+    @property
+    def offset(self) -> int:
+        """What is subtracted from the limbs' value: 2^(width - 1), or 0 for an unsigned value."""
+        return 1 << (self.width - 1) if self.signed else 0
+
+    @property
+    def interval(self) -> Interval:
+        """The values that limbs within their widths can have; every one of them, once."""
+        return Interval.signed(self.width) if self.signed else Interval.unsigned(self.width)
+
+    @property
+    def coefficient_intervals(self) -> tuple[Interval, ...]:
+        """The interval of every coefficient of v(X), lowest first."""
+        intervals = [Interval.unsigned(bits) for bits in self.limb_widths]
+        intervals[-1] = intervals[-1] - Interval.point(self.top_offset)
+        return tuple(intervals)
+
+    def encode(self) -> bytes:
+        """Canonical, 3 bytes: limb_bits, width, signed."""
+        return bytes((self.limb_bits, self.width, self.signed))
+
+    def split(self, name: str, values: I64) -> list[U32]:
+        """The limbs of every value, lowest first: arrays of the shape of `values`.
+
+        Raises TypeError if `values` is not int64, WitnessOverflow (with `name` and the first index) if one does not fit.
+        """
+        if not isinstance(values, np.ndarray) or values.dtype != np.int64:
+            raise TypeError(f"{name}: expected an int64 array, got {getattr(values, 'dtype', type(values).__name__)}")
+        require_fit(name, (values >= self.interval.low) & (values <= self.interval.high), self.width)
+        shifted = values.astype(np.int64) + np.int64(self.offset)
+        limbs = []
+        for j, bits in enumerate(self.limb_widths):
+            limb = (shifted >> np.int64(j * self.limb_bits)) & np.int64((1 << bits) - 1)
+            limbs.append(limb.astype(np.uint32))
+        return limbs
+
+    def coefficients(self, limbs: list[U32]) -> list[I64]:
+        """The coefficients of v(X) from the limbs: the limbs themselves, the offset subtracted from the top one."""
+        coefficients = [limb.astype(np.int64) for limb in limbs]
+        coefficients[-1] -= np.int64(self.top_offset)
+        return coefficients
+
+    def join(self, limbs: list[U32]) -> I64:
+        """The values from their limbs (the inverse of `split`)."""
+        total = np.full(limbs[0].shape, -self.offset, dtype=np.int64)
+        for j, limb in enumerate(limbs):
+            total += limb.astype(np.int64) << np.int64(j * self.limb_bits)
+        return total
+
+
+def require_fit(name: str, fits: NDArray[np.bool_], width: int) -> None:
+    """Raise WitnessOverflow with the first index, in row-major order, where `fits` is false."""
+    if not fits.all():
+        index = np.unravel_index(int(np.argmin(fits)), fits.shape)
+        raise WitnessOverflow(name, tuple(int(i) for i in index), width)
