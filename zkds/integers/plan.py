@@ -114,7 +114,7 @@ class RoundingPlan:
         ]
 
     def encode(self) -> bytes:
-        """Canonical: version, shift, terms (8 bytes), formats of left, right, output, remainder, number and formats of carries."""
+        """Canonical: version, shift, terms (8 bytes); formats of left, right, output, remainder, number of carries, theirs."""
         head = bytes((ENCODING_VERSION, self.shift)) + self.terms.to_bytes(8, "little")
         numbers = b"".join(number.encode() for number in (self.left, self.right, self.output, self.remainder))
         return head + numbers + bytes((len(self.carries),)) + b"".join(carry.encode() for carry in self.carries)
