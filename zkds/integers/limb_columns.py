@@ -1,0 +1,79 @@
+"""A committed tensor of integers: one column for each limb, and linear claims about the tensor's polynomial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from zkds.claims import Claim, Piece, Value
+from zkds.commit.layout import Column, Layout, binary_parts, index_weight
+from zkds.field import ONE, ZERO, K, powers
+from zkds.integers.limbs import I64, LimbFormat
+from zkds.native import U32
+
+Points = Sequence[Sequence[K]]
+
+
+class LimbColumns:
+    """A tensor of one format and shape; column `name/j` holds limb j of every entry, (shape) uint32.
+
+    v(X)[i] = sum_j X^j limb_j[i] - top_offset X^(limbs - 1) is the polynomial of entry i (zkds/integers/limbs.py), and v(x)~
+    the multilinear extension of v(x), with zeros outside the shape.
+    """
+
+    def __init__(self, name: str, number: LimbFormat, shape: tuple[int, ...]) -> None:
+        self.name = name
+        self.format = number
+        self.shape = shape
+        self.names = tuple(f"{name}/{j}" for j in range(number.limbs))
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns, lowest limb first."""
+        return [Column(name, self.shape) for name in self.names]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The width that the range check of each column has to enforce."""
+        return dict(zip(self.names, self.format.limb_widths, strict=True))
+
+    def split(self, values: I64) -> dict[str, U32]:
+        """The columns of a tensor. Raises WitnessOverflow for an entry that does not fit, ValueError for another shape."""
+        if values.shape != self.shape:
+            raise ValueError(f"{self.name}: expected shape {self.shape}, got {values.shape}")
+        return dict(zip(self.names, self.format.split(self.name, values), strict=True))
+
+    def limbs(self, columns: Mapping[str, U32]) -> list[U32]:
+        """This tensor's columns out of many."""
+        return [columns[name] for name in self.names]
+
+    def pieces(self, layout: Layout, x: K, points: Points, scale: K = ONE) -> list[Piece]:
+        """The weights of scale * (v(x)~(points) + offset(x) ones~(points)): the part of v(x)~ that is committed."""
+        weights = powers(x, self.format.limbs)
+        return [
+            piece
+            for name, weight in zip(self.names, weights, strict=True)
+            for piece in layout.pieces(name, points, scale * weight)
+        ]
+
+    def claim(self, layout: Layout, x: K, points: Points, value: Value) -> Claim[Value]:
+        """The claim on the columns that says v(x)~(points) = value."""
+        return Claim(self.pieces(layout, x, points), value + self.offset(x) * self.ones(points))
+
+    def offset(self, x: K) -> K:
+        """The public part of v(x): what is subtracted from the committed part of every entry."""
+        return x ** (self.format.limbs - 1) * self.format.top_offset
+
+    def ones(self, points: Points) -> K:
+        """ones~(points): the multilinear extension of the tensor that is 1 within the shape and 0 outside."""
+        product = ONE
+        for length, point in zip(self.shape, points, strict=True):
+            product = product * ones_at(length, point)
+        return product
+
+
+def ones_at(length: int, point: Sequence[K]) -> K:
+    """sum_(i < length) eq(point, i), in O(log^2 length): each binary part of [0, length) is a subcube."""
+    total = ZERO
+    for start, log_side in binary_parts(length):
+        total = total + index_weight(point[log_side:], start >> log_side)
+    return total
