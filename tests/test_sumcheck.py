@@ -1,15 +1,19 @@
-"""Sumcheck: both sides through bytes, every degree, with and without eq, against a slow sum."""
+"""Sumcheck: both sides through bytes, against a slow prover, on every instruction set; cheating provers; misuse."""
 
 import random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import sumcheck as reference
+from reference.sumcheck import term_sum
 
 from zkds import sumcheck
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
-from zkds.multilinear import eq_at, evaluate
+from zkds.multilinear import evaluate
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
 
@@ -37,26 +41,6 @@ def entries(table, variables):
     return (values + [ZERO] * (1 << variables))[: 1 << variables]
 
 
-def term_sum(values, terms):
-    """sum_t coefficient_t prod_j values[j]"""
-    total = ZERO
-    for coefficient, factors in terms:
-        product = coefficient
-        for j in factors:
-            product = product * values[j]
-        total = total + product
-    return total
-
-
-def slow_sum(tables, terms, variables, eq_point=None):
-    columns = [entries(table, variables) for table in tables]
-    total = ZERO
-    for x in range(1 << variables):
-        weight = ONE if eq_point is None else eq_at(eq_point, [x >> b & 1 for b in range(variables)])
-        total = total + weight * term_sum([column[x] for column in columns], terms)
-    return total
-
-
 def prove_bytes(tables, terms, eq_point=None, variables=None):
     writer = ProofWriter()
     channel = ProverChannel(Transcript(), writer, None)
@@ -72,6 +56,21 @@ def verify_bytes(proof, claim, variables, degree, eq_point=None):
     assert len(channel.budget.terms) == variables
     return point, final.evaluate({j: ZERO for j in range(channel.constraints.messages)})
 
+
+def prove_slowly(tables, terms, eq_point, variables):
+    writer = ProofWriter()
+    channel = ProverChannel(Transcript(), writer, None)
+    term = sumcheck.round_term("test", max(len(factors) for _, factors in terms))
+
+    def draw(message):
+        channel.send("test: round polynomial", message)
+        return channel.challenge(term)
+
+    point, finals = reference.prove([entries(table, variables) for table in tables], terms, eq_point, draw)
+    return writer.to_bytes(), point, finals
+
+
+# ---- an honest prover ---------------------------------------------------------------------------------------------------
 
 TERMS = {
     1: [((0,), 3), ((2,), 5)],
@@ -90,7 +89,7 @@ def test_round_trip(variables, degree, eq):
     tables = [random_table(rng, variables, kind) for kind in kinds]
     terms = [(K(c) if c < 3 else random_k(rng), factors) for factors, c in TERMS[degree]]
     eq_point = random_point(rng, variables) if eq else None
-    claim = slow_sum(tables, terms, variables, eq_point)
+    claim = reference.full_sum([entries(table, variables) for table in tables], terms, eq_point)
     copies = [table.copy() for table in tables]
     proof, point, finals = prove_bytes(tables, terms, eq_point, variables)
     verified_point, final = verify_bytes(proof, claim, variables, degree, eq_point)
@@ -99,7 +98,95 @@ def test_round_trip(variables, degree, eq):
     assert final == term_sum(finals, terms)
 
 
+table_shapes = st.tuples(st.sampled_from(["k", "f", "u32"]), st.integers(0, 128))
+term_shapes = st.tuples(st.sampled_from([1, 1, P - 1, 5]), st.lists(st.integers(0, 3), min_size=1, max_size=4))
+cases = st.tuples(
+    st.integers(4, 7),
+    st.lists(table_shapes, min_size=1, max_size=4),
+    st.lists(term_shapes, min_size=1, max_size=4),
+    st.booleans(),
+    st.integers(0, 2**32),
+)
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(cases)
+def test_against_the_slow_prover(case):
+    """Tables of all kinds and lengths, also shorter than 2^n and not whole vectors, and any terms."""
+    variables, kinds, shapes, eq, seed = case
+    rng = random.Random(seed)
+    tables = [random_table(rng, variables, kind, min(length, 1 << variables)) for kind, length in kinds]
+    terms = [(K(coefficient, 0), tuple(j % len(tables) for j in factors)) for coefficient, factors in shapes]
+    eq_point = random_point(rng, variables) if eq else None
+    expected = prove_slowly(tables, terms, eq_point, variables)
+    assert prove_bytes(tables, terms, eq_point, variables) == expected
+
+
+LARGE = 15  # several waves of tasks
+LARGE_CASES = [
+    (["k", "k"], [(ONE, (0, 1))], False),
+    (["u32", "k"], [(ONE, (1, 0)), (K(2, 3), (0,))], False),
+    (["u32", "f", "k"], [(ONE, (0, 1)), (ONE, (2, 1, 0))], True),
+    (["k", "k", "k", "k"], [(ONE, (0, 1)), (ONE, (2, 3)), (K(5, 5), (0, 3))], True),
+]
+
+
+def large_tables(kinds):
+    """The last one a little shorter than a power of two."""
+    rng = np.random.default_rng(1)
+    size = 1 << LARGE
+    makers = {
+        "k": lambda: rng.integers(0, P, (size // 8, 2, 8), dtype=np.uint64),
+        "f": lambda: rng.integers(0, P, size, dtype=np.uint64),
+        "u32": lambda: rng.integers(0, 2**32, size, dtype=np.uint32),
+    }
+    tables = [makers[kind]() for kind in kinds]
+    tables[-1] = tables[-1][: len(tables[-1]) - 77]
+    return tables
+
+
+@pytest.fixture(scope="module")
+def large_proofs():
+    """One proof a case, on the fastest instruction set with one thread, checked against its own final values."""
+    proofs = []
+    for kinds, terms, eq in LARGE_CASES:
+        tables = large_tables(kinds)
+        eq_point = random_point(random.Random(3), LARGE) if eq else None
+        proof, point, finals = prove_bytes([table.copy() for table in tables], terms, eq_point, LARGE)
+        assert finals == [evaluate(table, point) for table in tables]
+        proofs.append((proof, point, finals))
+    return proofs
+
+
+@pytest.mark.parametrize("case", range(len(LARGE_CASES)))
+def test_instruction_sets_and_threads_agree(large_proofs, kernels, case):
+    kinds, terms, eq = LARGE_CASES[case]
+    eq_point = random_point(random.Random(3), LARGE) if eq else None
+    assert prove_bytes(large_tables(kinds), terms, eq_point, LARGE) == large_proofs[case]
+
+
+def test_largest_values_do_not_overflow(kernels):
+    """All entries, challenges aside, at p - 1: the lazily accumulated sums at their maximum."""
+    variables = 12
+    tables = [np.full((1 << variables >> 3, 2, 8), P - 1, dtype=np.uint64) for _ in range(2)]
+    tables[1][1::2] = 0  # slopes of p - 1 and of 1
+    copies = [table.copy() for table in tables]
+    proof, point, finals = prove_bytes(tables, [(ONE, (0, 1))], None, variables)
+    claim = K(P - 1, P - 1) * K(P - 1, P - 1) * (1 << variables >> 1)
+    assert verify_bytes(proof, claim, variables, 2) == (point, finals[0] * finals[1])
+    assert finals == [evaluate(table, point) for table in copies]
+
+
+def test_number_of_variables_defaults_to_the_longest_table():
+    rng = random.Random(1)
+    tables = [random_table(rng, 5, "k"), random_table(rng, 0, "u32", 33)]
+    proof, point, _ = prove_bytes(tables, [(ONE, (0, 1))])
+    assert len(point) == 6 and len(proof) == 6 * 2 * 16
+
+
 def test_dry_run_needs_no_proof():
     dry = DryRun()
     sumcheck.verify(dry, Hidden.public(ZERO), 5, 3, random_point(random.Random(1), 5), name="test")
     assert dry.constraints.messages == 15 and len(dry.budget.terms) == 5
+    assert {term.name for term in dry.budget.terms} == {"test: sumcheck round"}
+    assert dry.budget.terms[0].formula == "d/|K|"
