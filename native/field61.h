@@ -63,6 +63,8 @@ INLINE V fv_canonical(V x) {
     x = fv_fold(x);
     return v_min(x, v_sub(x, fv_p()));
 }
+/* Below 2p, hence weak at least -> canonical. */
+INLINE V fv_canonical_weak(V x) { return v_min(x, v_sub(x, fv_p())); }
 /* E + 2^31 m -> weak; m and E + (m >> 30) + 2^61 must fit 64 bits. They do for two products of weak values on 31-bit limbs
  * plus one weak value: 2 (2^31 - 1)^2 + 2 (2^30 - 1)(2^31 - 2) + 2^61 + 7 + 2^33 + 2^61 < 2^64. */
 INLINE V fv_join(V E, V m) { return fv_fold(v_add(v_add(E, v_srl(m, 30)), v_and(v_sll(m, 31), fv_p()))); }
@@ -87,7 +89,12 @@ INLINE V fv_mul(V a, V b) {
 INLINE KV kv_load(const uint64_t *table, size_t vector) {
     return (KV){v_load(table + 16 * vector), v_load(table + 16 * vector + 8)};
 }
-/* Stores canonical representatives. */
+/* Stores canonical representatives of weak values. */
+INLINE void kv_store_canonical(uint64_t *table, size_t vector, KV x) {
+    v_store(table + 16 * vector, fv_canonical_weak(x.re));
+    v_store(table + 16 * vector + 8, fv_canonical_weak(x.im));
+}
+/* Stores canonical representatives of any 64-bit values. */
 INLINE void kv_store(uint64_t *table, size_t vector, KV x) {
     v_store(table + 16 * vector, fv_canonical(x.re));
     v_store(table + 16 * vector + 8, fv_canonical(x.im));

@@ -2,9 +2,11 @@
 #define FIELD_ELEMENTWISE(name)                                                                                        \
     static void name##_array(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count) {                      \
         size_t i = 0;                                                                                                  \
-        for (; i + 8 <= count; i += 8) v_store(out + i, fv_canonical(name##_vector(v_load(a + i), v_load(b + i))));    \
+        for (; i + 8 <= count; i += 8)                                                                                 \
+            v_store(out + i, fv_canonical_weak(name##_vector(v_load(a + i), v_load(b + i))));                          \
         for (; i < count; i++) out[i] = name(a[i], b[i]);                                                              \
     }
+/* of canonical values, below 2p */
 INLINE V f_add_vector(V a, V b) { return v_add(a, b); }
 INLINE V f_sub_vector(V a, V b) { return v_add(v_sub(a, b), fv_p()); }
 INLINE V f_mul_vector(V a, V b) { return fv_mul(a, b); }
@@ -14,11 +16,11 @@ FIELD_ELEMENTWISE(f_mul)
 #undef FIELD_ELEMENTWISE
 
 static void k_mul_array(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t vectors) {
-    for (size_t v = 0; v < vectors; v++) kv_store(out, v, kv_mul(kv_load(a, v), kv_load(b, v)));
+    for (size_t v = 0; v < vectors; v++) kv_store_canonical(out, v, kv_mul(kv_load(a, v), kv_load(b, v)));
 }
 static void k_scale_array(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors) {
     KFactor k = kv_factor((K1){factor[0], factor[1]});
-    for (size_t v = 0; v < vectors; v++) kv_store(out, v, kv_mul_factor(kv_load(a, v), &k));
+    for (size_t v = 0; v < vectors; v++) kv_store_canonical(out, v, kv_mul_factor(kv_load(a, v), &k));
 }
 static void k_dot_array(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum) {
     KV total = kv_zero();
@@ -34,8 +36,8 @@ static void k_dot_array(const uint64_t *a, const uint64_t *b, size_t vectors, ui
 }
 static void k_bind_array(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors) {
     KFactor k = kv_factor((K1){r[0], r[1]});
-    for (size_t v = 0; v < vectors / 2; v++) kv_store(out, v, kv_bind(kv_load(a, 2 * v), kv_load(a, 2 * v + 1), &k));
-    if (vectors % 2) kv_store(out, vectors / 2, kv_bind(kv_load(a, vectors - 1), kv_zero(), &k));
+    for (size_t v = 0; v < vectors / 2; v++) kv_store_canonical(out, v, kv_bind(kv_load(a, 2 * v), kv_load(a, 2 * v + 1), &k));
+    if (vectors % 2) kv_store_canonical(out, vectors / 2, kv_bind(kv_load(a, vectors - 1), kv_zero(), &k));
 }
 const struct field_ops ISA(field_ops) = {f_add_array, f_sub_array,   f_mul_array, k_mul_array,
                                          k_scale_array, k_dot_array, k_bind_array};

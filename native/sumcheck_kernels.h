@@ -22,7 +22,7 @@ static void bind_k(const uint64_t *table, uint64_t *out, size_t from, size_t to,
     for (size_t v = from; v < to; v++) {
         kv_prefetch(table, 2 * v + PREFETCH_VECTORS);
         kv_prefetch(table, 2 * v + PREFETCH_VECTORS + 1);
-        kv_store(out, v, kv_bind(kv_load(table, 2 * v), kv_load(table, 2 * v + 1), r));
+        kv_store_canonical(out, v, kv_bind(kv_load(table, 2 * v), kv_load(table, 2 * v + 1), r));
     }
 }
 INLINE KV bind_base(V low, V high, KV r) {
@@ -33,13 +33,13 @@ static void bind_f(const uint64_t *table, uint64_t *out, size_t from, size_t to,
     for (size_t v = from; v < to; v++) {
         v_prefetch(table + 16 * v + 8 * PREFETCH_VECTORS);
         v_prefetch(table + 16 * v + 8 * PREFETCH_VECTORS + 8);
-        kv_store(out, v, bind_base(v_load(table + 16 * v), v_load(table + 16 * v + 8), r));
+        kv_store_canonical(out, v, bind_base(v_load(table + 16 * v), v_load(table + 16 * v + 8), r));
     }
 }
 static void bind_u32(const uint32_t *table, uint64_t *out, size_t from, size_t to, KV r) {
     for (size_t v = from; v < to; v++) {
         v_prefetch(table + 16 * v + 8 * PREFETCH_VECTORS);
-        kv_store(out, v, bind_base(v_load_u32(table + 16 * v), v_load_u32(table + 16 * v + 8), r));
+        kv_store_canonical(out, v, bind_base(v_load_u32(table + 16 * v), v_load_u32(table + 16 * v + 8), r));
     }
 }
 /* Vectors from..to-1 of the bound table, as far as there are any. */
@@ -50,7 +50,7 @@ static void bind_vectors(const struct zkds_table *table, size_t from, size_t to,
     if (table->kind == ZKDS_TABLE_F) bind_f(table->entries, table->bound, from, end, kv_set1(r));
     if (table->kind == ZKDS_TABLE_U32) bind_u32(table->entries, table->bound, from, end, kv_set1(r));
     if (from <= whole && whole < to && whole < all)
-        kv_store(table->bound, whole, kv_bind(table_vector(table, 2 * whole), table_vector(table, 2 * whole + 1), &factor));
+        kv_store_canonical(table->bound, whole, kv_bind(table_vector(table, 2 * whole), table_vector(table, 2 * whole + 1), &factor));
 }
 
 /* ---- one term on one block -------------------------------------------------------------------------------------- */

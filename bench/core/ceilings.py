@@ -19,7 +19,10 @@ PROGRAMS: dict[str, tuple[list[str], dict[str, str]]] = {
             "tree_build": r"tree build ([\d.]+) ns",
         },
     ),
-    "ntt": ([], {"ntt_2^14": r"NTT 2\^14: [\d.]+ ns/butterfly\s+([\d.]+)", "ntt_2^18": r"NTT 2\^18: [\d.]+ ns/butterfly\s+([\d.]+)"}),
+    "ntt": (
+        [],
+        {"ntt_2^14": r"NTT 2\^14: [\d.]+ ns/butterfly\s+([\d.]+)", "ntt_2^18": r"NTT 2\^18: [\d.]+ ns/butterfly\s+([\d.]+)"},
+    ),
     "commit3": (["-lcrypto"], {"encode_and_hash": r"total ([\d.]+) ns per input"}),
 }
 
@@ -32,7 +35,17 @@ def measure(folder: Path, log_size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         for program, (flags, patterns) in PROGRAMS.items():
             binary = Path(scratch) / program
-            compiler = ["gcc", "-O3", "-march=native", "-w", "-o", str(binary), str(folder / f"{program}.c"), *flags, "-lpthread"]
+            compiler = [
+                "gcc",
+                "-O3",
+                "-march=native",
+                "-w",
+                "-o",
+                str(binary),
+                str(folder / f"{program}.c"),
+                *flags,
+                "-lpthread",
+            ]
             if subprocess.run(compiler, capture_output=True, check=False).returncode != 0:
                 continue
             output = subprocess.run([str(binary), str(log_size)], capture_output=True, text=True, check=False).stdout
