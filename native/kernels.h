@@ -14,3 +14,5 @@
 #include "ntt_ops.h"
 #include "transpose.h"
 #include "ntt_kernels.h"
+#include "fraction_ops.h"
+#include "fraction_kernels.h"
