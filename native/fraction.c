@@ -82,7 +82,7 @@ int zkds_fraction_parents(const uint64_t *p, const uint64_t *q, size_t vectors, 
 
 struct round_job {
     struct fraction_round round;
-    struct fraction_weight low_weights[1 << LOW_BITS];
+    KWeight low_weights[1 << LOW_BITS];
     size_t high_count, tasks;
     void (*kernel)(const struct fraction_round *, size_t, size_t, uint64_t *);
     uint64_t sums[MAX_ROUND_TASKS][32];
@@ -101,13 +101,10 @@ static void eq_values(const uint64_t *point, size_t count, K1 *out) {
     }
 }
 
-static void set_low_weights(struct fraction_weight *weights, const uint64_t *point, size_t count) {
+static void set_low_weights(KWeight *weights, const uint64_t *point, size_t count) {
     K1 eq[1 << LOW_BITS];
     eq_values(point, count, eq);
-    for (size_t x = 0; x < (size_t)1 << count; x++) {
-        uint64_t sum = eq[x].re + eq[x].im;
-        weights[x] = (struct fraction_weight){eq[x].re, eq[x].im, sum, eq[x].re >> 52, eq[x].im >> 52, sum >> 52, {0, 0}};
-    }
+    for (size_t x = 0; x < (size_t)1 << count; x++) weights[x] = k_weight(eq[x]);
 }
 
 static void round_task(void *context, size_t task, int worker) {

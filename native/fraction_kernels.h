@@ -5,11 +5,6 @@
 #define FRACTION_BLOCK 16 /* pairs of parents */
 #define FRACTION_AHEAD 64 /* vectors of prefetch distance: without it large levels take nearly twice as long */
 
-INLINE KV kv_store_weak(uint64_t *table, size_t vector, KV x) {
-    v_store(table + 16 * vector, x.re);
-    v_store(table + 16 * vector + 8, x.im);
-    return x;
-}
 INLINE K1 k_from(const uint64_t *pair) { return (K1){pair[0], pair[1]}; }
 
 /* ---- leaves ------------------------------------------------------------------------------------------------------ */
@@ -121,29 +116,7 @@ static void fraction_parents(const uint64_t *p, const uint64_t *q, size_t vector
 
 /* ---- weighted sums ----------------------------------------------------------------------------------------------- */
 
-#ifdef ZKDS_IFMA
-INLINE void facc_add_weight(FAcc *s, V a, uint64_t weight, uint64_t weight_high) {
-    V a1 = v_srl(a, 52), b = v_set1(weight), b1 = v_set1(weight_high);
-    s->A = v_madd52lo(s->A, a, b);
-    s->B = v_madd52hi(s->B, a, b);
-    s->B2 = v_madd52lo(s->B2, a, b1);
-    s->B = v_madd52lo(s->B, a1, b);
-    s->C = v_madd52hi(s->C, a, b1);
-    s->C2 = v_madd52hi(s->C2, a1, b);
-    s->C = v_madd52lo(s->C, a1, b1);
-}
-INLINE void kacc_add_weight(KAcc *s, KV x, const struct fraction_weight *w) {
-    facc_add_weight(&s->re, x.re, w->re, w->re_high);
-    facc_add_weight(&s->im, x.im, w->im, w->im_high);
-    facc_add_weight(&s->sum, v_add(x.re, x.im), w->sum, w->sum_high);
-}
-#else
-INLINE void kacc_add_weight(KAcc *s, KV x, const struct fraction_weight *w) {
-    kacc_add(s, x, (KV){v_set1(w->re), v_set1(w->im)});
-}
-#endif
-
-INLINE void weigh_block(KAcc *total, const uint64_t *values, const struct fraction_weight *weights, size_t count) {
+INLINE void weigh_block(KAcc *total, const uint64_t *values, const KWeight *weights, size_t count) {
     KAcc sum = *total; /* in registers during the loop */
     for (size_t j = 0; j < count; j++) kacc_add_weight(&sum, kv_load(values, j), weights + j);
     *total = sum;
@@ -212,8 +185,8 @@ static void fraction_round(const struct fraction_round *round, size_t from, size
             } else {
                 fraction_terms(round->p + 64 * pair, round->q + 64 * pair, count, 0, &lambda, 1, terms[0], terms[1]);
             }
-            weigh_block(&at_zero, terms[0], round->low_weights + low, count);
-            weigh_block(&at_infinity, terms[1], round->low_weights + low, count);
+            weigh_block(&at_zero, terms[0], (const KWeight *)round->low_weights + low, count);
+            weigh_block(&at_infinity, terms[1], (const KWeight *)round->low_weights + low, count);
         }
         add_to_sums(sums, kacc_value(&at_zero), round->high_weights + 2 * high);
         add_to_sums(sums + 16, kacc_value(&at_infinity), round->high_weights + 2 * high);
@@ -260,8 +233,8 @@ static void product_round(const struct fraction_round *round, size_t from, size_
                 q = input_block(round, 4 * pair, 4 * count, buffer);
             }
             product_terms(q, count, terms[0], terms[1]);
-            weigh_block(&at_zero, terms[0], round->low_weights + low, count);
-            weigh_block(&at_infinity, terms[1], round->low_weights + low, count);
+            weigh_block(&at_zero, terms[0], (const KWeight *)round->low_weights + low, count);
+            weigh_block(&at_infinity, terms[1], (const KWeight *)round->low_weights + low, count);
         }
         add_to_sums(sums, kacc_value(&at_zero), round->high_weights + 2 * high);
         add_to_sums(sums + 16, kacc_value(&at_infinity), round->high_weights + 2 * high);

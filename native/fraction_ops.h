@@ -4,11 +4,6 @@
 #include "runtime.h"
 #include "api/fraction.h"
 
-/* A weight of K, with the sum and the high bits that the accumulators need of it. */
-struct fraction_weight {
-    uint64_t re, im, sum, re_high, im_high, sum_high, unused[2];
-};
-
 /* One round of a layer's sumcheck; see api/fraction.h. The pairs of parents are numbered high * low_count + low, with
  * weight low_weights[low] * high_weights[high]. */
 struct fraction_round {
@@ -20,7 +15,7 @@ struct fraction_round {
     const uint64_t *lambda;
     int merge;
     size_t low_count;
-    const struct fraction_weight *low_weights;
+    const void *low_weights;      /* KWeight */
     const uint64_t *high_weights; /* pairs */
 };
 

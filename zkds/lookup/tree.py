@@ -1,0 +1,295 @@
+"""A sum of fractions, as a binary tree of sums, reduced layer by layer to its leaves.
+
+Level k of a tree has 2^k nodes (p, q), level 0 is the root, level n the leaves. The two children of a node differ in index
+bit c = min(3, k - 1) of their level k, the lowest bit that is not inside a vector where there is more than one vector:
+
+    p[x] = p0[x] q1[x] + p1[x] q0[x]        q[x] = q0[x] q1[x]         p0[x] = p at level k with 0 put in at bit c of x
+
+Claims (p~(z), q~(z)) about level k - 1 are combined with a challenge lambda and reduced by sumcheck over k - 1 variables, with
+eq(z) as its eq factor, to the children's values at the new point; a challenge t at bit c makes two claims of four.
+Source: Thaler 2013 (tree of products in GKR), Papini and Habock, eprint 2023/1284.
+
+The children p of the lookup side's lowest layer are 1. With mu = 1 / lambda,
+
+    q0 + q1 + lambda q0 q1 = lambda (q0 + mu)(q1 + mu) - mu,
+
+so the prover's kernels add up products of two tables there; messages are the same, whatever the kernels do. If lambda is 0
+(never, in practice), the prover stores the leaves and treats the layer like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from zkds import sumcheck
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.field import ONE, K, from_pairs, to_pairs, unblock
+from zkds.hidden import Hidden
+from zkds.multilinear import LANE_VARIABLES, LANES
+from zkds.native import U64, fraction
+from zkds.soundness import algebraic
+
+NAME = "LogUp"
+SOURCE = "LogUp-GKR; Papini, Habock 2023, eprint 2023/1284"
+ROUND_TERM = sumcheck.round_term(NAME, 2)
+LAMBDA_TERM = algebraic(f"{NAME}: lambda", 1, "1/|K|", SOURCE)
+CHILD_TERM = algebraic(f"{NAME}: child", 1, "1/|K|", SOURCE)
+
+Scalars = tuple[list[K], list[K], list[K], list[K]]  # p0, p1, q0, q1
+
+
+def child_bit(level: int) -> int:
+    """The index bit in which the two children of a node, at this level, differ."""
+    return min(LANE_VARIABLES, level - 1)
+
+
+def _with_child(point: Sequence[K], t: K, level: int) -> tuple[K, ...]:
+    bit = child_bit(level)
+    return (*point[:bit], t, *point[bit:])
+
+
+# ---- verifier -----------------------------------------------------------------------------------------------------------
+
+
+def verify_tree(
+    channel: VerifierEnd, root: tuple[Hidden, Hidden], variables: int, unit_numerators: bool
+) -> tuple[tuple[K, ...], Hidden, Hidden]:
+    """Reduce the root (P, Q) to the leaves: (point, claim on p~, claim on q~). With `unit_numerators` the leaves' p is 1."""
+    p, q = root
+    point: tuple[K, ...] = ()
+    for level in range(1, variables + 1):
+        lam = channel.challenge(LAMBDA_TERM)
+        bound, final = sumcheck.verify(channel, p + q * lam, level - 1, 2, point, name=NAME)
+        if unit_numerators and level == variables:
+            q0, q1 = channel.receive(f"{NAME}: children", 2)
+            p0 = p1 = Hidden.public(ONE)
+            numerator = q0 + q1
+        else:
+            p0, p1, q0, q1 = channel.receive(f"{NAME}: children", 4)
+            numerator = channel.product(p0, q1) + channel.product(p1, q0)
+        channel.assert_zero(numerator + channel.product(q0, q1) * lam - final, f"{NAME}: layer of the tree")
+        t = channel.challenge(CHILD_TERM)
+        p, q = p0 + (p1 - p0) * t, q0 + (q1 - q0) * t
+        point = _with_child(bound, t, level)
+    return point, p, q
+
+
+# ---- prover -------------------------------------------------------------------------------------------------------------
+
+
+class Tree(Protocol):
+    """What the prover asks of a tree of fractions. Levels are consumed from the root down."""
+
+    variables: int
+    unit_numerators: bool
+
+    def root(self) -> tuple[K, K]: ...
+    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]: ...
+
+
+class Exchange(Protocol):
+    """Send the round polynomial [h(0), h(infinity)]; the challenge."""
+
+    def __call__(self, message: Sequence[K]) -> K: ...
+
+
+def prove_tree(channel: ProverChannel, tree: Tree) -> tuple[tuple[K, ...], K, K]:
+    """The prover's side of `verify_tree`: (point, p~(point), q~(point)) of the leaves."""
+
+    def exchange(message: Sequence[K]) -> K:
+        channel.send(f"{NAME}: round polynomial", message)
+        return channel.challenge(ROUND_TERM)
+
+    point: tuple[K, ...] = ()
+    p = q = ONE
+    for level in range(1, tree.variables + 1):
+        lam = channel.challenge(LAMBDA_TERM)
+        scalars, vector_challenges = tree.bind_vectors(exchange, level, lam, point)
+        (p0, p1, q0, q1), lane_challenges = _bind_scalars(exchange, scalars, lam, point[:LANE_VARIABLES])
+        leaves_are_units = tree.unit_numerators and level == tree.variables
+        channel.send(f"{NAME}: children", [q0, q1] if leaves_are_units else [p0, p1, q0, q1])
+        t = channel.challenge(CHILD_TERM)
+        p, q = p0 + (p1 - p0) * t, q0 + (q1 - q0) * t
+        point = _with_child([*lane_challenges, *vector_challenges], t, level)
+    return point, p, q
+
+
+def _bind_scalars(exchange: Exchange, tables: Scalars, lam: K, point: Sequence[K]) -> tuple[tuple[K, K, K, K], list[K]]:
+    """The rounds of the last variables, bit 0 first: (values of p0, p1, q0, q1, challenges)."""
+    p0, p1, q0, q1 = tables
+    p1 = [p + lam * q for p, q in zip(p1, q1, strict=True)]
+    challenges: list[K] = []
+    while len(q0) > 1:
+        weights = _eq_list(point[len(challenges) + 1 :])
+        lows = [table[::2] for table in (p0, p1, q0, q1)]
+        slopes = [[b - a for a, b in zip(table[::2], table[1::2], strict=True)] for table in (p0, p1, q0, q1)]
+        r = exchange([_weighted_sum(weights, lows), _weighted_sum(weights, slopes)])
+        p0, p1, q0, q1 = (
+            [low + r * slope for low, slope in zip(*table, strict=True)] for table in zip(lows, slopes, strict=True)
+        )
+        challenges.append(r)
+    return (p0[0], p1[0] - lam * q1[0], q0[0], q1[0]), challenges
+
+
+def _weighted_sum(weights: Sequence[K], tables: Sequence[Sequence[K]]) -> K:
+    """sum_x weights[x] (p0 q1 + q0 p1)(x)"""
+    total = K(0)
+    for weight, p0, p1, q0, q1 in zip(weights, *tables, strict=True):
+        total = total + weight * (p0 * q1 + q0 * p1)
+    return total
+
+
+def _eq_list(point: Sequence[K]) -> list[K]:
+    weights = [ONE]
+    for coordinate in point:
+        high = [weight * coordinate for weight in weights]
+        weights = [weight - h for weight, h in zip(weights, high, strict=True)] + high
+    return weights
+
+
+class TreeMemory:
+    """The tables of the levels 3, ..., n - 1 of a tree, for all trees up to a size: for level k two of 2^(k - 3) vectors.
+
+    A layer's sumcheck writes what it folds into the level above, which is done with, and then back into its own.
+    """
+
+    def __init__(self, variables: int) -> None:
+        self.levels = {
+            k: (fraction.aligned_table(1 << (k - LANE_VARIABLES)), fraction.aligned_table(1 << (k - LANE_VARIABLES)))
+            for k in range(LANE_VARIABLES, max(variables, LANE_VARIABLES + 1))
+        }
+
+
+class FractionTree:
+    """A tree of stored fractions (p, q), blocked tables of 2^(variables - 3) vectors each, variables >= 3. Overwrites them."""
+
+    unit_numerators = False
+
+    def __init__(self, p: U64, q: U64, memory: TreeMemory) -> None:
+        self.variables = LANE_VARIABLES + (len(p) - 1).bit_length()
+        self.levels = dict(memory.levels)
+        self.levels[self.variables] = p, q
+        _build(self.levels, self.variables)
+        self.top = _top_levels(self.levels)
+
+    def root(self) -> tuple[K, K]:
+        return self.top[0][0][0], self.top[0][1][0]
+
+    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
+        """The rounds over the vectors of a layer: what is left, 2^min(3, level - 1) entries each, and the challenges."""
+        return _bind_fractions(exchange, self.levels, self.top, level, lam, point)
+
+
+class LeafTree:
+    """A tree over the 2^variables leaves 1 / denominator from leaf `first`, variables >= 5; the leaves are never stored."""
+
+    unit_numerators = True
+
+    def __init__(self, leaves: fraction.Leaves, first: int, variables: int, memory: TreeMemory) -> None:
+        self.variables = variables
+        self._leaves, self._first = leaves, first
+        self.levels = dict(memory.levels)
+        p, q = self.levels[variables - 1]
+        fraction.leaf_parents(leaves, first, p, q)
+        _build(self.levels, variables - 1)
+        self.top = _top_levels(self.levels)
+
+    def root(self) -> tuple[K, K]:
+        return self.top[0][0][0], self.top[0][1][0]
+
+    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
+        """The rounds over the vectors of a layer: what is left, 2^min(3, level - 1) entries each, and the challenges."""
+        if level < self.variables:
+            return _bind_fractions(exchange, self.levels, self.top, level, lam, point)
+        if not lam:
+            return self._bind_stored_leaves(exchange, lam, point)
+        return self._bind_leaves(exchange, lam, point)
+
+    def _bind_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
+        mu = lam.inverse()
+        shift = to_pairs([mu])[0]
+        layer = fraction.LayerPoint(to_pairs(point))
+
+        def challenge(sums: U64) -> K:
+            at_zero, at_infinity = from_pairs(sums)
+            return exchange([lam * at_zero - mu, lam * at_infinity])
+
+        table, spare = self.levels[self.variables - 1]
+        challenges = [challenge(fraction.leaf_round(self._leaves, shift, self._first, layer))]
+        sums = fraction.leaf_fold_round(self._leaves, shift, self._first, to_pairs(challenges)[0], table, layer)
+        challenges.append(challenge(sums))
+        for number in range(2, layer.rounds):
+            sums = fraction.product_fold_round(table, to_pairs(challenges[-1:])[0], spare, layer, number)
+            challenges.append(challenge(sums))
+            table, spare = spare, table
+        fraction.product_last_fold(table, to_pairs(challenges[-1:])[0], spare)
+        q0, q1 = ([value - mu for value in half] for half in _halves(spare[:2]))
+        ones = [ONE] * LANES
+        return (ones, ones, q0, q1), challenges
+
+    def _bind_stored_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
+        vectors = 1 << (self.variables - LANE_VARIABLES)
+        p, q = np.zeros((vectors, 2, LANES), dtype=np.uint64), fraction.aligned_table(vectors)
+        p[:, 0] = 1
+        fraction.leaf_values(self._leaves, self._first, q)
+        levels = {**self.levels, self.variables: (p, q)}
+        return _bind_fractions(exchange, levels, self.top, self.variables, lam, point)
+
+
+Levels = dict[int, tuple[U64, U64]]
+TopLevels = list[tuple[list[K], list[K]]]
+
+
+def _build(levels: Levels, lowest: int) -> None:
+    for level in range(lowest, LANE_VARIABLES, -1):
+        fraction.fraction_parents(*levels[level], *levels[level - 1])
+
+
+def _top_levels(levels: Levels) -> TopLevels:
+    """The levels 0, 1, 2 and 3: lists of p and of q."""
+    p, q = (from_pairs(unblock(table[:1])) for table in levels[LANE_VARIABLES])
+    top = [(p, q)]
+    while len(q) > 1:
+        half = len(q) // 2
+        p, q = (
+            [p[j] * q[j + half] + p[j + half] * q[j] for j in range(half)],
+            [q[j] * q[j + half] for j in range(half)],
+        )
+        top.insert(0, (p, q))
+    return top
+
+
+def _halves(table: U64) -> tuple[list[K], list[K]]:
+    values = from_pairs(unblock(table))
+    return values[: len(values) // 2], values[len(values) // 2 :]
+
+
+def _bind_fractions(
+    exchange: Exchange, levels: Levels, top: TopLevels, level: int, lam: K, point: Sequence[K]
+) -> tuple[Scalars, list[K]]:
+    if level <= LANE_VARIABLES:
+        p, q = top[level]
+        half = len(p) // 2
+        return (p[:half], p[half:], q[:half], q[half:]), []
+    table = levels[level]
+    challenges: list[K] = []
+    if level > LANE_VARIABLES + 1:
+        layer = fraction.LayerPoint(to_pairs(point))
+        lam_pair = to_pairs([lam])[0]
+        spare = levels[level - 1]
+        challenges.append(exchange(from_pairs(fraction.fraction_round(*table, lam_pair, True, layer, 0))))
+        for number in range(1, layer.rounds):
+            r = to_pairs(challenges[-1:])[0]
+            sums = fraction.fraction_fold_round(*table, r, lam_pair, number == 1, *spare, layer, number)
+            challenges.append(exchange(from_pairs(sums)))
+            table, spare = spare, table
+        r = to_pairs(challenges[-1:])[0]
+        fraction.fraction_last_fold(*table, r, lam_pair, layer.rounds == 1, *spare)
+        table = spare
+    (p0, p1), (q0, q1) = _halves(table[0][:2]), _halves(table[1][:2])
+    if challenges:  # the tables hold p1 + lambda q1
+        p1 = [p - lam * q for p, q in zip(p1, q1, strict=True)]
+    return (p0, p1, q0, q1), challenges
