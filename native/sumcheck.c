@@ -72,14 +72,13 @@ static int eq_weights_init(struct eq_weights *eq, const uint64_t *point, size_t 
     return ZKDS_OK;
 }
 
-static int terms_are_valid(const struct sumcheck_round *round) {
-    for (size_t t = 0; t < round->term_count; t++) {
-        const struct zkds_term *term = &round->terms[t];
-        if (term->degree < 1 || term->degree > SUMCHECK_NODES) return 0;
-        for (int j = 0; j < term->degree; j++)
-            if (term->factors[j] < 0 || (size_t)term->factors[j] >= round->table_count) return 0;
+int sumcheck_terms_are_valid(const struct zkds_term *terms, size_t term_count, size_t table_count, int degree) {
+    for (size_t t = 0; t < term_count; t++) {
+        if (terms[t].degree < 1 || terms[t].degree > SUMCHECK_NODES) return 0;
+        for (int j = 0; j < terms[t].degree; j++)
+            if (terms[t].factors[j] < 0 || (size_t)terms[t].factors[j] >= table_count) return 0;
     }
-    return round->degree >= 0 && round->degree <= SUMCHECK_NODES;
+    return degree >= 0 && degree <= SUMCHECK_NODES;
 }
 
 /* Every table fits the variables from `bit` on: 2^(variables - bit) vectors before this round's binding (of bit - 1). */
@@ -116,7 +115,8 @@ static void sum_lanes(const struct sumcheck_job *job, const uint64_t *eq_point, 
 int zkds_sumcheck_round(struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count, int degree,
                         const uint64_t *r, const uint64_t *eq_point, size_t variables, size_t bit, uint64_t *message) {
     struct sumcheck_round round = {tables, table_count, terms, term_count, degree, r, NULL, NULL};
-    if (!terms_are_valid(&round) || !tables_are_valid(&round, variables, bit)) return ZKDS_BAD_ARGUMENT;
+    if (!sumcheck_terms_are_valid(terms, term_count, table_count, degree) || !tables_are_valid(&round, variables, bit))
+        return ZKDS_BAD_ARGUMENT;
     size_t workers = (size_t)zkds_threads(), stride = (table_count + 127) / 64 * 64;
     struct eq_weights eq = {.high = NULL};
     struct sumcheck_job job = {&round, 0, 0, malloc(workers * stride), stride, calloc(workers * SUMCHECK_NODES * 16, 8)};

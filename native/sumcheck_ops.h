@@ -28,6 +28,9 @@ struct sumcheck_ops {
 };
 ZKDS_DECLARE_OPS(sumcheck);
 
+/* Degrees, and factors that name a table. */
+int sumcheck_terms_are_valid(const struct zkds_term *terms, size_t term_count, size_t table_count, int degree);
+
 /* The table after binding. */
 static inline struct zkds_table sumcheck_bound(const struct zkds_table *table) {
     return (struct zkds_table){table->bound, table->bound, (table->length + 15) / 16 * 8, ZKDS_TABLE_K};

@@ -19,15 +19,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.field import ONE, ZERO, K, from_pairs, to_pairs, unblock
+from zkds.field import ONE, ZERO, K, from_pairs, to_pairs
 from zkds.hidden import Hidden
 from zkds.multilinear import LANE_VARIABLES, LANES, binding_order
 from zkds.native import U64
 from zkds.native.field import table_kind
-from zkds.native.sumcheck import MAX_DEGREE, VectorRounds
+from zkds.native.sumcheck import MAX_DEGREE, LaneRounds, NativeTerm, VectorRounds
 from zkds.soundness import ErrorTerm, algebraic
 
 Term: TypeAlias = tuple[K, tuple[int, ...]]  # coefficient, indices of the tables that are multiplied
@@ -139,15 +140,19 @@ def prove(
     _check_terms(terms, len(tables))
     _check_eq_point(eq_point, variables)
     degree = max(len(factors) for _, factors in terms)
-    if variables <= LANE_VARIABLES:
-        lists = [_entries(table, variables) for table in tables]
-        point, finals = _prove_scalars(channel, lists, terms, eq_point, degree, name)
-        return tuple(point), finals
-    vectors, point = _prove_vectors(channel, tables, terms, eq_point, variables, degree, name)
-    lists = [_entries(vector, LANE_VARIABLES) for vector in vectors]
-    lane_eq = None if eq_point is None else eq_point[:LANE_VARIABLES]
-    lanes, finals = _prove_scalars(channel, lists, terms, lane_eq, degree, name)
-    return (*lanes, *point), finals
+    by_coefficient = sorted(terms, key=lambda term: (term[0].re, term[0].im))  # neighbours share a multiplication
+    native_terms = [((coefficient.re, coefficient.im), factors) for coefficient, factors in by_coefficient]
+    eq_pairs = None if eq_point is None else to_pairs(eq_point)
+    high: list[K] = []
+    if variables > LANE_VARIABLES:
+        rounds = VectorRounds(tables, native_terms, variables, eq_pairs)
+        high = _run(channel, rounds, variables - LANE_VARIABLES, degree, name)
+        tables = rounds.finish((high[-1].re, high[-1].im))
+    lanes = min(variables, LANE_VARIABLES)
+    low, finals = _prove_lanes(
+        channel, tables, native_terms, lanes, None if eq_pairs is None else eq_pairs[:lanes], degree, name
+    )
+    return (*low, *high), finals
 
 
 def _variables(tables: Sequence[Table], eq_point: Sequence[K] | None, variables: int | None) -> int:
@@ -176,89 +181,35 @@ def _check_terms(terms: Sequence[Term], tables: int) -> None:
                 raise ValueError(f"terms[{t}]: expected table indices from 0 to {tables - 1}, got {j}")
 
 
-def _entries(table: Table, variables: int) -> list[K]:
-    """The 2^variables entries of a small table, zero-filled."""
-    values = from_pairs(unblock(table)) if table.ndim == 3 else [K(value) for value in table.tolist()]
-    return values[: 1 << variables] + [ZERO] * ((1 << variables) - len(values))
+def _run(channel: ProverChannel, rounds: VectorRounds | LaneRounds, count: int, degree: int, name: str) -> list[K]:
+    """`count` rounds, at least one. Returns the challenges; the tables are not yet bound to the last one."""
+    term = round_term(name, degree)
+    challenges: list[K] = []
+    for _ in range(count):
+        sums = rounds.next((challenges[-1].re, challenges[-1].im)) if challenges else rounds.first()
+        channel.send(f"{name}: round polynomial", from_pairs(sums))
+        challenges.append(channel.challenge(term))
+    return challenges
 
 
-def _prove_vectors(
+def _prove_lanes(
     channel: ProverChannel,
     tables: Sequence[Table],
-    terms: Sequence[Term],
-    eq_point: Sequence[K] | None,
-    variables: int,
+    terms: Sequence[NativeTerm],
+    lanes: int,
+    eq_point: U64 | None,
     degree: int,
     name: str,
-) -> tuple[list[U64], list[K]]:
-    """The rounds of the vector variables, in C. Returns (tables of one vector, challenges for bits 3, ..., n - 1)."""
-    by_coefficient = sorted(terms, key=lambda term: (term[0].re, term[0].im))  # neighbours share a multiplication
-    rounds = VectorRounds(
-        tables,
-        [((coefficient.re, coefficient.im), factors) for coefficient, factors in by_coefficient],
-        variables,
-        None if eq_point is None else to_pairs(eq_point),
-    )
-    challenges = [_exchange(channel, from_pairs(rounds.first()), degree, name)]
-    for _ in range(LANE_VARIABLES + 1, variables):
-        r = challenges[-1]
-        challenges.append(_exchange(channel, from_pairs(rounds.next((r.re, r.im))), degree, name))
-    return rounds.finish((challenges[-1].re, challenges[-1].im)), challenges
-
-
-def _exchange(channel: ProverChannel, message: Sequence[K], degree: int, name: str) -> K:
-    channel.send(f"{name}: round polynomial", message)
-    return channel.challenge(round_term(name, degree))
-
-
-def _prove_scalars(
-    channel: ProverChannel, tables: list[list[K]], terms: Sequence[Term], eq: Sequence[K] | None, degree: int, name: str
 ) -> tuple[list[K], list[K]]:
-    """All rounds on lists of 2^n elements, binding bit 0 first. Returns (challenges, finals)."""
-    challenges: list[K] = []
-    while len(tables[0]) > 1:
-        weights = None if eq is None else _eq_list(eq[len(challenges) + 1 :])
-        r = _exchange(channel, _round_polynomial(tables, terms, weights, degree), degree, name)
-        tables = [[low + r * (high - low) for low, high in _pairs(table)] for table in tables]
-        challenges.append(r)
-    return challenges, [table[0] for table in tables]
-
-
-def _pairs(values: Sequence[K]) -> list[tuple[K, K]]:
-    return list(zip(values[::2], values[1::2], strict=True))
-
-
-def _eq_list(point: Sequence[K]) -> list[K]:
-    weights = [ONE]
-    for coordinate in point:
-        high = [weight * coordinate for weight in weights]
-        weights = [weight - h for weight, h in zip(weights, high, strict=True)] + high
-    return weights
-
-
-def _round_polynomial(
-    tables: Sequence[Sequence[K]], terms: Sequence[Term], weights: Sequence[K] | None, degree: int
-) -> list[K]:
-    """h(0), the coefficient of X^degree (degree >= 2), h(2), ..., h(degree - 1)."""
-    at_zero = [[low for low, _ in _pairs(table)] for table in tables]
-    slopes = [[high - low for low, high in _pairs(table)] for table in tables]
-    message = [_weighted_sum(at_zero, terms, weights)]
-    if degree >= 2:
-        leading = [term for term in terms if len(term[1]) == degree]
-        message.append(_weighted_sum(slopes, leading, weights))
-    for node in range(2, degree):
-        values = [[a + node * s for a, s in zip(*rows, strict=True)] for rows in zip(at_zero, slopes, strict=True)]
-        message.append(_weighted_sum(values, terms, weights))
-    return message
-
-
-def _weighted_sum(tables: Sequence[Sequence[K]], terms: Sequence[Term], weights: Sequence[K] | None) -> K:
-    """sum_x weights[x] sum_t coefficient_t prod_j tables[j][x]"""
-    total = ZERO
-    for coefficient, factors in terms:
-        for x in range(len(tables[0])):
-            product = coefficient if weights is None else coefficient * weights[x]
-            for j in factors:
-                product = product * tables[j][x]
-            total = total + product
-    return total
+    """The rounds of the variables inside a vector. Returns (challenges, values of the tables)."""
+    vectors = np.zeros((len(tables), 2, LANES), dtype=np.uint64)
+    for vector, table in zip(vectors, tables, strict=True):
+        if table.ndim == 1:
+            vector[0, : len(table)] = table
+        elif len(table):
+            vector[...] = table[0]
+    if lanes == 0:
+        return [], from_pairs(vectors[:, :, 0])
+    rounds = LaneRounds(vectors, terms, lanes, eq_point)
+    challenges = _run(channel, rounds, lanes, degree, name)
+    return challenges, from_pairs(rounds.finish((challenges[-1].re, challenges[-1].im)))

@@ -26,3 +26,10 @@ struct zkds_term {
  * multiplication. */
 int zkds_sumcheck_round(struct zkds_table *tables, size_t table_count, const struct zkds_term *terms, size_t term_count, int degree,
                         const uint64_t *r, const uint64_t *eq_point, size_t variables, size_t bit, uint64_t *message);
+
+/* The rounds inside the vectors, once every table is one vector of K: `vectors` holds table_count of them, and the first 2^lanes
+ * entries of each are its table. Bind index bit bit - 1 to r (NULL: nothing, the first round): entry x <- entry 2x + r (entry
+ * 2x + 1 - entry 2x), in place; then the sums of the round for `bit`, as above; bit = lanes only binds, and entry 0 is the value.
+ * eq_point: (re, im) for the index bits 0..lanes-1, or NULL. */
+int zkds_sumcheck_lane_round(uint64_t *vectors, size_t table_count, const struct zkds_term *terms, size_t term_count, int degree,
+                             const uint64_t *r, const uint64_t *eq_point, size_t lanes, size_t bit, uint64_t *message);
