@@ -16,3 +16,10 @@
 #include "ntt_kernels.h"
 #include "fraction_ops.h"
 #include "fraction_kernels.h"
+
+#include "sha256_ops.h"
+#include "vec32.h"
+#include "sha256_kernels.h"
+
+#include "codeword_ops.h"
+#include "codeword_kernels.h"

@@ -125,15 +125,16 @@ static int ntt_level(uint64_t *x, size_t nodes, int log_size, size_t node, const
     return 2;
 }
 
-#define NTT_CACHED_LOG 13 /* blocks up to 2^13 points (128 KiB) are finished level by level */
+/* Only the levels above nodes of 2^stop points, depth first. */
+static void ntt_descend(uint64_t *x, int log_size, int stop, size_t node, const struct ntt_tables *tables) {
+    if (log_size <= stop) return;
+    int levels = ntt_level(x, 1, log_size, node, tables);
+    for (size_t t = 0; t < (size_t)1 << levels; t++)
+        ntt_descend(x + (t << (log_size - levels + 1)), log_size - levels, stop, (node << levels) + t, tables);
+}
 
-static void ntt_transform(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables) {
-    if (log_size > NTT_CACHED_LOG) { /* depth first */
-        int levels = ntt_level(x, 1, log_size, node, tables);
-        for (size_t t = 0; t < (size_t)1 << levels; t++)
-            ntt_transform(x + (t << (log_size - levels + 1)), log_size - levels, (node << levels) + t, tables);
-        return;
-    }
+/* A block that fits the cache, level by level. */
+static void ntt_finish(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables) {
     size_t nodes = 1;
     for (int left = log_size; left > 3;) {
         int levels = ntt_level(x, nodes, left, node, tables);
@@ -143,4 +144,11 @@ static void ntt_transform(uint64_t *x, int log_size, size_t node, const struct n
     }
     ntt_last(x, nodes / 8, node, tables);
 }
-const struct ntt_ops ISA(ntt_ops) = {ntt_transform};
+
+static void ntt_transform(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables) {
+    int block = log_size <= NTT_BLOCK_LOG ? log_size : NTT_BLOCK_LOG;
+    ntt_descend(x, log_size, block, node, tables);
+    for (size_t t = 0; t < (size_t)1 << (log_size - block); t++)
+        ntt_finish(x + (t << (block + 1)), block, (node << (log_size - block)) + t, tables);
+}
+const struct ntt_ops ISA(ntt_ops) = {ntt_transform, ntt_descend, ntt_finish};

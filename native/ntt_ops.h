@@ -19,11 +19,16 @@ struct ntt_tables {
     const uint64_t *roots, *cubes, *last;
 };
 
-#define NTT_MIN_LOG 6 /* smallest block of the vector kernels, 2^6 points */
+#define NTT_MIN_LOG 6    /* smallest block of the vector kernels, 2^6 points */
+#define NTT_BLOCK_LOG 11 /* blocks of 2^11 points (32 KiB) are finished level by level; an odd number */
 
 struct ntt_ops {
     /* Replace the coefficients modulo x^(2^log_size) - c(node) by the values at its zeros, in the tree's order. */
     void (*transform)(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables);
+    /* Its two parts: down to nodes of 2^stop points (stop >= NTT_BLOCK_LOG, odd, or no smaller than log_size), and from there
+     * on. Weak representatives in between. */
+    void (*descend)(uint64_t *x, int log_size, int stop, size_t node, const struct ntt_tables *tables);
+    void (*finish)(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables);
 };
 ZKDS_DECLARE_OPS(ntt);
 #endif

@@ -2,7 +2,10 @@
 
 import hashlib
 
+from zkds.native import check, ffi, lib
+
 SEED_BYTES = 32
+MAX_BITS = 32
 
 
 def leading_zero_bits(seed: bytes, nonce: int) -> int:
@@ -12,10 +15,11 @@ def leading_zero_bits(seed: bytes, nonce: int) -> int:
 
 
 def find_nonce(seed: bytes, bits: int) -> int:
-    """The smallest nonce that reaches `bits` leading zero bits."""
+    """The smallest nonce that reaches `bits` leading zero bits (at most 32)."""
     if len(seed) != SEED_BYTES:
         raise ValueError(f"find_nonce: expected a seed of {SEED_BYTES} bytes, got {len(seed)}")
-    nonce = 0
-    while leading_zero_bits(seed, nonce) < bits:
-        nonce += 1
-    return nonce
+    if not 0 <= bits <= MAX_BITS:
+        raise ValueError(f"find_nonce: expected 0 to {MAX_BITS} bits, got {bits}")
+    nonce = ffi.new("uint64_t *")
+    check(lib.zkds_grind(ffi.from_buffer("uint8_t[]", seed), bits, nonce), "find_nonce")
+    return int(nonce[0])
