@@ -1,13 +1,14 @@
 """Merkle trees over a power of two of digests, opened at many positions at once.
 
-A node is SHA-256(0x01 | left | right); leaves are hashed with the prefix 0x00 by whoever makes them. A proof for sorted distinct
-positions holds the digests that the verifier cannot compute, level by level from the leaves up and from left to right in
-each level: nothing can be left out of it and nothing added to it.
+A node is SHA-256(0x01 | left | right); leaves are hashed with the prefix 0x00 by whoever makes them. A proof for sorted
+distinct positions holds the digests that the verifier cannot compute, level by level from the leaves up and from left to
+right in each level: nothing can be left out of it and nothing added to it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ def missing_nodes(positions: Sequence[int], leaves: int) -> list[int]:
         raise ValueError(f"leaves: expected a power of two, got {leaves}")
     if not positions or positions[0] < 0 or positions[-1] >= leaves:
         raise ValueError(f"positions: expected some in [0, {leaves})")
-    if any(a >= b for a, b in zip(positions, positions[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(positions)):
         raise ValueError("positions: expected them distinct and increasing")
     missing: list[int] = []
     level = [leaves + position for position in positions]
@@ -50,12 +51,12 @@ class MerkleTree:
 
     @property
     def root(self) -> bytes:
-        return self._nodes[1].tobytes()
+        return bytes(self._nodes[1].tobytes())
 
     def proof(self, positions: Sequence[int]) -> bytes:
         """The missing digests for sorted distinct positions, 32 bytes each."""
         missing = missing_nodes(positions, len(self._nodes) // 2)
-        return self._nodes[np.array(missing, dtype=np.int64)].tobytes()
+        return bytes(self._nodes[np.array(missing, dtype=np.int64)].tobytes())
 
 
 def proof_bytes(positions: Sequence[int], leaves: int) -> int:

@@ -1,7 +1,7 @@
 """The recursive opening: linear claims on a committed row, in the clear (Ligerito, eprint 2025/1187; WHIR, eprint 2024/1586).
 
 The masked row y is uniform whatever the vector is, so nothing here is masked, salted or encrypted. Level by level, a row of
-2^m elements is committed as a matrix of 2^b rows of polynomials of degree below k = 2^(m-b): row i holds the elements from i k on.
+2^m elements is committed as a matrix of 2^b rows of polynomials of degree below k = 2^(m-b): row i is the elements from i k on.
 
     batch    all claims sum_x W_j(x) y(x) = value_j become one, by powers of a challenge
     bind     b rounds of sumcheck over the highest index bits, which also fold the matrix to one row y'
@@ -25,7 +25,7 @@ from zkds.commit.commitment import ROOT_BYTES, CommittedMatrix, receive_columns
 from zkds.commit.parameters import Code
 from zkds.commit.reed_solomon import point_index, points
 from zkds.errors import CommitmentRejected
-from zkds.field import ONE, P, ZERO, K, block, from_pairs, powers, to_pairs, unblock
+from zkds.field import ONE, ZERO, K, P, block, from_pairs, powers, to_pairs, unblock
 from zkds.native import U64
 from zkds.native.codeword import Matrix, bind_half, combine_columns, evaluate_powers, half_round, power_weights
 from zkds.native.ntt import ntt

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zkds.field import ONE, P, K, root_of_unity
+from zkds.field import ONE, K, P, root_of_unity
 
 HALF = K((P + 1) // 2)
 
