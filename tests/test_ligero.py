@@ -116,10 +116,10 @@ def assert_rejected(relation: Toy, proof: bytes, error: type[ProofRejected], rea
         ("Ligero linear response", 1, ConstraintRejected, "Ligero: linear response"),
         ("Ligero linear response", 2, ConstraintRejected, "Ligero: linear sum"),
         ("Ligero quadratic response", 7, ConstraintRejected, "Ligero: quadratic response"),
-        ("Ligero columns", 0, CommitmentRejected, "Ligero: Merkle root"),
-        ("Ligero columns", -1, CommitmentRejected, "Ligero: Merkle root"),
-        ("Ligero salts", 40, CommitmentRejected, "Ligero: Merkle root"),
-        ("Ligero Merkle digests", 3, CommitmentRejected, "Ligero: Merkle root"),
+        ("Ligero columns", 0, CommitmentRejected, "Ligero: Merkle root mismatch"),
+        ("Ligero columns", -1, CommitmentRejected, "Ligero: Merkle root mismatch"),
+        ("Ligero salts", 40, CommitmentRejected, "Ligero: Merkle root mismatch"),
+        ("Ligero Merkle digests", 3, CommitmentRejected, "Ligero: Merkle root mismatch"),
     ],
 )
 def test_one_changed_message(label: str, index: int, error: type[ProofRejected], reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,11 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from zkds.channel import ProverChannel, VerifierChannel
+from zkds.commit import merkle
+from zkds.errors import CommitmentRejected
 from zkds.field import K, powers
 from zkds.hidden import Constraints
 from zkds.native import U64
 from zkds.soundness import ErrorTerm
-from zkds.zk import merkle
 from zkds.zk.parameters import DIGEST_BYTES, SALT_BYTES, LigeroParameters
 from zkds.zk.rows import combine, encode, interpolate, multiply, subtract
 from zkds.zk.tableau import equation_count
@@ -128,16 +130,23 @@ def receive_columns(channel: VerifierChannel, p: LigeroParameters, root: bytes, 
     """(rows, positions, 2) opened columns, checked against the root."""
     data = channel.receive_pairs("Ligero columns", len(positions) * p.rows)
     salts = channel.receive_bytes("Ligero salts", len(positions) * SALT_BYTES)
-    count = len(merkle.siblings(positions, p.log_length))
-    digests = channel.receive_bytes("Ligero Merkle digests", count * DIGEST_BYTES)
+    path = channel.receive_bytes("Ligero Merkle digests", merkle.proof_bytes(positions, p.length))
     columns = data.reshape(len(positions), p.rows, 2)
     rows = np.ascontiguousarray(columns.transpose(1, 0, 2))
     leaves = leaf_digests([salts[j : j + SALT_BYTES] for j in range(0, len(salts), SALT_BYTES)], rows)
-    merkle.verify(root, p.log_length, dict(zip(positions, leaves, strict=True)), digests)
+    try:
+        merkle.verify(root, p.length, positions, leaves, path)
+    except CommitmentRejected as error:
+        raise CommitmentRejected(f"Ligero: {error.reason}", error.expected, error.actual) from None
     return rows
 
 
 def leaf_digests(salts: Sequence[bytes], rows: U64) -> list[bytes]:
     """Digests of the columns of (rows, w, 2), each with its salt."""
     columns = rows.transpose(1, 0, 2).astype("<u8")
-    return [merkle.leaf_digest(salt, column.tobytes()) for salt, column in zip(salts, columns, strict=True)]
+    return [hashlib.sha256(b"\x00" + salt + column.tobytes()).digest() for salt, column in zip(salts, columns, strict=True)]
+
+
+def merkle_tree(leaves: Sequence[bytes]) -> merkle.MerkleTree:
+    """The tree over as many digests as there are columns."""
+    return merkle.MerkleTree(np.frombuffer(b"".join(leaves), dtype=np.uint8).reshape(-1, DIGEST_BYTES))

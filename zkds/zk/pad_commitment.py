@@ -11,7 +11,6 @@ from zkds.channel import ProverChannel
 from zkds.field import ZERO, K, from_pairs, to_pairs
 from zkds.hidden import Constraints
 from zkds.native import U64
-from zkds.zk import merkle
 from zkds.zk.messages import (
     Challenges,
     Responses,
@@ -19,6 +18,7 @@ from zkds.zk.messages import (
     leaf_digests,
     linear_word,
     low_degree_word,
+    merkle_tree,
     quadratic_word,
     send_columns,
 )
@@ -88,7 +88,7 @@ class PadCommitment:
     def commit_codewords(self, codewords: U64) -> None:
         """(rows, n, 2) -> the tree. Honest provers call it once, with codewords."""
         self.codewords = codewords
-        self.tree = merkle.MerkleTree(leaf_digests(self.salts, codewords))
+        self.tree = merkle_tree(leaf_digests(self.salts, codewords))
 
     @property
     def root(self) -> bytes:

@@ -26,9 +26,8 @@ from zkds.field import K
 from zkds.hidden import Constraints
 from zkds.proof import ProofWriter
 from zkds.transcript import Stream, Transcript
-from zkds.zk import merkle
 from zkds.zk.ligero import ROOT_LABEL, CommittedPads
-from zkds.zk.messages import Challenges, Responses, leaf_digests, opened_words, send_columns
+from zkds.zk.messages import Challenges, Responses, leaf_digests, merkle_tree, opened_words, send_columns
 from zkds.zk.pad_commitment import uniform_with_sum, uniform_with_zeros
 from zkds.zk.pads import OneTimePads, SecretStream
 from zkds.zk.parameters import DIGEST_BYTES, SALT_BYTES, LigeroParameters, choose_parameters
@@ -116,7 +115,7 @@ class SimulatedPads:
         leaves = [stream.bytes(DIGEST_BYTES) for _ in range(p.length)]
         for position, digest in zip(positions, leaf_digests(salts, columns), strict=True):
             leaves[position] = digest
-        tree = merkle.MerkleTree(leaves)
+        tree = merkle_tree(leaves)
         send_columns(channel, positions, columns, salts, tree)
         self.root = tree.root
 
