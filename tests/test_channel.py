@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from toy_relation import TERM, Toy
 
+from tests.toy_relation import TERM, Toy
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.errors import GrindingRejected, MalformedProof
 from zkds.field import ONE, K, from_pairs, to_pairs

@@ -6,9 +6,9 @@ import hashlib
 
 import numpy as np
 import pytest
-from reference import ligero as slow
-from toy_relation import Toy, prove_relation, verify_relation
 
+from tests.reference import ligero as slow
+from tests.toy_relation import Toy, prove_relation, verify_relation
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.errors import CommitmentRejected, ConstraintRejected, GrindingRejected, MalformedProof, ProofRejected
 from zkds.field import ONE, ZERO, K, P, from_pairs, to_pairs
@@ -23,7 +23,7 @@ from zkds.zk.parameters import choose_parameters
 from zkds.zk.rows import encode, interpolate
 from zkds.zk.tableau import fill
 
-GOLDEN = ""
+GOLDEN = "2e655a1f650f9f42661e01e89715c4197bc302d243596617a685f11de78d083b"
 
 
 def toy(count: int = 20, products: int = 3) -> Toy:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference import polynomials as slow
 
+from tests.reference import polynomials as slow
 from zkds import native
 from zkds.field import ONE, ZERO, K, P, from_pairs, to_pairs
 from zkds.zk.pads import SecretStream

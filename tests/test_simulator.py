@@ -14,9 +14,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from reference import polynomials as slow
-from toy_relation import Relation, Toy, converse, prove_relation, verify_relation
 
+from tests.reference import polynomials as slow
+from tests.toy_relation import Relation, Toy, converse, prove_relation, verify_relation
 from zkds import sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.errors import ConstraintRejected, ProofRejected

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 
-from reference.polynomials import evaluate, interpolate, odd_powers
-
+from tests.reference.polynomials import evaluate, interpolate, odd_powers
 from zkds.channel import VerifierChannel
 from zkds.field import ONE, ZERO, K
 from zkds.hidden import Constraints
