@@ -29,6 +29,7 @@ from zkds.integers.limbs import I64
 from zkds.integers.plan import RoundingPlan, plan_check, plan_rounding
 from zkds.integers.products import contract, limb_matmul
 from zkds.integers.rounding import Rounding
+from zkds.lookup import Lookup, RangeTable
 from zkds.multilinear import eq_table
 from zkds.native import U32, U64, field
 
@@ -78,6 +79,11 @@ class MatrixProduct:
     @property
     def columns(self) -> list[Column]:
         return [*self.left.columns, *self.right.columns, *self.rounding.columns]
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        """A range check for every column."""
+        return [Lookup(RangeTable(width), name) for name, width in self.widths.items()]
 
     @property
     def widths(self) -> dict[str, int]:
