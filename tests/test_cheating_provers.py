@@ -115,7 +115,7 @@ def test_wrong_multiplicity(relation, steps):
     counts = statement.layout.read(vector, MULTIPLICITIES)
     for position, step in steps.items():
         row = position if step > 0 else int(np.flatnonzero(counts)[position])
-        counts[row] += step
+        counts[row] = int(counts[row]) + step
     statement.layout.write(vector, MULTIPLICITIES, counts)
     assert_rejected_in_both_modes(relation, vector, NOT_IN_TABLE)
 

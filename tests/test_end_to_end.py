@@ -19,7 +19,7 @@ from zkds.statement import MAGIC, VERSION, Mode, Statement
 from zkds.verifier import verify
 
 ROOT = Path(__file__).parents[1]
-FLIPS = 120  # single bytes altered, in each mode
+FLIPS = 80  # single bytes altered, in each mode
 
 
 @pytest.fixture(scope="module")

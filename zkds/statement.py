@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.claims import Claim
-from zkds.commit.layout import Column, Layout
 from zkds.commit import parameters as commitment_parameters
+from zkds.commit.layout import Column, Layout
 from zkds.errors import MalformedProof, StatementMismatch
 from zkds.field import K
 from zkds.hidden import Hidden
