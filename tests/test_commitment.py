@@ -42,9 +42,7 @@ def random_matrix(seed, count, packed_rows, element_rows, tail, log_data, log_si
 def coefficient_rows(matrix):
     """All rows as lists of K."""
     data = 1 << matrix.log_data
-    rows = [
-        reference.packed_row(matrix.cells, row, data, from_pairs(matrix.tails[row])) for row in range(matrix.packed_rows)
-    ]
+    rows = [reference.packed_row(matrix.cells, row, data, from_pairs(matrix.tails[row])) for row in range(matrix.packed_rows)]
     for row in range(matrix.element_rows):
         elements = from_pairs(unblock(matrix.elements[row * data // 8 : (row + 1) * data // 8]))
         rows.append(elements + from_pairs(matrix.tails[matrix.packed_rows + row]))
@@ -148,7 +146,8 @@ def test_a_pair_gives_both_real_rows():
     direct, conjugate = pair_weights(real, imaginary)
     values = from_pairs(combine_columns(columns, to_pairs(direct), to_pairs(conjugate)).reshape(-1, 2))
     rows = coefficient_rows(matrix)
-    for j, w in enumerate(x for w in points([2, 50], 7) for x in (w, w.inverse())):
+    both = [x for w in points([2, 50], 7) for x in (w, w.inverse())]
+    for j, w in enumerate(both):
         expected = K(0)
         for e, f, row in zip(real, imaginary, rows, strict=True):
             expected = expected + e * reference.evaluate([K(c.re) for c in row], w)

@@ -170,8 +170,8 @@ def evaluate_powers(polynomial: U64, points: U64) -> U64:
 
 
 def half_round(x: U64, y: U64) -> U64:
-    """(2, 2) pairs: for blocked tables of 2^m vectors, the sums over all other index bits of x y with the highest bit 0 and of its
-    leading coefficient in that bit."""
+    """(2, 2) pairs: for blocked tables of 2^m vectors, the sums over all other index bits of x y with the highest bit 0
+    and of its leading coefficient in that bit."""
     array("x", x, np.uint64, (None, 2, 8))
     array("y", y, np.uint64, x.shape)
     message = np.empty((2, 2), dtype=np.uint64)
