@@ -6,7 +6,7 @@
 #include "multilinear_ops.h" /* brings api/multilinear.h */
 #include "api/sumcheck.h"
 
-#define SUMCHECK_BLOCK_LOG 5
+#define SUMCHECK_BLOCK_LOG 6
 #define SUMCHECK_BLOCK ((size_t)1 << SUMCHECK_BLOCK_LOG) /* pairs of vectors that are bound and summed while in L1 */
 #define SUMCHECK_NODES 4
 
