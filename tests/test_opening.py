@@ -262,16 +262,20 @@ def test_right_at_one_point_of_each_pair_only(monkeypatch, right_at):
 # ---- recursion -------------------------------------------------------------------------------------------------------
 
 
-def test_another_row_is_committed_for_the_recursion(monkeypatch):
-    honest = recursive.commit
+@pytest.mark.parametrize("level", [0, 1])
+def test_another_row_is_committed_for_the_recursion(monkeypatch, level):
+    """The first level's row disagrees with the columns of the vector, the last level's with the row that is sent."""
+    honest, calls = recursive.commit, []
 
     def other(row, code):
         changed = from_pairs(unblock(row))
-        changed[3] = changed[3] + ONE
+        changed[3] = changed[3] + (ONE if len(calls) == level else ZERO)
+        calls.append(code)
         return honest(block(to_pairs(changed)), code)
 
-    monkeypatch.setattr(opening.recursive, "commit", other)
-    assert Run(recursive_parameters()).rejection() == "recursion: linear claim on the last row"
+    monkeypatch.setattr(recursive, "commit", other)
+    reason = ["recursion: linear claim on the last row", "proximity: last row at w"][level]
+    assert Run(recursive_parameters()).rejection() == reason
 
 
 @pytest.mark.parametrize("number", [0, 1, 3])
