@@ -27,6 +27,10 @@ def random_k(rng):
     return K(rng.choice([0, 1, P - 1, rng.randrange(P)]), rng.choice([0, 1, P - 1, rng.randrange(P)]))
 
 
+def pair(element):
+    return element.re, element.im
+
+
 def table(values):
     return block(to_pairs(values))
 
@@ -50,7 +54,6 @@ def make_leaves(rng, cells, first, sizes, widths):
     vector = np.array([rng.choice([0, 1, 2**32 - 1, rng.randrange(2**32)]) for _ in range(cells)], dtype=np.uint32)
     rows = segments_of(rng, cells, first, sizes, widths)
     beta = random_k(rng)
-    weights = to_pairs([beta**2, beta**3])
     expected = []
     for row in rows:
         for j in range(int(row["end"] - row["first"])):
@@ -59,7 +62,7 @@ def make_leaves(rng, cells, first, sizes, widths):
             for weight, place in zip([K(1), beta**2, beta**3], places, strict=False):
                 value = value - weight * int(vector[place])
             expected.append(value)
-    return fraction.Leaves(vector, rows, weights[0], weights[1]), expected
+    return fraction.Leaves(vector, rows, pair(beta**2), pair(beta**3)), expected
 
 
 LEAF_CASES = [
@@ -103,7 +106,7 @@ def test_fraction_rounds(mode, variables):
     point, lam = [random_k(rng) for _ in range(variables)], random_k(rng)
     tables = [*slow.children(p), *slow.children(q)]
     layer = fraction.LayerPoint(to_pairs(point))
-    lam_pair = to_pairs([lam])[0]
+    lam_pair = pair(lam)
     current = table(p), table(q)
     assert tuple(from_pairs(fraction.fraction_round(*current, lam_pair, True, layer, 0))) == slow.layer_round(
         tables, fraction_term(lam), point, 3
@@ -113,7 +116,7 @@ def test_fraction_rounds(mode, variables):
         spare = fraction.aligned_table(len(current[0]) // 2), fraction.aligned_table(len(current[0]) // 2)
         tables = [slow.fold(values_, 3, r) for values_ in tables]
         point = point[:3] + point[4:]
-        r_pair = to_pairs([r])[0]
+        r_pair = pair(r)
         if number < layer.rounds:
             sums = fraction.fraction_fold_round(*current, r_pair, lam_pair, number == 1, *spare, layer, number)
             assert tuple(from_pairs(sums)) == slow.layer_round(tables, fraction_term(lam), point, 3)
@@ -133,7 +136,7 @@ def test_leaf_rounds(mode, variables):
     point, shift = [random_k(rng) for _ in range(variables)], random_k(rng)
     layer = fraction.LayerPoint(to_pairs(point))
     tables = [[value + shift for value in child] for child in slow.children(expected)]
-    shift_pair = to_pairs([shift])[0]
+    shift_pair = pair(shift)
 
     def term(q0, q1):
         return q0 * q1
@@ -142,7 +145,7 @@ def test_leaf_rounds(mode, variables):
     current = fraction.aligned_table(1 << (variables - 3))
     for number in range(1, layer.rounds + 1):
         r = random_k(rng)
-        r_pair = to_pairs([r])[0]
+        r_pair = pair(r)
         tables = [slow.fold(values_, 3, r) for values_ in tables]
         point = point[:3] + point[4:]
         if number == 1:
@@ -163,7 +166,7 @@ def large_layer(variables):
     generator = np.random.default_rng(5)
     tables = [generator.integers(0, P, size=(2 << variables - 3, 2, 8), dtype=np.uint64) for _ in range(2)]
     point = generator.integers(0, P, size=(variables, 2), dtype=np.uint64)
-    lam, r = generator.integers(0, P, size=(2, 2), dtype=np.uint64)
+    lam, r = (P - 1, 5), (7, P - 2)
     layer = fraction.LayerPoint(point)
     outs = [np.zeros((1 << variables - 3, 2, 8), dtype=np.uint64) for _ in range(2)]
     first = fraction.fraction_round(*tables, lam, True, layer, 0)
@@ -197,7 +200,7 @@ def test_histogram():
 def test_refuses_segments_outside_the_cells():
     rows = np.zeros(1, dtype=fraction.SEGMENT)
     rows["end"], rows["width"], rows["second"] = 16, 2, 1
-    weights = np.zeros(2, dtype=np.uint64)
+    weights = (0, 0)
     with pytest.raises(ValueError, match="segments: expected cells below 16, got 16"):
         fraction.Leaves(np.zeros(16, dtype=np.uint32), rows, weights, weights)
     rows["width"] = 4
@@ -212,6 +215,6 @@ def test_refuses_segments_outside_the_cells():
 def test_refuses_short_tables():
     layer = fraction.LayerPoint(np.zeros((5, 2), dtype=np.uint64))
     short = fraction.aligned_table(7)
-    lam = np.zeros(2, dtype=np.uint64)
+    lam = (0, 0)
     with pytest.raises(ValueError, match="p: expected at least 8 vectors, got 7"):
         fraction.fraction_round(short, short, lam, True, layer, 0)

@@ -165,8 +165,8 @@ class LookupPlan:
         cells["second"], cells["third"] = self._others[:, runs]
         if self.unused:
             segments[-1] = (self.leaves, self.leaves + self.unused, alpha.re, alpha.im, 0, 0, 0)
-        weights = to_pairs(powers(beta, 4)[2:])
-        return Leaves(vector, segments, weights[0], weights[1])
+        beta2, beta3 = powers(beta, 4)[2:]
+        return Leaves(vector, segments, (beta2.re, beta2.im), (beta3.re, beta3.im))
 
     def tag_value(self, chunk: Chunk, point: Sequence[K]) -> K:
         """The multilinear extension at `point` of the tags of a chunk's leaves, 0 for the unused ones."""

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from zkds.field import ONE, ZERO, K, powers, to_pairs
+from zkds.field import ONE, ZERO, K, powers
 from zkds.lookup.subcubes import covering_subcubes, index_weight
 from zkds.multilinear import evaluate_integers
 from zkds.native import U32
@@ -128,8 +128,8 @@ class TableSide:
         segments[-1] = (self.rows, 1 << self.variables, 1, 0, 0, 0, 0)
         if self.rows == 1 << self.variables:
             segments = segments[:-1]
-        weights = to_pairs(powers(beta, 4)[2:])
-        return Leaves(np.concatenate(columns), segments, weights[0], weights[1])
+        beta2, beta3 = powers(beta, 4)[2:]
+        return Leaves(np.concatenate(columns), segments, (beta2.re, beta2.im), (beta3.re, beta3.im))
 
     def denominator(self, alpha: K, beta: K, point: Sequence[K]) -> K:
         """The multilinear extension of the denominators at a point of `variables` coordinates."""

@@ -26,10 +26,11 @@ import numpy as np
 
 from zkds import sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.field import ONE, K, from_pairs, to_pairs, unblock
+from zkds.field import ONE, K, block, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.multilinear import LANE_VARIABLES, LANES
-from zkds.native import U64, fraction
+from zkds.native import U64, field, fraction
+from zkds.native.sumcheck import LaneRounds
 from zkds.soundness import algebraic
 
 NAME = "LogUp"
@@ -37,8 +38,6 @@ SOURCE = "LogUp-GKR; Papini, Habock 2023, eprint 2023/1284"
 ROUND_TERM = sumcheck.round_term(NAME, 2)
 LAMBDA_TERM = algebraic(f"{NAME}: lambda", 1, "1/|K|", SOURCE)
 CHILD_TERM = algebraic(f"{NAME}: child", 1, "1/|K|", SOURCE)
-
-Scalars = tuple[list[K], list[K], list[K], list[K]]  # p0, p1, q0, q1
 
 
 def child_bit(level: int) -> int:
@@ -80,6 +79,12 @@ def verify_tree(
 # ---- prover -------------------------------------------------------------------------------------------------------------
 
 
+class Exchange(Protocol):
+    """Send the round polynomial [h(0), h(infinity)]; the challenge."""
+
+    def __call__(self, message: Sequence[K]) -> K: ...
+
+
 class Tree(Protocol):
     """What the prover asks of a tree of fractions. Levels are consumed from the root down."""
 
@@ -87,13 +92,11 @@ class Tree(Protocol):
     unit_numerators: bool
 
     def root(self) -> tuple[K, K]: ...
-    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]: ...
 
-
-class Exchange(Protocol):
-    """Send the round polynomial [h(0), h(infinity)]; the challenge."""
-
-    def __call__(self, message: Sequence[K]) -> K: ...
+    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
+        """The rounds over the vectors of a layer. Returns what they leave of p0, p1, q0 and q1, (4, 2, 8) uint64 of which
+        2^min(3, level - 1) entries each count, and the challenges."""
+        ...
 
 
 def prove_tree(channel: ProverChannel, tree: Tree) -> tuple[tuple[K, ...], K, K]:
@@ -107,47 +110,30 @@ def prove_tree(channel: ProverChannel, tree: Tree) -> tuple[tuple[K, ...], K, K]
     p = q = ONE
     for level in range(1, tree.variables + 1):
         lam = channel.challenge(LAMBDA_TERM)
-        scalars, vector_challenges = tree.bind_vectors(exchange, level, lam, point)
-        (p0, p1, q0, q1), lane_challenges = _bind_scalars(exchange, scalars, lam, point[:LANE_VARIABLES])
+        vectors, high = tree.bind_vectors(exchange, level, lam, point)
+        (p0, p1, q0, q1), low = _bind_lanes(exchange, vectors, lam, point[:LANE_VARIABLES])
         leaves_are_units = tree.unit_numerators and level == tree.variables
         channel.send(f"{NAME}: children", [q0, q1] if leaves_are_units else [p0, p1, q0, q1])
         t = channel.challenge(CHILD_TERM)
         p, q = p0 + (p1 - p0) * t, q0 + (q1 - q0) * t
-        point = _with_child([*lane_challenges, *vector_challenges], t, level)
+        point = _with_child([*low, *high], t, level)
     return point, p, q
 
 
-def _bind_scalars(exchange: Exchange, tables: Scalars, lam: K, point: Sequence[K]) -> tuple[tuple[K, K, K, K], list[K]]:
-    """The rounds of the last variables, bit 0 first: (values of p0, p1, q0, q1, challenges)."""
-    p0, p1, q0, q1 = tables
-    p1 = [p + lam * q for p, q in zip(p1, q1, strict=True)]
-    challenges: list[K] = []
-    while len(q0) > 1:
-        weights = _eq_list(point[len(challenges) + 1 :])
-        lows = [table[::2] for table in (p0, p1, q0, q1)]
-        slopes = [[b - a for a, b in zip(table[::2], table[1::2], strict=True)] for table in (p0, p1, q0, q1)]
-        r = exchange([_weighted_sum(weights, lows), _weighted_sum(weights, slopes)])
-        p0, p1, q0, q1 = (
-            [low + r * slope for low, slope in zip(*table, strict=True)] for table in zip(lows, slopes, strict=True)
-        )
-        challenges.append(r)
-    return (p0[0], p1[0] - lam * q1[0], q0[0], q1[0]), challenges
+def _bind_lanes(exchange: Exchange, vectors: U64, lam: K, point: Sequence[K]) -> tuple[list[K], list[K]]:
+    """The rounds of the variables inside a vector: (values of p0, p1, q0, q1; challenges)."""
+    if not point:
+        return from_pairs(vectors[:, :, 0]), []
+    terms = [((1, 0), (0, 3)), ((1, 0), (1, 2)), (_pair(lam), (2, 3))]
+    rounds = LaneRounds(vectors, terms, len(point), to_pairs(point))
+    challenges = [exchange(from_pairs(rounds.first()))]
+    for _ in point[1:]:
+        challenges.append(exchange(from_pairs(rounds.next(_pair(challenges[-1])))))
+    return from_pairs(rounds.finish(_pair(challenges[-1]))), challenges
 
 
-def _weighted_sum(weights: Sequence[K], tables: Sequence[Sequence[K]]) -> K:
-    """sum_x weights[x] (p0 q1 + q0 p1)(x)"""
-    total = K(0)
-    for weight, p0, p1, q0, q1 in zip(weights, *tables, strict=True):
-        total = total + weight * (p0 * q1 + q0 * p1)
-    return total
-
-
-def _eq_list(point: Sequence[K]) -> list[K]:
-    weights = [ONE]
-    for coordinate in point:
-        high = [weight * coordinate for weight in weights]
-        weights = [weight - h for weight, h in zip(weights, high, strict=True)] + high
-    return weights
+def _pair(element: K) -> tuple[int, int]:
+    return element.re, element.im
 
 
 class TreeMemory:
@@ -178,8 +164,8 @@ class FractionTree:
     def root(self) -> tuple[K, K]:
         return self.top[0][0][0], self.top[0][1][0]
 
-    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
-        """The rounds over the vectors of a layer: what is left, 2^min(3, level - 1) entries each, and the challenges."""
+    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
+        """See `Tree`."""
         return _bind_fractions(exchange, self.levels, self.top, level, lam, point)
 
 
@@ -200,17 +186,16 @@ class LeafTree:
     def root(self) -> tuple[K, K]:
         return self.top[0][0][0], self.top[0][1][0]
 
-    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
-        """The rounds over the vectors of a layer: what is left, 2^min(3, level - 1) entries each, and the challenges."""
+    def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
+        """See `Tree`."""
         if level < self.variables:
             return _bind_fractions(exchange, self.levels, self.top, level, lam, point)
         if not lam:
             return self._bind_stored_leaves(exchange, lam, point)
         return self._bind_leaves(exchange, lam, point)
 
-    def _bind_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
+    def _bind_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
         mu = lam.inverse()
-        shift = to_pairs([mu])[0]
         layer = fraction.LayerPoint(to_pairs(point))
 
         def challenge(sums: U64) -> K:
@@ -218,19 +203,23 @@ class LeafTree:
             return exchange([lam * at_zero - mu, lam * at_infinity])
 
         table, spare = self.levels[self.variables - 1]
-        challenges = [challenge(fraction.leaf_round(self._leaves, shift, self._first, layer))]
-        sums = fraction.leaf_fold_round(self._leaves, shift, self._first, to_pairs(challenges)[0], table, layer)
-        challenges.append(challenge(sums))
-        for number in range(2, layer.rounds):
-            sums = fraction.product_fold_round(table, to_pairs(challenges[-1:])[0], spare, layer, number)
-            challenges.append(challenge(sums))
+        r = challenge(fraction.leaf_round(self._leaves, _pair(mu), self._first, layer))
+        challenges = [r]
+        sums = fraction.leaf_fold_round(self._leaves, _pair(mu), self._first, _pair(r), table, layer)
+        for number in range(2, layer.rounds + 1):
+            r = challenge(sums)
+            challenges.append(r)
+            if number < layer.rounds:
+                sums = fraction.product_fold_round(table, _pair(r), spare, layer, number)
+            else:
+                fraction.product_last_fold(table, _pair(r), spare)
             table, spare = spare, table
-        fraction.product_last_fold(table, to_pairs(challenges[-1:])[0], spare)
-        q0, q1 = ([value - mu for value in half] for half in _halves(spare[:2]))
-        ones = [ONE] * LANES
-        return (ones, ones, q0, q1), challenges
+        vectors = np.zeros((4, 2, LANES), dtype=np.uint64)
+        vectors[:2, 0] = 1
+        vectors[2:] = field.sub(np.ascontiguousarray(table[:2]), _constant_vectors(mu, 2))
+        return vectors, challenges
 
-    def _bind_stored_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[Scalars, list[K]]:
+    def _bind_stored_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
         vectors = 1 << (self.variables - LANE_VARIABLES)
         p, q = np.zeros((vectors, 2, LANES), dtype=np.uint64), fraction.aligned_table(vectors)
         p[:, 0] = 1
@@ -262,34 +251,35 @@ def _top_levels(levels: Levels) -> TopLevels:
     return top
 
 
-def _halves(table: U64) -> tuple[list[K], list[K]]:
-    values = from_pairs(unblock(table))
-    return values[: len(values) // 2], values[len(values) // 2 :]
+def _constant_vectors(value: K, count: int) -> U64:
+    vectors = np.empty((count, 2, LANES), dtype=np.uint64)
+    vectors[:, 0], vectors[:, 1] = value.re, value.im
+    return vectors
 
 
 def _bind_fractions(
     exchange: Exchange, levels: Levels, top: TopLevels, level: int, lam: K, point: Sequence[K]
-) -> tuple[Scalars, list[K]]:
+) -> tuple[U64, list[K]]:
     if level <= LANE_VARIABLES:
         p, q = top[level]
         half = len(p) // 2
-        return (p[:half], p[half:], q[:half], q[half:]), []
+        return np.concatenate([block(to_pairs(child)) for child in (p[:half], p[half:], q[:half], q[half:])]), []
     table = levels[level]
     challenges: list[K] = []
     if level > LANE_VARIABLES + 1:
         layer = fraction.LayerPoint(to_pairs(point))
-        lam_pair = to_pairs([lam])[0]
         spare = levels[level - 1]
-        challenges.append(exchange(from_pairs(fraction.fraction_round(*table, lam_pair, True, layer, 0))))
-        for number in range(1, layer.rounds):
-            r = to_pairs(challenges[-1:])[0]
-            sums = fraction.fraction_fold_round(*table, r, lam_pair, number == 1, *spare, layer, number)
-            challenges.append(exchange(from_pairs(sums)))
+        sums = fraction.fraction_round(*table, _pair(lam), True, layer, 0)
+        for number in range(1, layer.rounds + 1):
+            r = exchange(from_pairs(sums))
+            challenges.append(r)
+            arguments = *table, _pair(r), _pair(lam), number == 1, *spare
+            if number < layer.rounds:
+                sums = fraction.fraction_fold_round(*arguments, layer, number)
+            else:
+                fraction.fraction_last_fold(*arguments)
             table, spare = spare, table
-        r = to_pairs(challenges[-1:])[0]
-        fraction.fraction_last_fold(*table, r, lam_pair, layer.rounds == 1, *spare)
-        table = spare
-    (p0, p1), (q0, q1) = _halves(table[0][:2]), _halves(table[1][:2])
+    vectors = np.concatenate([table[0][:2], table[1][:2]])
     if challenges:  # the tables hold p1 + lambda q1
-        p1 = [p - lam * q for p, q in zip(p1, q1, strict=True)]
-    return (p0, p1, q0, q1), challenges
+        vectors[1:2] = field.sub(vectors[1:2], field.k_scale(vectors[3:], np.array(_pair(lam), dtype=np.uint64)))
+    return vectors, challenges

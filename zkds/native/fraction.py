@@ -1,7 +1,7 @@
 """Bindings: trees of fractions, the sumchecks of their layers, and histograms (native/api/fraction.h has the formulas).
 
 Tables of K are blocked, (vectors, 2, 8) uint64. The table of a layer's children holds the two children of parent vector w as
-the vectors 2w and 2w + 1. A point is (n, 2) uint64, a scalar of K (2,) uint64.
+the vectors 2w and 2w + 1. A point is (n, 2) uint64, a scalar of K (real part, imaginary part).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.native import U32, U64, array, check, ffi, lib, pointer
+
+Pair = tuple[int, int]
 
 SEGMENT = np.dtype([(name, np.uint64) for name in ("first", "end", "re", "im", "width", "second", "third")])
 MAX_WIDTH = 3
@@ -26,18 +28,16 @@ class Leaves:
                cells `second` and `third`; width 0 reads no cell. Sorted and contiguous.
     """
 
-    def __init__(self, cells: U32, segments: NDArray[Any], beta2: U64, beta3: U64) -> None:
+    def __init__(self, cells: U32, segments: NDArray[Any], beta2: Pair, beta3: Pair) -> None:
         array("cells", cells, np.uint32, (None,))
         array("segments", segments, SEGMENT, (None,))
-        array("beta2", beta2, np.uint64, (2,))
-        array("beta3", beta3, np.uint64, (2,))
         _check_segments(segments, len(cells))
         self._kept = (cells, segments)
-        self._beta2, self._beta3 = beta2.tolist(), beta3.tolist()
+        self._beta2, self._beta3 = beta2, beta3
         self.first, self.end = int(segments["first"][0]), int(segments["end"][-1])
 
-    def struct(self, shift: U64 | None = None) -> Any:
-        """The C structure, valid as long as this object; `shift` (2,) is added to every leaf."""
+    def struct(self, shift: Pair = (0, 0)) -> Any:
+        """The C structure, valid as long as this object; `shift` is added to every leaf."""
         cells, segments = self._kept
         return ffi.new(
             "zkds_leaves *",
@@ -47,7 +47,7 @@ class Leaves:
                 "segment_count": len(segments),
                 "beta2": self._beta2,
                 "beta3": self._beta3,
-                "shift": [0, 0] if shift is None else array("shift", shift, np.uint64, (2,)).tolist(),
+                "shift": shift,
             },
         )
 
@@ -83,10 +83,6 @@ def _table(name: str, table: U64, vectors: int) -> Any:
     if len(table) < vectors:
         raise ValueError(f"{name}: expected at least {vectors} vectors, got {len(table)}")
     return pointer(table, "uint64_t *")
-
-
-def _scalar(name: str, value: U64 | None) -> Any:
-    return ffi.NULL if value is None else pointer(array(name, value, np.uint64, (2,)), "uint64_t *")
 
 
 def leaf_values(leaves: Leaves, first_leaf: int, out: U64) -> None:
@@ -130,12 +126,12 @@ class LayerPoint:
         return 4 << (self.rounds - 1 - round_number + folds)
 
 
-def fraction_round(p: U64, q: U64, lam: U64, merge: bool, point: LayerPoint, number: int) -> U64:
+def fraction_round(p: U64, q: U64, lam: Pair, merge: bool, point: LayerPoint, number: int) -> U64:
     """The sums of round `number` of p0 q1 + p1 q0 + lambda q0 q1 at 0 and at infinity, (2, 2)."""
     sums = np.empty((2, 2), dtype=np.uint64)
     count = point.input_vectors(number, False)
     code = lib.zkds_fraction_round(
-        _table("p", p, count), _table("q", q, count), ffi.NULL, _scalar("lam", lam), int(merge), ffi.NULL, ffi.NULL,
+        _table("p", p, count), _table("q", q, count), ffi.NULL, lam, int(merge), ffi.NULL, ffi.NULL,
         *point.arguments(number), pointer(sums, "uint64_t *"),
     )  # fmt: skip
     check(code, "fraction_round")
@@ -143,13 +139,13 @@ def fraction_round(p: U64, q: U64, lam: U64, merge: bool, point: LayerPoint, num
 
 
 def fraction_fold_round(
-    p: U64, q: U64, r: U64, lam: U64, merge: bool, p_out: U64, q_out: U64, point: LayerPoint, number: int
+    p: U64, q: U64, r: Pair, lam: Pair, merge: bool, p_out: U64, q_out: U64, point: LayerPoint, number: int
 ) -> U64:
     """Bind the variable of round number - 1 to r, into p_out and q_out, and return the sums of round `number`."""
     sums = np.empty((2, 2), dtype=np.uint64)
     count = point.input_vectors(number, True)
     code = lib.zkds_fraction_round(
-        _table("p", p, count), _table("q", q, count), _scalar("r", r), _scalar("lam", lam), int(merge),
+        _table("p", p, count), _table("q", q, count), r, lam, int(merge),
         _table("p_out", p_out, count // 2), _table("q_out", q_out, count // 2),
         *point.arguments(number), pointer(sums, "uint64_t *"),
     )  # fmt: skip
@@ -157,16 +153,16 @@ def fraction_fold_round(
     return sums
 
 
-def fraction_last_fold(p: U64, q: U64, r: U64, lam: U64, merge: bool, p_out: U64, q_out: U64) -> None:
+def fraction_last_fold(p: U64, q: U64, r: Pair, lam: Pair, merge: bool, p_out: U64, q_out: U64) -> None:
     """Bind the last vector variable: two parents into one."""
     code = lib.zkds_fraction_last_fold(
-        _table("p", p, 4), _table("q", q, 4), _scalar("r", r), _scalar("lam", lam), int(merge),
+        _table("p", p, 4), _table("q", q, 4), r, lam, int(merge),
         _table("p_out", p_out, 2), _table("q_out", q_out, 2),
     )  # fmt: skip
     check(code, "fraction_last_fold")
 
 
-def leaf_round(leaves: Leaves, shift: U64, first_leaf: int, point: LayerPoint) -> U64:
+def leaf_round(leaves: Leaves, shift: Pair, first_leaf: int, point: LayerPoint) -> U64:
     """The sums of round 0 of (q0 + shift)(q1 + shift), q being leaves from first_leaf."""
     sums = np.empty((2, 2), dtype=np.uint64)
     leaves.require(first_leaf, LANES * point.input_vectors(0, False))
@@ -177,34 +173,34 @@ def leaf_round(leaves: Leaves, shift: U64, first_leaf: int, point: LayerPoint) -
     return sums
 
 
-def leaf_fold_round(leaves: Leaves, shift: U64, first_leaf: int, r: U64, out: U64, point: LayerPoint) -> U64:
+def leaf_fold_round(leaves: Leaves, shift: Pair, first_leaf: int, r: Pair, out: U64, point: LayerPoint) -> U64:
     """Bind the variable of round 0 to r, from the leaves into `out`, and return the sums of round 1."""
     sums = np.empty((2, 2), dtype=np.uint64)
     count = point.input_vectors(1, True)
     leaves.require(first_leaf, LANES * count)
     code = lib.zkds_leaf_round(
-        leaves.struct(shift), first_leaf, _scalar("r", r), _table("out", out, count // 2),
+        leaves.struct(shift), first_leaf, r, _table("out", out, count // 2),
         *point.arguments(1), pointer(sums, "uint64_t *"),
     )  # fmt: skip
     check(code, "leaf_fold_round")
     return sums
 
 
-def product_fold_round(q: U64, r: U64, out: U64, point: LayerPoint, number: int) -> U64:
+def product_fold_round(q: U64, r: Pair, out: U64, point: LayerPoint, number: int) -> U64:
     """Bind the variable of round number - 1 to r, from q into `out`, and return the sums of round `number` of q0 q1."""
     sums = np.empty((2, 2), dtype=np.uint64)
     count = point.input_vectors(number, True)
     code = lib.zkds_product_round(
-        _table("q", q, count), _scalar("r", r), _table("out", out, count // 2),
+        _table("q", q, count), r, _table("out", out, count // 2),
         *point.arguments(number), pointer(sums, "uint64_t *"),
     )  # fmt: skip
     check(code, "product_fold_round")
     return sums
 
 
-def product_last_fold(q: U64, r: U64, out: U64) -> None:
+def product_last_fold(q: U64, r: Pair, out: U64) -> None:
     """Bind the last vector variable: two parents into one."""
-    check(lib.zkds_product_last_fold(_table("q", q, 4), _scalar("r", r), _table("out", out, 2)), "product_last_fold")
+    check(lib.zkds_product_last_fold(_table("q", q, 4), r, _table("out", out, 2)), "product_last_fold")
 
 
 def add_histogram(cells: U32, counts: U32) -> bool:
