@@ -5,18 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.reference.rounding import forgeable_factors, wrap_carries
+from tests.reference.rounding import IN_USE, forgeable_factors, wrap_carries
 from tests.test_plan import naive, plan_in_use
-from tests.whole_proof import IN_USE, LIGERO_REASON, assert_rejected_in_both_modes, honest_columns, reject, small_relation
-from zkds.channel import DryRun, ProverChannel
-from zkds.conversation import converse
+from tests.whole_proof import LIGERO_REASON, assert_rejected_in_both_modes, honest_columns, reject, small_relation
+from zkds.channel import ProverChannel
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO
 from zkds.integers.matrix_product import MatrixProduct, MatrixSizes
 from zkds.integers.plan import plan_check
 from zkds.lookup import MULTIPLICITIES, LookupPlan, NotInTable
-from zkds.prover import prove, prove_vector
-from zkds.statement import Mode, Statement
+from zkds.prover import message_shape, prove, prove_vector
+from zkds.statement import Statement
 from zkds.verifier import verify
 from zkds.zk import ligero
 
@@ -256,9 +255,8 @@ def test_a_pad_used_for_two_messages_is_noticed(relation):
 
 
 def test_committed_pads_serve_one_proof(relation):
-    dry_run = DryRun()
-    converse(dry_run, Statement(relation), Mode.ZERO_KNOWLEDGE)
-    pads = ligero.commit_pads(dry_run.constraints.messages, dry_run.constraints.products)
+    shape = message_shape(Statement(relation))
+    pads = ligero.commit_pads(shape.messages, shape.products)
     pads.take_pads()
     with pytest.raises(RuntimeError, match="already used"):
         pads.take_pads()

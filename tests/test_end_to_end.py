@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.whole_proof import IN_USE, honest_columns, matrices, reject, small_relation
+from tests.reference.rounding import IN_USE
+from tests.whole_proof import honest_columns, matrices, reject, small_relation
 from zkds.errors import MalformedProof, PlanRejected, ProofRejected, StatementMismatch
 from zkds.integers.matrix_product import MatrixProduct
 from zkds.integers.plan import plan_rounding

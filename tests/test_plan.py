@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from tests.reference import rounding as reference
+from tests.reference.rounding import IN_USE
 from zkds.errors import PlanRejected
 from zkds.field import P
 from zkds.integers.limbs import LimbFormat, WitnessOverflow
 from zkds.integers.plan import RoundingPlan, largest_sound_carry_width, plan_check, plan_rounding
-
-IN_USE = {(16, 3): 48, (16, 4): 60, (22, 2): 44, (22, 3): 60}  # (limb bits, limbs): width
 
 
 def plan_in_use(limb_bits, limbs, terms=4096, shift=32):

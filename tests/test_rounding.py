@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.reference import rounding as reference
-from tests.reference.rounding import forgeable_factors, wrap_carries
-from tests.test_plan import IN_USE, plan_in_use
+from tests.reference.rounding import IN_USE, forgeable_factors, wrap_carries
+from tests.test_plan import plan_in_use
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.commit.layout import Layout
 from zkds.errors import PlanRejected

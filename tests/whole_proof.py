@@ -11,7 +11,6 @@ from zkds.prover import prove_vector
 from zkds.statement import Statement
 from zkds.verifier import verify
 
-IN_USE = {(16, 3): 48, (16, 4): 60, (22, 2): 44, (22, 3): 60}  # (limb bits, limbs): width
 LIGERO_REASON = "Ligero: linear sum"  # all that a zero-knowledge proof says about which equation is false
 
 

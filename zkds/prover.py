@@ -23,12 +23,13 @@ from zkds.channel import DryRun, ProverChannel
 from zkds.commit import batching, opening
 from zkds.commit.commitment import commit
 from zkds.conversation import WITNESS_ROOT_LABEL, converse
+from zkds.hidden import Constraints
 from zkds.native import U32
 from zkds.proof import ProofWriter
 from zkds.statement import Mode, Relation, Statement
 from zkds.transcript import Transcript
 from zkds.zk import ligero
-from zkds.zk.ligero import ROOT_LABEL, PadCommitment
+from zkds.zk.ligero import ROOT_LABEL, CommittedPads
 from zkds.zk.pads import SecretStream
 
 Progress = Callable[[str], None]  # called with the name of each stage when it begins
@@ -63,41 +64,49 @@ def prove_vector(
     channel_type: Callable[..., ProverChannel] = ProverChannel,
 ) -> bytes:
     """`prove` for the committed vector itself, (cells,) uint32, multiplicities included. channel_type is for tests."""
-    report = progress if progress is not None else _ignore
     mode = Mode.ZERO_KNOWLEDGE if zero_knowledge else Mode.PLAIN
     writer, transcript = ProofWriter(), Transcript()
     statement.write_header(writer, mode)
     statement.bind(transcript, mode)
-    report("commitment")
-    pads = _commit_pads(statement) if zero_knowledge else None
+    pads = None
+    if zero_knowledge:
+        shape = message_shape(statement)
+        pads = ligero.commit_pads(shape.messages, shape.products)
     channel = channel_type(transcript, writer, pads.take_pads() if pads is not None else None)
-    commitment = commit(vector, statement.parameters, SecretStream() if zero_knowledge else None)
+    send_proof(channel, statement, vector, pads, progress if progress is not None else _ignore)
+    return writer.to_bytes()
+
+
+def message_shape(statement: Statement) -> Constraints:
+    """The numbers of hidden messages and of products of a zero-knowledge proof; the equations mean nothing."""
+    dry_run = DryRun()
+    converse(dry_run, statement, Mode.ZERO_KNOWLEDGE)
+    return dry_run.constraints
+
+
+def send_proof(channel: ProverChannel, statement: Statement, vector: U32, pads: CommittedPads | None, report: Progress) -> None:
+    """Everything after the header. The channel encrypts with the pads in `pads`; None is plain mode."""
+    layout, parameters = statement.layout, statement.parameters
+    report("commitment")
+    commitment = commit(vector, parameters, SecretStream() if pads is not None else None)
     channel.send_bytes(WITNESS_ROOT_LABEL, commitment.root)
     if pads is not None:
         channel.send_bytes(ROOT_LABEL, pads.root)
     report(statement.relation.name)
-    claims = statement.relation.prove(channel, statement.layout, vector)
+    claims = statement.relation.prove(channel, layout, vector)
     report("lookups")
-    claims = claims + lookup.prove(channel, statement.lookups, statement.layout, vector)
+    claims = claims + lookup.prove(channel, statement.lookups, layout, vector)
     report("batching")
-    parameters = statement.parameters
     rho, _ = batching.prove(channel, claims, vector, parameters.variables, parameters.row_term)
     report("opening")
     reduction = opening.prove_reduction(channel, commitment, rho)
     if pads is not None:
         report("zero knowledge")
         replay = channel.replay()
-        converse(replay, statement, mode)
+        converse(replay, statement, Mode.ZERO_KNOWLEDGE)
         ligero.prove(channel, pads, replay.constraints)
     report("columns")
-    opening.prove_queries(channel, commitment, reduction, salted=zero_knowledge)
-    return writer.to_bytes()
-
-
-def _commit_pads(statement: Statement) -> PadCommitment:
-    dry_run = DryRun()
-    converse(dry_run, statement, Mode.ZERO_KNOWLEDGE)
-    return ligero.commit_pads(dry_run.constraints.messages, dry_run.constraints.products)
+    opening.prove_queries(channel, commitment, reduction, salted=pads is not None)
 
 
 def _ignore(stage: str) -> None:

@@ -54,17 +54,18 @@ def verify(data: bytes, relation: Relation, *, allow_plain: bool = False) -> Ver
     transcript = Transcript()
     statement.bind(transcript, mode)
     channel = VerifierChannel(transcript, reader)
+    receive_proof(channel, statement, mode)
+    reader.finish()
+    return VerificationResult(mode, channel.budget.require(), channel.budget.lines(), dict(reader.sizes))
+
+
+def receive_proof(channel: VerifierChannel, statement: Statement, mode: Mode) -> None:
+    """Everything after the header. Raises a subclass of ProofRejected. Budget and trailing bytes are the caller's to check."""
     conversation = converse(channel, statement, mode)
     if conversation.pad_root is None:
         ligero.check_plain(channel.constraints)
     else:
         ligero.verify(channel, conversation.pad_root, channel.constraints)
-    opening.verify_queries(
-        channel,
-        statement.parameters,
-        conversation.witness_root,
-        conversation.reduction,
-        salted=mode is Mode.ZERO_KNOWLEDGE,
-    )
-    reader.finish()
-    return VerificationResult(mode, channel.budget.require(), channel.budget.lines(), dict(reader.sizes))
+    salted = mode is Mode.ZERO_KNOWLEDGE
+    root, reduction = conversation.witness_root, conversation.reduction
+    opening.verify_queries(channel, statement.parameters, root, reduction, salted=salted)

@@ -12,6 +12,8 @@ from zkds.integers.matrix_product import MatrixProduct
 from zkds.integers.plan import RoundingPlan
 from zkds.native import U32
 
+IN_USE = {(16, 3): 48, (16, 4): 60, (22, 2): 44, (22, 3): 60}  # (limb bits, limbs): width of a value
+
 
 def round_half_up(value: int, shift: int) -> int:
     """The integer nearest to value / 2^shift, ties upwards."""
