@@ -23,3 +23,6 @@
 
 #include "codeword_ops.h"
 #include "codeword_kernels.h"
+
+#include "ajtai_ops.h"
+#include "ajtai_kernels.h"
