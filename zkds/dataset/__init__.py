@@ -1,0 +1,1 @@
+"""Committed data sets: schema, records, Ajtai leaves, Merkle tree, files, sampling of batches, membership."""

@@ -1,0 +1,87 @@
+"""Commit a data set: from records to the pair `data.root` (public) and `data.open` (private)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from zkds.dataset import ajtai
+from zkds.dataset.opening import OpeningWriter, open_private
+from zkds.dataset.records import Records
+from zkds.dataset.root import DataRoot
+
+CHUNK_BYTES = 1 << 23  # byte strings in memory at a time
+
+Progress = Callable[[int, int], None]  # records done, records in all
+
+
+def opening_path(root_path: str | Path) -> Path:
+    """Where the private half lies: beside the root, its suffix replaced by `.open`."""
+    path = Path(root_path)
+    if path.suffix == ".open":
+        raise ValueError(f"{path}: expected a name for the public file, `.open` is that of the private one")
+    return path.with_suffix(".open")
+
+
+def commit_dataset(
+    records: Records, root_path: str | Path, *, overwrite: bool = False, progress: Progress | None = None
+) -> DataRoot:
+    """Writes both files, each complete or not at all, and returns the data root.
+
+    Memory stays at a few chunks and 64 bytes a record. Raises FileExistsError if one of the files exists, unless `overwrite`:
+    without its data.open no proof about a root can be made any more. An interruption leaves no new file.
+    """
+    target, private = Path(root_path), opening_path(root_path)
+    with _temporary_names(target, private) as (root_temporary, private_temporary):
+        _refuse_existing(overwrite, target, private)
+        with open_private(private_temporary) as file:
+            writer = OpeningWriter(file, records.count, records.schema)
+            _add_records(writer, records, progress)
+            root = writer.finish()
+            _flush(file)
+        with open(root_temporary, "xb") as file:
+            file.write(root.encode())
+            _flush(file)
+        _refuse_existing(overwrite, target, private)
+        os.replace(private_temporary, private)
+        os.replace(root_temporary, target)
+    return root
+
+
+def _add_records(writer: OpeningWriter, records: Records, progress: Progress | None) -> None:
+    randomness = ajtai.randomness_bytes(records.count)
+    size = max(1, CHUNK_BYTES // (records.schema.record_bytes + randomness))
+    done = 0
+    for chunk in records.chunks(size):
+        writer.add(np.concatenate([chunk, ajtai.draw_randomness(len(chunk), randomness)], axis=1))
+        done += len(chunk)
+        if progress:
+            progress(done, records.count)
+
+
+def _refuse_existing(overwrite: bool, *paths: Path) -> None:
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; choose another name, or ask to overwrite it")
+
+
+def _flush(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _temporary_names(*paths: Path) -> Iterator[list[Path]]:
+    """A fresh name beside each path; whatever lies there at the end is removed."""
+    names = [path.with_name(f".{path.name}.{secrets.token_hex(8)}") for path in paths]
+    try:
+        yield names
+    finally:
+        for name in names:
+            name.unlink(missing_ok=True)

@@ -1,0 +1,174 @@
+"""`data.open`: the private half of a commitment, the records and their randomness (mode 0600).
+
+    bytes   content
+    8       "zkdsopen"
+    8       version, 1
+    8       N
+    8       length of the schema, then the schema
+    N m     x_i | rnd_i for all i
+    32 N    SHA-256 of each h_i (the tree's leaves)
+    32      SHA-256 of all bytes before
+
+Numbers are 8 bytes, little-endian. The file streams in and out in chunks; a reader checks its size, its checksum and, for the
+records that it opens, that they lead to their leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+
+from zkds.dataset import ajtai
+from zkds.dataset.root import DataRoot
+from zkds.dataset.schema import Schema, encode_number
+from zkds.dataset.tree import DIGEST_BYTES, Tree, leaf_digests
+from zkds.errors import MalformedProof, ZkdsError
+from zkds.native import U8, U64
+
+MAGIC = b"zkdsopen"
+VERSION = 1
+READ_BYTES = 1 << 22
+
+
+class OpeningError(ZkdsError, ValueError):
+    """A `data.open` that is damaged, of another version, or of another `data.root`."""
+
+
+def _header(count: int, schema: Schema) -> bytes:
+    encoded = schema.encode()
+    return MAGIC + encode_number(VERSION) + encode_number(count) + encode_number(len(encoded)) + encoded
+
+
+class OpeningWriter:
+    """Writes the content of `data.open` to a file: `add` all chunks of byte strings, then `finish`."""
+
+    def __init__(self, file: BinaryIO, count: int, schema: Schema) -> None:
+        self._file = file
+        self._count = count
+        self._schema = schema
+        self._checksum = hashlib.sha256()
+        self._digests: list[bytes] = []
+        self._write(_header(count, schema))
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._checksum.update(data)
+        self._file.write(data)
+
+    def add(self, byte_strings: U8) -> None:
+        """The next records: (k, m) uint8, rows x_i | rnd_i."""
+        self._write(byte_strings.data)
+        self._digests.append(leaf_digests(ajtai.commit(byte_strings)))
+
+    def finish(self) -> DataRoot:
+        """Ends the file and returns the data root."""
+        digests = b"".join(self._digests)
+        if len(digests) != DIGEST_BYTES * self._count:
+            raise ValueError(f"data.open: expected {self._count} records, got {len(digests) // DIGEST_BYTES}")
+        self._write(digests)
+        self._file.write(self._checksum.digest())
+        return DataRoot(self._count, self._schema, Tree(digests).root)
+
+
+class Opening:
+    """A `data.open` file, open for reading. Use as a context manager, or `close` it.
+
+    root    the DataRoot that it opens
+    tree    the Merkle tree over all commitments
+    """
+
+    def __init__(self, path: str | Path, expected: DataRoot | None = None) -> None:
+        """Raises OSError, or OpeningError if the file is damaged or does not open `expected`."""
+        self._file: BinaryIO = open(path, "rb")
+        try:
+            count, schema, self._start = self._read_header()
+            self._width = schema.record_bytes + ajtai.randomness_bytes(count)
+            self._check_size(count)
+            self._check_checksum()
+            self.tree = Tree(self._read_at(self._start + count * self._width, count * DIGEST_BYTES))
+            self.root = DataRoot(count, schema, self.tree.root)
+            if expected is not None and self.root.digest() != expected.digest():
+                raise OpeningError("data.open: belongs to another data.root")
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Opening:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def open(self, indices: Sequence[int]) -> tuple[U8, U64]:
+        """The byte strings x_i | rnd_i of these records and their commitments: (k, m) uint8 and (k, n) uint64.
+
+        Raises OpeningError if one does not lead to its leaf.
+        """
+        for index in indices:
+            if not 0 <= index < self.root.count:
+                raise ValueError(f"indices: expected 0 to {self.root.count - 1}, got {index}")
+        rows = b"".join(self._read_at(self._start + index * self._width, self._width) for index in indices)
+        byte_strings = np.frombuffer(rows, dtype=np.uint8).reshape(len(indices), self._width)
+        commitments = ajtai.commit(byte_strings)
+        found = leaf_digests(commitments)
+        for k, index in enumerate(indices):
+            if found[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] != self.tree.leaf(index):
+                raise OpeningError(f"data.open: record {index} does not lead to its leaf")
+        return byte_strings, commitments
+
+    def _read_at(self, position: int, count: int) -> bytes:
+        self._file.seek(position)
+        data = self._file.read(count)
+        if len(data) != count:
+            raise OpeningError("data.open: truncated")
+        return data
+
+    def _read_header(self) -> tuple[int, Schema, int]:
+        fixed = len(MAGIC) + 24
+        start = self._read_at(0, fixed)
+        version, count, schema_bytes = (int.from_bytes(start[i : i + 8], "little") for i in (8, 16, 24))
+        if start[: len(MAGIC)] != MAGIC or version != VERSION:
+            raise OpeningError(f"data.open: not an opening file of version {VERSION}")
+        if schema_bytes > self._size():
+            raise OpeningError("data.open: truncated")
+        try:
+            schema = Schema.decode(self._read_at(fixed, schema_bytes))
+            DataRoot(count, schema, bytes(DIGEST_BYTES))
+        except (MalformedProof, ValueError) as error:
+            raise OpeningError(f"data.open: {error}") from None
+        return count, schema, fixed + schema_bytes
+
+    def _size(self) -> int:
+        return self._file.seek(0, io.SEEK_END)
+
+    def _check_size(self, count: int) -> None:
+        expected = self._start + count * (self._width + DIGEST_BYTES) + DIGEST_BYTES
+        if self._size() != expected:
+            raise OpeningError(f"data.open: expected {expected} bytes for {count} records, got {self._size()}")
+
+    def _check_checksum(self) -> None:
+        left = self._size() - DIGEST_BYTES
+        checksum = hashlib.sha256()
+        self._file.seek(0)
+        while left:
+            data = self._file.read(min(READ_BYTES, left))
+            if not data:
+                raise OpeningError("data.open: truncated")
+            checksum.update(data)
+            left -= len(data)
+        if self._file.read() != checksum.digest():
+            raise OpeningError("data.open: checksum differs, the file is damaged")
+
+
+def open_private(path: Path) -> BinaryIO:
+    """A new file for secrets, mode 0600 from the start. Raises FileExistsError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
