@@ -284,7 +284,8 @@ def _stored(elements: AnyArray) -> U8:
         return elements
     if elements.ndim not in (2, 3):
         raise ValueError(f"dataset: expected images or vectors of bytes, got shape {elements.shape}, dtype {elements.dtype}")
-    return image_bytes(channels_first(elements[None]))[0]
+    image: U8 = image_bytes(channels_first(elements[None]))[0]
+    return image
 
 
 def _item(dataset: Any, index: int) -> tuple[AnyArray, int]:

@@ -1,0 +1,262 @@
+"""Membership: the committed bytes of T B records are those under the data root, by one linear claim.
+
+Public: the data root, the record indices i_(t,b), and, revealed by the proof, their commitments h_(t,b) with a Merkle proof. Secret:
+the byte strings z_(t,b) = x | rnd, which lie in the committed vector as three columns (elements, labels, randomness) with
+every cell range-checked to a byte. To show: h = A z mod p for each of them. For random points a (over A's n rows) and r (over
+t and b), with challenges drawn after the witness root and the h,
+
+    sum_j w_j z~(r, j) = sum_(t,b) eq(r, (t, b)) h~_(t,b)(a)        w_j = sum_k eq(a, k) A_kj
+
+where the right side and w are public. Both sides are multilinear in (a, r), so a record that does not match passes with
+probability at most (log2 n + ceil(log2 T) + ceil(log2 B)) / |K|. (Powers of one challenge each would give (n + T B) / |K|.) The
+left side is one sumcheck over j: a term for each column, whose index space is padded dimension by dimension, and it ends in
+one hidden value and one claim for each column. No hash is proved anywhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkds import multilinear, sumcheck
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.claims import Claim, Value
+from zkds.commit.layout import Column, Layout
+from zkds.dataset import ajtai
+from zkds.dataset.opening import Opening
+from zkds.dataset.root import DataRoot
+from zkds.dataset.schema import encode_number
+from zkds.dataset.tree import DIGEST_BYTES, compute_root, leaf_digests, siblings
+from zkds.field import ONE, ZERO, K, P, block, from_pairs, unblock
+from zkds.hidden import Hidden
+from zkds.native import U8, U32, U64, field
+from zkds.native.ajtai import multiply
+from zkds.soundness import ErrorTerm, algebraic
+
+NAME = "membership"
+BYTE_BITS = 8
+ROW_VARIABLES = (ajtai.ROWS - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """What a proof of membership shows: commitments (T B, n) uint64, batch by batch, and one Merkle proof for all."""
+
+    commitments: U64
+    merkle_proof: bytes
+
+
+class Membership:
+    """The relation for one data root and one choice of records; the same for prover and verifier.
+
+    indices: T batches of B record numbers, all different. Raises ValueError for anything else.
+    """
+
+    name = NAME
+
+    def __init__(self, root: DataRoot, indices: Sequence[Sequence[int]]) -> None:
+        sizes = {len(batch) for batch in indices}
+        if len(sizes) != 1 or sizes == {0}:
+            raise ValueError(f"indices: expected batches of one size, at least one, got sizes {sorted(sizes)}")
+        self.root = root
+        self.indices = [index for batch in indices for index in batch]
+        self.batch_shape = (len(indices), len(indices[0]))
+        self._siblings = len(siblings(self.indices, root.count))
+        self.columns = _columns(self.batch_shape, root)
+        self.variables = max(sum(_index_bits(column)) for column in self.columns)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Column name -> the width in bits that its range check has to enforce. Binding fails without it."""
+        return {column.name: BYTE_BITS for column in self.columns}
+
+    def encode(self) -> bytes:
+        """Canonical: the name, the data root, T, B, the indices, as 8 bytes each."""
+        numbers = [*self.batch_shape, *self.indices]
+        return NAME.encode() + b"\0" + self.root.digest() + b"".join(map(encode_number, numbers))
+
+    # ---- witness -----------------------------------------------------------------------------------------------------
+
+    def witness(self, opening: Opening) -> tuple[dict[str, U32], Revealed]:
+        """The columns, each of its shape, and what will be revealed. Raises ValueError if `opening` is of another root."""
+        if opening.root.digest() != self.root.digest():
+            raise ValueError("opening: belongs to another data root")
+        byte_strings, commitments = opening.open(self.indices)
+        return self.split(byte_strings), Revealed(commitments, opening.tree.proof(self.indices))
+
+    def split(self, byte_strings: U8) -> dict[str, U32]:
+        """Byte strings x | rnd, (T B, m) uint8 -> the columns."""
+        parts = np.split(byte_strings, self._boundaries(), axis=1)
+        return {
+            column.name: np.ascontiguousarray(part, dtype=np.uint32).reshape(column.shape)
+            for column, part in zip(self.columns, parts, strict=True)
+        }
+
+    def _boundaries(self) -> list[int]:
+        lengths = [column.cells // len(self.indices) for column in self.columns]
+        return list(itertools.accumulate(lengths))[:-1]
+
+    # ---- prover ------------------------------------------------------------------------------------------------------
+
+    def prove(self, channel: ProverChannel, layout: Layout, vector: U32, revealed: Revealed) -> list[Claim[K]]:
+        """The prover's side, after the witness root: claims on the committed vector (layout.cells,) uint32."""
+        channel.send_bytes(f"{NAME}: commitments", revealed.commitments.astype("<u8").tobytes())
+        channel.send_bytes(f"{NAME}: Merkle proof", revealed.merkle_proof)
+        row_point, record_points = self._draw(channel)
+        weights = self._weight_tables(row_point)
+        selection = _record_weights(record_points, self.batch_shape)
+        values = [self._combine_records(column, layout.read(vector, column.name), selection) for column in self.columns]
+        count = len(self.columns)
+        point, _ = sumcheck.prove(
+            channel,
+            [*(table.copy() for table in values), *weights],
+            [(ONE, (j, count + j)) for j in range(count)],
+            name=NAME,
+            variables=self.variables,
+        )
+        finals = [multilinear.evaluate(table, point[:bits]) for table, bits in zip(values, self._bits(), strict=True)]
+        channel.send(f"{NAME}: values", finals)
+        return self._claims(layout, record_points, point, finals)
+
+    def _combine_records(self, column: Column, cells: U32, selection: U64) -> U64:
+        """sum_(t,b) eq(r, (t, b)) cells[t, b, ...]: a blocked table over the column's padded index space."""
+        if cells.max(initial=0) >> BYTE_BITS:
+            raise ValueError(f"{column.name}: expected bytes")
+        by_index = np.ascontiguousarray(cells.astype(np.uint8).reshape(len(self.indices), -1).T)
+        return _padded(multiply(by_index, selection), column)
+
+    # ---- verifier ----------------------------------------------------------------------------------------------------
+
+    def verify(self, channel: VerifierEnd, layout: Layout) -> list[Claim[Hidden]]:
+        """The verifier's side: the claims that the opening has to prove. The range checks of `widths` are the caller's."""
+        commitments = self._receive_commitments(channel)
+        row_point, record_points = self._draw(channel)
+        weights = self._weight_tables(row_point)
+        rows = _weighted_sums(commitments, _eq_pairs(row_point, ajtai.ROWS))
+        selection = _record_weights(record_points, self.batch_shape)
+        total = K(*field.k_dot(block(rows), block(selection)).tolist())
+        point, final = sumcheck.verify(channel, Hidden.public(total), self.variables, 2, name=NAME)
+        values = channel.receive(f"{NAME}: values", len(self.columns))
+        for value, table, bits in zip(values, weights, self._bits(), strict=True):
+            outside = ONE
+            for coordinate in point[bits:]:
+                outside = outside * (ONE - coordinate)
+            final = final - value * (outside * outside * multilinear.evaluate(table, point[:bits]))
+        channel.assert_zero(final, f"{NAME}: linear claim")
+        return self._claims(layout, record_points, point, values)
+
+    def _receive_commitments(self, channel: VerifierEnd) -> U64:
+        """(T B, n) uint64, canonical; that they are under the root becomes a constraint, false or true in public."""
+        data = channel.receive_bytes(f"{NAME}: commitments", len(self.indices) * ajtai.ROWS * 8)
+        proof = channel.receive_bytes(f"{NAME}: Merkle proof", self._siblings * DIGEST_BYTES)
+        commitments = np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(len(self.indices), ajtai.ROWS)
+        canonical = bool((commitments < P).all())
+        digests = leaf_digests(commitments)
+        leaves = {
+            index: digests[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] for k, index in enumerate(self.indices)
+        }
+        under_root = compute_root(self.root.count, leaves, proof) == self.root.tree_root
+        _assert_public(channel, canonical, f"{NAME}: canonical commitments")
+        _assert_public(channel, under_root, f"{NAME}: Merkle root")
+        return commitments if canonical else np.zeros_like(commitments)
+
+    # ---- both --------------------------------------------------------------------------------------------------------
+
+    def _draw(self, channel: ProverChannel | VerifierEnd) -> tuple[list[K], list[list[K]]]:
+        """a, then a point for t and one for b; the term of each coordinate is 1 / |K|."""
+        row_point = [channel.challenge(_coordinate_term("row")) for _ in range(ROW_VARIABLES)]
+        record_points = [
+            [channel.challenge(_coordinate_term("record")) for _ in range((size - 1).bit_length())]
+            for size in self.batch_shape
+        ]
+        return row_point, record_points
+
+    def _weight_tables(self, row_point: Sequence[K]) -> list[U64]:
+        """w, cut into the columns: blocked tables over their padded index spaces."""
+        weights = _weighted_sums(ajtai.matrix(self.root.committed_bytes), _eq_pairs(row_point, ajtai.ROWS))
+        parts = np.split(weights, self._boundaries())
+        return [_padded(part, column) for part, column in zip(parts, self.columns, strict=True)]
+
+    def _bits(self) -> list[int]:
+        return [sum(_index_bits(column)) for column in self.columns]
+
+    def _claims(
+        self, layout: Layout, record_points: Sequence[Sequence[K]], point: Sequence[K], values: Sequence[Value]
+    ) -> list[Claim[Value]]:
+        """What both sides claim of each column at (r, the low coordinates of the sumcheck's point)."""
+        claims = []
+        for column, value in zip(self.columns, values, strict=True):
+            inner: list[Sequence[K]] = []
+            used = 0
+            for bits in reversed(_index_bits(column)):  # the last dimension has the lowest bits
+                inner.insert(0, point[used : used + bits])
+                used += bits
+            claims.append(Claim(layout.pieces(column.name, [*record_points, *inner], ONE), value))
+        return claims
+
+
+def _columns(batch_shape: tuple[int, int], root: DataRoot) -> list[Column]:
+    """Elements (T, B, *shape), labels (T, B), randomness (T, B, |rnd|); numbers of two bytes add a last dimension, low byte
+    first. Together, row-major, they are the byte strings x | rnd."""
+    schema = root.schema
+    element_bytes = (schema.element_bytes,) if schema.element_bytes > 1 else ()
+    label_bytes = (schema.label_bytes,) if schema.label_bytes > 1 else ()
+    return [
+        Column("record elements", (*batch_shape, *schema.shape, *element_bytes)),
+        Column("record labels", (*batch_shape, *label_bytes)),
+        Column("record randomness", (*batch_shape, root.randomness_bytes)),
+    ]
+
+
+def _index_bits(column: Column) -> tuple[int, ...]:
+    """Bits of each dimension inside a record."""
+    return column.point_sizes()[2:]
+
+
+def _coordinate_term(what: str) -> ErrorTerm:
+    return algebraic(f"{NAME}: {what} coordinate", 1, "1/|K|", "Schwartz-Zippel; multilinear in every coordinate")
+
+
+def _assert_public(channel: VerifierEnd, condition: bool, reason: str) -> None:
+    channel.assert_zero(Hidden.public(ZERO if condition else ONE), reason)
+
+
+def _padded(pairs: U64, column: Column) -> U64:
+    """(entries of a record, 2) pairs -> a blocked table whose index has `_index_bits` bits for each dimension."""
+    shape = column.shape[2:]
+    padded = np.zeros((*(1 << bits for bits in _index_bits(column)), 2), dtype=np.uint64)
+    padded[tuple(slice(d) for d in shape)] = pairs.reshape(*shape, 2)
+    return block(padded.reshape(-1, 2))
+
+
+def _eq_pairs(point: Sequence[K], length: int) -> U64:
+    """eq(point, x) for x < length, as pairs."""
+    return unblock(multilinear.eq_table(point), length)
+
+
+def _record_weights(record_points: Sequence[Sequence[K]], batch_shape: tuple[int, int]) -> U64:
+    """eq(r, (t, b)) for all t and b, row-major, as (T B, 2) pairs."""
+    steps, batch = (from_pairs(_eq_pairs(point, size)) for point, size in zip(record_points, batch_shape, strict=True))
+    products = [(weight.re, weight.im) for weight in (s * b for s in steps for b in batch)]
+    return np.array(products, dtype=np.uint64)
+
+
+def _weighted_sums(rows: U64, weights: U64) -> U64:
+    """sum_k weights[k] rows[:, k]: (count, n) canonical in F times (n, 2) pairs -> (count, 2) pairs."""
+    flat = np.ascontiguousarray(rows).reshape(-1)
+    sums = np.empty((len(rows), 2), dtype=np.uint64)
+    for part in range(2):
+        products = field.f_mul(flat, np.tile(weights[:, part], len(rows)))
+        sums[:, part] = _sum_rows(products.reshape(rows.shape))
+    return sums
+
+
+def _sum_rows(values: U64) -> U64:
+    """The sum of each row mod p: (count, n) canonical, n < 2^28 -> (count,) canonical."""
+    low = (values & np.uint64((1 << 32) - 1)).sum(axis=1)
+    high = (values >> np.uint64(32)).sum(axis=1)  # times 2^32: its bits 29 and up wrap around once
+    total: U64 = low + ((high & np.uint64((1 << 29) - 1)) << np.uint64(32)) + (high >> np.uint64(29))
+    return total % np.uint64(P)
