@@ -1,9 +1,9 @@
-/* Bytes times 61-bit entries, summed lazily: an entry is low + 2^32 high, a byte times `low` is below 2^40, so 2^22 of them
- * fit a 64-bit lane with a bit to spare and nothing is reduced before the end. Rows of a tile share the loads of the matrix. */
+/* Bytes times 61-bit entries, summed lazily: an entry is low + 2^32 high, a byte times `low` is below 2^40, so 2^19 of them
+ * stay below 2^59 and nothing is reduced before the end. The rows of a tile share the loads of the matrix. */
 #define AJTAI_ROWS 4
 #define AJTAI_VECTORS (AJTAI_COLUMNS / 8)
 
-INLINE_VECTOR void ajtai_tile(const uint8_t *bytes, size_t length, const uint64_t *columns, uint64_t *out, int rows) {
+INLINE void ajtai_tile(const uint8_t *bytes, size_t length, const uint64_t *columns, uint64_t *out, int rows) {
     V low[AJTAI_ROWS][AJTAI_VECTORS], high[AJTAI_ROWS][AJTAI_VECTORS];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < AJTAI_VECTORS; v++) low[r][v] = high[r][v] = v_zero();

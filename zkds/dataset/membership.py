@@ -1,9 +1,9 @@
 """Membership: the committed bytes of T B records are those under the data root, by one linear claim.
 
-Public: the data root, the record indices i_(t,b), and, revealed by the proof, their commitments h_(t,b) with a Merkle proof. Secret:
-the byte strings z_(t,b) = x | rnd, which lie in the committed vector as three columns (elements, labels, randomness) with
-every cell range-checked to a byte. To show: h = A z mod p for each of them. For random points a (over A's n rows) and r (over
-t and b), with challenges drawn after the witness root and the h,
+Public: the data root, the record indices i_(t,b) and, revealed by the proof, their commitments h_(t,b) with a Merkle proof.
+Secret: the byte strings z_(t,b) = x | rnd, which lie in the committed vector as three columns (elements, labels, randomness)
+with every cell range-checked to a byte. To show: h = A z mod p for each of them. For random points a (over A's n rows) and
+r (over t and b), drawn after the witness root and the h,
 
     sum_j w_j z~(r, j) = sum_(t,b) eq(r, (t, b)) h~_(t,b)(a)        w_j = sum_k eq(a, k) A_kj
 
@@ -155,9 +155,7 @@ class Membership:
         commitments = np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(len(self.indices), ajtai.ROWS)
         canonical = bool((commitments < P).all())
         digests = leaf_digests(commitments)
-        leaves = {
-            index: digests[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] for k, index in enumerate(self.indices)
-        }
+        leaves = {index: digests[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] for k, index in enumerate(self.indices)}
         under_root = compute_root(self.root.count, leaves, proof) == self.root.tree_root
         _assert_public(channel, canonical, f"{NAME}: canonical commitments")
         _assert_public(channel, under_root, f"{NAME}: Merkle root")
@@ -169,8 +167,7 @@ class Membership:
         """a, then a point for t and one for b; the term of each coordinate is 1 / |K|."""
         row_point = [channel.challenge(_coordinate_term("row")) for _ in range(ROW_VARIABLES)]
         record_points = [
-            [channel.challenge(_coordinate_term("record")) for _ in range((size - 1).bit_length())]
-            for size in self.batch_shape
+            [channel.challenge(_coordinate_term("record")) for _ in range((size - 1).bit_length())] for size in self.batch_shape
         ]
         return row_point, record_points
 

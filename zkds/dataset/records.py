@@ -6,6 +6,7 @@ No message shows what is in a record; at most its number or the name of its file
 from __future__ import annotations
 
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from zkds.dataset.schema import INT16_OFFSET, MAX_CLASSES, Normalization, Schema
 from zkds.native import U8
 
 MAX_RECORDS = 1 << 32
-CHANNELS = (1, 3, 4)
+CHANNELS = (1, 3)
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 AnyArray = NDArray[Any]
@@ -127,14 +128,14 @@ def from_arrays(
 
 
 def channels_first(images: AnyArray) -> AnyArray:
-    """(N, H, W), (N, C, H, W) or (N, H, W, C) -> (N, C, H, W). Channels are last where only the last dimension is 1, 3 or 4."""
+    """(N, H, W), (N, C, H, W) or (N, H, W, C) -> (N, C, H, W). Channels are last where only the last dimension is 1 or 3."""
     if images.ndim == 3:
         return images[:, None]
     if images.shape[1] in CHANNELS:
         return images
     if images.shape[3] in CHANNELS:
         return images.transpose(0, 3, 1, 2)
-    raise ValueError(f"x: expected images of 1, 3 or 4 channels, got shape {images.shape}")
+    raise ValueError(f"x: expected images of 1 or 3 channels, got shape {images.shape}")
 
 
 def image_bytes(images: AnyArray) -> U8:
@@ -173,14 +174,20 @@ def from_npz(
 ) -> Records:
     """The records of a `.npz` file; `arrays` names x and y in it. See `from_arrays`. Pickled objects are refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in arrays if name not in file]
-            if missing:
-                raise ValueError(f"{path}: expected arrays {' and '.join(arrays)}, got {', '.join(file.files) or 'none'}")
-            x, y = file[arrays[0]], file[arrays[1]]
-    except (zipfile.BadZipFile, EOFError, AttributeError, TypeError):
-        raise ValueError(f"{path}: expected a .npz file of arrays") from None
+        with zipfile.ZipFile(path) as file:
+            names = [entry.removesuffix(".npy") for entry in file.namelist()]
+        loaded = {} if set(arrays) - set(names) else _load_arrays(path, arrays)
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError):
+        raise ValueError(f"{path}: expected a .npz file of arrays of numbers") from None
+    if not loaded:
+        raise ValueError(f"{path}: expected arrays {' and '.join(arrays)}, got {', '.join(names) or 'none'}")
+    x, y = (loaded[name] for name in arrays)
     return from_arrays(x, y, classes=classes, fraction_bits=fraction_bits, normalization=normalization)
+
+
+def _load_arrays(path: str | Path, names: Sequence[str]) -> dict[str, AnyArray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in names}
 
 
 # ---- folders of images -----------------------------------------------------------------------------------------------

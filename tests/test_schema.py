@@ -1,0 +1,106 @@
+"""Schemas: canonical bytes, a total parser, and the exact meaning of a stored element."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zkds.dataset.schema import MAX_RECORD_BYTES, Normalization, Schema
+from zkds.errors import MalformedProof
+
+IMAGE = Schema("image", (3, 4, 5), "uint8", 10, 0, Normalization.from_decimals(["0.1", "0.2", "0.3"], ["0.5", "1", "2"]))
+VECTOR = Schema("vector", (7,), "int16", 300, 12)
+SCHEMAS = [IMAGE, VECTOR, replace(IMAGE, normalization=None), Schema("vector", (1,), "uint8", 2), replace(VECTOR, classes=256)]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_encoding_round_trip(schema):
+    assert Schema.decode(schema.encode()) == schema
+    assert len({other.encode() for other in SCHEMAS}) == len(SCHEMAS)
+
+
+def test_sizes():
+    assert (IMAGE.elements, IMAGE.record_bytes, IMAGE.label_bytes) == (60, 61, 1)
+    assert (VECTOR.elements, VECTOR.record_bytes, VECTOR.label_bytes) == (7, 16, 2)
+    assert replace(VECTOR, classes=256).label_bytes == 1
+
+
+def test_encoding_is_the_documented_one():
+    expected = b"zkds schema v1" + b"".join(n.to_bytes(8, "little") for n in (1, 1, 12, 1, 7, 300, 0))
+    assert VECTOR.encode() == expected
+    normalized = replace(VECTOR, normalization=Normalization((-1,), (1 << 32,)))
+    pair = ((1 << 63) - 1).to_bytes(8, "little") + (1 << 32).to_bytes(8, "little")
+    assert normalized.encode() == expected[:-8] + (1).to_bytes(8, "little") + pair
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_every_truncation_and_extension_is_malformed(schema):
+    data = schema.encode()
+    for length in range(len(data)):
+        with pytest.raises(MalformedProof):
+            Schema.decode(data[:length])
+    with pytest.raises(MalformedProof, match="trailing bytes"):
+        Schema.decode(data + b"\0")
+
+
+@given(st.binary(max_size=200), st.integers(0, 120), st.integers(0, 255))
+@settings(max_examples=200, derandomize=True, deadline=None)
+def test_decoding_is_total(data, position, value):
+    changed = bytearray(IMAGE.encode())
+    changed[position] ^= value
+    for candidate in (data, b"zkds schema v1" + data, bytes(changed)):
+        try:
+            assert Schema.decode(candidate).encode() == candidate
+        except MalformedProof:
+            pass
+
+
+def test_numbers_are_exact_and_rounded_once():
+    plain = replace(IMAGE, normalization=None)
+    assert [plain.number(u, 0) for u in (0, 255, 51)] == [0, 1 << 32, round(Fraction(2**32, 5))]
+    assert plain.number(1, 2) == (2 * 2**32 + 255) // 510
+    assert [VECTOR.number(u, 0) for u in (0, 1 << 15, 65535)] == [-8 << 32, 0, (8 << 32) - (1 << 20)]
+    for channel, (mean, deviation) in enumerate([("0.1", "0.5"), ("0.2", "1"), ("0.3", "2")]):
+        for u in (0, 1, 254, 255):
+            stored_mean = (2 * Fraction(mean) * 2**32 + 1) // 2
+            value = (Fraction(u, 255) * 2**32 - stored_mean) / Fraction(deviation)
+            assert IMAGE.number(u, channel) == (2 * value + 1) // 2
+    halves = Schema("vector", (1,), "uint8", 2, 0, Normalization((0,), (2 << 32,)))
+    assert halves.number(51, 0) == (2 * Fraction(2**32, 10) + 1) // 2
+
+
+def test_decimals_are_rounded_to_the_grid():
+    normalization = Normalization.from_decimals([0.1307, "-1e-3"], ["0.3081", 1])
+    assert normalization.mean == (round(Fraction("0.1307") * 2**32), round(Fraction("-0.001") * 2**32))
+    assert normalization.deviation == (round(Fraction("0.3081") * 2**32), 1 << 32)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Schema("sound", (1,), "uint8", 2), "kind: expected one of image, vector"),
+        (lambda: Schema("image", (1, 2, 2), "int16", 2), "element: expected uint8, or int16 in a vector"),
+        (lambda: Schema("image", (2, 2), "uint8", 2), "shape: expected 3 positive dimensions"),
+        (lambda: Schema("vector", (0,), "uint8", 2), "shape: expected 1 positive dimensions"),
+        (lambda: Schema("vector", (1,), "uint8", 1), "classes: expected 2 to 65536, got 1"),
+        (lambda: Schema("vector", (1,), "uint8", 65537), "classes: expected 2 to 65536"),
+        (lambda: Schema("vector", (1,), "uint8", 2, 1), "fraction_bits: expected 0 to 0 for uint8, got 1"),
+        (lambda: Schema("vector", (1,), "int16", 2, 16), "fraction_bits: expected 0 to 15 for int16, got 16"),
+        (lambda: Schema("vector", (MAX_RECORD_BYTES,), "uint8", 2), "shape: expected records of at most"),
+        (lambda: replace(VECTOR, normalization=Normalization((0, 0), (1, 1))), "normalization: expected 1 or 7 means"),
+        (lambda: Normalization((), ()), "normalization: expected as many means"),
+        (lambda: Normalization((0,), (1, 2)), "normalization: expected as many means"),
+        (lambda: Normalization((0,), (0,)), "normalization: expected deviations of at least"),
+        (lambda: Normalization((1 << 48,), (1,)), "normalization: expected means below"),
+        (lambda: Normalization.from_decimals(["one"], ["1"]), "normalization: expected decimal numbers, got 'one'"),
+        (lambda: Normalization.from_decimals(["nan"], ["1"]), "normalization: expected decimal numbers"),
+        (lambda: Normalization.from_decimals(["inf"], ["1"]), "normalization: expected decimal numbers"),
+        (lambda: IMAGE.number(256, 0), "stored: expected an element"),
+        (lambda: IMAGE.number(0, 3), "channel: expected 0 to 2, got 3"),
+    ],
+)
+def test_misuse_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
