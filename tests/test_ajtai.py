@@ -4,14 +4,16 @@ import random
 
 import numpy as np
 import pytest
-
 from reference import dataset as slow
+
 from zkds.dataset import ajtai, sis
 from zkds.field import P
 from zkds.native import ajtai as native
 
 
-@pytest.mark.parametrize(("count", "length", "width"), [(1, 1, 1), (5, 3, 2), (4, 7, 16), (33, 40, 17), (37, 20, 128), (0, 4, 8)])
+@pytest.mark.parametrize(
+    ("count", "length", "width"), [(1, 1, 1), (5, 3, 2), (4, 7, 16), (33, 40, 17), (37, 20, 128), (0, 4, 8)]
+)
 def test_multiply_is_the_product_of_integers(kernels, count, length, width):
     rng = random.Random(count)
     values = [[rng.choice([0, 1, 255, rng.randrange(256)]) for _ in range(length)] for _ in range(count)]
@@ -59,7 +61,7 @@ def test_matrix_leaves_out_p(monkeypatch):
 
     class Sponge:
         def digest(self, length):
-            numbers = [P, 5, P | 7 << 61] + list(range(100, 100 + length // 8))
+            numbers = [P, 5, P | 7 << 61, *range(100, 100 + length // 8)]
             return b"".join(number.to_bytes(8, "little") for number in numbers)[:length]
 
     monkeypatch.setattr(ajtai.hashlib, "shake_256", lambda seed: Sponge())

@@ -129,7 +129,7 @@ def test_bad_folders_are_named(tmp_path):
         from_folder(tmp_path)
     for name in "ab":
         (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match="expected images .* found none"):
+    with pytest.raises(ValueError, match=r"expected images .* found none"):
         from_folder(tmp_path)
     image = pytest.importorskip("PIL.Image")
     (tmp_path / "a" / "1.png").write_bytes(b"no image")

@@ -16,7 +16,9 @@ def matrix(length, rows=128):
 
 
 def multiply(byte_strings, matrix):
-    return [[sum(b * row[k] for b, row in zip(z, matrix, strict=True)) % P for k in range(len(matrix[0]))] for z in byte_strings]
+    return [
+        [sum(b * row[k] for b, row in zip(z, matrix, strict=True)) % P for k in range(len(matrix[0]))] for z in byte_strings
+    ]
 
 
 def leaf(commitment):

@@ -1,4 +1,4 @@
-"""Writes sampling.json from the description in zkds/dataset/sampling.py, with hashlib alone: python tests/vectors/sampling.py"""
+"""Writes sampling.json from the description in zkds/dataset/sampling.py: python tests/vectors/sampling.py"""
 
 import hashlib
 import json
@@ -28,8 +28,6 @@ def shuffle(seed: bytes, count: int, length: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    cases = [
-        {"seed": seed.hex(), "count": count, "prefix": shuffle(seed, count, length)} for seed, count, length in CASES
-    ]
+    cases = [{"seed": seed.hex(), "count": count, "prefix": shuffle(seed, count, length)} for seed, count, length in CASES]
     path = pathlib.Path(__file__).with_suffix(".json")
     path.write_text(json.dumps(cases, indent=1) + "\n")

@@ -32,6 +32,7 @@ from zkds.dataset.schema import encode_number
 from zkds.dataset.tree import DIGEST_BYTES, compute_root, leaf_digests, siblings
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, unblock
 from zkds.hidden import Hidden
+from zkds.lookup import Lookup, RangeTable
 from zkds.native import U8, U32, U64, field
 from zkds.native.ajtai import multiply
 from zkds.soundness import ErrorTerm, algebraic
@@ -50,42 +51,51 @@ class Revealed:
 
 
 class Membership:
-    """The relation for one data root and one choice of records; the same for prover and verifier.
+    """The relation for one data root and one choice of records.
 
-    indices: T batches of B record numbers, all different. Raises ValueError for anything else.
+    indices    T batches of B record numbers, all different; ValueError for anything else
+    revealed   what the prover shows; the verifier's relation has None. `Membership.open` makes the prover's
     """
 
     name = NAME
 
-    def __init__(self, root: DataRoot, indices: Sequence[Sequence[int]]) -> None:
+    def __init__(self, root: DataRoot, indices: Sequence[Sequence[int]], revealed: Revealed | None = None) -> None:
         sizes = {len(batch) for batch in indices}
         if len(sizes) != 1 or sizes == {0}:
             raise ValueError(f"indices: expected batches of one size, at least one, got sizes {sorted(sizes)}")
         self.root = root
+        self.revealed = revealed
         self.indices = [index for batch in indices for index in batch]
         self.batch_shape = (len(indices), len(indices[0]))
         self._siblings = len(siblings(self.indices, root.count))
         self.columns = _columns(self.batch_shape, root)
         self.variables = max(sum(_index_bits(column)) for column in self.columns)
 
+    @classmethod
+    def open(cls, opening: Opening, indices: Sequence[Sequence[int]]) -> tuple[Membership, dict[str, U32]]:
+        """The prover's relation, and its columns. Raises OpeningError if the records are not those of the root."""
+        relation = cls(opening.root, indices)
+        byte_strings, commitments = opening.open(relation.indices)
+        relation.revealed = Revealed(commitments, opening.tree.proof(relation.indices))
+        return relation, relation.split(byte_strings)
+
     @property
     def widths(self) -> dict[str, int]:
         """Column name -> the width in bits that its range check has to enforce. Binding fails without it."""
         return {column.name: BYTE_BITS for column in self.columns}
 
+    @property
+    def lookups(self) -> list[Lookup]:
+        """A range check for every column."""
+        return [Lookup(RangeTable(width), name) for name, width in self.widths.items()]
+
+    def check(self) -> None:
+        """Nothing to plan: both sides of the claim are linear over F, and the root fixes A and its dimensions."""
+
     def encode(self) -> bytes:
         """Canonical: the name, the data root, T, B, the indices, as 8 bytes each."""
         numbers = [*self.batch_shape, *self.indices]
         return NAME.encode() + b"\0" + self.root.digest() + b"".join(map(encode_number, numbers))
-
-    # ---- witness -----------------------------------------------------------------------------------------------------
-
-    def witness(self, opening: Opening) -> tuple[dict[str, U32], Revealed]:
-        """The columns, each of its shape, and what will be revealed. Raises ValueError if `opening` is of another root."""
-        if opening.root.digest() != self.root.digest():
-            raise ValueError("opening: belongs to another data root")
-        byte_strings, commitments = opening.open(self.indices)
-        return self.split(byte_strings), Revealed(commitments, opening.tree.proof(self.indices))
 
     def split(self, byte_strings: U8) -> dict[str, U32]:
         """Byte strings x | rnd, (T B, m) uint8 -> the columns."""
@@ -101,8 +111,14 @@ class Membership:
 
     # ---- prover ------------------------------------------------------------------------------------------------------
 
-    def prove(self, channel: ProverChannel, layout: Layout, vector: U32, revealed: Revealed) -> list[Claim[K]]:
-        """The prover's side, after the witness root: claims on the committed vector (layout.cells,) uint32."""
+    def prove(self, channel: ProverChannel, layout: Layout, vector: U32) -> list[Claim[K]]:
+        """The prover's side, after the witness root: claims on the committed vector (layout.cells,) uint32.
+
+        Raises ValueError if nothing is revealed.
+        """
+        revealed = self.revealed
+        if revealed is None:
+            raise ValueError("revealed: a prover needs the commitments; make its relation with Membership.open")
         channel.send_bytes(f"{NAME}: commitments", revealed.commitments.astype("<u8").tobytes())
         channel.send_bytes(f"{NAME}: Merkle proof", revealed.merkle_proof)
         row_point, record_points = self._draw(channel)

@@ -1,0 +1,247 @@
+"""data.root and data.open: what is in them, that the parsers are total, and that writing is all or nothing."""
+
+import io
+import os
+import random
+import stat
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import dataset as slow
+
+from zkds.dataset import files
+from zkds.dataset.files import commit_dataset, opening_path
+from zkds.dataset.opening import Opening, OpeningError, OpeningWriter
+from zkds.dataset.records import from_arrays
+from zkds.dataset.root import DataRoot
+from zkds.dataset.schema import Normalization
+from zkds.errors import MalformedProof
+
+RNG = np.random.default_rng(1)
+X = RNG.integers(0, 256, (5, 2, 3), dtype=np.uint8)
+Y = np.array([0, 1, 2, 1, 0])
+RECORDS = from_arrays(X, Y, classes=10, normalization=Normalization((5,), (7,)))
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "data.root"
+    return path, commit_dataset(RECORDS, path)
+
+
+def test_root_is_the_documented_hash(committed):
+    path, root = committed
+    with Opening(opening_path(path), root) as opening:
+        byte_strings, commitments = opening.open(range(5))
+    assert (byte_strings[:, :7] == RECORDS.read(0, 5)).all()
+    assert byte_strings.shape == (5, root.committed_bytes) == (5, 7 + root.randomness_bytes)
+    assert commitments.tolist() == slow.multiply(byte_strings.tolist(), slow.matrix(root.committed_bytes))
+    assert root.tree_root == slow.tree_root([slow.leaf(row) for row in commitments.tolist()])
+    assert root.digest() == slow.data_root(5, root.schema.encode(), 128, root.committed_bytes, root.tree_root)
+
+
+def test_root_file_is_the_documented_text(committed):
+    path, root = committed
+    assert path.read_text() == (
+        f"zkds data root v1\ndigest {root.digest().hex()}\ntree {root.tree_root.hex()}\nrecords 5\n"
+        f"schema {root.schema.encode().hex()}\nmatrix 128 {root.committed_bytes} {slow.MATRIX_SEED.hex()}\n"
+    )
+    assert DataRoot.read(path) == root
+
+
+def test_root_binds_every_part(committed):
+    _, root = committed
+    others = [
+        DataRoot(root.count + 1, root.schema, root.tree_root),
+        DataRoot(root.count, from_arrays(X, Y, classes=10).schema, root.tree_root),
+        DataRoot(root.count, root.schema, bytes(32)),
+    ]
+    assert len({other.digest() for other in [root, *others]}) == 4
+
+
+def test_two_commitments_share_nothing(committed, tmp_path):
+    path, root = committed
+    again = commit_dataset(RECORDS, tmp_path / "data.root")
+    assert again.tree_root != root.tree_root
+    with Opening(opening_path(path)) as first, Opening(opening_path(tmp_path / "data.root")) as second:
+        assert (first.open([2])[0] != second.open([2])[0]).sum() > 900
+
+
+def test_chunks_do_not_matter(committed, monkeypatch, tmp_path):
+    """With fixed randomness the files are the same bytes for any chunk size."""
+    monkeypatch.setattr(files.ajtai, "draw_randomness", lambda count, length: np.ones((count, length), dtype=np.uint8))
+    contents = []
+    for size in (1, 3000, 1 << 23):
+        monkeypatch.setattr(files, "CHUNK_BYTES", size)
+        done = []
+        commit_dataset(RECORDS, tmp_path / f"{size}.root", progress=lambda *counts, done=done: done.append(counts))
+        contents.append(((tmp_path / f"{size}.root").read_bytes(), (tmp_path / f"{size}.open").read_bytes()))
+        assert done[-1] == (5, 5) and len(done) == {1: 5, 3000: 3, 1 << 23: 1}[size]
+    assert contents[0] == contents[1] == contents[2]
+
+
+def test_private_file_is_private_and_the_public_one_shows_nothing(committed):
+    path, _ = committed
+    assert stat.S_IMODE(opening_path(path).stat().st_mode) == 0o600
+    assert sorted(os.listdir(path.parent)) == ["data.open", "data.root"]
+    content = opening_path(path).read_bytes()
+    with Opening(opening_path(path)) as opening:
+        for row in opening.open(range(5))[0]:
+            assert row.tobytes() in content and row[7:39].tobytes().hex() not in path.read_text()
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def test_existing_files_are_kept(committed, tmp_path):
+    path = tmp_path / "data.root"
+    for existing in (path, opening_path(path)):
+        existing.write_text("precious")
+        with pytest.raises(FileExistsError, match=f"{existing.name} exists"):
+            commit_dataset(RECORDS, path)
+        assert os.listdir(tmp_path) == [existing.name] and existing.read_text() == "precious"
+        existing.unlink()
+    path.write_text("old")
+    root = commit_dataset(RECORDS, path, overwrite=True)
+    assert DataRoot.read(path) == root
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+def test_an_interruption_leaves_nothing(tmp_path, error):
+    def interrupt(done, count):
+        raise error
+
+    with pytest.raises(error):
+        commit_dataset(RECORDS, tmp_path / "data.root", progress=interrupt)
+    assert os.listdir(tmp_path) == []
+
+
+def test_names_and_counts_are_checked(tmp_path):
+    with pytest.raises(ValueError, match=r"data\.open: expected a name for the public file"):
+        commit_dataset(RECORDS, tmp_path / "data.open")
+    writer = OpeningWriter(io.BytesIO(), 2, RECORDS.schema)
+    with pytest.raises(ValueError, match="expected 2 records, got 0"):
+        writer.finish()
+    with pytest.raises(ValueError, match="count: expected 1 to 4294967296 records, got 0"):
+        DataRoot(0, RECORDS.schema, bytes(32))
+    with pytest.raises(ValueError, match="tree_root: expected 32 bytes"):
+        DataRoot(1, RECORDS.schema, bytes(31))
+
+
+# ---- parsing data.root -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"root v1", b"root v2", "data.root: first line"),
+        (b"records 5", b"records 6", "data.root: canonical form"),
+        (b"records 5", b"records 05", "data.root: canonical form"),
+        (b"records 5", b"records -5", "data.root: records"),
+        (b"records 5", b"records 0", "data.root: count: expected 1 to 4294967296 records, got 0"),
+        (b"records 5", b"records 99999999999", "data.root: records"),
+        (b"records 5", "records ٥".encode(), "data.root: records"),
+        (b"matrix 128", b"matrix 127", "data.root: canonical form"),
+        (b"digest", b"Digest", "data.root: fields"),
+        (b"tree ", b"tree 00", "data.root: tree_root: expected 32 bytes"),
+        (b"tree ", b"tree x", "data.root: tree"),
+        (b"schema ", b"schema 7a", "schema: label"),
+        (b"\nrecords", b"\r\nrecords", "data.root: canonical form"),
+        (b"\ntree", b"\n\ntree", "data.root: fields"),
+    ],
+)
+def test_every_other_root_file_is_malformed(committed, old, new, reason):
+    data = committed[0].read_bytes()
+    assert data.count(old) == 1
+    with pytest.raises(MalformedProof) as caught:
+        DataRoot.decode(data.replace(old, new))
+    assert caught.value.reason == reason
+
+
+def test_root_parser_is_total(committed):
+    data = committed[0].read_bytes()
+    for length in range(len(data)):
+        with pytest.raises(MalformedProof):
+            DataRoot.decode(data[:length])
+    rng = random.Random(1)
+    for _ in range(300):
+        changed = bytearray(data)
+        changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        with pytest.raises(MalformedProof):
+            DataRoot.decode(bytes(changed))
+    with pytest.raises(MalformedProof, match="size"):
+        DataRoot.decode(data + bytes(1 << 23))
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_random_bytes_are_no_root(data):
+    for candidate in (data, b"zkds data root v1\n" + data):
+        with pytest.raises(MalformedProof):
+            DataRoot.decode(candidate)
+
+
+# ---- parsing data.open -----------------------------------------------------------------------------------------------
+
+
+def changed_copy(committed, tmp_path, change):
+    content = bytearray(opening_path(committed[0]).read_bytes())
+    path = tmp_path / "copy.open"
+    path.write_bytes(change(content))
+    return path
+
+
+def flipped(position):
+    def change(content):
+        content[position] ^= 1
+        return content
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content[:20], "data.open: truncated"),
+        (lambda content: b"", "data.open: truncated"),
+        (flipped(0), "data.open: not an opening file of version 1"),
+        (flipped(8), "data.open: not an opening file of version 1"),
+        (flipped(16), "data.open: expected .* bytes for 4 records"),
+        (flipped(30), "data.open: truncated"),
+        (flipped(40), "data.open: schema: label"),
+        (lambda content: content[:-1], "data.open: expected .* bytes for 5 records"),
+        (lambda content: content + b"\0", "data.open: expected .* bytes for 5 records"),
+        (flipped(500), "data.open: checksum differs"),
+        (flipped(-1), "data.open: checksum differs"),
+        (flipped(-40), "data.open: checksum differs"),
+    ],
+)
+def test_damaged_openings_are_named(committed, tmp_path, change, message):
+    with pytest.raises(OpeningError, match=message):
+        Opening(changed_copy(committed, tmp_path, change))
+
+
+def test_opening_of_another_root_is_refused(committed, tmp_path):
+    other = commit_dataset(RECORDS, tmp_path / "data.root")
+    with pytest.raises(OpeningError, match="belongs to another data.root"):
+        Opening(opening_path(committed[0]), other)
+    with pytest.raises(FileNotFoundError):
+        Opening(tmp_path / "none.open")
+
+
+def test_a_record_that_does_not_lead_to_its_leaf_is_refused(committed, tmp_path):
+    """A consistent checksum over a changed record: whoever rewrote the file could not change the leaf."""
+
+    def change(content):
+        content[400] ^= 1
+        content[-32:] = slow.hashlib.sha256(content[:-32]).digest()
+        return content
+
+    with Opening(changed_copy(committed, tmp_path, change), committed[1]) as opening:
+        with pytest.raises(OpeningError, match="record 0 does not lead to its leaf"):
+            opening.open([1, 0])
+        opening.open([1])
+        with pytest.raises(ValueError, match="indices: expected 0 to 4, got 5"):
+            opening.open([5])
