@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 
 from tests.reference.rounding import IN_USE
 from tests.whole_proof import honest_columns, matrices, reject, small_relation
-from zkds.errors import MalformedProof, PlanRejected, ProofRejected, StatementMismatch
+from zkds.errors import InsufficientSecurity, MalformedProof, PlanRejected, ProofRejected, StatementMismatch
 from zkds.integers.matrix_product import MatrixProduct
 from zkds.integers.plan import plan_rounding
-from zkds.prover import prove
+from zkds.prover import prove, prove_vector
 from zkds.soundness import TARGET_BITS
 from zkds.statement import MAGIC, VERSION, Mode, Statement
 from zkds.verifier import verify
@@ -72,6 +73,7 @@ def test_plans_with_limbs_of_16_bits(limb_bits, limbs):
     verify(prove(relation, honest_columns(relation)), relation)
 
 
+@pytest.mark.any_kernels
 @pytest.mark.parametrize("limbs", [2, 3])
 def test_plans_with_limbs_of_22_bits(limbs):
     relation = MatrixProduct.planned(2, 3, 2, limb_bits=22, width=IN_USE[22, limbs])
@@ -200,6 +202,21 @@ def test_a_proof_for_other_widths_is_refused(relation):
         rejection = reject(prove(other, honest_columns(other), zero_knowledge=False), relation, allow_plain=True)
         assert isinstance(rejection, StatementMismatch)
         assert rejection.reason in ("relation", "length of relation")
+
+
+def test_fewer_queries_or_another_code_are_refused(relation, proof):
+    """Parameters that a prover would like better, in the header of an otherwise valid proof, and of one made with them."""
+    honest = Statement(relation)
+    code = honest.parameters.code
+    start, end = header_fields(honest)["parameters"]
+    for change in ({"queries": code.queries - 1}, {"queries": 1}, {"tail": 0}, {"log_size": code.log_size - 1}):
+        eager = Statement(relation)
+        eager.parameters = replace(honest.parameters, code=replace(code, **change))
+        assert reject(proof[:start] + eager.parameters.encode() + proof[end:], relation).reason == "parameters"
+    eager.parameters = replace(honest.parameters, code=replace(code, queries=code.queries - 20))
+    with pytest.raises(InsufficientSecurity) as caught:
+        prove_vector(eager, eager.vector(honest_columns(relation)))
+    assert caught.value.reason == "soundness budget"
 
 
 def test_a_relation_whose_own_check_fails_is_refused_by_both_sides(relation, proof):

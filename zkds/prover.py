@@ -63,7 +63,10 @@ def prove_vector(
     progress: Progress | None = None,
     channel_type: Callable[..., ProverChannel] = ProverChannel,
 ) -> bytes:
-    """`prove` for the committed vector itself, (cells,) uint32, multiplicities included. channel_type is for tests."""
+    """`prove` for the committed vector itself, (cells,) uint32, multiplicities included. channel_type is for tests.
+
+    Raises InsufficientSecurity instead of making a proof that the verifier would refuse for its soundness budget.
+    """
     mode = Mode.ZERO_KNOWLEDGE if zero_knowledge else Mode.PLAIN
     writer, transcript = ProofWriter(), Transcript()
     statement.write_header(writer, mode)
@@ -74,6 +77,7 @@ def prove_vector(
         pads = ligero.commit_pads(shape.messages, shape.products)
     channel = channel_type(transcript, writer, pads.take_pads() if pads is not None else None)
     send_proof(channel, statement, vector, pads, progress if progress is not None else _ignore)
+    channel.budget.require()
     return writer.to_bytes()
 
 

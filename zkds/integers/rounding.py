@@ -14,7 +14,6 @@ gamma and linear in each coordinate of z: error degree/|K| for gamma and 1/|K| f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -128,11 +127,6 @@ class Rounding:
             pieces += carry.pieces(layout, base, points, scale)
             constant = constant + scale * carry.offset(base)
         return Claim(pieces, value + self.output.ones(points) * constant)
-
-    def describe(self) -> dict[str, int]:
-        """What one rounded value costs: lookups and committed cells (equal: every limb is checked), and their bits."""
-        widths = self.widths.values()
-        return {"lookups": len(widths), "bits": sum(widths), "entries": math.prod(self.shape)}
 
 
 def point_term(name: str) -> ErrorTerm:
