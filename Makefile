@@ -26,7 +26,7 @@ lint: venv
 
 unit: native
 	$(BIN)/python -m pytest
-	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest
+	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels"
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)
