@@ -1,5 +1,6 @@
 """The lookup argument: both sides through bytes, claims against the vector, and provers that cheat."""
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ from zkds.multilinear import evaluate_integers
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
 
+counting = importlib.import_module("zkds.lookup.multiplicities")  # the package exports a function of this name
 NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
 SIGNS = ExplicitTable.of(np.array([[limb, limb >= 8] for limb in range(16)], dtype=np.uint32))
 TRIPLES = ExplicitTable.of(np.array([[a, b, a * b + 5] for a in range(3) for b in range(4)], dtype=np.uint32))
@@ -473,6 +475,23 @@ def test_multiplicities_of_tuples():
     expected = [rows.count(tuple(row)) for row in zip(*(c.tolist() for c in TRIPLES.columns()), strict=True)]
     assert counts.tolist() == expected
     assert sum(expected) == 33
+
+
+@pytest.mark.parametrize("direct", [0, 2**24])
+def test_rows_are_found_by_address_and_by_search(monkeypatch, direct):
+    monkeypatch.setattr(counting, "MAX_DIRECT", direct)
+    rng = np.random.default_rng(9)
+    rows = np.unique(rng.integers(0, [2**32, 5, 2**32], size=(200, 3), dtype=np.uint32), axis=0)
+    table = ExplicitTable.of(rng.permutation(rows))
+    chosen = rng.integers(0, table.rows, size=500)
+    columns = [np.ascontiguousarray(column[chosen]) for column in table.columns()]
+    np.testing.assert_array_equal(counting._row_numbers(table, columns), chosen)
+    for k in range(3):
+        for value in (0, 2**32 - 1):
+            wrong = [column.copy() for column in columns]
+            wrong[k][77] = value
+            row = [int(column[77]) for column in wrong]
+            assert (counting._row_numbers(table, wrong) is not None) == (row in rows.tolist())
 
 
 def test_plan_refuses_what_does_not_fit():

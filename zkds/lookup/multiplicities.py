@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkds.commit.layout import Layout
 from zkds.errors import ZkdsError
@@ -13,6 +15,7 @@ from zkds.lookup.tables import ExplicitTable, RangeTable
 from zkds.native import U32, U64, array
 from zkds.native.fraction import add_histogram
 
+MAX_DIRECT = 2**24  # keys below this are looked up in an array, larger ones by binary search
 MAX_LOOKUPS = 2**32 - 1  # a multiplicity is a cell
 
 
@@ -58,12 +61,28 @@ def _row_numbers(table: ExplicitTable, columns: Sequence[U32]) -> U32 | None:
     wanted: U64 = np.zeros(len(columns[0]), dtype=np.uint64)
     stored: U64 = np.zeros(table.rows, dtype=np.uint64)
     for column, table_column in zip(columns, table.columns(), strict=True):
-        keys, stored = np.unique(stored << np.uint64(32) | table_column, return_inverse=True)
-        key = wanted << np.uint64(32) | column
-        rank = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
-        if not np.array_equal(keys[rank], key):
+        bound = int(table_column.max()) + 1
+        if int(column.max()) >= bound:
+            return None
+        keys, stored = np.unique(stored * np.uint64(bound) + table_column, return_inverse=True)
+        rank = _ranks(keys, wanted * np.uint64(bound) + column)
+        if rank is None:
             return None
         stored, wanted = stored.astype(np.uint64), rank.astype(np.uint64)
     row_of_rank = np.empty(table.rows, dtype=np.uint32)
     row_of_rank[stored] = np.arange(table.rows, dtype=np.uint32)
     return np.ascontiguousarray(row_of_rank[wanted])
+
+
+def _ranks(keys: U64, wanted: U64) -> NDArray[Any] | None:
+    """The position of each wanted key among the sorted keys; None if one is missing."""
+    last = int(keys[-1])
+    if int(wanted.max()) > last:
+        return None
+    if last < MAX_DIRECT:
+        rank_of = np.full(last + 1, -1, dtype=np.int64)
+        rank_of[keys] = np.arange(len(keys))
+        rank = rank_of[wanted]
+        return None if int(rank.min()) < 0 else rank
+    rank = np.searchsorted(keys, wanted)
+    return rank if np.array_equal(keys[rank], wanted) else None

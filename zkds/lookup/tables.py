@@ -61,15 +61,24 @@ class ExplicitTable:
     data: bytes
     width: int
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, bytes) or type(self.width) is not int:
+            raise TypeError("table: expected bytes and an int")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(f"width: expected 1 to {MAX_WIDTH}, got {self.width}")
+        if not self.data or len(self.data) % (4 * self.width):
+            raise ValueError(f"data: expected a positive multiple of {4 * self.width} bytes, got {len(self.data)}")
+        row_bytes = np.frombuffer(self.data, dtype=np.dtype((np.void, 4 * self.width)))
+        if len(np.unique(row_bytes)) != self.rows:
+            raise ValueError("rows: expected distinct rows")
+
     @classmethod
     def of(cls, rows: U32) -> ExplicitTable:
         """From (rows, width) uint32. Raises TypeError or ValueError for another dtype or shape, or equal rows."""
         if not isinstance(rows, np.ndarray) or rows.dtype != np.uint32:
             raise TypeError("rows: expected a numpy array of uint32")
-        if rows.ndim != 2 or not 1 <= rows.shape[1] <= MAX_WIDTH or not len(rows):
-            raise ValueError(f"rows: expected shape (n, 1 to {MAX_WIDTH}), got {rows.shape}")
-        if len(np.unique(rows, axis=0)) != len(rows):
-            raise ValueError("rows: expected distinct rows")
+        if rows.ndim != 2:
+            raise ValueError(f"rows: expected shape (n, width), got {rows.shape}")
         return cls(rows.astype("<u4").tobytes(), rows.shape[1])
 
     @property
