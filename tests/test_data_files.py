@@ -225,7 +225,7 @@ def test_damaged_openings_are_named(committed, tmp_path, change, message):
 
 def test_opening_of_another_root_is_refused(committed, tmp_path):
     other = commit_dataset(RECORDS, tmp_path / "data.root")
-    with pytest.raises(OpeningError, match="belongs to another data.root"):
+    with pytest.raises(OpeningError, match=r"belongs to another data\.root"):
         Opening(opening_path(committed[0]), other)
     with pytest.raises(FileNotFoundError):
         Opening(tmp_path / "none.open")

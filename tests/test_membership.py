@@ -234,7 +234,7 @@ def test_a_changed_path_is_rejected(honest):
 
 def test_every_changed_message_is_noticed(honest):
     prover, columns, verifier, _, _ = honest
-    channel, vector = prove_plain(prover, columns)
+    channel, _ = prove_plain(prover, columns)
     proof = channel.writer.to_bytes()
     rng = random.Random(1)
     public = len(proof) - 16 * (2 * verifier.variables + 3)
@@ -242,7 +242,7 @@ def test_every_changed_message_is_noticed(honest):
     for place in places:
         changed = bytearray(proof)
         changed[place] ^= 1
-        reasons, claims = violated(verifier, bytes(changed))
+        reasons, _ = violated(verifier, bytes(changed))
         assert reasons and set(reasons) <= {
             "membership: Merkle root",
             "membership: linear claim",

@@ -1,0 +1,109 @@
+"""The command line, through a shell."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from zkds.dataset.opening import Opening
+from zkds.dataset.root import DataRoot
+from zkds.dataset.schema import Normalization
+
+ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT}
+
+
+def shell(command, cwd):
+    return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(1)
+    np.savez(tmp_path / "train.npz", x=rng.integers(0, 256, (20, 4, 4), dtype=np.uint8), y=np.arange(20) % 3)
+    return tmp_path
+
+
+def test_commit_writes_both_files(data):
+    result = shell(f"{ZKDS} commit --data train.npz --classes 10 --normalize 0.5 0.25 --json", data)
+    assert (result.returncode, result.stderr) == (0, "")
+    root = DataRoot.read(data / "data.root")
+    assert json.loads(result.stdout) == {
+        "root": root.digest().hex(),
+        "records": 20,
+        "kind": "image",
+        "shape": [1, 4, 4],
+        "element": "uint8",
+        "classes": 10,
+        "public_file": "data.root",
+        "private_file": "data.open",
+    }
+    assert root.schema.normalization == Normalization((1 << 31,), (1 << 30,))
+    with Opening(data / "data.open", root) as opening:
+        assert len(opening.open([0, 19])[0]) == 2
+
+
+def test_commit_in_words(data):
+    result = shell(f"{ZKDS} commit --data train.npz -o other.root", data)
+    assert result.returncode == 0 and result.stdout.startswith(
+        f"data root  {DataRoot.read(data / 'other.root').digest().hex()}\n"
+    )
+    assert "20, kind image, 1 x 4 x 4 uint8, 3 classes" in result.stdout and "other.open" in result.stdout
+    again = shell(f"{ZKDS} commit --data train.npz -o other.root", data)
+    assert again.returncode == 2 and again.stderr == "zkds: other.root exists; choose another name, or ask to overwrite it\n"
+    assert shell(f"{ZKDS} commit --data train.npz -o other.root --overwrite", data).returncode == 0
+
+
+def test_help_has_examples(data):
+    for command in ("--help", "commit --help"):
+        result = shell(f"{ZKDS} {command}", data)
+        assert result.returncode == 0 and "commit" in result.stdout
+    assert "zkds commit --data train.npz" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "required"),
+        ("frobnicate", "invalid choice"),
+        ("commit", "the following arguments are required: --data"),
+        ("commit --data none.npz", "none.npz: no such file or folder; --data takes"),
+        ("commit --data train.npz --arrays a b", "expected arrays a and b, got x, y"),
+        ("commit --data train.npz --classes 2", "y: expected labels from 0 to 1, record 2 has another"),
+        ("commit --data train.npz --normalize 0,0 1", "normalization: expected as many means as deviations"),
+        ("commit --data train.npz --normalize 0,0 1,1", "normalization: expected 1 or 1 means"),
+        ("commit --data train.npz --normalize a 1", "normalization: expected decimal numbers, got 'a'"),
+        ("commit --data train.npz --fraction-bits 3", "fraction_bits: expected only with features"),
+        ("commit --data train.npz -o none/data.root", "No such file or directory"),
+        ("commit --data train.npz -o data.open", "expected a name for the public file"),
+        ("commit --data . --classes 3", "--classes and --fraction-bits go with .npz files"),
+        ("commit --data .", "expected a folder for each of two or more classes, got 0"),
+    ],
+)
+def test_bad_input_exits_with_2(data, arguments, message):
+    result = shell(f"{ZKDS} {arguments}", data)
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+    assert os.listdir(data) == ["train.npz"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_nothing(tmp_path, number, code):
+    np.savez(tmp_path / "train.npz", x=np.zeros((15000, 784), dtype=np.uint8), y=np.zeros(15000, dtype=np.uint8))
+    slow = ENVIRONMENT | {"ZKDS_KERNELS": "portable", "ZKDS_THREADS": "1"}
+    command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while len(os.listdir(tmp_path)) == 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(os.listdir(tmp_path)) == 2
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code and "Traceback" not in errors
+    assert os.listdir(tmp_path) == ["train.npz"]

@@ -1,0 +1,7 @@
+"""`python -m zkds`"""
+
+import sys
+
+from zkds.cli import main
+
+sys.exit(main())
