@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from zkds.cli import main
 from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization
@@ -71,9 +72,6 @@ def test_help_has_examples(data):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "required"),
-        ("frobnicate", "invalid choice"),
-        ("commit", "the following arguments are required: --data"),
         ("commit --data none.npz", "none.npz: no such file or folder; --data takes"),
         ("commit --data train.npz --arrays a b", "expected arrays a and b, got x, y"),
         ("commit --data train.npz --classes 2", "y: expected labels from 0 to 1, record 2 has another"),
@@ -87,10 +85,25 @@ def test_help_has_examples(data):
         ("commit --data .", "expected a folder for each of two or more classes, got 0"),
     ],
 )
-def test_bad_input_exits_with_2(data, arguments, message):
+def test_bad_input_exits_with_2(data, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(data)
+    assert main(arguments.split()) == 2
+    out, errors = capsys.readouterr()
+    assert out == "" and errors.startswith("zkds: ") and message in errors
+    assert os.listdir(data) == ["train.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "required"),
+        ("commit", "the following arguments are required: --data"),
+        ("commit --data none.npz", "zkds: none.npz: no such file or folder"),
+    ],
+)
+def test_bad_usage_in_a_shell(data, arguments, message):
     result = shell(f"{ZKDS} {arguments}", data)
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
-    assert os.listdir(data) == ["train.npz"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -14,13 +14,15 @@ from zkds.dataset.membership import Membership, Revealed
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import from_arrays
 from zkds.dataset.sampling import batches
-from zkds.errors import ConstraintRejected
+from zkds.errors import ConstraintRejected, StatementMismatch
 from zkds.field import ZERO, P
-from zkds.lookup import Lookup, RangeTable
+from zkds.lookup import Lookup, NotInTable, RangeTable
 from zkds.multilinear import evaluate_integers
 from zkds.proof import ProofReader, ProofWriter
-from zkds.soundness import LOG2_K, total_bits
+from zkds.prover import prove
+from zkds.soundness import LOG2_K, TARGET_BITS, total_bits
 from zkds.transcript import Transcript
+from zkds.verifier import verify
 from zkds.zk import ligero
 
 SEED = bytes(range(32))
@@ -291,6 +293,34 @@ def test_in_zero_knowledge_mode(honest, cheating):
     else:
         ligero.verify(receiver, root, receiver.constraints)
         receiver.reader.finish()
+
+
+def test_whole_proofs(openings):
+    """Committed, looked up, opened: in both modes, and a cheating prover by name."""
+    opening = openings["features"]
+    indices = choose(opening, (2, 1))
+    prover, columns = Membership.open(opening, indices)
+    verifier = Membership(opening.root, indices)
+    assert verify(prove(prover, columns), verifier).bits >= TARGET_BITS
+    assert verify(prove(prover, columns, zero_knowledge=False), verifier, allow_plain=True).bits >= TARGET_BITS
+    with pytest.raises(StatementMismatch):
+        verify(prove(prover, columns, zero_knowledge=False), Membership(opening.root, indices[::-1]), allow_plain=True)
+    changed = columns | {"record labels": columns["record labels"] ^ np.uint32(1)}
+    with pytest.raises(ConstraintRejected) as caught:
+        verify(prove(prover, changed, zero_knowledge=False), verifier, allow_plain=True)
+    assert caught.value.reason == "membership: linear claim"
+    with pytest.raises(ConstraintRejected) as caught:
+        verify(prove(prover, changed), verifier)
+    assert caught.value.reason == "Ligero: linear sum"
+
+
+def test_a_cell_that_is_no_byte_cannot_be_committed(openings):
+    """Binding needs short vectors: 256 low + high and 0 high would be another opening of the same sum."""
+    opening = openings["one"]
+    prover, columns = Membership.open(opening, [[0]])
+    changed = columns | {"record labels": columns["record labels"] + np.uint32(256)}
+    with pytest.raises(NotInTable):
+        prove(prover, changed, zero_knowledge=False)
 
 
 # ---- misuse ----------------------------------------------------------------------------------------------------------

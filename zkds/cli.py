@@ -39,7 +39,7 @@ data.open to another."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("zkds: not enough memory", file=sys.stderr)
     except (ZkdsError, ValueError, OSError) as error:
         print(f"zkds: {error}", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     return BAD_INPUT
 
 

@@ -49,7 +49,7 @@ def commit_dataset(
             file.write(root.encode())
             _flush(file)
         _refuse_existing(overwrite, target, private)
-        os.replace(private_temporary, private)
+        os.replace(private_temporary, private)  # first: alone it harms nobody, and the root can be made from it
         os.replace(root_temporary, target)
     return root
 
