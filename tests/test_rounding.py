@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.reference import rounding as reference
 from tests.reference.rounding import IN_USE, forgeable_factors, wrap_carries
@@ -15,6 +17,7 @@ from zkds.field import K, P, block, from_pairs, to_pairs, unblock
 from zkds.integers.limb_columns import ones_at
 from zkds.integers.limbs import WitnessOverflow
 from zkds.integers.matrix_product import MatrixProduct, MatrixSizes
+from zkds.integers.plan import plan_rounding
 from zkds.integers.products import contract, exact_matmul
 from zkds.multilinear import evaluate_integers, evaluate_scalars
 from zkds.proof import ProofReader, ProofWriter
@@ -177,6 +180,47 @@ def test_wrapped_carries_pass_the_identity_when_limbs_may_be_any_number(limb_bit
 
 def result_of(relation, columns):
     return relation.rounding.output.format.join(relation.rounding.output.limbs(columns))
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_plan_on_any_factors(data):
+    """Limbs of 2 to 22 bits, all widths and shifts: the witness is the reference's, fits its columns, or overflows."""
+    limb_bits, shift, terms = data.draw(st.integers(2, 22)), data.draw(st.integers(1, 60)), data.draw(st.integers(1, 4))
+    left_width, right_width, output_width = (data.draw(st.integers(1, 60)) for _ in range(3))
+    try:
+        plan = plan_rounding(
+            limb_bits=limb_bits,
+            shift=shift,
+            terms=terms,
+            left_width=left_width,
+            right_width=right_width,
+            output_width=output_width,
+        )
+    except PlanRejected as rejection:
+        assert "soundness of coefficient" in str(rejection) or "width: expected 1 to 60 bits" in str(rejection)
+        return
+    left = data.draw(st.lists(values_of(plan.left), min_size=terms, max_size=terms))
+    right = data.draw(st.lists(values_of(plan.right), min_size=terms, max_size=terms))
+    relation = MatrixProduct(MatrixSizes(1, terms, 1), plan)
+    matrices = np.array([left], dtype=np.int64), np.array(right, dtype=np.int64)[:, None]
+    expected = reference.round_half_up(sum(a * b for a, b in zip(left, right, strict=True)), shift)
+    if not plan.output.interval.low <= expected <= plan.output.interval.high:
+        with pytest.raises(WitnessOverflow, match="matrix product: output"):
+            relation.witness(*matrices)
+        return
+    entry = reference.witness(plan, left, right)
+    assert entry.output == expected and not any(reference.residuals(plan, left, right, entry))
+    columns = relation.witness(*matrices)
+    found = [part.format.join(part.limbs(columns)).item() for part in relation.rounding.parts]
+    assert found == [entry.output, entry.remainder, *entry.carries]
+    assert all(int(columns[name].max()) < 1 << width for name, width in relation.widths.items())
+
+
+def values_of(number):
+    """Values of a format: its ends, small ones and any."""
+    low, high = number.interval.low, number.interval.high
+    return st.one_of(st.sampled_from([low, high, 0 if low <= 0 <= high else low]), st.integers(low, high))
 
 
 def test_ones_at():
