@@ -207,6 +207,24 @@ def test_dry_run_has_the_shape_of_a_proof():
     assert not any(expression.evaluate(variables) for _, expression in replay.constraints.equations)
 
 
+def test_encrypted_messages_satisfy_the_same_constraints():
+    example = mixed_example()
+    dry = DryRun()
+    verify(dry, example.lookups, example.layout)
+    rng = np.random.default_rng(6)
+    pads = [K(int(a), int(b)) for a, b in rng.integers(0, 2**61 - 1, size=(dry.constraints.messages, 2))]
+    writer = ProofWriter()
+    prove(ProverChannel(Transcript(), writer, pads), example.lookups, example.layout, example.vector)
+    channel = VerifierChannel(Transcript(), ProofReader(writer.to_bytes()))
+    claims = verify(channel, example.lookups, example.layout)
+    variables = channel.constraints.variables(pads)
+    assert not any(expression.evaluate(variables) for _, expression in channel.constraints.equations)
+    values = [claim.value.evaluate(variables) for claim in claims]
+    assert values == [weigh(claim.pieces, example.vector) for claim in claims]
+    wrong = channel.constraints.variables([pads[0] + 1, *pads[1:]])
+    assert any(expression.evaluate(wrong) for _, expression in channel.constraints.equations)
+
+
 def test_the_root_is_the_sum_of_the_twin():
     """alpha, beta and (P, Q) from the transcript, against leaves computed cell by cell."""
     example = mixed_example()
