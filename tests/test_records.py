@@ -45,6 +45,13 @@ def test_features_are_fixed_point_or_bytes():
     assert from_arrays(features, LABELS[:3], normalization=Normalization((0,), (1,))).schema.normalization is not None
 
 
+def test_features_are_rounded_half_up_without_error():
+    almost = 0.49999999999999994  # almost + 0.5 == 1.0
+    features = np.array([[almost, 0.5, -0.5, -0.5000000000000001, 1.5, -1.5]])
+    stored = rows(from_arrays(features, LABELS[:1], fraction_bits=0))[0, :-1].astype(int)
+    assert (stored[::2] + 256 * stored[1::2] - 32768).tolist() == [0, 1, 0, -1, 2, -1]
+
+
 @pytest.mark.parametrize(
     ("x", "y", "options", "message"),
     [

@@ -77,6 +77,11 @@ def test_decimals_are_rounded_to_the_grid():
     assert normalization.deviation == (round(Fraction("0.3081") * 2**32), 1 << 32)
 
 
+def test_normalization_is_of_integers():
+    with pytest.raises(TypeError, match="normalization: expected ints in units"):
+        Normalization((0.5,), (1,))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -156,7 +156,10 @@ def fixed_point(features: AnyArray, fraction_bits: int) -> NDArray[np.uint16]:
     """Numbers -> round_half_up(number * 2^fraction_bits) + 2^15, as uint16. Raises ValueError if one does not fit."""
     if features.dtype.kind not in "iuf":
         raise ValueError(f"x: expected numbers, got dtype {features.dtype}")
-    scaled = np.floor(features.astype(np.float64) * 2.0**fraction_bits + 0.5)
+    exact = features.astype(np.float64) * 2.0**fraction_bits
+    with np.errstate(invalid="ignore"):
+        floor = np.floor(exact)
+        scaled = floor + (exact - floor >= 0.5)  # exact - floor has no rounding error, exact + 0.5 may have
     if not ((scaled >= -INT16_OFFSET) & (scaled < INT16_OFFSET)).all():  # false for what is not a number, too
         largest = 2.0 ** (15 - fraction_bits)
         limits = f"[-{largest:g}, {largest:g})"
@@ -177,7 +180,7 @@ def from_npz(
         with zipfile.ZipFile(path) as file:
             names = [entry.removesuffix(".npy") for entry in file.namelist()]
         loaded = {} if set(arrays) - set(names) else _load_arrays(path, arrays)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError):
         raise ValueError(f"{path}: expected a .npz file of arrays of numbers") from None
     if not loaded:
         raise ValueError(f"{path}: expected arrays {' and '.join(arrays)}, got {', '.join(names) or 'none'}")

@@ -55,6 +55,8 @@ class Normalization:
         if not self.mean or len(self.mean) != len(self.deviation):
             found = f"{len(self.mean)} and {len(self.deviation)}"
             raise ValueError(f"normalization: expected as many means as deviations, at least one, got {found}")
+        if any(type(value) is not int for value in self.mean + self.deviation):
+            raise TypeError("normalization: expected ints in units of 2^-32; from_decimals takes decimals")
         if any(not -MAX_NORMALIZATION < value < MAX_NORMALIZATION for value in self.mean):
             raise ValueError("normalization: expected means below 65536 in absolute value")
         if any(not 0 < value < MAX_NORMALIZATION for value in self.deviation):
