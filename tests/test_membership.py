@@ -2,10 +2,12 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from reference import dataset as slow
+from toy_relation import Relation, converse, verify_relation
 
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.commit.layout import Layout
@@ -14,7 +16,7 @@ from zkds.dataset.membership import Membership, Revealed
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import from_arrays
 from zkds.dataset.sampling import batches
-from zkds.errors import ConstraintRejected, StatementMismatch
+from zkds.errors import ConstraintRejected, ProofRejected, StatementMismatch
 from zkds.field import ZERO, P
 from zkds.lookup import Lookup, NotInTable, RangeTable
 from zkds.multilinear import evaluate_integers
@@ -23,7 +25,7 @@ from zkds.prover import prove
 from zkds.soundness import LOG2_K, TARGET_BITS, total_bits
 from zkds.transcript import Transcript
 from zkds.verifier import verify
-from zkds.zk import ligero
+from zkds.zk import ligero, simulator
 
 SEED = bytes(range(32))
 RNG = np.random.default_rng(1)
@@ -293,6 +295,30 @@ def test_in_zero_knowledge_mode(honest, cheating):
     else:
         ligero.verify(receiver, root, receiver.constraints)
         receiver.reader.finish()
+
+
+class Leaked(Relation):
+    """What the simulator of zero knowledge gets: the revealed commitments and their paths, and zeros for the records."""
+
+    def __init__(self, membership):
+        self.membership = membership
+        self.layout = Layout(membership.columns)
+
+    def prove(self, channel):
+        self.membership.prove(channel, self.layout, np.zeros(self.layout.cells, dtype=np.uint32))
+
+    def verify(self, channel):
+        self.membership.verify(channel, self.layout)
+
+
+def test_the_commitments_are_all_that_leaks(honest):
+    """A simulator without the records makes accepted proofs, given h, paths and the choice of the challenges."""
+    prover, _, _, _, _ = honest
+    leaked, program = Leaked(prover), b"program of the simulator's draws"
+    proof = simulator.simulate(program, leaked.shape(), partial(converse, leaked))
+    verify_relation(leaked, proof, simulator.ProgrammedTranscript(program))
+    with pytest.raises(ProofRejected):
+        verify_relation(leaked, proof)
 
 
 def test_whole_proofs(openings):
