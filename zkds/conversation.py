@@ -12,6 +12,7 @@ from zkds import lookup
 from zkds.channel import VerifierEnd
 from zkds.commit import batching, opening
 from zkds.commit.opening import Reduction
+from zkds.soundness import HASH_COLLISION
 from zkds.statement import Mode, Statement
 from zkds.zk.ligero import ROOT_LABEL
 
@@ -30,6 +31,7 @@ class Conversation:
 
 def converse(channel: VerifierEnd, statement: Statement, mode: Mode) -> Conversation:
     """Receive everything up to the last encrypted message and collect all equations in `channel.constraints`."""
+    channel.budget.add(HASH_COLLISION)
     witness_root = channel.receive_bytes(WITNESS_ROOT_LABEL, ROOT_BYTES)
     pad_root = channel.receive_bytes(ROOT_LABEL, ROOT_BYTES) if mode is Mode.ZERO_KNOWLEDGE else None
     layout, parameters = statement.layout, statement.parameters

@@ -55,6 +55,14 @@ def algebraic(name: str, numerator: float, formula: str, source: str) -> ErrorTe
     return ErrorTerm(name, bits, formula, source, grinding)
 
 
+HASH_COLLISION = ErrorTerm(
+    "SHA-256 collision",
+    128.0,
+    "2^-128 a hash call, by the birthday bound",
+    "binding of Merkle trees; FIPS 180-4, section 1",
+)
+
+
 def total_bits(terms: Iterable[ErrorTerm]) -> float:
     """-log2 of the sum of the terms' errors, grinding included; infinity for no terms."""
     error = sum(2.0**-term.total_bits for term in terms)
