@@ -4,8 +4,14 @@ import pytest
 
 from zkds import native
 
+VARIANTS = [
+    pytest.param((isa, threads), id=f"{isa}-{threads}", marks=pytest.mark.any_kernels)
+    for isa in native.available_instruction_sets()
+    for threads in (1, 2)
+]
 
-@pytest.fixture(params=[(isa, threads) for isa in native.available_instruction_sets() for threads in (1, 2)], ids=str)
+
+@pytest.fixture(params=VARIANTS)
 def kernels(request):
     """Every instruction set of this processor, with one thread and with two."""
     before = native.instruction_set(), native.threads()
