@@ -1,6 +1,7 @@
 """The proof system's figures, kernels first and whole proofs last, beside the machine's ceilings.
 
     python -m bench.core --log-size 22 --repeat 5 --ceilings DIR --output bench/results/core.json
+    python -m bench.core --log-size 28 --only memory --output large.json
 
 Ceilings are single-threaded programs of the same size, run in the same call; a ratio is ours / ceiling on one thread.
 """
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.core import batching, ceilings, commitment, end_to_end, field, lookup, sumcheck
+from bench.core import batching, ceilings, commitment, end_to_end, field, lookup, memory, sumcheck
 from zkds import native
 
 Figures = dict[str, float]
@@ -26,6 +27,7 @@ BENCHES: dict[str, Callable[[int, int], Figures]] = {
     "commitment": commitment.measure,
     "batching": batching.measure,
     "end to end": end_to_end.measure,
+    "memory": memory.measure,
 }
 
 # our figure in ns per element on one thread: the ceiling that it is measured against

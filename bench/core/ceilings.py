@@ -1,6 +1,7 @@
 """The machine's measured ceilings: small C programs, compiled and run beside the benches, so that a ratio means something.
 
-The programs are not part of this repository (`--ceilings DIR`); without them the benches print figures and no ratios. All ceilings are single-threaded.
+The programs are not part of this repository (`--ceilings DIR`); without them the benches print figures and no ratios. All
+ceilings are single-threaded.
 """
 
 import re

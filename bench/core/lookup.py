@@ -1,4 +1,4 @@
-"""The lookup argument: 2^log_size range checks of 16 bits, transcript included."""
+"""The lookup argument: 2^log_size range checks of 16 bits, transcript included; and one layer of its tree by itself."""
 
 from __future__ import annotations
 
@@ -7,17 +7,52 @@ import time
 
 import numpy as np
 
+from zkds import native
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.commit.layout import Column, Layout
+from zkds.field import K, P
 from zkds.lookup import Lookup, RangeTable, multiplicities, multiplicity_column, prove, verify
+from zkds.lookup.tree import FractionTree, TreeMemory
+from zkds.native.fraction import aligned_table
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
 
 BITS = 16
 
 
+def layer_seconds(log_size: int) -> tuple[float, float]:
+    """(building, sumcheck) of the layer that adds up 2^(log_size + 1) stored fractions in pairs."""
+    generator = np.random.default_rng(1)
+    tables = [aligned_table(2 << log_size >> 3) for _ in range(2)]
+    for table in tables:
+        table[...] = generator.integers(0, P, size=table.shape, dtype=np.uint64)
+    memory = TreeMemory(log_size + 1)
+    for level in memory.levels.values():
+        for table in level:
+            table[...] = 0  # first touch
+    started = time.perf_counter()
+    tree = FractionTree(*tables, memory)
+    built = time.perf_counter()
+    tree.bind_vectors(lambda message: message[0] + 1, log_size + 1, K(2, 3), [K(5, b + 1) for b in range(log_size)])
+    return built - started, time.perf_counter() - built
+
+
+def layer_figures(log_size: int, repeat: int) -> dict[str, float]:
+    """Nanoseconds per node, one thread, medians: tree_build (all levels above the leaves) and layer (one sumcheck)."""
+    threads = native.threads()
+    try:
+        native.set_threads(1)
+        runs = [layer_seconds(log_size) for _ in range(repeat)]
+    finally:
+        native.set_threads(threads)
+    build, layer = (1e9 * statistics.median(values) / (1 << log_size) for values in zip(*runs, strict=True))
+    return {"tree_build": build / 2, "layer": layer}  # the levels together have twice the nodes of the first
+
+
 def measure(log_size: int, repeat: int) -> dict[str, float]:
-    """Seconds, medians of `repeat` runs: multiplicities, prove, verify; lookups_per_s of prove; proof_bytes."""
+    """Seconds, medians of `repeat` runs: multiplicities, prove, verify; lookups_per_s of prove; proof_bytes; see
+    `layer_figures` for the others.
+    """
     lookups = [Lookup(RangeTable(BITS), "limbs")]
     layout = Layout([Column("limbs", (1 << log_size,)), multiplicity_column(lookups)], ["limbs"])
     vector = np.zeros(layout.cells, dtype=np.uint32)
@@ -36,4 +71,5 @@ def measure(log_size: int, repeat: int) -> dict[str, float]:
         verify(VerifierChannel(Transcript(), ProofReader(data)), lookups, layout)
         times["verify"].append(time.perf_counter() - started)
     result = {name: statistics.median(values) for name, values in times.items()}
-    return result | {"lookups_per_s": (1 << log_size) / result["prove"], "proof_bytes": float(len(data))}
+    totals = {"lookups_per_s": (1 << log_size) / result["prove"], "proof_bytes": float(len(data))}
+    return result | totals | layer_figures(log_size, repeat)
