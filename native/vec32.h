@@ -68,27 +68,32 @@ INLINE void w_split(V x, V y, W *first, W *second) {
     w_split_half(y, &first->hi, &second->hi);
 }
 #else
+typedef uint32_t W4 __attribute__((vector_size(16))); /* GCC and Clang lower it to whatever there is */
 typedef struct {
-    uint32_t lane[16];
+    W4 part[4];
 } W;
 #define W_EACH(expression)                                                                                             \
     W out_;                                                                                                            \
-    for (int i = 0; i < 16; i++) out_.lane[i] = (expression);                                                          \
+    for (int i = 0; i < 4; i++) out_.part[i] = (expression);                                                           \
     return out_
-INLINE W w_load(const uint32_t *p) { W_EACH(p[i]); }
+INLINE W w_load(const uint32_t *p) {
+    W x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
 INLINE void w_store(uint32_t *p, W x) { memcpy(p, &x, sizeof x); }
-INLINE W w_set1(uint32_t x) { W_EACH(x); }
-INLINE W w_add(W a, W b) { W_EACH(a.lane[i] + b.lane[i]); }
-INLINE W w_xor3(W a, W b, W c) { W_EACH(a.lane[i] ^ b.lane[i] ^ c.lane[i]); }
-INLINE W w_ch(W e, W f, W g) { W_EACH(g.lane[i] ^ (e.lane[i] & (f.lane[i] ^ g.lane[i]))); }
-INLINE W w_maj(W a, W b, W c) { W_EACH((a.lane[i] & b.lane[i]) | (c.lane[i] & (a.lane[i] | b.lane[i]))); }
-INLINE W w_rotr(W x, int n) { W_EACH(x.lane[i] >> n | x.lane[i] << (32 - n)); }
-INLINE W w_srl(W x, int n) { W_EACH(x.lane[i] >> n); }
+INLINE W w_set1(uint32_t x) { W_EACH(((W4){x, x, x, x})); }
+INLINE W w_add(W a, W b) { W_EACH(a.part[i] + b.part[i]); }
+INLINE W w_xor3(W a, W b, W c) { W_EACH(a.part[i] ^ b.part[i] ^ c.part[i]); }
+INLINE W w_ch(W e, W f, W g) { W_EACH(g.part[i] ^ (e.part[i] & (f.part[i] ^ g.part[i]))); }
+INLINE W w_maj(W a, W b, W c) { W_EACH((a.part[i] & b.part[i]) | (c.part[i] & (a.part[i] | b.part[i]))); }
+INLINE W w_rotr(W x, int n) { W_EACH(x.part[i] >> n | x.part[i] << (32 - n)); }
+INLINE W w_srl(W x, int n) { W_EACH(x.part[i] >> n); }
 INLINE void w_split(V x, V y, W *first, W *second) {
     for (int i = 0; i < 16; i++) {
         uint64_t value = i < 8 ? x.lane[i] : y.lane[i - 8];
-        first->lane[i] = __builtin_bswap32((uint32_t)value);
-        second->lane[i] = __builtin_bswap32((uint32_t)(value >> 32));
+        first->part[i / 4][i % 4] = __builtin_bswap32((uint32_t)value);
+        second->part[i / 4][i % 4] = __builtin_bswap32((uint32_t)(value >> 32));
     }
 }
 #undef W_EACH
