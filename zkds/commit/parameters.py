@@ -13,6 +13,7 @@ from zkds.soundness import QUERY_BITS, QUERY_GRINDING, ErrorTerm, algebraic
 
 MAX_CELLS = 1 << 40
 LOG_ROWS = 6  # rows of cells aimed at: a column costs bytes per row, the recursion almost nothing per point
+LOG_BALANCE = 3  # without recursion the row is sent: rows of about 2^3 sqrt(cells) cells balance it with the columns
 MIN_LOG_DATA, MAX_LOG_DATA = 8, 19
 LARGE_LOG_DATA = 13  # from here on rate 1/2, for speed; below, rate 1/4, for size
 CLEAR_LOG_DATA = 12  # a vector of at most 2^12 elements is sent instead of committed
@@ -91,7 +92,9 @@ def choose(cells: int) -> Parameters:
         raise TypeError(f"cells: expected an int, got {type(cells).__name__}")
     if not 1 <= cells <= MAX_CELLS:
         raise ValueError(f"cells: expected 1 to 2^40, got {cells}")
-    log_data = min(MAX_LOG_DATA, max(MIN_LOG_DATA, (cells - 1).bit_length() - LOG_ROWS))
+    log_cells = (cells - 1).bit_length()
+    balanced = min(CLEAR_LOG_DATA, (log_cells + 1) // 2 + LOG_BALANCE)
+    log_data = min(MAX_LOG_DATA, max(MIN_LOG_DATA, balanced, log_cells - LOG_ROWS))
     packed_rows = -(-cells // (2 << log_data))
     code = _code(packed_rows + 1, log_data, 1 if log_data >= LARGE_LOG_DATA else 2, padded=True)
     recursion: list[Code] = []
