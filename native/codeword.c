@@ -6,9 +6,7 @@
 #include "ntt.h"
 #include "sha256_ops.h"
 
-#define BATCH_BYTES ((size_t)32 << 20) /* rows being encoded at once */
-#define MIN_BATCH 4
-#define MAX_BATCH 16
+#define BATCH 4 /* rows encoded at once: two blocks of each fit the second-level cache */
 
 static K1 load(const uint64_t *pairs, size_t index) { return (K1){pairs[2 * index], pairs[2 * index + 1]}; }
 static void store(uint64_t *pairs, size_t index, K1 x) {
@@ -23,7 +21,7 @@ struct encoder {
     struct ntt_tables tables;
     int log_block;        /* columns are finished in blocks of 2^log_block points and their mirror images */
     size_t first, count;  /* rows of this batch */
-    size_t batch, stride; /* rows and words a row in `rows` */
+    size_t stride;        /* words a row in `rows` */
     uint64_t *rows;
     /* committing */
     uint32_t *states;
@@ -152,10 +150,8 @@ static int prepare(struct encoder *job, const uint64_t *tables, int tables_log_s
         return ZKDS_BAD_ARGUMENT;
     job->tables = zkds_ntt_view(tables, tables_log_size);
     job->log_block = m->log_data < NTT_BLOCK_LOG ? m->log_data : NTT_BLOCK_LOG;
-    job->batch = BATCH_BYTES >> (m->log_size + 4);
-    job->batch = job->batch < MIN_BATCH ? MIN_BATCH : job->batch > MAX_BATCH ? MAX_BATCH : job->batch;
     job->stride = ((size_t)2 << m->log_size) + 128; /* rows apart by no power of two */
-    job->rows = zkds_alloc(8 * job->batch * job->stride);
+    job->rows = zkds_alloc(8 * BATCH * job->stride);
     return job->rows ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
 }
 
@@ -164,7 +160,7 @@ static void run(struct encoder *job, void (*column_task)(void *, size_t, int)) {
     size_t block_pairs = (size_t)1 << (m->log_size - job->log_block - 1);
     for (job->first = 0; job->first < row_count(m); job->first += job->count) {
         size_t left = row_count(m) - job->first;
-        job->count = left < job->batch ? left : job->batch;
+        job->count = left < BATCH ? left : BATCH;
         zkds_parallel(job->count << (m->log_size - m->log_data), spread_task, job);
         zkds_parallel(block_pairs, column_task, job);
     }
