@@ -13,7 +13,7 @@ from zkds import multilinear, native
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.commit import opening, recursive
 from zkds.commit.commitment import Commitment, CommittedMatrix
-from zkds.commit.parameters import Parameters, _code, choose
+from zkds.commit.parameters import Parameters, choose, make_code
 from zkds.errors import CommitmentRejected, GrindingRejected, MalformedProof, ProofRejected
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.native.codeword import Matrix
@@ -28,8 +28,8 @@ PADS = [K(11, 5), K(P - 1, 3)]
 @functools.cache
 def recursive_parameters() -> Parameters:
     """Two recursive levels on a small vector: 2^10 -> 2^8 -> 2^6."""
-    code = _code(4, 10, 2, padded=True)
-    return Parameters(6000, code, (_code(4, 8, 2, padded=False), _code(4, 6, 3, padded=False)))
+    code = make_code(4, 10, 2, padded=True)
+    return Parameters(6000, code, (make_code(4, 8, 2, padded=False), make_code(4, 6, 3, padded=False)))
 
 
 def parameters_named(name: str) -> Parameters:

@@ -96,16 +96,16 @@ def choose(cells: int) -> Parameters:
     balanced = min(CLEAR_LOG_DATA, (log_cells + 1) // 2 + LOG_BALANCE)
     log_data = min(MAX_LOG_DATA, max(MIN_LOG_DATA, balanced, log_cells - LOG_ROWS))
     packed_rows = -(-cells // (2 << log_data))
-    code = _code(packed_rows + 1, log_data, 1 if log_data >= LARGE_LOG_DATA else 2, padded=True)
+    code = make_code(packed_rows + 1, log_data, 1 if log_data >= LARGE_LOG_DATA else 2, padded=True)
     recursion: list[Code] = []
     while log_data > CLEAR_LOG_DATA:
         log_data -= LOG_FOLD
         log_rate = RECURSIVE_LOG_RATE if recursion else FIRST_RECURSIVE_LOG_RATE
-        recursion.append(_code(1 << LOG_FOLD, log_data, log_rate, padded=False))
+        recursion.append(make_code(1 << LOG_FOLD, log_data, log_rate, padded=False))
     return Parameters(cells, code, tuple(recursion))
 
 
-def _code(rows: int, log_data: int, log_rate: int, padded: bool) -> Code:
+def make_code(rows: int, log_data: int, log_rate: int, padded: bool) -> Code:
     """The smallest code of at most this rate that has enough queries; `padded`: two coefficients of padding a query."""
     log_size = log_data + log_rate
     while (queries := _queries(log_data, log_size, padded)) is None:
