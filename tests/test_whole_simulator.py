@@ -14,11 +14,11 @@ The zero vector satisfies nothing: multiplicities are wrong and so is the result
 import numpy as np
 import pytest
 
-from tests.whole_proof import honest_columns, reject, small_relation
+from tests.whole_proof import LIGERO_REASON, honest_columns, reject, small_relation
 from zkds.channel import VerifierChannel
 from zkds.errors import ProofRejected
 from zkds.proof import ProofReader, ProofWriter
-from zkds.prover import message_shape, prove, send_proof
+from zkds.prover import message_shape, prove, prove_vector, send_proof
 from zkds.statement import Mode, Statement
 from zkds.transcript import Transcript
 from zkds.verifier import receive_proof, verify
@@ -33,6 +33,7 @@ UNIFORM_MESSAGES = (
     "opening: columns",
     "Ligero columns",
 )
+PUBLIC = {"header", "statement", "grinding nonce"}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def simulated(statement):
     )
 
 
-def receive(statement, body, transcript):
+def receive(statement, body, transcript, mode=Mode.ZERO_KNOWLEDGE):
     """label -> bytes of every message that the real verifier read and accepted."""
     messages = {}
 
@@ -60,10 +61,18 @@ def receive(statement, body, transcript):
             return data
 
     channel = VerifierChannel(transcript, Recording(body))
-    receive_proof(channel, statement, Mode.ZERO_KNOWLEDGE)
+    receive_proof(channel, statement, mode)
     channel.reader.finish()
     channel.budget.require()
     return messages
+
+
+def receive_whole(statement, proof, mode=Mode.ZERO_KNOWLEDGE):
+    """`receive` for a whole proof with its header, under the real oracle."""
+    sizes = verify(proof, statement.relation, allow_plain=True).sizes
+    transcript = Transcript()
+    statement.bind(transcript, mode)
+    return receive(statement, proof[sizes["header"] + sizes["statement"] :], transcript, mode)
 
 
 def test_the_real_verifier_accepts_under_the_program(statement, simulated):
@@ -83,10 +92,7 @@ def test_simulated_and_real_messages_look_alike(statement, simulated):
     """Same labels and lengths (Merkle digests apart), and high bits of messages that are fair coins in both."""
     relation = statement.relation
     proof = prove(relation, honest_columns(relation))
-    body = proof[sum(verify(proof, relation).sizes[label] for label in ("header", "statement")) :]
-    transcript = Transcript()
-    statement.bind(transcript, Mode.ZERO_KNOWLEDGE)
-    real, fake = receive(statement, body, transcript), receive(statement, simulated, ProgrammedTranscript(PROGRAM))
+    real, fake = receive_whole(statement, proof), receive(statement, simulated, ProgrammedTranscript(PROGRAM))
     assert list(real) == list(fake)
     for label in real:
         assert len(real[label]) == len(fake[label]) or "Merkle" in label
@@ -95,3 +101,25 @@ def test_simulated_and_real_messages_look_alike(statement, simulated):
             values = np.frombuffer(messages[label], dtype="<u8")
             ones = np.count_nonzero(values >> np.uint64(60))
             assert abs(ones - len(values) / 2) < 5.5 * (len(values) / 4) ** 0.5 + 1, label
+
+
+def test_the_zero_vector_has_no_real_proof(statement):
+    """What is simulated above is a false statement about the committed vector: with real pads it is rejected."""
+    zeros = np.zeros(statement.layout.cells, dtype=np.uint32)
+    assert reject(prove_vector(statement, zeros), statement.relation).reason == LIGERO_REASON
+
+
+def small_numbers(messages):
+    """Numbers below 2^32, in words of 8 bytes, outside the grinding nonces."""
+    secret = {label: data for label, data in messages.items() if label not in PUBLIC}
+    assert sum(len(data) for data in secret.values()) > 20_000 and all(len(data) % 8 == 0 for data in secret.values())
+    return sum(int((np.frombuffer(data, dtype="<u8") < 2**32).sum()) for data in secret.values())
+
+
+def test_a_real_proof_shows_no_small_numbers(statement):
+    """The witness is small integers, and a plain proof is full of small sums of them. In a zero-knowledge proof every word is
+    uniform (of 61 bits at least), and one below 2^32 comes up in fewer than 1 of 10^4 proofs."""
+    columns = honest_columns(statement.relation)
+    assert small_numbers(receive_whole(statement, prove(statement.relation, columns))) == 0
+    plain = prove(statement.relation, columns, zero_knowledge=False)
+    assert small_numbers(receive_whole(statement, plain, Mode.PLAIN)) > 500

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.channel import ProverChannel, VerifierEnd
+from zkds.errors import ConstraintRejected
 from zkds.field import ONE, ZERO, K, from_pairs, to_pairs
 from zkds.hidden import Hidden
 from zkds.multilinear import LANE_VARIABLES, LANES, binding_order
@@ -45,9 +46,11 @@ def _check_eq_point(eq_point: Sequence[K] | None, variables: int) -> None:
         return
     if len(eq_point) != variables:
         raise ValueError(f"eq_point: expected {variables} coordinates, got {len(eq_point)}")
-    for bit, coordinate in enumerate(eq_point):
-        if not coordinate:
-            raise ValueError(f"eq_point: eq point has a zero coordinate (bit {bit}); draw it again")
+
+
+def _zero_coordinate(eq_point: Sequence[K] | None) -> int | None:
+    """The first index bit at which the eq point is zero, where h(1) does not follow from the claim; a chance of 1/|K| each."""
+    return next((bit for bit, coordinate in enumerate(eq_point or ()) if not coordinate), None)
 
 
 # ---- verifier -----------------------------------------------------------------------------------------------------------
@@ -65,12 +68,14 @@ def verify(
     """Reduce `claim`, a sum over {0, 1}^variables, to a claim about the tables at one point.
 
     Returns (point, final claim): the caller must assert that the final claim equals sum_t coefficient_t prod_j of the tables'
-    values at `point` (point[b] for index bit b), without eq factor. Raises ValueError for bad parameters, or for an
-    eq_point that has a zero coordinate; never because of what it receives.
+    values at `point` (point[b] for index bit b), without eq factor. Raises ValueError for bad parameters, ConstraintRejected
+    for an eq_point (challenges, as a rule) that has a zero coordinate; never because of what it receives.
     """
     if not 1 <= degree <= MAX_DEGREE:
         raise ValueError(f"degree: expected 1 to {MAX_DEGREE}, got {degree}")
     _check_eq_point(eq_point, variables)
+    if (zero := _zero_coordinate(eq_point)) is not None:
+        raise ConstraintRejected(f"{name}: eq point has a zero coordinate", "none", f"bit {zero}")
     term = round_term(name, degree)
     point = [ZERO] * variables
     for bit in binding_order(variables):
@@ -139,6 +144,8 @@ def prove(
     variables = _variables(tables, eq_point, variables)
     _check_terms(terms, len(tables))
     _check_eq_point(eq_point, variables)
+    if (zero := _zero_coordinate(eq_point)) is not None:
+        raise ValueError(f"eq_point: eq point has a zero coordinate (bit {zero}); draw it again")
     degree = max(len(factors) for _, factors in terms)
     by_coefficient = sorted(terms, key=lambda term: (term[0].re, term[0].im))  # neighbours share a multiplication
     native_terms = [((coefficient.re, coefficient.im), factors) for coefficient, factors in by_coefficient]
