@@ -2,7 +2,7 @@
 #include "fraction_ops.h"
 #include "field61.h"
 
-#define NODE_GRAIN 2048    /* node vectors a task */
+#define NODE_GRAIN 1024    /* node vectors a task: p and q take 256 KiB, and the levels above them half as much, a quarter, ... */
 #define LOW_BITS 8         /* pairs below one high weight: 2^8; KACC_TERMS allows 2^9 */
 #define MAX_ROUND_TASKS 64
 #define MAX_REST 40
@@ -12,9 +12,15 @@
 struct level_job {
     const zkds_leaves *leaves;
     size_t first_vector;
-    const uint64_t *p, *q;
-    uint64_t *p_out, *q_out;
+    uint64_t *q_out;
     size_t vectors;
+};
+
+struct tree_job {
+    const zkds_leaves *leaves; /* NULL: level 0 is given */
+    size_t first_vector;
+    uint64_t *const *p, *const *q;
+    size_t levels, vectors;
 };
 
 static size_t job_count(const struct level_job *job, size_t from) {
@@ -28,25 +34,22 @@ static void leaf_values_task(void *context, size_t task, int worker) {
     OPS(fraction)->leaf_values(job->leaves, job->first_vector + from, job_count(job, from), job->q_out + 16 * from);
 }
 
-static void leaf_parents_task(void *context, size_t task, int worker) {
-    (void)worker;
-    const struct level_job *job = context;
-    size_t from = task * NODE_GRAIN;
-    OPS(fraction)->leaf_parents(job->leaves, job->first_vector + 2 * from, job_count(job, from), job->p_out + 16 * from,
-                                job->q_out + 16 * from);
-}
+static size_t task_count(size_t vectors) { return (vectors + NODE_GRAIN - 1) / NODE_GRAIN; }
 
-static void fraction_parents_task(void *context, size_t task, int worker) {
+/* The levels above a subtree of the lowest level, while they are in the second-level cache. */
+static void subtree_task(void *context, size_t task, int worker) {
     (void)worker;
-    const struct level_job *job = context;
-    size_t from = task * NODE_GRAIN;
-    OPS(fraction)->parents(job->p + 32 * from, job->q + 32 * from, job_count(job, from), job->p_out + 16 * from,
-                           job->q_out + 16 * from);
-}
-
-static int run_level(struct level_job *job, void (*task)(void *, size_t, int)) {
-    zkds_parallel((job->vectors + NODE_GRAIN - 1) / NODE_GRAIN, task, job);
-    return ZKDS_OK;
+    const struct tree_job *job = context;
+    size_t from = task * NODE_GRAIN, count = job->vectors < NODE_GRAIN ? job->vectors : NODE_GRAIN;
+    if (job->leaves)
+        OPS(fraction)->leaf_parents(job->leaves, job->first_vector + 2 * from, count, job->p[0] + 16 * from,
+                                    job->q[0] + 16 * from);
+    for (size_t level = 1; level < job->levels && count > 1; level++) {
+        from /= 2;
+        count /= 2;
+        OPS(fraction)->parents(job->p[level - 1] + 32 * from, job->q[level - 1] + 32 * from, count, job->p[level] + 16 * from,
+                               job->q[level] + 16 * from);
+    }
 }
 
 /* The segments must be contiguous and cover the leaves [first, end). */
@@ -63,19 +66,20 @@ static int leaves_cover(const zkds_leaves *leaves, size_t first, size_t end) {
 int zkds_leaf_values(const zkds_leaves *leaves, size_t first_leaf, size_t vectors, uint64_t *q) {
     if (first_leaf % 8 || !leaves_cover(leaves, first_leaf, first_leaf + 8 * vectors)) return ZKDS_BAD_ARGUMENT;
     struct level_job job = {.leaves = leaves, .first_vector = first_leaf / 8, .q_out = q, .vectors = vectors};
-    return run_level(&job, leaf_values_task);
+    zkds_parallel(task_count(vectors), leaf_values_task, &job);
+    return ZKDS_OK;
 }
 
-int zkds_leaf_parents(const zkds_leaves *leaves, size_t first_leaf, size_t vectors, uint64_t *p, uint64_t *q) {
-    if (first_leaf % 8 || !leaves_cover(leaves, first_leaf, first_leaf + 16 * vectors)) return ZKDS_BAD_ARGUMENT;
-    struct level_job job = {
-        .leaves = leaves, .first_vector = first_leaf / 8, .p_out = p, .q_out = q, .vectors = vectors};
-    return run_level(&job, leaf_parents_task);
-}
-
-int zkds_fraction_parents(const uint64_t *p, const uint64_t *q, size_t vectors, uint64_t *p_out, uint64_t *q_out) {
-    struct level_job job = {.p = p, .q = q, .p_out = p_out, .q_out = q_out, .vectors = vectors};
-    return run_level(&job, fraction_parents_task);
+int zkds_fraction_levels(const zkds_leaves *leaves, size_t first_leaf, uint64_t *const *p, uint64_t *const *q, size_t levels,
+                         size_t vectors) {
+    if (levels < 1 || vectors < 1 || (vectors & (vectors - 1)) || vectors >> (levels - 1) == 0) return ZKDS_BAD_ARGUMENT;
+    if (leaves && (first_leaf % 8 || !leaves_cover(leaves, first_leaf, first_leaf + 16 * vectors))) return ZKDS_BAD_ARGUMENT;
+    struct tree_job job = {leaves, first_leaf / 8, p, q, levels, vectors};
+    zkds_parallel(task_count(vectors), subtree_task, &job);
+    for (size_t level = 1, count = vectors / 2; level < levels; level++, count /= 2) /* what no subtree reached */
+        if (vectors > NODE_GRAIN && count < vectors / NODE_GRAIN)
+            OPS(fraction)->parents(p[level - 1], q[level - 1], count, p[level], q[level]);
+    return ZKDS_OK;
 }
 
 /* ---- rounds ------------------------------------------------------------------------------------------------------ */

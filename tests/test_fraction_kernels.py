@@ -1,5 +1,6 @@
 """The kernels of trees of fractions against the slow twins, for every instruction set and several numbers of threads."""
 
+import itertools
 import random
 
 import numpy as np
@@ -83,16 +84,32 @@ def test_leaves(mode, case):
     fraction.leaf_values(leaves, case[0] + 40, tail)
     assert values(tail) == expected[40:]
     p, q = fraction.aligned_table(4), fraction.aligned_table(4)
-    fraction.leaf_parents(leaves, case[0], p, q)
+    fraction.build_levels([(p, q)], leaves, case[0])
     assert (values(p), values(q)) == slow.parents([K(1)] * 64, expected)
 
 
-def test_parents(mode):
-    rng = random.Random(2)
-    p, q = [random_k(rng) for _ in range(128)], [random_k(rng) for _ in range(128)]
-    p_out, q_out = fraction.aligned_table(8), fraction.aligned_table(8)
-    fraction.fraction_parents(table(p), table(q), p_out, q_out)
-    assert (values(p_out), values(q_out)) == slow.parents(p, q)
+@pytest.mark.parametrize("log_vectors", [0, 4, 12])  # one task, and several with levels above all of them
+def test_levels(mode, log_vectors):
+    rng = np.random.default_rng(2)
+    sizes = [1 << k for k in range(log_vectors, -1, -1)]
+    levels = [(fraction.aligned_table(size), fraction.aligned_table(size)) for size in sizes]
+    for lowest in levels[0]:
+        lowest[...] = rng.integers(0, P, size=lowest.shape, dtype=np.uint64)
+    fraction.build_levels(levels)
+    for below, above in itertools.pairwise(levels):
+        vectors = min(len(above[0]), 4)  # the first ones and the last ones
+        for part in (slice(0, vectors), slice(-vectors, None)):
+            children = slice(part.start * 2, part.stop * 2 if part.stop else None)
+            expected = slow.parents(values(below[0][children]), values(below[1][children]))
+            assert (values(above[0][part]), values(above[1][part])) == expected
+
+
+def test_levels_misuse_is_named():
+    pair = fraction.aligned_table(4), fraction.aligned_table(4)
+    with pytest.raises(ValueError, match=r"levels: expected a power of two of vectors, at least 2\^3, got 4"):
+        fraction.build_levels([pair] * 4)
+    with pytest.raises(ValueError, match=r"levels\[1\]: p: expected at least 2 vectors, got 1"):
+        fraction.build_levels([pair, (fraction.aligned_table(1), fraction.aligned_table(2))])
 
 
 def fraction_term(lam):

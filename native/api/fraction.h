@@ -26,10 +26,10 @@ typedef struct {
 
 /* q of `vectors` leaf vectors from leaf first_leaf, a multiple of 8. */
 int zkds_leaf_values(const zkds_leaves *leaves, size_t first_leaf, size_t vectors, uint64_t *q);
-/* The level above the leaves: `vectors` node vectors. */
-int zkds_leaf_parents(const zkds_leaves *leaves, size_t first_leaf, size_t vectors, uint64_t *p, uint64_t *q);
-/* The level above (p, q): `vectors` node vectors. */
-int zkds_fraction_parents(const uint64_t *p, const uint64_t *q, size_t vectors, uint64_t *p_out, uint64_t *q_out);
+/* Levels of a tree, from the lowest: p[j] and q[j] have `vectors` >> j vectors, `vectors` a power of two, at least one each.
+ * Level 0 is formed from the leaves (two leaf vectors for each of its vectors), or given if `leaves` is NULL. */
+int zkds_fraction_levels(const zkds_leaves *leaves, size_t first_leaf, uint64_t *const *p, uint64_t *const *q, size_t levels,
+                         size_t vectors);
 
 /* A round of term = p0 q1 + q0 (p1 + lambda q1). Without `challenge`: evaluates (p, q), which has 2^(rest_count + 1) parents.
  * With it: first folds the previous variable, from 2^(rest_count + 2) parents into (p_out, q_out), then evaluates those.

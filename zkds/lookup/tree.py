@@ -158,7 +158,7 @@ class FractionTree:
         self.variables = LANE_VARIABLES + (len(p) - 1).bit_length()
         self.levels = dict(memory.levels)
         self.levels[self.variables] = p, q
-        _build(self.levels, self.variables)
+        fraction.build_levels(_upwards(self.levels, self.variables))
         self.top = _top_levels(self.levels)
 
     def root(self) -> tuple[K, K]:
@@ -178,9 +178,7 @@ class LeafTree:
         self.variables = variables
         self._leaves, self._first = leaves, first
         self.levels = dict(memory.levels)
-        p, q = self.levels[variables - 1]
-        fraction.leaf_parents(leaves, first, p, q)
-        _build(self.levels, variables - 1)
+        fraction.build_levels(_upwards(self.levels, variables - 1), leaves, first)
         self.top = _top_levels(self.levels)
 
     def root(self) -> tuple[K, K]:
@@ -232,9 +230,9 @@ Levels = dict[int, tuple[U64, U64]]
 TopLevels = list[tuple[list[K], list[K]]]
 
 
-def _build(levels: Levels, lowest: int) -> None:
-    for level in range(lowest, LANE_VARIABLES, -1):
-        fraction.fraction_parents(*levels[level], *levels[level - 1])
+def _upwards(levels: Levels, lowest: int) -> list[tuple[U64, U64]]:
+    """The levels lowest, lowest - 1, ..., 3."""
+    return [levels[level] for level in range(lowest, LANE_VARIABLES - 1, -1)]
 
 
 def _top_levels(levels: Levels) -> TopLevels:

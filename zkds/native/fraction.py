@@ -6,6 +6,7 @@ the vectors 2w and 2w + 1. A point is (n, 2) uint64, a scalar of K (real part, i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,19 +97,23 @@ def leaf_values(leaves: Leaves, first_leaf: int, out: U64) -> None:
     check(lib.zkds_leaf_values(leaves.struct(), first_leaf, len(out), _table("out", out, 0)), "leaf_values")
 
 
-def leaf_parents(leaves: Leaves, first_leaf: int, p: U64, q: U64) -> None:
-    """The level above the leaves 1 / denominator, into p and q of one length."""
-    leaves.require(first_leaf, 2 * LANES * len(p))
-    pointers = _table("p", p, 0), _table("q", q, len(p))
-    check(lib.zkds_leaf_parents(leaves.struct(), first_leaf, len(p), *pointers), "leaf_parents")
+def build_levels(levels: Sequence[tuple[U64, U64]], leaves: Leaves | None = None, first_leaf: int = 0) -> None:
+    """The levels (p, q) of a tree from the lowest up, each half as long as the one before, a power of two of vectors.
 
-
-def fraction_parents(p: U64, q: U64, p_out: U64, q_out: U64) -> None:
-    """The level above (p, q), into p_out and q_out, which are half as long."""
-    count = len(p_out)
-    inputs = _table("p", p, 2 * count), _table("q", q, 2 * count)
-    outputs = _table("p_out", p_out, count), _table("q_out", q_out, count)
-    check(lib.zkds_fraction_parents(*inputs, count, *outputs), "fraction_parents")
+    The first level is formed from the leaves 1 / denominator from first_leaf on, a multiple of 8, or given if there are none.
+    """
+    vectors = len(levels[0][0])
+    if vectors & (vectors - 1) or not vectors >> (len(levels) - 1):
+        raise ValueError(f"levels: expected a power of two of vectors, at least 2^{len(levels) - 1}, got {vectors}")
+    if leaves is not None:
+        leaves.require(first_leaf, 2 * LANES * vectors)
+    p = [_table(f"levels[{j}]: p", level[0], vectors >> j) for j, level in enumerate(levels)]
+    q = [_table(f"levels[{j}]: q", level[1], vectors >> j) for j, level in enumerate(levels)]
+    struct = ffi.NULL if leaves is None else leaves.struct()
+    code = lib.zkds_fraction_levels(
+        struct, first_leaf, ffi.new("uint64_t *[]", p), ffi.new("uint64_t *[]", q), len(levels), vectors
+    )
+    check(code, "build_levels")
 
 
 class LayerPoint:
