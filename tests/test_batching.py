@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import cells as slow
 
-from zkds import native
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.claims import Claim, Piece
 from zkds.commit import batching
@@ -22,18 +21,6 @@ from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import algebraic
 from zkds.transcript import Transcript
 from zkds.zk.ligero import check_plain, violated
-
-MODES = [(isa, threads) for isa in native.available_instruction_sets() for threads in (1, 3)]
-
-
-@pytest.fixture(params=MODES, ids=lambda mode: f"{mode[0]}-{mode[1]}")
-def mode(request):
-    isa, threads = native.instruction_set(), native.threads()
-    native.select_instruction_set(request.param[0])
-    native.set_threads(request.param[1])
-    yield request.param
-    native.select_instruction_set(isa)
-    native.set_threads(threads)
 
 
 def random_k(rng):
@@ -90,7 +77,7 @@ def packed(claims, rng):
 
 
 @pytest.mark.parametrize("streamed", [1, 2, 4, 6])
-def test_correlate_is_the_bilinear_form(mode, streamed):
+def test_correlate_is_the_bilinear_form(kernels, streamed):
     rng = random.Random(streamed)
     variables = max(7, streamed + 4)
     for size in (1, 7, 8, (1 << variables) - 3, 1 << variables):
@@ -107,7 +94,7 @@ def test_correlate_is_the_bilinear_form(mode, streamed):
 
 
 @pytest.mark.parametrize("streamed", [0, 1, 3, 6])
-def test_fold_and_weights_bind_the_streamed_bits(mode, streamed):
+def test_fold_and_weights_bind_the_streamed_bits(kernels, streamed):
     rng = random.Random(streamed)
     variables = 3 + streamed + 2
     for size in (1, 8, (1 << variables) - 5, 1 << variables):
@@ -124,7 +111,7 @@ def test_fold_and_weights_bind_the_streamed_bits(mode, streamed):
 
 
 @pytest.mark.parametrize("variables", [0, 1, 2, 3, 6])
-def test_evaluate_is_the_extension_of_the_weights(mode, variables):
+def test_evaluate_is_the_extension_of_the_weights(kernels, variables):
     rng = random.Random(variables)
     claims = random_claims(rng, variables, random_vector(rng, 1))
     pieces, chi_powers = packed(claims, rng)
@@ -133,7 +120,7 @@ def test_evaluate_is_the_extension_of_the_weights(mode, variables):
     assert K(*cells.evaluate(pieces, to_pairs(point)).tolist()) == evaluate_scalars(weights, point)
 
 
-def test_large_pieces_are_cut_into_segments(mode):
+def test_large_pieces_are_cut_into_segments(kernels):
     """Pieces beyond 2^15 cells, in a vector that ends within a chunk, through the whole protocol."""
     rng = random.Random(2)
     generator = np.random.default_rng(2)
@@ -163,7 +150,7 @@ def test_both_sides_agree_and_the_value_is_the_extension(variables, rng):
 
 
 @pytest.mark.parametrize("variables", [0, 1, 2, 3, 4, 6, 9])
-def test_messages_equal_the_slow_sumcheck(mode, variables):
+def test_messages_equal_the_slow_sumcheck(kernels, variables):
     rng = random.Random(variables)
     vector = random_vector(rng, max(1, (1 << variables) - 1))
     claims = random_claims(rng, variables, vector, count=3)
@@ -177,7 +164,7 @@ def test_messages_equal_the_slow_sumcheck(mode, variables):
     assert final == value
 
 
-def test_a_layout_of_many_shapes(mode):
+def test_a_layout_of_many_shapes(kernels):
     rng = random.Random(3)
     layout = Layout([Column("a", (5, 7, 3)), Column("m", (33,)), Column("b", (13, 12)), Column("c", (1,))], ["a", "b", "c"])
     vector = random_vector(rng, layout.cells)

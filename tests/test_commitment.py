@@ -49,14 +49,6 @@ def coefficient_rows(matrix):
     return rows
 
 
-@pytest.fixture(params=native.available_instruction_sets())
-def instruction_set(request):
-    before = native.instruction_set()
-    native.select_instruction_set(request.param)
-    yield request.param
-    native.select_instruction_set(before)
-
-
 SHAPES = {  # count, packed_rows, element_rows, tail, log_data, log_size
     "rate 1/2": (300, 3, 1, 8, 6, 7),
     "more tail than data": (200, 2, 1, 150, 6, 8),

@@ -11,18 +11,6 @@ from zkds import native
 from zkds.field import K, P, block, from_pairs, to_pairs, unblock
 from zkds.native import fraction
 
-MODES = [(name, threads) for name in native.available_instruction_sets() for threads in (1, 3)]
-
-
-@pytest.fixture(params=MODES, ids=lambda mode: f"{mode[0]}-{mode[1]}")
-def mode(request):
-    before = native.instruction_set(), native.threads()
-    native.select_instruction_set(request.param[0])
-    native.set_threads(request.param[1])
-    yield request.param
-    native.select_instruction_set(before[0])
-    native.set_threads(before[1])
-
 
 def random_k(rng):
     return K(rng.choice([0, 1, P - 1, rng.randrange(P)]), rng.choice([0, 1, P - 1, rng.randrange(P)]))
@@ -75,7 +63,7 @@ LEAF_CASES = [
 
 
 @pytest.mark.parametrize("case", LEAF_CASES, ids=range(len(LEAF_CASES)))
-def test_leaves(mode, case):
+def test_leaves(kernels, case):
     leaves, expected = make_leaves(random.Random(1), 200, *case)
     out = fraction.aligned_table(8)
     fraction.leaf_values(leaves, case[0], out)
@@ -89,7 +77,7 @@ def test_leaves(mode, case):
 
 
 @pytest.mark.parametrize("log_vectors", [0, 4, 12])  # one task, and several with levels above all of them
-def test_levels(mode, log_vectors):
+def test_levels(kernels, log_vectors):
     rng = np.random.default_rng(2)
     sizes = [1 << k for k in range(log_vectors, -1, -1)]
     levels = [(fraction.aligned_table(size), fraction.aligned_table(size)) for size in sizes]
@@ -117,7 +105,7 @@ def fraction_term(lam):
 
 
 @pytest.mark.parametrize("variables", [4, 5, 7])
-def test_fraction_rounds(mode, variables):
+def test_fraction_rounds(kernels, variables):
     rng = random.Random(3)
     p, q = ([random_k(rng) for _ in range(2 << variables)] for _ in range(2))
     point, lam = [random_k(rng) for _ in range(variables)], random_k(rng)
@@ -146,7 +134,7 @@ def test_fraction_rounds(mode, variables):
 
 
 @pytest.mark.parametrize("variables", [5, 6])
-def test_leaf_rounds(mode, variables):
+def test_leaf_rounds(kernels, variables):
     rng = random.Random(4)
     size = 2 << variables
     leaves, expected = make_leaves(rng, 3 * size, 8, [size - 13, 4, 1, 8], [1, 3, 2, 0])
@@ -195,7 +183,7 @@ def large_layer(variables):
 def test_all_modes_agree_on_a_large_layer():
     before = native.instruction_set(), native.threads()
     results = []
-    for name, threads in MODES:
+    for name, threads in itertools.product(native.available_instruction_sets(), (1, 3)):
         native.select_instruction_set(name)
         native.set_threads(threads)
         results.append(large_layer(14))

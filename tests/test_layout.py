@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkds.commit.layout import Box, Column, Layout, binary_parts, index_weight
+from zkds.commit.layout import Box, Column, Layout, binary_parts
 from zkds.field import ZERO, K
+from zkds.multilinear import index_weight
 
 shapes = st.lists(st.integers(1, 13), min_size=1, max_size=4).map(tuple)
 few = settings(deadline=None, derandomize=True, max_examples=50)

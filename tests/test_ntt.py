@@ -23,14 +23,6 @@ def value_at(coefficients: list[K], point: K) -> K:
     return total
 
 
-@pytest.fixture(params=native.available_instruction_sets())
-def instruction_set(request):
-    before = native.instruction_set()
-    native.select_instruction_set(request.param)
-    yield request.param
-    native.select_instruction_set(before)
-
-
 @pytest.mark.parametrize("coset", [False, True])
 @pytest.mark.parametrize("log_size", range(16))
 def test_forward_is_evaluation(instruction_set, log_size, coset):

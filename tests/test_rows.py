@@ -6,18 +6,11 @@ import numpy as np
 import pytest
 
 from tests.reference import polynomials as slow
-from zkds import native
 from zkds.field import ONE, ZERO, K, P, from_pairs, to_pairs
 from zkds.zk.pads import SecretStream
 from zkds.zk.rows import add, combine, encode, evaluate, interpolate, multiply, subtract, total
 
-
-@pytest.fixture(params=native.available_instruction_sets(), autouse=True)
-def kernels(request: pytest.FixtureRequest):
-    before = native.instruction_set()
-    native.select_instruction_set(request.param)
-    yield
-    native.select_instruction_set(before)
+pytestmark = pytest.mark.usefixtures("instruction_set")
 
 
 def sample(count: int, seed: int = 0) -> list[K]:

@@ -10,14 +10,6 @@ from zkds.native.grinding import find_nonce, leading_zero_bits
 from zkds.native.sha256 import merkle_nodes
 
 
-@pytest.fixture(params=native.available_instruction_sets())
-def instruction_set(request):
-    before = native.instruction_set()
-    native.select_instruction_set(request.param)
-    yield request.param
-    native.select_instruction_set(before)
-
-
 @pytest.mark.parametrize("log_leaves", [0, 1, 2, 5, 6, 11])
 def test_merkle_nodes_are_hashlib(instruction_set, log_leaves):
     leaves = np.random.default_rng(log_leaves).integers(0, 256, size=(1 << log_leaves, 32), dtype=np.uint8)

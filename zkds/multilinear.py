@@ -43,6 +43,14 @@ def eq_at(p: Sequence[Scalar], q: Sequence[Scalar]) -> K:
     return product
 
 
+def index_weight(point: Sequence[K], index: int) -> K:
+    """eq(point, index): the product over bits b of coordinate b or one minus it. Bits beyond the point are ignored."""
+    weight = ONE
+    for b, coordinate in enumerate(point):
+        weight = weight * (coordinate if index >> b & 1 else 1 - coordinate)
+    return weight
+
+
 def eq_table(point: Sequence[Scalar], scale: Scalar = ONE) -> U64:
     """scale * eq(point, x) for x = 0, ..., 2^n - 1, blocked: (max(1, 2^n / 8), 2, 8) uint64."""
     return native.eq_table(to_pairs(point), to_pairs([scale])[0])

@@ -1,7 +1,7 @@
 """The batching of claims, slow and obvious: dense lists of field elements, one loop for each sum."""
 
-from zkds.commit.layout import index_weight
 from zkds.field import ZERO
+from zkds.multilinear import index_weight
 
 
 def dense_weights(claims, chi_powers, size):

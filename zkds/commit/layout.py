@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.claims import Piece
-from zkds.field import ONE, K
+from zkds.field import K
+from zkds.multilinear import index_weight
 from zkds.native import U32, array
 
 I64 = NDArray[np.int64]
@@ -106,14 +107,6 @@ def binary_parts(length: int) -> list[tuple[int, int]]:
             parts.append((start, log_side))
             start += 1 << log_side
     return parts
-
-
-def index_weight(coordinates: Sequence[K], index: int) -> K:
-    """eq(coordinates, index): the product over bits b of coordinate b or one minus it."""
-    weight = ONE
-    for b, coordinate in enumerate(coordinates):
-        weight = weight * (coordinate if index >> b & 1 else 1 - coordinate)
-    return weight
 
 
 class Layout:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from zkds.claims import Claim, Piece, Value
-from zkds.commit.layout import Column, Layout, binary_parts, index_weight
+from zkds.commit.layout import Column, Layout, binary_parts
 from zkds.field import ONE, ZERO, K, powers
 from zkds.integers.limbs import I64, LimbFormat
+from zkds.multilinear import index_weight
 from zkds.native import U32
 
 Points = Sequence[Sequence[K]]

@@ -16,8 +16,9 @@ import numpy as np
 from zkds.claims import Piece
 from zkds.commit.layout import Column, Layout
 from zkds.field import ONE, ZERO, K, P, powers, to_pairs
-from zkds.lookup.subcubes import covering_subcubes, index_weight, weight_below
+from zkds.lookup.subcubes import covering_subcubes, weight_below
 from zkds.lookup.tables import Table, TableSide, canonical_tables
+from zkds.multilinear import index_weight
 from zkds.native import U32
 from zkds.native.fraction import SEGMENT, Leaves
 

@@ -19,14 +19,6 @@ def covering_subcubes(start: int, end: int) -> list[tuple[int, int]]:
     return subcubes
 
 
-def index_weight(coordinates: Sequence[K], index: int) -> K:
-    """eq(coordinates, index): the product over bits b of coordinate b or one minus it."""
-    weight = ONE
-    for b, coordinate in enumerate(coordinates):
-        weight = weight * (coordinate if index >> b & 1 else 1 - coordinate)
-    return weight
-
-
 def weight_below(point: Sequence[K], end: int) -> K:
     """sum of eq(point, x) over 0 <= x < end, for end <= 2^len(point)."""
     if end >> len(point):

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from zkds.field import ONE, ZERO, K, powers
-from zkds.lookup.subcubes import covering_subcubes, index_weight
-from zkds.multilinear import evaluate_integers
+from zkds.lookup.subcubes import covering_subcubes
+from zkds.multilinear import evaluate_integers, index_weight
 from zkds.native import U32
 from zkds.native.fraction import MAX_WIDTH, SEGMENT, Leaves
 
