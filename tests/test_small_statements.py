@@ -1,4 +1,4 @@
-"""Whole proofs of lookups alone, over statements of a few cells: every width of table, columns of any shape, both modes.
+"""Statements of a few cells, lookups alone, and their whole proofs: tables of every width, columns of any shape, both modes.
 
 The matrix product's tables make its vectors longer than 2^16 cells; here the vector fits one row of the commitment, or a few.
 """
@@ -11,11 +11,13 @@ import pytest
 from tests.whole_proof import assert_rejected_in_both_modes
 from zkds import lookup
 from zkds.channel import DryRun
-from zkds.commit.layout import Column
+from zkds.commit.layout import Column, Layout
+from zkds.commit.parameters import choose
 from zkds.conversation import converse
 from zkds.lookup import ExplicitTable, Lookup, RangeTable
 from zkds.prover import prove_vector
 from zkds.statement import Mode, Statement
+from zkds.transcript import Transcript
 from zkds.verifier import verify
 
 SHAPES = [(1,), (2,), (3,), (7, 5), (33,), (1, 1, 3), (255,), (257,), (1025,)]
@@ -99,3 +101,24 @@ def test_every_message_and_every_product_is_in_an_equation(seed):
     assert products == set(range(len(constraints.products)))
     factors = {message for t in products for message in constraints.products[t]}
     assert set(range(constraints.messages)) <= used | factors
+
+
+@pytest.mark.parametrize("part", ["mode", "relation", "parameters", "layout", "lookups"])
+def test_every_challenge_depends_on_every_part_of_the_statement(part):
+    def first_challenge(statement, mode):
+        transcript = Transcript()
+        statement.bind(transcript, mode)
+        return transcript.challenge("test")
+
+    statement, other = random_statement(0)[0], random_statement(0)[0]
+    if part == "relation":
+        other.relation.encode = lambda: b"other lookups"
+    elif part == "parameters":
+        other.parameters = choose(statement.layout.cells + 1)
+    elif part == "layout":
+        other.layout = Layout([Column(f"{c.name}'", c.shape) for c in statement.layout.columns])
+    elif part == "lookups":
+        other.lookups = other.lookups * 2
+    expected = first_challenge(statement, Mode.ZERO_KNOWLEDGE)
+    assert first_challenge(random_statement(0)[0], Mode.ZERO_KNOWLEDGE) == expected
+    assert first_challenge(other, Mode.PLAIN if part == "mode" else Mode.ZERO_KNOWLEDGE) != expected
