@@ -53,18 +53,29 @@ static void fill_data(const struct zkds_matrix *m, size_t row, uint64_t *x) {
     }
 }
 
-/* Modulo x^data - c: the coefficient of x^(data m + j) counts c^m at j. */
-static void fold_tail(const struct zkds_matrix *m, size_t row, K1 c, uint64_t *x) {
-    size_t data = (size_t)1 << m->log_data;
-    K1 power = c;
+/* Modulo x^part - c, part = data / 2^levels: the tail's coefficient of x^(data + part m + j) counts c^(2^levels + m) at j. */
+static void fold_tail(const struct encoder *job, size_t row, int levels, size_t node, uint64_t *x) {
+    const struct zkds_matrix *m = job->matrix;
+    size_t part = (size_t)1 << (m->log_data - levels);
+    K1 s = load(job->tables.roots, node), c = k_mul(s, s), power = c;
+    for (int level = 0; level < levels; level++) power = k_mul(power, power);
     for (size_t t = 0; t < m->tail; t++) {
-        size_t j = t % data;
+        size_t j = t % part;
         if (t && !j) power = k_mul(power, c);
         uint64_t *at = x + 16 * (j / 8) + j % 8;
-        K1 sum = k_add((K1){at[0], at[8]}, k_mul(power, load(m->tails, row * m->tail + t)));
+        K1 sum = k_add((K1){f_canonical(at[0]), f_canonical(at[8])}, k_mul(power, load(m->tails, row * m->tail + t)));
         at[0] = sum.re;
         at[8] = sum.im;
     }
+}
+
+/* How many levels of the transform are done while a row is read: rows of cells that are too long for the first-level cache,
+ * and whole, save a pass over memory and half of the multiplications. An even number of levels is left down to the blocks. */
+static int levels_from_cells(const struct encoder *job, size_t row) {
+    const struct zkds_matrix *m = job->matrix;
+    int above = m->log_data - job->log_block;
+    if (above < 2 || row >= m->packed_rows || (row + 1) << (m->log_data + 1) > m->cell_count) return 0;
+    return above & 1 ? 3 : 2;
 }
 
 static void spread_task(void *context, size_t task, int worker) { /* one row, one node of 2^log_data points */
@@ -75,10 +86,18 @@ static void spread_task(void *context, size_t task, int worker) { /* one row, on
     size_t node = task & (((size_t)1 << depth) - 1), row = task >> depth;
     uint64_t *x = job->rows + row * job->stride + (node << (m->log_data + 1));
     node += (size_t)1 << depth;
-    fill_data(m, job->first + row, x);
-    K1 s = load(job->tables.roots, node);
-    fold_tail(m, job->first + row, k_mul(s, s), x);
-    OPS(ntt)->descend(x, m->log_data, job->log_block, node, &job->tables);
+    row += job->first;
+    int levels = levels_from_cells(job, row), log_part = m->log_data - levels;
+    if (levels) {
+        const uint32_t *re = m->cells + (row << (m->log_data + 1));
+        OPS(ntt)->cells(x, re, re + ((size_t)1 << m->log_data), m->log_data, levels, node, &job->tables);
+    } else
+        fill_data(m, row, x);
+    node <<= levels;
+    for (size_t part = 0; part < (size_t)1 << levels; part++, node++, x += (size_t)2 << log_part) {
+        fold_tail(job, row, levels, node, x);
+        OPS(ntt)->descend(x, log_part, job->log_block, node, &job->tables);
+    }
 }
 
 /* Finish block `block` and its mirror image in all rows of the batch. */

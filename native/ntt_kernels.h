@@ -40,18 +40,13 @@ INLINE void ntt_eight(const KV x[8], KV y[8]) {
     ntt_four(odd, y + 4);
 }
 
-INLINE void ntt_store_weak(uint64_t *x, size_t vector, KV value) {
-    v_store(x + 16 * vector, value.re);
-    v_store(x + 16 * vector + 8, value.im);
-}
-
 /* One node of 2 half vectors into its two children. */
 static void ntt_pass2(uint64_t *x, size_t half, K1 s) {
     const KFactor factor = kv_factor(s);
     for (size_t v = 0; v < half; v++) {
         KV low = kv_load(x, v), high = kv_mul_factor(kv_load(x, v + half), &factor);
-        ntt_store_weak(x, v, kv_add(low, high));
-        ntt_store_weak(x, v + half, kv_sub(low, high));
+        kv_store_weak(x, v, kv_add(low, high));
+        kv_store_weak(x, v + half, kv_sub(low, high));
     }
 }
 
@@ -65,7 +60,7 @@ static void ntt_pass4(uint64_t *x, size_t quarter, K1 b, K1 b2, K1 b3) {
         in[2] = kv_mul_factor(kv_load(x, v + 2 * quarter), &f2);
         in[3] = kv_mul_factor(kv_load(x, v + 3 * quarter), &f3);
         ntt_four(in, out);
-        for (int j = 0; j < 4; j++) ntt_store_weak(x, v + (size_t)j * quarter, out[j]);
+        for (int j = 0; j < 4; j++) kv_store_weak(x, v + (size_t)j * quarter, out[j]);
     }
 }
 
@@ -78,7 +73,7 @@ static void ntt_pass4_short(uint64_t *x, size_t nodes, size_t node, const struct
         in[2] = kv_mul(kv_load(x, 2), kv_set1(ntt_entry(tables->roots, node + t)));
         in[3] = kv_mul(kv_load(x, 3), kv_set1(ntt_entry(tables->cubes, node + t)));
         ntt_four(in, out);
-        for (int j = 0; j < 4; j++) ntt_store_weak(x, (size_t)j, out[j]);
+        for (int j = 0; j < 4; j++) kv_store_weak(x, (size_t)j, out[j]);
     }
 }
 
@@ -103,9 +98,88 @@ static void ntt_last(uint64_t *x, size_t groups, size_t node, const struct ntt_t
         }
         v_transpose(re);
         v_transpose(im);
-        for (int j = 0; j < 8; j++) kv_store(x, (size_t)j, (KV){re[j], im[j]});
+        for (int j = 0; j < 8; j++) kv_store_canonical(x, (size_t)j, (KV){re[j], im[j]});
     }
 }
+
+/* ---- from cells -------------------------------------------------------------------------------------------------- */
+
+/* A fixed factor c + d i for numbers below 2^32, in limbs of 30 and 31 bits; n = -d. */
+typedef struct {
+    V c0, c1, d0, d1, n0, n1;
+} NttCellFactor;
+
+INLINE NttCellFactor ntt_cell_factor(K1 y) {
+    const uint64_t low30 = 0x3fffffff, n = f_sub(0, y.im);
+    return (NttCellFactor){v_set1(y.re & low30), v_set1(y.re >> 30), v_set1(y.im & low30),
+                           v_set1(y.im >> 30),   v_set1(n & low30),  v_set1(n >> 30)};
+}
+/* E + 2^30 m -> weak; E < 2^63, and (m >> 31) + 2^61 < 2^62. */
+INLINE V ntt_cell_join(V E, V m) { return fv_fold(v_add(v_add(E, v_srl(m, 31)), v_and(v_sll(m, 30), fv_p()))); }
+INLINE KV ntt_cell_product(V a, V b, const NttCellFactor *k) {
+    KV out;
+    out.re = ntt_cell_join(v_add(v_mul32(a, k->c0), v_mul32(b, k->n0)), v_add(v_mul32(a, k->c1), v_mul32(b, k->n1)));
+    out.im = ntt_cell_join(v_add(v_mul32(a, k->d0), v_mul32(b, k->c0)), v_add(v_mul32(a, k->d1), v_mul32(b, k->c1)));
+    return out;
+}
+
+/* Cells of the vectors first .. first + NTT_STAGED - 1 of each part, side by side: the parts themselves lie a power of two
+ * apart, more of them than a set of a cache holds. */
+#define NTT_STAGED 32
+typedef struct {
+    uint32_t re[8][8 * NTT_STAGED], im[8][8 * NTT_STAGED];
+} NttStage;
+
+INLINE void ntt_stage(NttStage *stage, const uint32_t *re, const uint32_t *im, size_t parts, size_t part, size_t first) {
+    for (size_t j = 0; j < parts; j++) {
+        memcpy(stage->re[j], re + 8 * (first + j * part), sizeof stage->re[j]);
+        memcpy(stage->im[j], im + 8 * (first + j * part), sizeof stage->im[j]);
+    }
+}
+INLINE void ntt_staged_products(const NttStage *stage, size_t v, size_t parts, const NttCellFactor *factors, KV *in) {
+    in[0] = (KV){v_load_u32(stage->re[0] + 8 * v), v_load_u32(stage->im[0] + 8 * v)};
+    for (size_t j = 1; j < parts; j++)
+        in[j] = ntt_cell_product(v_load_u32(stage->re[j] + 8 * v), v_load_u32(stage->im[j] + 8 * v), &factors[j - 1]);
+}
+
+static void ntt_cells4(uint64_t *x, const uint32_t *re, const uint32_t *im, size_t quarter, size_t node, const struct ntt_tables *tables) {
+    const NttCellFactor factors[3] = {ntt_cell_factor(ntt_entry(tables->roots, 2 * node)),
+                                      ntt_cell_factor(ntt_entry(tables->roots, node)),
+                                      ntt_cell_factor(ntt_entry(tables->cubes, node))};
+    NttStage stage;
+    for (size_t v = 0; v < quarter; v++) {
+        KV in[4], out[4];
+        if (v % NTT_STAGED == 0) ntt_stage(&stage, re, im, 4, quarter, v);
+        ntt_staged_products(&stage, v % NTT_STAGED, 4, factors, in);
+        ntt_four(in, out);
+        for (size_t j = 0; j < 4; j++) kv_store_weak(x, v + j * quarter, out[j]);
+    }
+}
+
+static void ntt_cells8(uint64_t *x, const uint32_t *re, const uint32_t *im, size_t eighth, size_t node, const struct ntt_tables *tables) {
+    const uint64_t *powers = tables->last + 112 * (node / 8) + node % 8;
+    NttCellFactor factors[7];
+    NttStage stage;
+    for (size_t j = 0; j < 7; j++) factors[j] = ntt_cell_factor((K1){powers[16 * j], powers[16 * j + 8]});
+    for (size_t v = 0; v < eighth; v++) {
+        KV in[8], out[8];
+        if (v % NTT_STAGED == 0) ntt_stage(&stage, re, im, 8, eighth, v);
+        ntt_staged_products(&stage, v % NTT_STAGED, 8, factors, in);
+        ntt_eight(in, out);
+        for (size_t j = 0; j < 8; j++) kv_store_weak(x, v + j * eighth, out[j]);
+    }
+}
+
+static void ntt_cells(uint64_t *x, const uint32_t *re, const uint32_t *im, int log_size, int levels, size_t node,
+                      const struct ntt_tables *tables) {
+    size_t part = (size_t)1 << (log_size - levels - 3);
+    if (levels == 2)
+        ntt_cells4(x, re, im, part, node, tables);
+    else
+        ntt_cells8(x, re, im, part, node, tables);
+}
+
+/* ---- the tree ---------------------------------------------------------------------------------------------------- */
 
 /* One level of the tree over a block; returns the number of levels done, 1 or 2. */
 static int ntt_level(uint64_t *x, size_t nodes, int log_size, size_t node, const struct ntt_tables *tables) {
@@ -151,4 +225,4 @@ static void ntt_transform(uint64_t *x, int log_size, size_t node, const struct n
     for (size_t t = 0; t < (size_t)1 << (log_size - block); t++)
         ntt_finish(x + (t << (block + 1)), block, (node << (log_size - block)) + t, tables);
 }
-const struct ntt_ops ISA(ntt_ops) = {ntt_transform, ntt_descend, ntt_finish};
+const struct ntt_ops ISA(ntt_ops) = {ntt_transform, ntt_cells, ntt_descend, ntt_finish};

@@ -25,6 +25,10 @@ struct ntt_tables {
 struct ntt_ops {
     /* Replace the coefficients modulo x^(2^log_size) - c(node) by the values at its zeros, in the tree's order. */
     void (*transform)(uint64_t *x, int log_size, size_t node, const struct ntt_tables *tables);
+    /* Its first 2 or 3 levels, from whole coefficients re[j] + i im[j] of 32 bits: nodes of 2^(log_size - levels) points, at
+     * least 2^NTT_BLOCK_LOG. Weak representatives. */
+    void (*cells)(uint64_t *x, const uint32_t *re, const uint32_t *im, int log_size, int levels, size_t node,
+                  const struct ntt_tables *tables);
     /* Its two parts: down to nodes of 2^stop points (stop >= NTT_BLOCK_LOG, odd, or no smaller than log_size), and from there
      * on. Weak representatives in between. */
     void (*descend)(uint64_t *x, int log_size, int stop, size_t node, const struct ntt_tables *tables);

@@ -114,33 +114,47 @@ static void sha_write_digests(const W s[16], size_t count, uint8_t *digests) {
         }
 }
 
+/* 16 pairs of digests, 64 bytes each -> their 16 words, one message a lane. */
+INLINE void sha_pair_words(const uint8_t *children, W words[16]) {
+    V x[2][8];
+    for (int half = 0; half < 2; half++) {
+        for (int l = 0; l < 8; l++) x[half][l] = v_load(children + 64 * (8 * half + l));
+        v_transpose(x[half]);
+    }
+    for (int j = 0; j < 8; j++) w_split(x[0][j], x[1][j], words + 2 * j, words + 2 * j + 1);
+}
+
+/* 0x01 | 64 bytes, padded: each word straddles two of the children's, and the last byte begins the second block. */
+static void sha_full_nodes(const uint8_t *children, W s[16]) {
+    W w[32], last[2];
+    for (int g = 0; g < 2; g++) {
+        W words[16];
+        sha_pair_words(children + 1024 * g, words);
+        w[16 * g] = w_add(w_set1(0x01000000), w_srl(words[0], 8));
+        for (int j = 1; j < 16; j++) w[16 * g + j] = w_add(w_sll(words[j - 1], 24), w_srl(words[j], 8));
+        last[g] = w_add(w_sll(words[15], 24), w_set1(0x00800000));
+    }
+    sha_start(s);
+    sha_compress(s, w);
+    for (int j = 1; j < 15; j++) sha_broadcast(w, j, 0);
+    sha_broadcast(w, 15, 65 * 8);
+    w[0] = last[0];
+    w[16] = last[1];
+    sha_compress(s, w);
+}
+
 static void sha_nodes(const uint8_t *children, size_t count, uint8_t *parents) {
     for (size_t i = 0; i < count; i += SHA_LANES) {
-        size_t lanes = count - i < SHA_LANES ? count - i : SHA_LANES;
-        uint32_t words[32][SHA_LANES];
-        memset(words, 0, sizeof words);
-        for (size_t l = 0; l < lanes; l++) { /* 65 bytes: each word straddles two of the children's */
-            uint8_t message[68] = {1};
-            memcpy(message + 1, children + 64 * (i + l), 64);
-            message[65] = 0x80;
-            for (size_t j = 0; j < 17; j++) {
-                uint32_t word;
-                memcpy(&word, message + 4 * j, 4);
-                words[j][l] = __builtin_bswap32(word);
-            }
-            words[31][l] = 65 * 8;
-        }
         W s[16];
-        sha_start(s);
-        for (int block = 0; block < 2; block++) {
-            W w[32];
-            for (int j = 0; j < 16; j++) {
-                w[j] = w_load(words[16 * block + j]);
-                w[16 + j] = w_load(words[16 * block + j] + 16);
-            }
-            sha_compress(s, w);
+        if (count - i >= SHA_LANES) {
+            sha_full_nodes(children + 64 * i, s);
+            sha_write_digests(s, SHA_LANES, parents + 32 * i);
+        } else { /* the lanes beyond the last node hash zeros */
+            uint8_t padded[64 * SHA_LANES] = {0};
+            memcpy(padded, children + 64 * i, 64 * (count - i));
+            sha_full_nodes(padded, s);
+            sha_write_digests(s, count - i, parents + 32 * i);
         }
-        sha_write_digests(s, lanes, parents + 32 * i);
     }
 }
 

@@ -1,6 +1,6 @@
 /* Sixteen 32-bit lanes, `W`, for hashing sixteen messages at once, in the three twins of vec.h.
  *
- *   w_load, w_store, w_set1, w_add             w_rotr, w_srl   by a constant
+ *   w_load, w_store, w_set1, w_add             w_rotr, w_srl, w_sll   by a constant
  *   w_xor3  a ^ b ^ c                          w_ch, w_maj     SHA-256's choice and majority
  *   w_split  two vectors of 64-bit lanes (lanes 0..7, 8..15) -> the words of their little-endian bytes, read big-endian
  */
@@ -19,6 +19,7 @@ INLINE W w_ch(W e, W f, W g) { return _mm512_ternarylogic_epi32(e, f, g, 0xca); 
 INLINE W w_maj(W a, W b, W c) { return _mm512_ternarylogic_epi32(a, b, c, 0xe8); }
 #define w_rotr(x, n) _mm512_ror_epi32((x), (n))
 #define w_srl(x, n) _mm512_srli_epi32((x), (n))
+#define w_sll(x, n) _mm512_slli_epi32((x), (n))
 INLINE void w_split(V x, V y, W *first, W *second) {
     const __m512i bytes = _mm512_set4_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
     const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
@@ -54,6 +55,7 @@ INLINE W w_maj(W a, W b, W c) { return (W){w_maj_half(a.lo, b.lo, c.lo), w_maj_h
 INLINE __m256i w_rotr_half(__m256i x, int n) { return _mm256_or_si256(_mm256_srli_epi32(x, n), _mm256_slli_epi32(x, 32 - n)); }
 INLINE W w_rotr(W x, int n) { return (W){w_rotr_half(x.lo, n), w_rotr_half(x.hi, n)}; }
 INLINE W w_srl(W x, int n) { return (W){_mm256_srli_epi32(x.lo, n), _mm256_srli_epi32(x.hi, n)}; }
+INLINE W w_sll(W x, int n) { return (W){_mm256_slli_epi32(x.lo, n), _mm256_slli_epi32(x.hi, n)}; }
 INLINE void w_split_half(V x, __m256i *first, __m256i *second) { /* eight lanes */
     const __m256i bytes = _mm256_set_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203, 0x0c0d0e0f, 0x08090a0b, 0x04050607,
                                            0x00010203);
@@ -89,6 +91,7 @@ INLINE W w_ch(W e, W f, W g) { W_EACH(g.part[i] ^ (e.part[i] & (f.part[i] ^ g.pa
 INLINE W w_maj(W a, W b, W c) { W_EACH((a.part[i] & b.part[i]) | (c.part[i] & (a.part[i] | b.part[i]))); }
 INLINE W w_rotr(W x, int n) { W_EACH(x.part[i] >> n | x.part[i] << (32 - n)); }
 INLINE W w_srl(W x, int n) { W_EACH(x.part[i] >> n); }
+INLINE W w_sll(W x, int n) { W_EACH(x.part[i] << n); }
 INLINE void w_split(V x, V y, W *first, W *second) {
     for (int i = 0; i < 16; i++) {
         uint64_t value = i < 8 ? x.lane[i] : y.lane[i - 8];

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from Crypto.Cipher import AES
+from Crypto.Hash import SHAKE256
 
 from zkds.field import K, P
 from zkds.zk import pads
@@ -32,6 +34,18 @@ def test_a_stream_does_not_repeat() -> None:
     stream = SecretStream(bytes(32))
     assert len(set(stream.elements(1000))) == 1000
     assert stream.bytes(32) != stream.bytes(32)
+
+
+def test_long_requests_are_counter_mode_under_fresh_keys() -> None:
+    """The stream is a fixed function of the seed: SHAKE256 up to 2^10 bytes, then one AES-256 key for every 2^16 bytes."""
+    sponge = SHAKE256.new(b"zkds secret stream v2" + bytes(32))
+    stream = SecretStream(bytes(32))
+    assert stream.bytes(1 << 10) == sponge.read(1 << 10)
+    count = (1 << 16) + 5
+    block = AES.new(sponge.read(32), AES.MODE_ECB)
+    expected = b"".join(block.encrypt(number.to_bytes(16, "big")) for number in range(1 << 12))
+    expected += AES.new(sponge.read(32), AES.MODE_ECB).encrypt(bytes(16))[:5]
+    assert stream.bytes(count) == expected
 
 
 def test_rejection_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from zkds.native.grinding import find_nonce, leading_zero_bits
 from zkds.native.sha256 import merkle_nodes
 
 
-@pytest.mark.parametrize("log_leaves", [0, 1, 2, 5, 6, 11])
+@pytest.mark.parametrize("log_leaves", [0, 1, 2, 5, 6, 7, 11])
 def test_merkle_nodes_are_hashlib(instruction_set, log_leaves):
     leaves = np.random.default_rng(log_leaves).integers(0, 256, size=(1 << log_leaves, 32), dtype=np.uint8)
     nodes = merkle_nodes(leaves)

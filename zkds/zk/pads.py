@@ -1,8 +1,8 @@
 """Secret randomness: uniform elements of K from the operating system's entropy, and pads that are used once.
 
-`SecretStream` expands 32 bytes of `os.urandom` by SHAKE256 and cuts field elements out by rejection. A stream is never seeded
-from a statement or a witness: two proofs of the same statement must not share a pad, or their difference would
-show the difference of their messages.
+`SecretStream` expands 32 bytes of `os.urandom` by SHAKE256, long requests by AES-256 in counter mode under keys drawn from
+that sponge, and cuts field elements out by rejection. A stream is never seeded from a statement or a witness: two proofs of
+the same statement must not share a pad, or their difference would show the difference of their messages.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from Crypto.Cipher import AES
 from Crypto.Hash import SHAKE256
 
 from zkds.field import K, P, from_pairs
 from zkds.native import U64
 
 SEED_BYTES = 32
-DOMAIN = b"zkds secret stream v1"
+DOMAIN = b"zkds secret stream v2"
+KEY_BYTES = 32
+LONGEST_DIRECT = 1 << 10  # bytes; longer requests are expanded by AES
+BYTES_A_KEY = 1 << 16  # 2^12 blocks: a permutation differs from a function by at most 2^(2 * 12 - 129) = 2^-105
 
 
 class SecretStream:
@@ -30,7 +34,9 @@ class SecretStream:
         self._sponge.update(os.urandom(SEED_BYTES) if seed is None else seed)
 
     def bytes(self, count: int) -> bytes:
-        return self._sponge.read(count)
+        if count <= LONGEST_DIRECT:
+            return self._sponge.read(count)
+        return b"".join(self._keystream(min(BYTES_A_KEY, count - start)) for start in range(0, count, BYTES_A_KEY))
 
     def field(self, count: int) -> U64:
         """(count,) uniform elements of F, canonical: draws of 8 bytes cut to 61 bits; p itself is drawn again."""
@@ -47,9 +53,13 @@ class SecretStream:
         """`count` uniform elements of K."""
         return from_pairs(self.pairs(count))
 
+    def _keystream(self, count: int) -> bytes:
+        """AES-256 in counter mode from 0 under a fresh key."""
+        cipher = AES.new(self._sponge.read(KEY_BYTES), AES.MODE_CTR, nonce=b"", initial_value=0)
+        return cipher.encrypt(bytes(count))
+
     def _draw(self, count: int) -> U64:
-        drawn = np.frombuffer(self.bytes(8 * count), dtype="<u8").astype(np.uint64)
-        return drawn & np.uint64(P)
+        return np.frombuffer(self.bytes(8 * count), dtype="<u8") & np.uint64(P)
 
 
 class OneTimePads:
