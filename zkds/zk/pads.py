@@ -24,6 +24,11 @@ LONGEST_DIRECT = 1 << 10  # bytes; longer requests are expanded by AES
 BYTES_A_KEY = 1 << 16  # 2^12 blocks: a permutation differs from a function by at most 2^(2 * 12 - 129) = 2^-105
 
 
+def keystream(key: bytes, count: int) -> bytes:
+    """AES-256 in counter mode, from 0: for one use of the key."""
+    return AES.new(key, AES.MODE_CTR, nonce=b"", initial_value=0).encrypt(bytes(count))
+
+
 class SecretStream:
     """An endless stream of secret bytes and uniform field elements; `seed` is for tests only."""
 
@@ -36,7 +41,9 @@ class SecretStream:
     def bytes(self, count: int) -> bytes:
         if count <= LONGEST_DIRECT:
             return self._sponge.read(count)
-        return b"".join(self._keystream(min(BYTES_A_KEY, count - start)) for start in range(0, count, BYTES_A_KEY))
+        return b"".join(
+            keystream(self._sponge.read(KEY_BYTES), min(BYTES_A_KEY, count - start)) for start in range(0, count, BYTES_A_KEY)
+        )
 
     def field(self, count: int) -> U64:
         """(count,) uniform elements of F, canonical: draws of 8 bytes cut to 61 bits; p itself is drawn again."""
@@ -52,11 +59,6 @@ class SecretStream:
     def elements(self, count: int) -> list[K]:
         """`count` uniform elements of K."""
         return from_pairs(self.pairs(count))
-
-    def _keystream(self, count: int) -> bytes:
-        """AES-256 in counter mode from 0 under a fresh key."""
-        cipher = AES.new(self._sponge.read(KEY_BYTES), AES.MODE_CTR, nonce=b"", initial_value=0)
-        return cipher.encrypt(bytes(count))
 
     def _draw(self, count: int) -> U64:
         return np.frombuffer(self.bytes(8 * count), dtype="<u8") & np.uint64(P)
