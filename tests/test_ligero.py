@@ -23,7 +23,7 @@ from zkds.zk.parameters import choose_parameters
 from zkds.zk.rows import encode, interpolate
 from zkds.zk.tableau import fill
 
-GOLDEN = "2e655a1f650f9f42661e01e89715c4197bc302d243596617a685f11de78d083b"
+GOLDEN = "5f82c06cc8bbecc0926c3b6645965a92a10042c395d773c1eb2db3fe79d13568"
 
 
 def toy(count: int = 20, products: int = 3) -> Toy:
@@ -322,7 +322,7 @@ def test_random_bit_flips_are_rejected() -> None:
 
 def test_the_proof_format_does_not_change_unnoticed() -> None:
     """SHA-256 of a proof with a fixed stream of pads. The bytes come from this code; their meaning is checked by the slow
-    verifier. A new digest is a new format: change the transcript's version with it."""
+    verifier. A new digest from the same stream is a new format: change the transcript's version with it."""
     relation = toy(9, 2)
     shape = relation.shape()
     proof = prove_relation(relation, commit_pads(shape.messages, shape.products, SecretStream(bytes(32))))
