@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.core import batching, ceilings, commitment, end_to_end, field, lookup, memory, sumcheck
+from bench.core import batching, ceilings, commitment, dataset, end_to_end, field, lookup, memory, sumcheck
 from zkds import native
 
 Figures = dict[str, float]
@@ -27,6 +27,7 @@ BENCHES: dict[str, Callable[[int, int], Figures]] = {
     "commitment": commitment.measure,
     "batching": batching.measure,
     "end to end": end_to_end.measure,
+    "data set": dataset.measure,
     "memory": memory.measure,
 }
 
