@@ -46,19 +46,26 @@ def array(name: str, value: object, dtype: Any, shape: tuple[int | None, ...] | 
         raise TypeError(f"{name}: expected a numpy array of {np.dtype(dtype)}, got {type(value).__name__}")
     if value.dtype != np.dtype(dtype):
         raise TypeError(f"{name}: expected dtype {np.dtype(dtype)}, got {value.dtype}")
-    if shape is not None:
-        fits = value.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, value.shape, strict=True))
-        if not fits:
-            wanted = "(" + ", ".join("n" if w is None else str(w) for w in shape) + ")"
-            raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
+    if shape is not None and not _fits(value.shape, shape):
+        wanted = "(" + ", ".join("n" if w is None else str(w) for w in shape) + ")"
+        raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
     if not value.flags.c_contiguous:
         raise ValueError(f"{name}: expected a C-contiguous array")
     return value
 
 
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    for length, expected in zip(shape, wanted, strict=True):
+        if expected is not None and length != expected:
+            return False
+    return True
+
+
 def pointer(value: NDArray[Any], ctype: str) -> Any:
     """The C pointer to the array's memory, for example `pointer(a, "uint64_t *")`."""
-    return ffi.cast(ctype, value.ctypes.data)
+    return ffi.cast(ctype, ffi.from_buffer(value))
 
 
 def instruction_set() -> str:
