@@ -62,8 +62,7 @@ class ProverChannel:
         self._send_elements(label, values)
 
     def _send_elements(self, label: str, values: Sequence[K]) -> None:
-        self.transcript.absorb_elements(label, values)
-        self.writer.write(label, b"".join(value.to_bytes() for value in values))
+        self.writer.write(label, self.transcript.absorb_elements(label, values))
 
     def send_pairs(self, label: str, values: U64) -> None:
         self._send_bytes(label, values.astype("<u8").tobytes())

@@ -25,6 +25,10 @@ from zkds.field import K, P
 DOMAIN = b"zkds transcript v1"
 
 
+def _length(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "little")
+
+
 class Transcript:
     """The state that prover and verifier share. Both must make the same calls in the same order."""
 
@@ -33,15 +37,18 @@ class Transcript:
         self._append(b"domain", "zkds", DOMAIN)
 
     def _append(self, kind: bytes, label: str, data: bytes) -> None:
-        for part in (kind, label.encode(), data):
-            self._sponge.update(len(part).to_bytes(8, "little"))
-            self._sponge.update(part)
+        name = label.encode()
+        parts = (_length(kind), kind, _length(name), name, _length(data), data)
+        self._sponge.update(b"".join(parts))
 
     def absorb(self, label: str, data: bytes) -> None:
         self._append(b"bytes", label, data)
 
-    def absorb_elements(self, label: str, elements: Sequence[K]) -> None:
-        self._append(b"elements of K", label, b"".join(element.to_bytes() for element in elements))
+    def absorb_elements(self, label: str, elements: Sequence[K]) -> bytes:
+        """Returns what was absorbed: the elements as they are on the wire."""
+        data = b"".join([element.to_bytes() for element in elements])
+        self._append(b"elements of K", label, data)
+        return data
 
     def _draw(self, kind: bytes, label: str, data: bytes = b"") -> Stream:
         self._append(kind, label, data)

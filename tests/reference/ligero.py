@@ -1,4 +1,4 @@
-"""A slow Ligero verifier, written from docs/parts/zero-knowledge.md: Python integers, polynomials by their definition, hashlib.
+"""A slow Ligero verifier, written from docs/protocol.md, section 9: Python integers, polynomials by their definition, hashlib.
 
 It shares with zkds the field element, the channel that reads bytes and draws challenges, and the list of constraints.
 """
