@@ -9,6 +9,7 @@ import pytest
 from reference import dataset as slow
 from toy_relation import Relation, converse, verify_relation
 
+from tests.reference.claims import claim_sum, committed
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.commit.layout import Layout
 from zkds.dataset.files import commit_dataset, opening_path
@@ -19,7 +20,6 @@ from zkds.dataset.sampling import batches
 from zkds.errors import ConstraintRejected, ProofRejected, StatementMismatch
 from zkds.field import ZERO, P
 from zkds.lookup import Lookup, NotInTable, RangeTable
-from zkds.multilinear import evaluate_integers
 from zkds.proof import ProofReader, ProofWriter
 from zkds.prover import prove
 from zkds.soundness import LOG2_K, TARGET_BITS, total_bits
@@ -51,22 +51,6 @@ def openings(tmp_path_factory):
 
 def choose(opening, shape):
     return batches(SEED, opening.root.count, *shape)
-
-
-def committed(relation, columns):
-    layout = Layout(relation.columns)
-    vector = np.zeros(layout.cells, dtype=np.uint32)
-    for name, values in columns.items():
-        layout.write(vector, name, values)
-    return layout, vector
-
-
-def claim_sum(claim, vector):
-    total = ZERO
-    for piece in claim.pieces:
-        cells = np.ascontiguousarray(vector[piece.offset : piece.offset + (1 << len(piece.point))])
-        total = total + piece.scale * evaluate_integers(cells, piece.point)
-    return total
 
 
 def prove_plain(relation, columns):

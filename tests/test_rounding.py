@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import rounding as reference
+from tests.reference.claims import claim_sum, committed
 from tests.reference.rounding import IN_USE, forgeable_factors, wrap_carries
 from tests.test_plan import plan_in_use
 from zkds.channel import ProverChannel, VerifierChannel
-from zkds.commit.layout import Layout
 from zkds.errors import PlanRejected
 from zkds.field import K, P, block, from_pairs, to_pairs, unblock
 from zkds.integers.limb_columns import ones_at
@@ -19,7 +19,7 @@ from zkds.integers.limbs import WitnessOverflow
 from zkds.integers.matrix_product import MatrixProduct, MatrixSizes
 from zkds.integers.plan import plan_rounding
 from zkds.integers.products import contract, exact_matmul
-from zkds.multilinear import evaluate_integers, evaluate_scalars
+from zkds.multilinear import evaluate_scalars
 from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import total_bits
 from zkds.transcript import Transcript
@@ -42,22 +42,6 @@ def random_matrices(relation, seed=1, bits=None):
         return generator.integers(-(1 << bits), 1 << bits, shape) >> generator.integers(0, bits, shape)
 
     return matrix((sizes.rows, sizes.inner)), matrix((sizes.inner, sizes.columns))
-
-
-def committed(relation, columns):
-    layout = Layout(relation.columns)
-    vector = np.zeros(layout.cells, dtype=np.uint32)
-    for name, values in columns.items():
-        layout.write(vector, name, values)
-    return layout, vector
-
-
-def claim_sum(claim, vector):
-    total = K(0)
-    for piece in claim.pieces:
-        cells = vector[piece.offset : piece.offset + (1 << len(piece.point))]
-        total = total + piece.scale * evaluate_integers(np.ascontiguousarray(cells), piece.point)
-    return total
 
 
 def run(relation, columns):
