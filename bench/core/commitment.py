@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 
+from bench.core.timing import median_seconds
 from zkds import multilinear, native
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.commit import opening
@@ -18,15 +18,6 @@ from zkds.field import K
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
 from zkds.zk.pads import SecretStream
-
-
-def median_seconds(repeat: int, action: Callable[[], object]) -> float:
-    times = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def prove(commitment: Commitment, value: K, pads: list[K]) -> tuple[bytes, list[float]]:

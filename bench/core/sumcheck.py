@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from bench.core.timing import median_seconds
 from zkds import multilinear, native, sumcheck
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.field import ONE, ZERO, K, P
@@ -60,21 +61,12 @@ def measure(log_size: int, repeat: int) -> dict[str, float]:
                 figures[name + suffix] = 1e9 * statistics.median(times) / (1 << log_size)
             if name == "product_sumcheck":
                 figures["verify_seconds"] = verify_seconds(proof, log_size, repeat)
-        figures["eq_table"] = 1e9 * median_seconds(lambda: multilinear.eq_table(point), repeat) / (1 << log_size)
+        figures["eq_table"] = 1e9 * median_seconds(repeat, lambda: multilinear.eq_table(point)) / (1 << log_size)
         table = make_table(generator, "u32", log_size)
-        figures["evaluate_u32"] = 1e9 * median_seconds(lambda: multilinear.evaluate(table, point), repeat) / (1 << log_size)
+        figures["evaluate_u32"] = 1e9 * median_seconds(repeat, lambda: multilinear.evaluate(table, point)) / (1 << log_size)
     finally:
         native.set_threads(threads)
     return figures
-
-
-def median_seconds(call: Callable[[], object], repeat: int) -> float:
-    times = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def verify_seconds(proof: bytes, log_size: int, repeat: int) -> float:
@@ -82,4 +74,4 @@ def verify_seconds(proof: bytes, log_size: int, repeat: int) -> float:
         channel = VerifierChannel(Transcript(), ProofReader(proof))
         sumcheck.verify(channel, Hidden.public(ZERO), log_size, 2, name="bench")
 
-    return median_seconds(verify, repeat)
+    return median_seconds(repeat, verify)
