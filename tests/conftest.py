@@ -4,19 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kernels import use
 from zkds import native
 
 THREADS = (1, 2, 3)
 Kernels = tuple[str, int]
-
-
-def _use(instruction_set: str, threads: int) -> Iterator[Kernels]:
-    before = native.instruction_set(), native.threads()
-    native.select_instruction_set(instruction_set)
-    native.set_threads(threads)
-    yield instruction_set, threads
-    native.select_instruction_set(before[0])
-    native.set_threads(before[1])
 
 
 @pytest.fixture(
@@ -28,11 +20,12 @@ def _use(instruction_set: str, threads: int) -> Iterator[Kernels]:
 )
 def kernels(request: pytest.FixtureRequest) -> Iterator[Kernels]:
     """Every instruction set, with one thread, with two and with more than there may be cores."""
-    yield from _use(*request.param)
+    with use(*request.param):
+        yield request.param
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.any_kernels) for name in native.available_instruction_sets()])
 def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every instruction set, with the threads that are set."""
-    for name, _ in _use(request.param, native.threads()):
-        yield name
+    with use(request.param, native.threads()):
+        yield request.param

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference import commitment as reference
 
-from zkds import native
+from tests.kernels import with_all
 from zkds.commit import parameters
 from zkds.commit.commitment import Commitment, commit, leaf_digest, salt
 from zkds.commit.parameters import Code, Parameters, choose
@@ -76,17 +76,7 @@ def test_many_rows_in_batches(log_data, log_size):
     """Digests are those of the columns, and columns are values of the rows; all instruction sets and threads agree."""
     matrix = random_matrix(5, (35 << log_data) + 5, 18, 1, 100, log_data, log_size)
     positions = np.arange(1 << log_size - 1, dtype=np.uint32)
-    before, threads = native.instruction_set(), native.threads()
-    results = []
-    try:
-        for name in native.available_instruction_sets():
-            for count in (1, 3):
-                native.select_instruction_set(name)
-                native.set_threads(count)
-                results.append((matrix.column_digests(bytes(32)), matrix.columns(positions)))
-    finally:
-        native.select_instruction_set(before)
-        native.set_threads(threads)
+    results = with_all(lambda: (matrix.column_digests(bytes(32)), matrix.columns(positions)))
     digests, columns = results[0]
     assert all(np.array_equal(digests, d) and np.array_equal(columns, c) for d, c in results)
     for position in range(0, len(positions), 61):

@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
+from tests.kernels import with_all
 from tests.reference import fractions as slow
-from zkds import native
 from zkds.field import K, P, block, from_pairs, to_pairs, unblock
 from zkds.native import fraction
 
@@ -181,14 +181,7 @@ def large_layer(variables):
 
 
 def test_all_modes_agree_on_a_large_layer():
-    before = native.instruction_set(), native.threads()
-    results = []
-    for name, threads in itertools.product(native.available_instruction_sets(), (1, 3)):
-        native.select_instruction_set(name)
-        native.set_threads(threads)
-        results.append(large_layer(14))
-    native.select_instruction_set(before[0])
-    native.set_threads(before[1])
+    results = with_all(lambda: large_layer(14))
     for result in results[1:]:
         for a, b in zip(results[0], result, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zkds import native
+from tests.kernels import with_all
 from zkds.field import K, P, from_pairs, root_of_unity
 from zkds.native.ntt import ntt
 
@@ -47,17 +47,7 @@ def test_inverse_undoes_forward(instruction_set, log_size, coset):
 
 def test_instruction_sets_and_threads_agree():
     rows = random_pairs(7, 5, 1 << 15)
-    before, threads = native.instruction_set(), native.threads()
-    results = []
-    try:
-        for name in native.available_instruction_sets():
-            for count in (1, 3):
-                native.select_instruction_set(name)
-                native.set_threads(count)
-                results.append(ntt(rows, coset=True))
-    finally:
-        native.select_instruction_set(before)
-        native.set_threads(threads)
+    results = with_all(lambda: ntt(rows, coset=True))
     assert all(np.array_equal(result, results[0]) for result in results)
 
 

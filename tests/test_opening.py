@@ -9,7 +9,8 @@ import functools
 import numpy as np
 import pytest
 
-from zkds import multilinear, native
+from tests.kernels import with_all
+from zkds import multilinear
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.commit import opening, recursive
 from zkds.commit.commitment import Commitment, CommittedMatrix
@@ -131,18 +132,7 @@ def test_two_recursive_levels_are_accepted(zero_knowledge):
 
 
 def test_all_instruction_sets_and_threads_make_the_same_proof(parameters):
-    before, threads = native.instruction_set(), native.threads()
-    proofs = set()
-    try:
-        for name in native.available_instruction_sets():
-            for count in (1, 3):
-                native.select_instruction_set(name)
-                native.set_threads(count)
-                proofs.add(Run(parameters).proof)
-    finally:
-        native.select_instruction_set(before)
-        native.set_threads(threads)
-    assert len(proofs) == 1
+    assert len(set(with_all(lambda: Run(parameters).proof))) == 1
 
 
 def test_replay_and_dry_run_state_the_same_constraints(parameters):
