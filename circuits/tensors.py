@@ -1,0 +1,354 @@
+"""Tensors of the circuit, and claims about them that wait until their turn comes.
+
+A tensor is an array of integers, each given by digits: value = sum_j digit_j 2^(16 j), with an exact public interval for every
+digit. Committed tensors are limbs (zkds/integers/limb_columns.py); virtual ones (masked, added up, mapped) are never
+committed: a claim about them is reduced to claims about what they are made of.
+
+A claim about a tensor weighs its entries by a product of one weight vector for each axis and its digits by a scalar each:
+
+    sum_x prod_d w_d(x_d) sum_j digit_weight_j digit_j(x) = value,        x over the real indices only
+
+A point of the multilinear extension is the case w_d = eq(point_d, .) (`EqAxis`); sums over an axis, parts of the pass axis and
+the rows of a convolution's window are other vectors (`VectorAxis`). Relations put claims into the `Book` of their context;
+the circuit then visits the tensors, users before what they use, and each reduces all claims on it at once: a random linear
+combination (challenge chi), one sumcheck, one claim on each ingredient.
+
+Axis weights and points follow zkds/commit/layout.py: index bit b of an axis goes with coordinate b of its point.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds import sumcheck
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.claims import Claim, Piece, Value
+from zkds.commit.layout import Layout
+from zkds.field import ONE, ZERO, K, block, dot, from_pairs, powers, to_pairs, unblock
+from zkds.hidden import Hidden
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64
+from zkds.multilinear import eq_table
+from zkds.native import U32, U64
+from zkds.native import field as native
+from zkds.soundness import algebraic
+
+COMBINATION_SOURCE = "Schwartz-Zippel lemma; docs/protocol.md, section 4"
+
+
+class Axis(ABC):
+    """Weights along one axis of a tensor."""
+
+    length: int
+
+    @property
+    def bits(self) -> int:
+        """The number of coordinates of a point along this axis: ceil(log2 length)."""
+        return (self.length - 1).bit_length()
+
+    @abstractmethod
+    def vector(self) -> U64:
+        """The weights as (length, 2) pairs."""
+
+    def at(self, point: Sequence[K]) -> K:
+        """sum_x w(x) eq(point, x) over the real indices."""
+        if len(point) != self.bits:
+            raise ValueError(f"point: expected {self.bits} coordinates, got {len(point)}")
+        return K(*native.k_dot(block(self.vector()), block(unblock(eq_table(point), self.length))).tolist())
+
+    def total(self) -> K:
+        """sum_x w(x)."""
+        return dot(from_pairs(self.vector()), [1] * self.length)
+
+
+@dataclass(frozen=True)
+class EqAxis(Axis):
+    """w(x) = eq(point, x): the coordinates of a multilinear extension along this axis."""
+
+    length: int
+    point: tuple[K, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.point) != self.bits:
+            raise ValueError(f"point: expected {self.bits} coordinates for {self.length} entries, got {len(self.point)}")
+
+    def vector(self) -> U64:
+        return unblock(eq_table(self.point), self.length)
+
+
+class VectorAxis(Axis):
+    """Any weights: (length, 2) pairs."""
+
+    def __init__(self, weights: U64) -> None:
+        if weights.ndim != 2 or weights.shape[1] != 2 or weights.dtype != np.uint64:
+            raise ValueError(f"weights: expected (length, 2) uint64, got {weights.shape} {weights.dtype}")
+        self.length = len(weights)
+        self._weights = weights
+
+    @classmethod
+    def of(cls, weights: Sequence[K | int]) -> VectorAxis:
+        """From a sequence of scalars."""
+        return cls(to_pairs(weights))
+
+    def vector(self) -> U64:
+        return self._weights
+
+
+def ones_axis(length: int) -> VectorAxis:
+    """The plain sum over an axis."""
+    return VectorAxis.of([1] * length)
+
+
+def eq_axes(shape: Sequence[int], points: Sequence[Sequence[K]]) -> tuple[EqAxis, ...]:
+    """The axes of one point of the multilinear extension of a tensor of this shape."""
+    return tuple(EqAxis(length, tuple(point)) for length, point in zip(shape, points, strict=True))
+
+
+@dataclass(frozen=True)
+class TensorClaim(Generic[Value]):
+    """sum_x prod_d axes_d(x_d) sum_j digit_weights_j digit_j(x) = value."""
+
+    axes: tuple[Axis, ...]
+    digit_weights: tuple[K, ...]
+    value: Value
+
+
+class Book(Generic[Value]):
+    """The claims that wait for their tensors, and the finished claims on the committed vector."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[TensorClaim[Value]]] = {}
+        self._closed: set[str] = set()
+        self.vector_claims: list[Claim[Value]] = []
+
+    def add(self, tensor: Tensor, axes: Sequence[Axis], digit_weights: Sequence[K], value: Value) -> None:
+        """Record a claim. Raises ValueError for weights that are not the tensor's, or if its turn has passed."""
+        lengths = tuple(axis.length for axis in axes)
+        if lengths != tensor.shape:
+            raise ValueError(f"{tensor.name}: expected axes of {tensor.shape}, got {lengths}")
+        if len(digit_weights) != len(tensor.digits):
+            raise ValueError(f"{tensor.name}: expected {len(tensor.digits)} digit weights, got {len(digit_weights)}")
+        if tensor.name in self._closed:
+            raise ValueError(f"{tensor.name}: a claim after the tensor's turn would never be proved")
+        self._waiting.setdefault(tensor.name, []).append(TensorClaim(tuple(axes), tuple(digit_weights), value))
+
+    def take(self, tensor: Tensor) -> list[TensorClaim[Value]]:
+        """All claims on a tensor whose turn has come; later ones are refused."""
+        self._closed.add(tensor.name)
+        return self._waiting.pop(tensor.name, [])
+
+    def finished(self) -> list[Claim[Value]]:
+        """The claims on the vector. Raises ValueError if a claim on a tensor was never reduced."""
+        if self._waiting:
+            raise ValueError(f"claims on {sorted(self._waiting)} were not reduced: the circuit's order is wrong")
+        return self.vector_claims
+
+
+class Reader:
+    """The prover's columns, read from the committed vector once each."""
+
+    def __init__(self, layout: Layout, vector: U32) -> None:
+        self._layout = layout
+        self._vector = vector
+        self.read = lru_cache(maxsize=64)(self._read)
+
+    def _read(self, name: str) -> U32:
+        """The tensor of a column, (shape) uint32, read-only."""
+        values = self._layout.read(self._vector, name)
+        values.setflags(write=False)
+        return values
+
+
+@dataclass(frozen=True)
+class ProverContext:
+    """What every relation's `prove` needs."""
+
+    channel: ProverChannel
+    layout: Layout
+    reader: Reader
+    book: Book[K] = field(default_factory=Book)
+
+
+@dataclass(frozen=True)
+class VerifierContext:
+    """What every relation's `verify` needs."""
+
+    channel: VerifierEnd
+    layout: Layout
+    book: Book[Hidden] = field(default_factory=Book)
+
+
+Context = ProverContext | VerifierContext
+
+
+class Tensor(ABC):
+    """An array of integers in digits. `digits` are exact intervals of each digit, `interval` one of the value."""
+
+    name: str
+    shape: tuple[int, ...]
+    digits: tuple[Interval, ...]
+    interval: Interval
+
+    @abstractmethod
+    def tables(self, reader: Reader) -> list[I64]:
+        """The digits, lowest first: int64 arrays of `shape`. Prover only."""
+
+    @abstractmethod
+    def prove_claims(self, context: ProverContext) -> None:
+        """Reduce all claims on this tensor."""
+
+    @abstractmethod
+    def verify_claims(self, context: VerifierContext) -> None:
+        """The verifier's side."""
+
+
+class Committed(Tensor):
+    """A tensor whose limbs are columns. Claims become one claim on the vector by one sumcheck."""
+
+    def __init__(self, columns: LimbColumns) -> None:
+        self.columns = columns
+        self.name = columns.name
+        self.shape = columns.shape
+        self.digits = columns.format.coefficient_intervals
+        self.interval = columns.format.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return self.columns.format.coefficients([reader.read(name) for name in self.columns.names])
+
+    def prove_claims(self, context: ProverContext) -> None:
+        claims = context.book.take(self)
+        if not claims:
+            return
+        combination = Combination.draw(context, self, claims)
+        limbs = [padded(context.reader.read(name), self.shape) for name in self.columns.names]
+        tables = [*combination.weight_tables(), *limbs]
+        count = len(limbs)
+        terms = [(ONE, (j, count + j)) for j in range(count)]
+        point, finals = sumcheck.prove(context.channel, tables, terms, name=self.name, variables=variables(self.shape))
+        points = split_point(self.shape, point)
+        weights = combination.weights_at(points)
+        value = dot(weights, finals[count:])
+        context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), value))
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        claims = context.book.take(self)
+        if not claims:
+            return
+        combination = Combination.draw(context, self, claims)
+        raw = combination.value + self._offset(combination)
+        point, final = sumcheck.verify(context.channel, raw, variables(self.shape), 2, name=self.name)
+        points = split_point(self.shape, point)
+        weights = combination.weights_at(points)
+        context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), final))
+
+    def _offset(self, combination: Combination[Value]) -> K:
+        """What the claims say of the public part that is subtracted from every top limb."""
+        top = len(self.digits) - 1
+        total = ZERO
+        for claim, power in zip(combination.claims, combination.powers, strict=True):
+            product = power * claim.digit_weights[top]
+            for axis in claim.axes:
+                product = product * axis.total()
+            total = total + product
+        return total * self.columns.format.top_offset
+
+    def _pieces(self, layout: Layout, points: Sequence[Sequence[K]], weights: Sequence[K]) -> list[Piece]:
+        names = zip(self.columns.names, weights, strict=True)
+        return [piece for name, weight in names for piece in layout.pieces(name, points, weight)]
+
+
+class Combination(Generic[Value]):
+    """All claims on a tensor, combined with powers of a challenge chi: claim i counts chi^i times."""
+
+    def __init__(self, tensor: Tensor, claims: Sequence[TensorClaim[Value]], chi: K) -> None:
+        self.tensor = tensor
+        self.claims: Sequence[TensorClaim[Value]] = claims
+        self.powers = powers(chi, len(claims))
+
+    @classmethod
+    def draw(cls, context: Context, tensor: Tensor, claims: Sequence[TensorClaim[Value]]) -> Combination[Value]:
+        """Draw chi; a single claim needs none."""
+        if len(claims) == 1:
+            return cls(tensor, claims, ONE)
+        term = algebraic(f"{tensor.name}: chi", len(claims) - 1, "(claims - 1)/|K|", COMBINATION_SOURCE)
+        return cls(tensor, claims, context.channel.challenge(term))
+
+    @property
+    def value(self) -> Value:
+        """The combined claim's value."""
+        total: Value = self.claims[0].value  # chi^0
+        for claim, power in zip(self.claims[1:], self.powers[1:], strict=True):
+            total = total + claim.value * power
+        return total
+
+    def weight_tables(self) -> list[U64]:
+        """For every digit, sum_i chi^i digit_weight_ij prod_d w_id(x_d) over the padded index space: blocked tables of K."""
+        products = [axes_table(claim.axes) for claim in self.claims]
+        return [self._sum(products, j) for j in range(len(self.tensor.digits))]
+
+    def _sum(self, products: Sequence[U64], digit: int) -> U64:
+        total: U64 | None = None
+        for product, claim, power in zip(products, self.claims, self.powers, strict=True):
+            scaled = native.k_scale(product, to_pairs([power * claim.digit_weights[digit]])[0])
+            total = scaled if total is None else native.add(total, scaled, out=total)
+        assert total is not None
+        return total
+
+    def weights_at(self, points: Sequence[Sequence[K]]) -> list[K]:
+        """The multilinear extensions of `weight_tables` at a point given by axis."""
+        totals = [ZERO] * len(self.tensor.digits)
+        for claim, power in zip(self.claims, self.powers, strict=True):
+            product = power
+            for axis, point in zip(claim.axes, points, strict=True):
+                product = product * axis.at(point)
+            totals = [total + product * weight for total, weight in zip(totals, claim.digit_weights, strict=True)]
+        return totals
+
+
+def axes_table(axes: Sequence[Axis]) -> U64:
+    """prod_d w_d(x_d) over the padded index space, the last axis in the lowest bits: blocked, zero outside the real indices."""
+    table = np.array([[1, 0]], dtype=np.uint64)
+    for axis in reversed(axes):
+        if axis.length == 1:
+            table = unblock(native.k_scale(block(table), axis.vector()[0]), len(table))
+            continue
+        weights = np.zeros((1 << axis.bits, 1, 2), dtype=np.uint64)
+        weights[: axis.length, 0] = axis.vector()
+        left = block(np.broadcast_to(weights, (1 << axis.bits, len(table), 2)).reshape(-1, 2))
+        right = block(np.broadcast_to(table, (1 << axis.bits, *table.shape)).reshape(-1, 2))
+        table = unblock(native.k_mul(left, right), (1 << axis.bits) * len(table))
+    return block(table)
+
+
+def padded(values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """A tensor over the padded index space, flat, zero outside the real indices."""
+    sides = tuple(1 << (length - 1).bit_length() for length in shape)
+    if sides == tuple(shape):
+        return np.ascontiguousarray(values).reshape(-1)
+    result = np.zeros(sides, dtype=values.dtype)
+    result[tuple(slice(length) for length in shape)] = values
+    return result.reshape(-1)
+
+
+def variables(shape: Sequence[int]) -> int:
+    """The number of index bits of the padded index space."""
+    return sum((length - 1).bit_length() for length in shape)
+
+
+def split_point(shape: Sequence[int], point: Sequence[K]) -> tuple[tuple[K, ...], ...]:
+    """A point of the padded index space, cut into the points of the axes."""
+    points: list[tuple[K, ...]] = []
+    used = 0
+    for length in reversed(shape):
+        bits = (length - 1).bit_length()
+        points.append(tuple(point[used : used + bits]))
+        used += bits
+    return tuple(reversed(points))
