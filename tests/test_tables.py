@@ -1,0 +1,82 @@
+"""The tables of exponential and logarithm: against decimals, and so far from ties that their bound decides every rounding."""
+
+import random
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+
+import numpy as np
+import pytest
+
+from zkds.circuits import tables
+
+SAMPLE = sorted({0, 1, 2, 255, 256, 257, 65535, *random.Random(3).sample(range(65536), 300)})
+UNROUNDED_BITS = 112
+
+
+def decimal_round(value):
+    return int(value.to_integral_value(rounding=ROUND_HALF_UP))
+
+
+@pytest.fixture(autouse=True)
+def precise():
+    with localcontext(prec=60):
+        yield
+
+
+def test_shapes_and_types():
+    for table, rows in ((tables.exp_int, 1024), (tables.exp_hi, 65536), (tables.exp_lo, 65536)):
+        assert table().shape == (rows,) and table().dtype == np.int64
+        assert table()[0] == 2**48 and (np.diff(table()) <= 0).all() and table().min() >= 0
+    for table in (tables.inverses, tables.log_table):
+        assert table().shape == (65536,) and table().dtype == np.int64
+    assert tables.exp_hi() is tables.exp_hi() and not tables.exp_hi().flags.writeable
+
+
+def test_every_whole_exponential():
+    expected = [decimal_round(2**48 * (-Decimal(k)).exp()) for k in range(1024)]
+    assert tables.exp_int().tolist() == expected
+    assert tables.exp_int()[33] == 1 and not tables.exp_int()[34:].any()
+
+
+@pytest.mark.parametrize(("table", "shift"), [(tables.exp_hi, 16), (tables.exp_lo, 32)])
+def test_fractional_exponentials(table, shift):
+    for k in SAMPLE:
+        assert table()[k] == decimal_round(2**48 * (Decimal(-k) / 2**shift).exp())
+
+
+def test_every_inverse():
+    assert tables.inverses().tolist() == [-(-(2**48) // (2**16 + c)) for c in range(65536)]
+
+
+def test_logarithms():
+    for c in SAMPLE:
+        inverse = Decimal(int(tables.inverses()[c])) / 2**32
+        assert tables.log_table()[c] == decimal_round(-(2**48) * inverse.ln())
+    assert decimal_round(2**48 * Decimal(2).ln()) == tables.LN2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        tables.whole_exponentials(),
+        tables.exponentials(16),
+        tables.exponentials(32),
+        tables.minus_log_inverses(),
+        [tables.log_of_two()],
+    ],
+    ids=["int", "hi", "lo", "log", "ln2"],
+)
+def test_no_rounding_is_close(values):
+    """Between an unrounded value and the nearest tie lie 2^-75, far more than the proven error 2^-93."""
+    low_bits = UNROUNDED_BITS - tables.TABLE_BITS
+    tie = 1 << (low_bits - 1)
+    assert min(abs(value % (1 << low_bits) - tie) for value in values) > 1 << (UNROUNDED_BITS - 75)
+
+
+def test_unrounded_values_are_within_their_bound():
+    bound = Decimal(2) ** -93
+    unit = Decimal(2) ** -UNROUNDED_BITS
+    hi, lo, logs = tables.exponentials(16), tables.exponentials(32), tables.minus_log_inverses()
+    for k in SAMPLE:
+        assert abs(hi[k] * unit - (Decimal(-k) / 2**16).exp()) < bound
+        assert abs(lo[k] * unit - (Decimal(-k) / 2**32).exp()) < bound
+        assert abs(logs[k] * unit + (Decimal(int(tables.inverses()[k])) / 2**32).ln()) < bound
