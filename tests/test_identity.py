@@ -113,7 +113,7 @@ def test_plans_that_are_too_weak_are_refused():
     with pytest.raises(PlanRejected, match="can wrap around p"):
         IdentityPlan((2,), (LimbFormat(16, 48, True),)).check(digits, total)
     with pytest.raises(PlanRejected, match="can wrap around p"):
-        plan.check([digits[0], digits[1].times(8), *digits[2:]], total)
+        plan.check([digits[0], digits[1].times(64), *digits[2:]], total)
     with pytest.raises(PlanRejected, match="1 groups but 2 carries"):
         IdentityPlan((2,), plan.carries * 2).check(digits, total)
     with pytest.raises(PlanRejected, match="groups of 1 to 3"):
