@@ -34,9 +34,9 @@ from zkds.commit.layout import Layout
 from zkds.field import ONE, ZERO, K, block, dot, from_pairs, powers, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.integers.intervals import Interval
-from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limb_columns import LimbColumns, ones_at
 from zkds.integers.limbs import I64
-from zkds.multilinear import eq_table
+from zkds.multilinear import eq_at, eq_table
 from zkds.native import U32, U64
 from zkds.native import field as native
 from zkds.soundness import algebraic
@@ -82,6 +82,14 @@ class EqAxis(Axis):
 
     def vector(self) -> U64:
         return unblock(eq_table(self.point), self.length)
+
+    def at(self, point: Sequence[K]) -> K:
+        if self.length == 1 << self.bits:
+            return eq_at(self.point, point)
+        return super().at(point)
+
+    def total(self) -> K:
+        return ones_at(self.length, self.point)
 
 
 class VectorAxis(Axis):
@@ -211,7 +219,11 @@ class Tensor(ABC):
 
 
 class Committed(Tensor):
-    """A tensor whose limbs are columns. Claims become one claim on the vector by one sumcheck."""
+    """A tensor whose limbs are columns.
+
+    A claim at a point, with any weights along the first axis, is a claim on the vector as it stands. All others become one by a
+    sumcheck.
+    """
 
     def __init__(self, columns: LimbColumns) -> None:
         self.columns = columns
@@ -224,7 +236,7 @@ class Committed(Tensor):
         return self.columns.format.coefficients([reader.read(name) for name in self.columns.names])
 
     def prove_claims(self, context: ProverContext) -> None:
-        claims = context.book.take(self)
+        claims = self._take(context.layout, context.book)
         if not claims:
             return
         combination = Combination.draw(context, self, claims)
@@ -239,26 +251,44 @@ class Committed(Tensor):
         context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), value))
 
     def verify_claims(self, context: VerifierContext) -> None:
-        claims = context.book.take(self)
+        claims = self._take(context.layout, context.book)
         if not claims:
             return
         combination = Combination.draw(context, self, claims)
-        raw = combination.value + self._offset(combination)
-        point, final = sumcheck.verify(context.channel, raw, variables(self.shape), 2, name=self.name)
+        offset = dot(combination.powers, [self._offset(claim) for claim in claims])
+        point, final = sumcheck.verify(context.channel, combination.value + offset, variables(self.shape), 2, name=self.name)
         points = split_point(self.shape, point)
         weights = combination.weights_at(points)
         context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), final))
 
-    def _offset(self, combination: Combination[Value]) -> K:
-        """What the claims say of the public part that is subtracted from every top limb."""
-        top = len(self.digits) - 1
-        total = ZERO
-        for claim, power in zip(combination.claims, combination.powers, strict=True):
-            product = power * claim.digit_weights[top]
-            for axis in claim.axes:
-                product = product * axis.total()
-            total = total + product
-        return total * self.columns.format.top_offset
+    def _take(self, layout: Layout, book: Book[Value]) -> list[TensorClaim[Value]]:
+        """Move the claims that are claims on the vector there; return the others."""
+        others = []
+        for claim in book.take(self):
+            if all(isinstance(axis, EqAxis) for axis in claim.axes[1:]):
+                book.vector_claims.append(Claim(self._direct_pieces(layout, claim), claim.value + self._offset(claim)))
+            else:
+                others.append(claim)
+        return others
+
+    def _offset(self, claim: TensorClaim[Value]) -> K:
+        """What a claim says of the public part that is subtracted from every top limb."""
+        product = claim.digit_weights[-1] * self.columns.format.top_offset
+        for axis in claim.axes:
+            product = product * axis.total()
+        return product
+
+    def _direct_pieces(self, layout: Layout, claim: TensorClaim[Value]) -> list[Piece]:
+        first = claim.axes[0]
+        points: list[tuple[K, ...]] = [axis.point for axis in claim.axes[1:] if isinstance(axis, EqAxis)]
+        if isinstance(first, EqAxis):
+            return self._pieces(layout, [first.point, *points], claim.digit_weights)
+        pieces = []
+        for index, weight in enumerate(from_pairs(first.vector())):
+            if weight:
+                for name, digit_weight in zip(self.columns.names, claim.digit_weights, strict=True):
+                    pieces += layout.slice_pieces(name, index, points, weight * digit_weight)
+        return pieces
 
     def _pieces(self, layout: Layout, points: Sequence[Sequence[K]], weights: Sequence[K]) -> list[Piece]:
         names = zip(self.columns.names, weights, strict=True)

@@ -109,6 +109,18 @@ def binary_parts(length: int) -> list[tuple[int, int]]:
     return parts
 
 
+def _box_weights(shape: Sequence[int], points: Sequence[Sequence[K]], scale: K) -> list[tuple[tuple[K, ...], K]]:
+    """For every box of a shape, in the boxes' order: the point inside the box, and scale times the weight of its position."""
+    partial: list[tuple[tuple[K, ...], K]] = [((), scale)]
+    for length, point in zip(shape, points, strict=True):
+        parts = [
+            (tuple(point[:log_side]), index_weight(point[log_side:], start >> log_side))
+            for start, log_side in binary_parts(length)
+        ]
+        partial = [(low + local, weight * constant) for local, constant in partial for low, weight in parts]
+    return partial
+
+
 class Layout:
     """The place of every column, a public function of the columns' names, shapes and order.
 
@@ -212,15 +224,28 @@ class Layout:
         column = self.column(name)
         if tuple(map(len, points)) != column.point_sizes():
             raise ValueError(f"{name}: expected points of {column.point_sizes()} coordinates, got {tuple(map(len, points))}")
-        partial: list[tuple[tuple[K, ...], K]] = [((), scale)]
-        for length, point in zip(column.shape, points, strict=True):
-            parts = [
-                (tuple(point[:log_side]), index_weight(point[log_side:], start >> log_side))
-                for start, log_side in binary_parts(length)
-            ]
-            partial = [(low + local, weight * constant) for local, constant in partial for low, weight in parts]
+        partial = _box_weights(column.shape, points, scale)
         boxes = self.boxes(name)
         return [Piece(box.offset, local, constant) for box, (local, constant) in zip(boxes, partial, strict=True)]
+
+    def slice_pieces(self, name: str, index: int, points: Sequence[Sequence[K]], scale: K) -> list[Piece]:
+        """`pieces` for the slice T[index] of a column of two or more dimensions; points of the other dimensions.
+
+        The first dimension has the highest index bits of a box, so the slice of a box is an aligned subcube too.
+        """
+        column = self.column(name)
+        if not 0 <= index < column.shape[0]:
+            raise ValueError(f"{name}: expected an index below {column.shape[0]}, got {index}")
+        if tuple(map(len, points)) != column.point_sizes()[1:]:
+            raise ValueError(
+                f"{name}: expected points of {column.point_sizes()[1:]} coordinates, got {tuple(map(len, points))}"
+            )
+        partial = _box_weights(column.shape[1:], points, scale)
+        boxes = [box for box in self.boxes(name) if box.starts[0] <= index < box.starts[0] + (1 << box.log_sides[0])]
+        return [
+            Piece(box.offset + ((index - box.starts[0]) << len(local)), local, constant)
+            for box, (local, constant) in zip(boxes, partial, strict=True)
+        ]
 
     def encode(self) -> bytes:
         """The canonical bytes of what determines the layout, for the statement.
