@@ -12,7 +12,7 @@ venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as 
 
 $(BIN)/.installed: pyproject.toml setup.py $(wildcard native/*.c native/*.h native/*.py native/api/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check setuptools ".[test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check setuptools ".[audit,test]"
 	cd $(VENV) && bin/python -c "import zkds.verifier, zkds.native as n; print('installed, kernels:', n.instruction_set())"
 	touch $@
 
@@ -20,8 +20,8 @@ native: venv ## the C core built in place, warnings as errors
 	ZKDS_CFLAGS="-Wall -Wextra -Werror" $(BIN)/python setup.py -q build_ext --inplace --force
 
 lint: venv
-	$(BIN)/ruff check zkds native tests bench setup.py
-	$(BIN)/ruff format --check zkds native tests bench setup.py
+	$(BIN)/ruff check zkds circuits native tests bench setup.py
+	$(BIN)/ruff format --check zkds circuits native tests bench setup.py
 	$(BIN)/mypy
 
 unit: native

@@ -1,0 +1,100 @@
+"""Progress of long work on stderr: the stage it is in, how far that is, and the time left of the whole.
+
+Nothing is printed about work that takes less than a second. On a terminal one line is redrawn; elsewhere, as in logs, a line is
+printed every five seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+QUIET_SECONDS = 1.0
+TERMINAL_INTERVAL = 0.2
+LOG_INTERVAL = 5.0
+ERASE_LINE = "\r\033[K"
+
+
+class Stages:
+    """A context manager around work that consists of named stages.
+
+    expected   stage -> its expected share of the time, in any unit, in the order of the work; the time left is computed from it
+    unit       what `report` counts
+
+    `seconds` holds the measured time of each stage that has begun and ended.
+
+        with Stages({"reading": 1, "proving": 20}) as stages:
+            stages.begin("reading")
+            ...
+            stages.begin("proving")
+            prove(..., progress=stages.report)
+    """
+
+    def __init__(self, expected: Mapping[str, float], *, unit: str = "") -> None:
+        if not expected or any(share <= 0 for share in expected.values()):
+            raise ValueError(f"expected: at least one stage and positive shares, got {dict(expected)}")
+        self.seconds: dict[str, float] = {}
+        self._expected = dict(expected)
+        self._order = list(expected)
+        self._unit = unit
+        self._terminal = sys.stderr.isatty()
+        self._stage: str | None = None
+        self._start = self._stage_start = self._last = time.monotonic()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end_stage()
+        if self._shown and self._terminal:
+            print(ERASE_LINE, end="", file=sys.stderr, flush=True)
+
+    def begin(self, stage: str) -> None:
+        """Ends the stage before, if any. Raises ValueError on a stage that is unknown or not after it."""
+        previous = -1 if self._stage is None else self._order.index(self._stage)
+        if stage not in self._order[previous + 1 :]:
+            raise ValueError(f"stage: expected one of {self._order[previous + 1 :]}, got {stage!r}")
+        self._end_stage()
+        self._stage = stage
+        self._show(0, 1)
+
+    def report(self, done: int, total: int) -> None:
+        """`done` of `total` units of the present stage are done."""
+        self._show(done, total)
+
+    def _end_stage(self) -> None:
+        now = time.monotonic()
+        if self._stage is not None:
+            self.seconds[self._stage] = now - self._stage_start
+        self._stage_start = now
+
+    def _show(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        interval = TERMINAL_INTERVAL if self._terminal else LOG_INTERVAL
+        if now - self._start < QUIET_SECONDS or (self._shown and now - self._last < interval):
+            return
+        self._last, self._shown = now, True
+        text = self._text(done, total, now - self._start)
+        if self._terminal:
+            print(f"{ERASE_LINE}{text}", end="", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _text(self, done: int, total: int, elapsed: float) -> str:
+        if self._stage is None:
+            raise ValueError("report: expected after begin")
+        position = self._order.index(self._stage)
+        shares = [self._expected[stage] for stage in self._order]
+        fraction = (sum(shares[:position]) + shares[position] * done / total) / sum(shares)
+        parts = [self._stage]
+        if len(shares) > 1:
+            parts[0] += f" (stage {position + 1} of {len(shares)})"
+        if done:
+            parts.append(f"{done} of {total}{f' {self._unit}' if self._unit else ''}")
+        if fraction:
+            parts.append(f"about {elapsed * (1 - fraction) / fraction:.0f} s left")
+        return ", ".join(parts)
