@@ -13,7 +13,7 @@ venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as 
 $(BIN)/.installed: pyproject.toml setup.py $(wildcard native/*.c native/*.h native/*.py native/api/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check setuptools ".[audit,test]"
-	cd $(VENV) && bin/python -c "import zkds.verifier, zkds.native as n; print('installed, kernels:', n.instruction_set())"
+	cd $(VENV) && bin/python -c "import zkds.verifier, zkds.circuits, zkds.native as n; print('installed, kernels:', n.instruction_set())"
 	touch $@
 
 native: venv ## the C core built in place, warnings as errors

@@ -106,6 +106,22 @@ def test_bad_usage_in_a_shell(data, arguments, message):
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
+def test_a_missing_package_is_named_with_its_remedy(data, monkeypatch, capsys):
+    def missing(name):
+        def raise_it(*arguments, **options):
+            raise ModuleNotFoundError(name=name)
+
+        return raise_it
+
+    monkeypatch.chdir(data)
+    monkeypatch.setattr("zkds.commands.commit.commit_dataset", missing("torch"))
+    assert main(["commit", "--data", "train.npz"]) == 2
+    assert capsys.readouterr().err == "zkds: this command needs torch: pip install 'zkds[audit]'\n"
+    monkeypatch.setattr("zkds.commands.commit.commit_dataset", missing("zkds.nonsense"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["commit", "--data", "train.npz"])
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_leaves_nothing(tmp_path, number, code):
     np.savez(tmp_path / "train.npz", x=np.zeros((15000, 784), dtype=np.uint8), y=np.zeros(15000, dtype=np.uint8))

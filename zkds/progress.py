@@ -63,7 +63,7 @@ class Stages:
         self._show(0, 1)
 
     def report(self, done: int, total: int) -> None:
-        """`done` of `total` units of the present stage are done."""
+        """`done` of `total` units of the present stage are done. Raises ValueError before the first stage."""
         self._show(done, total)
 
     def _end_stage(self) -> None:
@@ -73,24 +73,24 @@ class Stages:
         self._stage_start = now
 
     def _show(self, done: int, total: int) -> None:
+        if self._stage is None:
+            raise ValueError("report: expected after begin")
         now = time.monotonic()
         interval = TERMINAL_INTERVAL if self._terminal else LOG_INTERVAL
         if now - self._start < QUIET_SECONDS or (self._shown and now - self._last < interval):
             return
         self._last, self._shown = now, True
-        text = self._text(done, total, now - self._start)
+        text = self._text(self._stage, done, total, now - self._start)
         if self._terminal:
             print(f"{ERASE_LINE}{text}", end="", file=sys.stderr, flush=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def _text(self, done: int, total: int, elapsed: float) -> str:
-        if self._stage is None:
-            raise ValueError("report: expected after begin")
-        position = self._order.index(self._stage)
-        shares = [self._expected[stage] for stage in self._order]
+    def _text(self, stage: str, done: int, total: int, elapsed: float) -> str:
+        position = self._order.index(stage)
+        shares = list(self._expected.values())
         fraction = (sum(shares[:position]) + shares[position] * done / total) / sum(shares)
-        parts = [self._stage]
+        parts = [stage]
         if len(shares) > 1:
             parts[0] += f" (stage {position + 1} of {len(shares)})"
         if done:
