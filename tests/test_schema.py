@@ -57,18 +57,18 @@ def test_decoding_is_total(data, position, value):
             pass
 
 
-def test_numbers_are_exact_and_rounded_once():
+def test_numbers_are_an_affine_map_rounded_once_in_slope_and_constant():
     plain = replace(IMAGE, normalization=None)
-    assert [plain.number(u, 0) for u in (0, 255, 51)] == [0, 1 << 32, round(Fraction(2**32, 5))]
-    assert plain.number(1, 2) == (2 * 2**32 + 255) // 510
+    assert plain.affine(0) == (0x01010101, 0)
+    assert [plain.number(u, 0) for u in (0, 255, 51)] == [0, (1 << 32) - 1, round(Fraction(2**32, 5))]
     assert [VECTOR.number(u, 0) for u in (0, 1 << 15, 65535)] == [-8 << 32, 0, (8 << 32) - (1 << 20)]
     for channel, (mean, deviation) in enumerate([("0.1", "0.5"), ("0.2", "1"), ("0.3", "2")]):
         for u in (0, 1, 254, 255):
             stored_mean = (2 * Fraction(mean) * 2**32 + 1) // 2
             value = (Fraction(u, 255) * 2**32 - stored_mean) / Fraction(deviation)
-            assert IMAGE.number(u, channel) == (2 * value + 1) // 2
-    halves = Schema("vector", (1,), "uint8", 2, 0, Normalization((0,), (2 << 32,)))
-    assert halves.number(51, 0) == (2 * Fraction(2**32, 10) + 1) // 2
+            assert abs(IMAGE.number(u, channel) - value) <= Fraction(u + 1, 2)
+    halves = Schema("vector", (1,), "uint8", 2, 0, Normalization((1,), (2 << 32,)))
+    assert halves.affine(0) == (8421505, 0)  # 8421504.5 and -0.5, halves up
 
 
 def test_decimals_are_rounded_to_the_grid():

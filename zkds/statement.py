@@ -95,22 +95,14 @@ class Statement:
 
         Raises MalformedProof for bytes that are no proof of this version, StatementMismatch for another statement.
         """
-        magic = reader.read("header", len(MAGIC))
-        if magic != MAGIC:
-            raise MalformedProof("magic", MAGIC, magic)
-        version = int.from_bytes(reader.read("header", 4), "little")
-        if version != VERSION:
-            raise MalformedProof("version", VERSION, version)
-        mode = reader.read("header", 1)[0]
-        if mode not in (Mode.PLAIN.value, Mode.ZERO_KNOWLEDGE.value):
-            raise MalformedProof("mode", "0 or 1", mode)
+        mode = _read_mode(reader)
         for name, encoding in self.sections.items():
             length = int.from_bytes(reader.read("statement", 8), "little")
             if length != len(encoding):
                 raise StatementMismatch(f"length of {name}", len(encoding), length)
             if reader.read("statement", length) != encoding:
                 raise StatementMismatch(name, "the verifier's own", "another one")
-        return Mode(mode)
+        return mode
 
     def bind(self, transcript: Transcript, mode: Mode) -> None:
         """Absorb the whole statement; the mode comes first."""
@@ -133,6 +125,34 @@ class Statement:
         for name, values in columns.items():
             self.layout.write(vector, name, values)
         return vector
+
+
+def claimed_relation(data: bytes, limit: int) -> tuple[Mode, bytes]:
+    """(mode, the relation's encoding) as a proof's header has them: what the bytes say that they prove, unchecked.
+
+    For formats whose encoding says all that is needed to rebuild the relation. Raises MalformedProof for bytes that are no
+    proof of this version, or an encoding of more than `limit` bytes.
+    """
+    reader = ProofReader(data)
+    mode = _read_mode(reader)
+    length = int.from_bytes(reader.read("statement", 8), "little")
+    if length > limit:
+        raise MalformedProof("length of relation", f"at most {limit}", length)
+    return mode, reader.read("statement", length)
+
+
+def _read_mode(reader: ProofReader) -> Mode:
+    """Magic, version and mode. Raises MalformedProof."""
+    magic = reader.read("header", len(MAGIC))
+    if magic != MAGIC:
+        raise MalformedProof("magic", MAGIC, magic)
+    version = int.from_bytes(reader.read("header", 4), "little")
+    if version != VERSION:
+        raise MalformedProof("version", VERSION, version)
+    mode = reader.read("header", 1)[0]
+    if mode not in (Mode.PLAIN.value, Mode.ZERO_KNOWLEDGE.value):
+        raise MalformedProof("mode", "0 or 1", mode)
+    return Mode(mode)
 
 
 def encode_lookups(lookups: Sequence[Lookup]) -> bytes:

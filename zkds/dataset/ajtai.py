@@ -21,7 +21,7 @@ import os
 import numpy as np
 
 from zkds.field import P
-from zkds.native import U8, U64, array
+from zkds.native import U8, U64, array, field
 from zkds.native import ajtai as native
 
 ROWS = 128  # n
@@ -70,3 +70,21 @@ def commit(byte_strings: U8) -> U64:
     """h_i = A z_i for the rows z_i = x_i | rnd_i: (count, m) uint8 -> (count, ROWS) uint64, canonical."""
     array("byte_strings", byte_strings, np.uint8, (None, None))
     return native.multiply(byte_strings, matrix(byte_strings.shape[1]))
+
+
+def weighted_sums(rows: U64, weights: U64) -> U64:
+    """sum_k weights[k] rows[:, k]: (count, n) canonical in F times (n, 2) pairs -> (count, 2) pairs."""
+    flat = np.ascontiguousarray(rows).reshape(-1)
+    sums = np.empty((len(rows), 2), dtype=np.uint64)
+    for part in range(2):
+        products = field.f_mul(flat, np.tile(weights[:, part], len(rows)))
+        sums[:, part] = _sum_rows(products.reshape(rows.shape))
+    return sums
+
+
+def _sum_rows(values: U64) -> U64:
+    """The sum of each row mod p: (count, n) canonical, n < 2^28 -> (count,) canonical."""
+    low = (values & np.uint64((1 << 32) - 1)).sum(axis=1)
+    high = (values >> np.uint64(32)).sum(axis=1)  # times 2^32: its bits 29 and up wrap around once
+    total: U64 = low + ((high & np.uint64((1 << 29) - 1)) << np.uint64(32)) + (high >> np.uint64(29))
+    return total % np.uint64(P)

@@ -151,7 +151,7 @@ class Membership:
         commitments = self._receive_commitments(channel)
         row_point, record_points = self._draw(channel)
         weights = self._weight_tables(row_point)
-        rows = _weighted_sums(commitments, _eq_pairs(row_point, ajtai.ROWS))
+        rows = ajtai.weighted_sums(commitments, _eq_pairs(row_point, ajtai.ROWS))
         selection = _record_weights(record_points, self.batch_shape)
         total = K(*field.k_dot(block(rows), block(selection)).tolist())
         point, final = sumcheck.verify(channel, Hidden.public(total), self.variables, 2, name=NAME)
@@ -189,7 +189,7 @@ class Membership:
 
     def _weight_tables(self, row_point: Sequence[K]) -> list[U64]:
         """w, cut into the columns: blocked tables over their padded index spaces."""
-        weights = _weighted_sums(ajtai.matrix(self.root.committed_bytes), _eq_pairs(row_point, ajtai.ROWS))
+        weights = ajtai.weighted_sums(ajtai.matrix(self.root.committed_bytes), _eq_pairs(row_point, ajtai.ROWS))
         parts = np.split(weights, self._boundaries())
         return [_padded(part, column) for part, column in zip(parts, self.columns, strict=True)]
 
@@ -255,21 +255,3 @@ def _record_weights(record_points: Sequence[Sequence[K]], batch_shape: tuple[int
     steps, batch = (from_pairs(_eq_pairs(point, size)) for point, size in zip(record_points, batch_shape, strict=True))
     products = [(weight.re, weight.im) for weight in (s * b for s in steps for b in batch)]
     return np.array(products, dtype=np.uint64)
-
-
-def _weighted_sums(rows: U64, weights: U64) -> U64:
-    """sum_k weights[k] rows[:, k]: (count, n) canonical in F times (n, 2) pairs -> (count, 2) pairs."""
-    flat = np.ascontiguousarray(rows).reshape(-1)
-    sums = np.empty((len(rows), 2), dtype=np.uint64)
-    for part in range(2):
-        products = field.f_mul(flat, np.tile(weights[:, part], len(rows)))
-        sums[:, part] = _sum_rows(products.reshape(rows.shape))
-    return sums
-
-
-def _sum_rows(values: U64) -> U64:
-    """The sum of each row mod p: (count, n) canonical, n < 2^28 -> (count,) canonical."""
-    low = (values & np.uint64((1 << 32) - 1)).sum(axis=1)
-    high = (values >> np.uint64(32)).sum(axis=1)  # times 2^32: its bits 29 and up wrap around once
-    total: U64 = low + ((high & np.uint64((1 << 29) - 1)) << np.uint64(32)) + (high >> np.uint64(29))
-    return total % np.uint64(P)

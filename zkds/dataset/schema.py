@@ -135,24 +135,32 @@ class Schema:
     def record_bytes(self) -> int:
         return self.elements * self.element_bytes + self.label_bytes
 
-    def number(self, stored: int, channel: int) -> int:
-        """What the network sees for a stored element u of a channel (an index of the first dimension), in units of 2^-32.
+    def affine(self, channel: int) -> tuple[int, int]:
+        """(m, n): for a stored element u of a channel (an index of the first dimension) the network sees m u + n, units of 2^-32.
 
-        The exact rational, normalized if the schema says so, rounded once, halves up.
+        Slope and value at zero of the exact affine map, each rounded once, halves up: with bytes, m u + n is within 128 units of the
+        exact value, 2^-25. That the map is affine in integers is what lets a circuit read committed elements as they are.
         """
-        if not 0 <= stored < 1 << (8 * self.element_bytes):
-            raise ValueError("stored: expected an element of the schema's type")
         if not 0 <= channel < self.shape[0]:
             raise ValueError(f"channel: expected 0 to {self.shape[0] - 1}, got {channel}")
-        if self.element == "uint8":
-            value = Fraction(stored, 255)
-        else:
-            value = Fraction(stored - INT16_OFFSET, 1 << self.fraction_bits)
-        value *= 1 << NUMBER_BITS
+        unit = Fraction(1 << NUMBER_BITS)
+        slope, constant = (
+            (unit / 255, Fraction(0)) if self.element == "uint8" else (unit / (1 << self.fraction_bits), Fraction(0))
+        )
+        if self.element == "int16":
+            constant = -INT16_OFFSET * slope
         if self.normalization:
             j = channel if len(self.normalization.mean) > 1 else 0
-            value = (value - self.normalization.mean[j]) * (1 << NUMBER_BITS) / self.normalization.deviation[j]
-        return _round_half_up(value)
+            deviation = self.normalization.deviation[j] / unit
+            slope, constant = slope / deviation, (constant - self.normalization.mean[j]) / deviation
+        return _round_half_up(slope), _round_half_up(constant)
+
+    def number(self, stored: int, channel: int) -> int:
+        """What the network sees for a stored element u of a channel, in units of 2^-32: m u + n of `affine`."""
+        if not 0 <= stored < 1 << (8 * self.element_bytes):
+            raise ValueError("stored: expected an element of the schema's type")
+        slope, constant = self.affine(channel)
+        return slope * stored + constant
 
     def encode(self) -> bytes:
         """Canonical bytes: label; kind, element, fraction bits, number of dimensions, dimensions, classes, number of
