@@ -1,0 +1,296 @@
+"""The probe against its naive twin, its batches, its repetitions, and what it leaves behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import random
+import statistics
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.reference import sharpness as reference
+from tests.sharpness_networks import convolutional, dense, features, images, trained
+from zkds.dataset.sampling import batches
+from zkds.sharpness import SharpnessConfig, directional_sharpness, probe_batches
+
+SEED = bytes(range(32))
+SMALL = SharpnessConfig(batch_size=4, steps=3)
+LARGE: dict[str, Any] = {"rho": 0.3, "learning_rate": 0.5, "sharpness": "asam", "scale": "all", "eta": 0.0}  # updates matter
+
+
+@pytest.fixture(autouse=True)
+def fixed_generator() -> None:
+    torch.manual_seed(1)
+
+
+def snapshot(model: nn.Module) -> dict[str, Any]:
+    """Everything about a model and the generators that a probe could change."""
+    return {
+        "state": {name: tensor.clone() for name, tensor in model.state_dict().items()},
+        "memory": [tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers())],
+        "versions": [tensor._version for tensor in (*model.parameters(), *model.buffers())],
+        "gradients": [p.grad for p in model.parameters()],
+        "requires": [p.requires_grad for p in model.parameters()],
+        "training": [module.training for module in model.modules()],
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state()[1].copy(),
+        "python": random.getstate(),
+        "enabled": torch.is_grad_enabled(),
+    }
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, Tensor):
+        return a is b or torch.equal(a, b)
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b)
+
+
+SCALINGS = (("all", 0.0), ("weights", 0.0), ("weights", 0.01), ("all", 0.2))
+SETTINGS = [*itertools.product(("asam", "sam"), ("sam", "asam"), SCALINGS, ("eval",)), ("asam", "asam", SCALINGS[0], "train")]
+
+
+@pytest.mark.parametrize(("sharpness", "perturbation", "scaling", "batch_norm"), SETTINGS)
+def test_equals_the_naive_twin(sharpness: Any, perturbation: Any, scaling: Any, batch_norm: Any) -> None:
+    model, (x, y) = convolutional(), images()
+    scale, eta = scaling
+    settings = {**LARGE, "sharpness": sharpness, "scale": scale, "eta": eta}
+    config = SharpnessConfig(batch_size=5, steps=4, perturbation=perturbation, batch_norm=batch_norm, **settings)
+    plan = batches(SEED, len(y), 4, 5)
+    history = reference.history(model, x, y, plan, perturbed=perturbation, batch_norm=batch_norm, **settings)
+    for statistic in ("log_ratio", "raw", "log"):
+        config = dataclasses.replace(config, statistic=statistic)
+        result = directional_sharpness(model, (x, y), config, SEED, dtype=torch.float64)
+        assert result.value == pytest.approx(reference.fluctuation(history, statistic), rel=1e-9)
+    for step, other in zip(result.history, history, strict=True):
+        assert {name: getattr(step, name) for name in other} == pytest.approx(other, rel=1e-9)
+
+
+def test_defaults_are_the_papers() -> None:
+    config = SharpnessConfig()
+    assert (config.batch_size, config.steps, config.rho, config.learning_rate) == (16, 10, 0.05, 1e-4)
+    assert (config.sharpness, config.perturbation, config.scale, config.eta) == ("asam", "sam", "all", 0.0)
+    assert (config.statistic, config.probes, config.batch_norm) == ("log_ratio", 1, "eval")
+
+
+def test_batches_are_those_of_the_proof() -> None:
+    x, y = features()
+    result = directional_sharpness(dense(), (x, y), SMALL, SEED)
+    assert [list(step.indices) for step in result.history] == batches(SEED, len(y), SMALL.steps, SMALL.batch_size)
+
+
+def test_passes_of_a_probe() -> None:
+    """The update of the last step is left out: 2 T - 1 passes."""
+    model, data = dense(), features()
+    passes = []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    directional_sharpness(model, data, SMALL, SEED)
+    assert len(passes) == 2 * SMALL.steps - 1
+
+
+def test_probes_are_repetitions_with_derived_seeds() -> None:
+    model, data = dense(), features()
+    config = dataclasses.replace(SMALL, probes=3)
+    result = directional_sharpness(model, data, config, SEED)
+    label = b"zkds probe v1" + SEED
+    seeds = [SEED] + [hashlib.sha256(label + k.to_bytes(8, "little")).digest() for k in (1, 2)]
+    assert [probe.seed for probe in result.probes] == seeds
+    values = [directional_sharpness(model, data, SMALL, seed).value for seed in seeds]
+    assert [probe.value for probe in result.probes] == values
+    assert result.value == result.mean == pytest.approx(statistics.fmean(values))
+    assert result.spread == pytest.approx(statistics.stdev(values))
+    assert result.history == result.probes[0].history
+    assert directional_sharpness(model, data, SMALL, SEED).spread is None
+
+
+def test_seeds_are_fresh_by_default() -> None:
+    first, second = (directional_sharpness(dense(), features(), SMALL) for _ in range(2))
+    assert len(first.seed) == 32 and first.seed != second.seed
+
+
+def test_loss_and_accuracy_are_those_of_the_batches() -> None:
+    result = directional_sharpness(dense(), features(), SMALL, SEED)
+    assert result.loss == pytest.approx(statistics.fmean(step.loss for step in result.history))
+    assert result.accuracy == pytest.approx(statistics.fmean(step.accuracy for step in result.history))
+
+
+def test_result_survives_json() -> None:
+    result = directional_sharpness(dense(), features(), dataclasses.replace(SMALL, probes=2), SEED)
+    read = json.loads(json.dumps(result.to_dict()))
+    assert read["value"] == result.value and read["spread"] == result.spread and read["seed"] == SEED.hex()
+    assert read["config"] == dataclasses.asdict(result.config)
+    last = result.probes[1].history[2]
+    assert read["probes"][1]["history"][2] == {**dataclasses.asdict(last), "indices": list(last.indices)}
+
+
+def test_progress_counts_steps() -> None:
+    calls: list[tuple[int, int]] = []
+    config = dataclasses.replace(SMALL, probes=2)
+    directional_sharpness(dense(), features(), config, SEED, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(k, 6) for k in range(1, 7)]
+
+
+# ---- given batches -----------------------------------------------------------------------------------------------------
+
+
+def test_given_batches() -> None:
+    model, (x, y) = dense(), features()
+    plan = batches(SEED, len(y), SMALL.steps, SMALL.batch_size)
+    probe = probe_batches(model, (x, y), SMALL, plan)
+    assert probe.seed is None
+    assert probe.history == directional_sharpness(model, (x, y), SMALL, SEED).history
+
+
+def test_one_record_over_and_over() -> None:
+    model, (x, y) = dense(), features()
+    probe = probe_batches(model, (x, y), SharpnessConfig(**LARGE), [[7]] * 4, dtype=torch.float64)
+    history = reference.history(model, x, y, [[7]] * 4, perturbed="sam", batch_norm="eval", **LARGE)
+    assert probe.value == pytest.approx(reference.fluctuation(history, "log_ratio"))
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ([[0]], "plan: expected two or more batches, none of them empty"),
+        ([[0], []], "plan: expected two or more batches, none of them empty"),
+        ([[0], [40]], "plan: expected record indices from 0 to 39, got 40"),
+        ([[0], [-1]], "plan: expected record indices from 0 to 39, got -1"),
+    ],
+)
+def test_batches_that_are_refused(plan: list[list[int]], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        probe_batches(dense(), features(), SMALL, plan)
+
+
+# ---- precision and places ----------------------------------------------------------------------------------------------
+
+
+def test_float32_is_close_to_float64_for_a_confident_network() -> None:
+    """Losses around 1e-6, where the textbook cross-entropy has one digit left in float32."""
+    x, y = features()
+    model = trained(dense(), x, y, steps=300, rate=0.5)
+    with torch.no_grad():
+        model[2].weight *= 3
+    single, double = (
+        directional_sharpness(model, (x, y), SMALL, SEED, dtype=dtype) for dtype in (torch.float32, torch.float64)
+    )
+    assert min(step.loss for step in double.history) < 1e-5
+    assert single.value == pytest.approx(double.value, rel=1e-4)
+    assert (single.dtype, double.dtype) == ("torch.float32", "torch.float64")
+
+
+def test_dtype_is_the_models_by_default() -> None:
+    assert directional_sharpness(dense().double(), features(), SMALL, SEED).dtype == "torch.float64"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_gives_the_same_value() -> None:
+    model, data = convolutional(), images()
+    here = directional_sharpness(model, data, SMALL, SEED, dtype=torch.float64)
+    there = directional_sharpness(model, data, SMALL, SEED, dtype=torch.float64, device="cuda")
+    assert there.device.startswith("cuda")
+    assert there.value == pytest.approx(here.value, rel=1e-9)
+    assert directional_sharpness(model.cuda(), data, SMALL, SEED).value == pytest.approx(here.value, rel=1e-3)
+
+
+# ---- what it leaves behind ---------------------------------------------------------------------------------------------
+
+
+class Failing(nn.Module):
+    """Fails in pass number `at`, by an error or by a NaN."""
+
+    def __init__(self, at: int, error: Exception | None) -> None:
+        super().__init__()
+        self.inner = convolutional()
+        self.at, self.error, self.passes = at, error, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        torch.rand(1), np.random.rand(), random.random()
+        output: Tensor = self.inner(x)
+        if self.passes != self.at:
+            return output
+        if self.error:
+            raise self.error
+        return output * torch.nan
+
+
+def busy_model(at: int = 0, error: Exception | None = None) -> nn.Module:
+    """In training mode but for a part, with one frozen parameter and one gradient."""
+    model = Failing(at, error).train()
+    model.inner[1].eval()
+    model.inner[6].bias.requires_grad_(False)
+    model.inner[0].weight.grad = torch.ones_like(model.inner[0].weight)
+    return model
+
+
+@pytest.mark.parametrize("batch_norm", ["eval", "train"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_leaves_everything_as_it_was(batch_norm: Any, dtype: torch.dtype) -> None:
+    model, data = busy_model(), images()
+    before = snapshot(model)
+    with torch.no_grad():  # the caller's business
+        config = dataclasses.replace(SMALL, batch_norm=batch_norm, learning_rate=0.5)
+        directional_sharpness(model, data, config, SEED, dtype=dtype)
+    assert same(before, snapshot(model))
+
+
+@pytest.mark.parametrize(("error", "kind"), [(KeyError("x"), KeyError), (RuntimeError("x"), ValueError), (None, ValueError)])
+@pytest.mark.parametrize("at", [1, 2, 5])
+def test_leaves_everything_as_it_was_after_a_failure(error: Exception | None, kind: type[Exception], at: int) -> None:
+    model, data = busy_model(at, error), images()
+    before = snapshot(model)
+    with pytest.raises(kind):
+        directional_sharpness(model, data, SMALL, SEED)
+    assert same(before, snapshot(model))
+
+
+def test_frozen_parameters_stay_and_do_not_count() -> None:
+    model, (x, y) = dense(), features()
+    model[0].weight.requires_grad_(False)
+    config = SharpnessConfig(batch_size=4, steps=3, **LARGE)
+    plan = batches(SEED, len(y), 3, 4)
+    history = reference.history(model, x, y, plan, perturbed="sam", batch_norm="eval", **LARGE)
+    result = directional_sharpness(model, (x, y), config, SEED, dtype=torch.float64)
+    assert result.value == pytest.approx(reference.fluctuation(history, "log_ratio"))
+
+
+class Shared(nn.Module):
+    """Two parameters of one shape that enter as a sum, so that autograd gives both the same gradient, and a tied one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Parameter(torch.rand(1, 3))
+        self.second = nn.Parameter(torch.rand(1, 3))
+        self.one, self.two = nn.Linear(6, 3, bias=False), nn.Linear(6, 3, bias=False)
+        self.two.weight = self.one.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        shift: Tensor = self.first + self.second
+        return self.one(x) + self.two(x.square()) + shift
+
+
+def test_shared_gradients_and_tied_parameters() -> None:
+    model, (x, y) = Shared(), features()
+    config = SharpnessConfig(batch_size=4, steps=3, perturbation="asam", **LARGE)
+    plan = batches(SEED, len(y), 3, 4)
+    history = reference.history(model, x, y, plan, perturbed="asam", batch_norm="eval", **LARGE)
+    result = directional_sharpness(model, (x, y), config, SEED, dtype=torch.float64)
+    assert result.value == pytest.approx(reference.fluctuation(history, "log_ratio"))
+
+
+def test_exported_program() -> None:
+    model, (x, y) = dense().eval(), features()
+    program = torch.export.export(model, (x[:4],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    expected = directional_sharpness(model, (x, y), SMALL, SEED)
+    assert directional_sharpness(program.module(), (x, y), SMALL, SEED).value == pytest.approx(expected.value)

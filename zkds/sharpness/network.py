@@ -1,0 +1,168 @@
+"""A model as a function of its trainable parameters, evaluated without writing to the model.
+
+Every pass goes through `torch.func.functional_call`, with the weights of the moment as an argument. So w_0 is the model's own
+memory, read only, and a probe needs room for w_t, the perturbed weights and one gradient besides. Nothing has to be restored
+but the training flags and the states of random number generators; a probe that fails half way leaves the same model behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from zkds.sharpness.config import BatchNorm
+from zkds.sharpness.loss import example_losses
+
+DTYPES = (torch.float32, torch.float64)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+class Network:
+    """names: of the trainable parameters, in the model's order; initial: their values, w_0. device, dtype: of all passes.
+
+    classes: number of logits, known after the first pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        batch_norm: BatchNorm = "eval",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        trainable = _trainable(model)
+        self._model = model
+        self._batch_norm = batch_norm
+        self.classes = 0
+        self.names = tuple(trainable)
+        self.device = _device(trainable, device)
+        self.dtype = _dtype(trainable, dtype)
+        self.initial = tuple(self._place(parameter) for parameter in trainable.values())
+        frozen = {name: self._place(p) for name, p in model.named_parameters() if name not in trainable}
+        buffers = {name: self._place(buffer, copy=True) for name, buffer in model.named_buffers()}
+        self._fixed = frozen | buffers
+
+    def _place(self, tensor: Tensor, copy: bool = False) -> Tensor:
+        """The tensor on this device, floats in this dtype; the same memory if that is so already, unless copied."""
+        dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
+        return tensor.detach().to(self.device, dtype, copy=copy)
+
+    @contextlib.contextmanager
+    def isolated(self) -> Iterator[None]:
+        """Around all passes: evaluation mode, gradients on, mixed precision and TF32 off; all of it as it was afterwards.
+
+        The states of the random number generators of torch (CPU and this device), NumPy and Python are put back too.
+        """
+        flags = [(module, module.training) for module in self._model.modules()]
+        with _generators_kept(self.device), _exact_arithmetic(self.device):
+            try:
+                for module, _ in flags:  # the attribute, since exported programs refuse train() and eval()
+                    module.training = self._batch_norm == "train" and isinstance(module, _BATCH_NORMS)
+                yield
+            finally:
+                for module, flag in flags:
+                    module.training = flag
+
+    def logits(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
+        """The (B, K) output for inputs (B, ...). Raises ValueError if the model fails or returns something else."""
+        tensors = self._fixed | dict(zip(self.names, parameters, strict=True))
+        try:
+            output = functional_call(self._model, tensors, (self._place(inputs),))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ValueError(f"model: fails on inputs of shape {tuple(inputs.shape)}: {error}") from error
+        if not isinstance(output, Tensor):
+            raise ValueError(f"model: expected a tensor of logits (B, classes), got {type(output).__name__}")
+        if output.ndim != 2 or output.shape[0] != len(inputs) or output.shape[1] < 2:
+            expected = f"({len(inputs)}, classes), two classes or more"
+            raise ValueError(f"model: expected logits of shape {expected}, got {tuple(output.shape)}")
+        self.classes = output.shape[1]
+        return output
+
+    def losses(
+        self, parameters: Sequence[Tensor], inputs: Tensor, labels: Tensor, indices: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Loss of each example (B,) and whether the first largest logit is its label's (B,) bool.
+
+        Raises ValueError for labels that the model has no logit for; `indices` number the records in that message.
+        """
+        logits = self.logits(parameters, inputs)
+        classes = logits.shape[1]
+        outside = ((labels < 0) | (labels >= classes)).nonzero()
+        if len(outside):
+            record = indices[int(outside[0])]
+            raise ValueError(f"labels: expected 0 to {classes - 1}, the model's classes; record {record} has another")
+        labels = labels.to(self.device)
+        return example_losses(logits, labels), logits.detach().argmax(dim=1) == labels
+
+    def gradient(self, loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """The gradient of a scalar loss for each of the parameters; zeros for those that it does not depend on."""
+        if not loss.requires_grad:
+            raise ValueError("model: expected a loss that depends on the trainable parameters; is forward under no_grad?")
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        return [gradient.to_dense() if gradient.is_sparse else gradient for gradient in gradients]
+
+
+def leaves(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """The same memory as fresh leaves of an autograd graph."""
+    return [parameter.detach().requires_grad_() for parameter in parameters]
+
+
+def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("model: TorchScript modules cannot be probed; load the module they were made from")
+    parameters = dict(model.named_parameters())
+    if not parameters:
+        raise ValueError("model: has no parameters")
+    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters.values()):
+        raise ValueError("model: has parameters without a shape yet; call it once first")
+    trainable = {name: parameter for name, parameter in parameters.items() if parameter.requires_grad and parameter.numel()}
+    if not trainable:
+        raise ValueError("model: is frozen, no parameter requires a gradient")
+    return trainable
+
+
+def _device(parameters: dict[str, nn.Parameter], device: torch.device | str | None) -> torch.device:
+    if device is not None:
+        return torch.device(device)
+    found = {parameter.device for parameter in parameters.values()}
+    if len(found) > 1:
+        raise ValueError(f"device: parameters lie on {' and '.join(sorted(map(str, found)))}, say which one to use")
+    return found.pop()
+
+
+def _dtype(parameters: dict[str, nn.Parameter], dtype: torch.dtype | None) -> torch.dtype:
+    found = {dtype} if dtype else {parameter.dtype for parameter in parameters.values()}
+    if not found <= set(DTYPES) or len(found) > 1:
+        names = " and ".join(sorted(map(str, found)))
+        raise ValueError(f"dtype: expected torch.float32 or torch.float64 for all parameters, got {names}")
+    return found.pop()
+
+
+@contextlib.contextmanager
+def _generators_kept(device: torch.device) -> Iterator[None]:
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+
+
+@contextlib.contextmanager
+def _exact_arithmetic(device: torch.device) -> Iterator[None]:
+    cudnn = torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False)
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False), cudnn:
+        yield

@@ -1,0 +1,125 @@
+"""What a probe found."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import asdict, dataclass
+
+from zkds.sharpness.config import SharpnessConfig
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step t: which records, s_t, L_t (mean, nats), r_t = s_t^2 / L_t, and the part of the batch classified right."""
+
+    indices: tuple[int, ...]
+    sharpness: float
+    loss: float
+    ratio: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One trajectory. seed: the 32 bytes that chose its batches, None if they were given."""
+
+    seed: bytes | None
+    value: float
+    history: tuple[Step, ...]
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of all its records, each at the weights of its step; what a proof publishes."""
+        return statistics.fmean(step.loss for step in self.history)
+
+    @property
+    def accuracy(self) -> float:
+        return statistics.fmean(step.accuracy for step in self.history)
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "seed": self.seed.hex() if self.seed is not None else None,
+            "value": self.value,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "history": [asdict(step) for step in self.history],
+        }
+
+
+@dataclass(frozen=True)
+class SharpnessResult:
+    """Directional sharpness of a model on a data set.
+
+    seed: r, of the first probe. records: N. classes: logits of the model. dtype, device: of the arithmetic, in torch's names.
+    """
+
+    config: SharpnessConfig
+    seed: bytes
+    probes: tuple[Probe, ...]
+    records: int
+    classes: int
+    dtype: str
+    device: str
+
+    @property
+    def value(self) -> float:
+        """F, the mean over the probes."""
+        return statistics.fmean(probe.value for probe in self.probes)
+
+    mean = value  # its other name, beside `spread`
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation of F over the probes; None for a single one, which says nothing about it."""
+        return statistics.stdev(probe.value for probe in self.probes) if len(self.probes) > 1 else None
+
+    @property
+    def history(self) -> tuple[Step, ...]:
+        """The steps of the first probe, whose batches are those of a proof with the same seed."""
+        return self.probes[0].history
+
+    @property
+    def loss(self) -> float:
+        """Mean loss over the records of all probes."""
+        return statistics.fmean(probe.loss for probe in self.probes)
+
+    @property
+    def accuracy(self) -> float:
+        return statistics.fmean(probe.accuracy for probe in self.probes)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to distrust a small value: untrained networks have the smallest ones.
+
+        A warning for a loss above half that of guessing, ln(classes), and one for an accuracy below half way from guessing,
+        1 / classes, to perfect.
+        """
+        found = []
+        chance_loss, chance = math.log(self.classes), 1 / self.classes
+        if self.loss > chance_loss / 2:
+            found.append(
+                f"loss {self.loss:.3g}: guessing has {chance_loss:.3g}, so the network does not look trained on this data"
+            )
+        if self.accuracy < (1 + chance) / 2:
+            found.append(
+                f"accuracy {self.accuracy:.1%}: guessing has {chance:.1%}, so the network does not look trained on this data"
+            )
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything, ready for JSON."""
+        return {
+            "value": self.value,
+            "spread": self.spread,
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "warnings": list(self.warnings),
+            "records": self.records,
+            "classes": self.classes,
+            "seed": self.seed.hex(),
+            "config": self.config.to_dict(),
+            "dtype": self.dtype,
+            "device": self.device,
+            "probes": [probe.to_dict() for probe in self.probes],
+        }
