@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.data import add_data_options, read_records
 from zkds.dataset.files import commit_dataset, opening_path
-from zkds.dataset.records import Records, from_folder, from_npz
 from zkds.dataset.root import DataRoot
-from zkds.dataset.schema import Normalization
 from zkds.progress import Stages
 
 EXAMPLES = """examples:
@@ -32,54 +31,20 @@ def add(commands: Commands) -> None:
         description="Commit to a data set: a small public file, and a private one that opens it.",
         examples=EXAMPLES,
     )
-    parser.add_argument(
-        "--data", metavar="PATH", required=True, help="a .npz file, or a folder with a folder of images for each class"
-    )
+    add_data_options(parser)
     parser.add_argument("-o", "--output", metavar="FILE", default="data.root", help="the public file (default: data.root)")
-    parser.add_argument(
-        "--arrays", nargs=2, metavar=("X", "Y"), default=("x", "y"), help="names in the .npz file (default: x y)"
-    )
-    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the largest label plus one)")
-    parser.add_argument(
-        "--normalize",
-        nargs=2,
-        metavar=("MEAN", "STD"),
-        help="the network sees (x/255 - MEAN) / STD; one number, or one for each channel with commas between",
-    )
-    parser.add_argument("--fraction-bits", type=int, metavar="BITS", help="of features that are not bytes (default: 12)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files; proofs about them are lost")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    records = _read_records(options)
+    records = read_records(options)
     output = Path(options.output)
     with Stages({"committing": 1}, unit="records") as stages:
         stages.begin("committing")
         root = commit_dataset(records, output, overwrite=options.overwrite, progress=stages.report)
     _print_commitment(root, output, as_json=options.json)
     return DONE
-
-
-def _read_records(options: argparse.Namespace) -> Records:
-    path = Path(options.data)
-    normalization = None
-    if options.normalize:
-        mean, deviation = (text.split(",") for text in options.normalize)
-        normalization = Normalization.from_decimals(mean, deviation)
-    if not path.exists():
-        raise ValueError(f"{path}: no such file or folder; --data takes a .npz file or a folder of images")
-    if not path.is_dir():
-        return from_npz(
-            path,
-            arrays=tuple(options.arrays),
-            classes=options.classes,
-            fraction_bits=options.fraction_bits,
-            normalization=normalization,
-        )
-    if options.classes is not None or options.fraction_bits is not None:
-        raise ValueError("--classes and --fraction-bits go with .npz files; a folder has one class for each of its folders")
-    return from_folder(path, normalization=normalization)
 
 
 def _print_commitment(root: DataRoot, output: Path, *, as_json: bool) -> None:

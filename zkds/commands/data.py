@@ -1,0 +1,49 @@
+"""The options that say which records a command works on, the same for every command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zkds.dataset.records import Records, from_folder, from_npz
+from zkds.dataset.schema import Normalization
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """--data and how to read it; see `read_records`."""
+    parser.add_argument(
+        "--data", metavar="PATH", required=True, help="a .npz file, or a folder with a folder of images for each class"
+    )
+    parser.add_argument(
+        "--arrays", nargs=2, metavar=("X", "Y"), default=("x", "y"), help="names in the .npz file (default: x y)"
+    )
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the largest label plus one)")
+    parser.add_argument(
+        "--normalize",
+        nargs=2,
+        metavar=("MEAN", "STD"),
+        help="the network sees (x/255 - MEAN) / STD; one number, or one for each channel with commas between",
+    )
+    parser.add_argument("--fraction-bits", type=int, metavar="BITS", help="of features that are not bytes (default: 12)")
+
+
+def read_records(options: argparse.Namespace, data: str | Path | None = None) -> Records:
+    """The records of --data, or of another path `data` read in the same way. Raises ValueError saying what is wrong."""
+    path = Path(options.data if data is None else data)
+    normalization = None
+    if options.normalize:
+        mean, deviation = (text.split(",") for text in options.normalize)
+        normalization = Normalization.from_decimals(mean, deviation)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder; --data takes a .npz file or a folder of images")
+    if not path.is_dir():
+        return from_npz(
+            path,
+            arrays=tuple(options.arrays),
+            classes=options.classes,
+            fraction_bits=options.fraction_bits,
+            normalization=normalization,
+        )
+    if options.classes is not None or options.fraction_bits is not None:
+        raise ValueError("--classes and --fraction-bits go with .npz files; a folder has one class for each of its folders")
+    return from_folder(path, normalization=normalization)
