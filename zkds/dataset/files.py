@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -15,6 +12,7 @@ from zkds.dataset import ajtai
 from zkds.dataset.opening import OpeningWriter, open_private
 from zkds.dataset.records import Records
 from zkds.dataset.root import DataRoot
+from zkds.output import flush, refuse_existing, temporary_names
 
 CHUNK_BYTES = 1 << 23  # byte strings in memory at a time
 
@@ -38,17 +36,17 @@ def commit_dataset(
     without its data.open no proof about a root can be made any more. An interruption leaves no new file.
     """
     target, private = Path(root_path), opening_path(root_path)
-    with _temporary_names(target, private) as (root_temporary, private_temporary):
-        _refuse_existing(overwrite, target, private)
+    with temporary_names(target, private) as (root_temporary, private_temporary):
+        refuse_existing(overwrite, target, private)
         with open_private(private_temporary) as file:
             writer = OpeningWriter(file, records.count, records.schema)
             _add_records(writer, records, progress)
             root = writer.finish()
-            _flush(file)
+            flush(file)
         with open(root_temporary, "xb") as file:
             file.write(root.encode())
-            _flush(file)
-        _refuse_existing(overwrite, target, private)
+            flush(file)
+        refuse_existing(overwrite, target, private)
         os.replace(private_temporary, private)  # first: alone it harms nobody, and the root can be made from it
         os.replace(root_temporary, target)
     return root
@@ -63,25 +61,3 @@ def _add_records(writer: OpeningWriter, records: Records, progress: Progress | N
         done += len(chunk)
         if progress:
             progress(done, records.count)
-
-
-def _refuse_existing(overwrite: bool, *paths: Path) -> None:
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another name, or ask to overwrite it")
-
-
-def _flush(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _temporary_names(*paths: Path) -> Iterator[list[Path]]:
-    """A fresh name beside each path; whatever lies there at the end is removed."""
-    names = [path.with_name(f".{path.name}.{secrets.token_hex(8)}") for path in paths]
-    try:
-        yield names
-    finally:
-        for name in names:
-            name.unlink(missing_ok=True)

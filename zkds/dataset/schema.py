@@ -136,10 +136,10 @@ class Schema:
         return self.elements * self.element_bytes + self.label_bytes
 
     def affine(self, channel: int) -> tuple[int, int]:
-        """(m, n): for a stored element u of a channel (an index of the first dimension) the network sees m u + n, units of 2^-32.
+        """(m, n): for a stored element u of a channel (an index of the first dimension) the network sees m u + n, in 2^-32.
 
-        Slope and value at zero of the exact affine map, each rounded once, halves up: with bytes, m u + n is within 128 units of the
-        exact value, 2^-25. That the map is affine in integers is what lets a circuit read committed elements as they are.
+        Slope and value at zero of the exact affine map, each rounded once, halves up: with bytes, m u + n is within 128 units
+        of the exact value, 2^-25. That the map is affine in integers lets a circuit read committed elements as they are.
         """
         if not 0 <= channel < self.shape[0]:
             raise ValueError(f"channel: expected 0 to {self.shape[0] - 1}, got {channel}")

@@ -1,0 +1,129 @@
+"""The files of a committed model: model.root (public, a few lines) and model.open (private, mode 0600).
+
+    model.root     three lines: "zkds model root v1"; "digest" and 64 hex digits; "network" and its encoding in hex
+
+    model.open     bytes   content
+                   8       "zkdsmodl"
+                   8       version, 1
+                   8       length of the network's encoding, then the encoding
+                   8 W     the quantised weights, parameter after parameter, row-major, signed
+                   n r     rnd_c of the n chunks, r bytes each
+                   32      SHA-256 of all bytes before
+
+Numbers are 8 bytes, little-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from zkds.circuits.graph import Network
+from zkds.circuits.private_model import LABEL, OpenedModel, chunks
+from zkds.dataset import ajtai
+from zkds.dataset.opening import open_private
+from zkds.dataset.schema import encode_number, read_number
+from zkds.errors import MalformedProof, ZkdsError
+from zkds.output import flush, refuse_existing, temporary_names
+from zkds.proof import ProofReader
+
+MAGIC = b"zkdsmodl"
+VERSION = 1
+CHECKSUM_BYTES = 32
+MAX_ROOT_BYTES = 1 << 24
+
+
+class ModelFileError(ZkdsError, ValueError):
+    """A model.root or model.open that is damaged, of another version, or not of the other."""
+
+
+def opening_path(root_path: Path) -> Path:
+    """Where the private half lies: beside the root, its suffix replaced by `.open`."""
+    if root_path.suffix == ".open":
+        raise ValueError(f"{root_path}: expected a name for the public file, `.open` is that of the private one")
+    return root_path.with_suffix(".open")
+
+
+def write_model(opened: OpenedModel, root_path: Path, *, overwrite: bool = False) -> bytes:
+    """Write both files, each complete or not at all; returns the root's 32 bytes. Raises FileExistsError unless `overwrite`."""
+    private = opening_path(root_path)
+    root = opened.root()
+    refuse_existing(overwrite, root_path, private)
+    with temporary_names(root_path, private) as (root_temporary, private_temporary):
+        with open_private(private_temporary) as file:
+            file.write(_encode_opening(opened))
+            flush(file)
+        with open(root_temporary, "xb") as file:
+            file.write(_root_file(root, opened.network))
+            flush(file)
+        os.replace(private_temporary, private)
+        os.replace(root_temporary, root_path)
+    return root
+
+
+def is_model_root(path: Path) -> bool:
+    """Whether a file begins as a model.root does."""
+    with open(path, "rb") as file:
+        return file.read(len(LABEL)) == LABEL
+
+
+def read_model_root(path: Path) -> bytes:
+    """The root's 32 bytes. Raises OSError, or ModelFileError for anything but a model.root."""
+    with open(path, "rb") as file:
+        data = file.read(MAX_ROOT_BYTES + 1)
+    try:
+        label, digest, network, end = data.decode("ascii").split("\n")
+        root = bytes.fromhex(digest.removeprefix("digest "))
+        canonical = _root_file(root, Network.decode(bytes.fromhex(network.removeprefix("network "))))
+    except (ValueError, MalformedProof) as error:
+        raise ModelFileError(f"{path}: not a model.root: {error}") from None
+    if data != canonical or len(root) != CHECKSUM_BYTES or (label, end) != (LABEL.decode(), ""):
+        raise ModelFileError(f"{path}: not a model.root in canonical form")
+    return root
+
+
+def read_opening(root_path: Path) -> OpenedModel:
+    """The private half of a model.root. Raises OSError, or ModelFileError if it is damaged or another model's."""
+    path, root = opening_path(root_path), read_model_root(root_path)
+    opened = _decode_opening(path, path.read_bytes())
+    if opened.root() != root:
+        raise ModelFileError(f"{path}: not the opening of {root_path}")
+    return opened
+
+
+def _root_file(root: bytes, network: Network) -> bytes:
+    return LABEL + f"\ndigest {root.hex()}\nnetwork {network.encode().hex()}\n".encode()
+
+
+def _encode_opening(opened: OpenedModel) -> bytes:
+    encoding = opened.network.encode()
+    weights = [opened.weights[name].astype("<i8").tobytes() for name, _ in opened.network.parameters]
+    body = MAGIC + encode_number(VERSION) + encode_number(len(encoding)) + encoding
+    body += b"".join(weights) + opened.randomness.tobytes()
+    return body + hashlib.sha256(body).digest()
+
+
+def _decode_opening(path: Path, data: bytes) -> OpenedModel:
+    body, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+    if hashlib.sha256(body).digest() != checksum:
+        raise ModelFileError(f"{path}: damaged: the checksum does not match")
+    reader = ProofReader(body)
+    try:
+        if reader.read("magic", len(MAGIC)) != MAGIC or read_number(reader, "version") != VERSION:
+            raise ModelFileError(f"{path}: not a model.open of version {VERSION}")
+        network = Network.decode(reader.read("network", read_number(reader, "length")))
+        weights = {}
+        for name, shape in network.parameters:
+            stored = np.frombuffer(reader.read(name, 8 * math.prod(shape)), dtype="<i8")
+            weights[name] = stored.astype(np.int64).reshape(shape)
+        count = chunks(network)
+        length = ajtai.randomness_bytes(count)
+        randomness = np.frombuffer(reader.read("randomness", count * length), dtype=np.uint8).reshape(count, length)
+        reader.finish()
+    except MalformedProof as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    return OpenedModel(network, weights, randomness)
