@@ -24,7 +24,7 @@ F64 = NDArray[np.float64]
 
 FLOAT_BITS = 53
 WORD_BITS = 32
-WIDE_BITS = 95  # a Wide holds |value| < 2^95
+WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit can be added
 MAX_SHIFT = 62
 MAX_PIECES = 4
 SQUARES_CHUNK = 1 << 14  # entries whose squared 24-bit halves can be added up in an int64
@@ -36,20 +36,20 @@ _INT64 = np.iinfo(np.int64)
 
 @dataclass(frozen=True)
 class Wide:
-    """Integers below 2^95 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
+    """Integers below 2^94 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
 
     hi: I64
     lo: I64
 
     @classmethod
     def of(cls, values: I64, shift: int = 0) -> Wide:
-        """values 2^shift, for |values| 2^shift < 2^95 (the caller's promise) and 0 <= shift < 64."""
+        """values 2^shift, for |values| 2^shift < 2^94 (the caller's promise) and 0 <= shift < 64."""
         total = Sum(values.shape)
         total.add(values, shift)
         return total.wide()
 
     def __add__(self, other: Wide) -> Wide:
-        """Exact if the sum is below 2^95 in absolute value."""
+        """Exact if the sum is below 2^94 in absolute value."""
         return _carried(self.hi + other.hi, self.lo + other.lo)
 
     def reshape(self, *shape: int) -> Wide:
@@ -81,7 +81,7 @@ def _carried(hi: I64, lo: I64) -> Wide:
 
 
 class Sum:
-    """A sum of shifted int64 terms, modulo 2^96: the true sum, if that is below 2^95 in absolute value."""
+    """A sum of shifted int64 terms, modulo 2^96: the true sum, if that is below 2^94 in absolute value."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._hi = np.zeros(shape, dtype=np.int64)
@@ -154,7 +154,7 @@ def combine(left: Operand, right: Operand, terms: int, multiply: Callable[[F64, 
     """
     left_count, right_count = piece_counts(left, right, terms)
     left_bits, right_bits = left.piece_bits(left_count), right.piece_bits(right_count)
-    unsafe = terms << (left.bits + right.bits) >= 1 << (WIDE_BITS - 1)
+    unsafe = terms << (left.bits + right.bits) >= 1 << WIDE_BITS
     total, estimate = None, None
     for (i, a), (j, b) in pairs(enumerate(left.pieces(left_count)), enumerate(right.pieces(right_count))):
         partial = multiply(a, b)
@@ -169,16 +169,16 @@ def combine(left: Operand, right: Operand, terms: int, multiply: Callable[[F64, 
 
 def _saturated(total: Wide, estimate: F64) -> Wide:
     """`total` is right modulo 2^96, and `estimate` right up to 2^-40 of the largest partial sum: below 2^94 so is `total`."""
-    limit = np.ldexp(1.0, WIDE_BITS - 1)
+    limit = np.ldexp(1.0, WIDE_BITS)
     large = np.abs(estimate) >= limit
-    hi = np.where(large, np.where(estimate > 0, 1, -1) * np.int64(1 << (WIDE_BITS - 1 - WORD_BITS)), total.hi)
+    hi = np.where(large, np.where(estimate > 0, 1, -1) * np.int64(1 << (WIDE_BITS - WORD_BITS)), total.hi)
     return Wide(hi, np.where(large, 0, total.lo))
 
 
 def products(left: I64, right: I64) -> Wide:
-    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^95."""
+    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^94."""
     if magnitude(left) * magnitude(right) >= 1 << WIDE_BITS:
-        raise ArithmeticError("products: expected factors whose products are below 2^95")
+        raise ArithmeticError("products: expected factors whose products are below 2^94")
     left_hi, left_lo = left >> _WORD, left & _LOW
     right_hi, right_lo = right >> _WORD, right & _LOW
     low = left_lo.view(np.uint64) * right_lo.view(np.uint64)
@@ -191,9 +191,9 @@ def products(left: I64, right: I64) -> Wide:
 
 
 def sum_of_squares(values: I64) -> int:
-    """sum v^2 over all entries, for |v| < 2^47."""
-    if magnitude(values) >= 1 << 47:
-        raise ArithmeticError("sum_of_squares: expected values below 2^47")
+    """sum v^2 over all entries, for |v| <= 2^47."""
+    if magnitude(values) > 1 << 47:
+        raise ArithmeticError("sum_of_squares: expected values of at most 2^47")
     flat = values.ravel()
     total = 0
     for start in range(0, flat.size, SQUARES_CHUNK):

@@ -1,0 +1,145 @@
+"""Exact wide sums: against Python ints, up to the largest operands, and past the point where they are refused."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from zkds.circuits import exact
+from zkds.circuits.exact import Operand, Sum, Wide, Window, products, sum_of_squares
+
+WIDTHS = st.integers(1, 62)
+
+
+def wide(values):
+    """A Wide of Python ints."""
+    hi = np.array([value >> 32 for value in values], dtype=np.int64)
+    return Wide(hi, np.array([value & 0xFFFFFFFF for value in values], dtype=np.int64))
+
+
+def integers(found):
+    return [(h << 32) + low for h, low in zip(found.hi.ravel().tolist(), found.lo.ravel().tolist(), strict=True)]
+
+
+def random_array(source, bits, shape):
+    """Entries of all magnitudes up to 2^bits - 1, the extremes among them."""
+    size = int(np.prod(shape))
+    entries = [source.getrandbits(bits) * source.choice((1, -1)) >> source.randrange(bits) for _ in range(size)]
+    entries[0] = (2**bits - 1) * source.choice((1, -1))
+    return np.array(entries, dtype=np.int64).reshape(shape)
+
+
+@seed(1)
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.integers(-(2**94), 2**94), min_size=1, max_size=8), st.integers(1, 62))
+def test_rounding(values, shift):
+    quotient, remainder = wide(values).round(shift)
+    for value, q, r in zip(values, quotient.tolist(), remainder.tolist(), strict=True):
+        expected, expected_remainder = divmod(value + 2 ** (shift - 1), 2**shift)
+        assert q == max(-(2**63), min(2**63 - 1, expected))
+        assert r == expected_remainder
+
+
+@pytest.mark.parametrize("shift", [0, 63, -1])
+def test_rounding_refuses_other_shifts(shift):
+    with pytest.raises(ValueError, match="shift: expected 1 to 62"):
+        wide([1]).round(shift)
+
+
+@seed(2)
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(-(2**53), 2**53), st.integers(0, 41)), min_size=1, max_size=20))
+def test_sums_of_shifted_terms(terms):
+    total = Sum((1,))
+    for value, shift in terms:
+        total.add(np.array([value], dtype=np.int64), shift)
+    assert integers(total.wide()) == [sum(value << shift for value, shift in terms)]
+
+
+@seed(3)
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(1, 62), st.integers(1, 62), st.integers(0, 2**32))
+def test_products(left_bits, right_bits, random_seed):
+    source = random.Random(random_seed)
+    left, right = random_array(source, left_bits, (3, 1)), random_array(source, right_bits, (4,))
+    if left_bits + right_bits > 94:
+        with pytest.raises(ArithmeticError, match="products"):
+            products(left, right)
+        return
+    expected = [a * b for a in left.ravel().tolist() for b in right.tolist()]
+    assert integers(products(left, right)) == expected
+
+
+@seed(4)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30), st.integers(0, 2**32))
+def test_matrix_products(left_bits, right_bits, inner, random_seed):
+    source = random.Random(random_seed)
+    left, right = random_array(source, left_bits, (3, inner)), random_array(source, right_bits, (inner, 2))
+    operands = Operand(left, lambda piece: piece), Operand(right, lambda piece: piece)
+    found = integers(exact.combine(*operands, inner, np.matmul))
+    expected = (left.astype(object) @ right.astype(object)).ravel().tolist()
+    for actual, wanted in zip(found, expected, strict=True):
+        if abs(wanted) < 2**94 - 2**60:
+            assert actual == wanted
+        else:
+            assert abs(actual) >= 2**94 - 2**60 and (actual > 0) == (wanted > 0)
+
+
+def test_longest_exact_sums():
+    """The lower digits are as large as two pieces allow, and of one sign: their float64 sums are 2^53."""
+    terms = 1 << 13
+    value = 2**40 - 2**20  # lower digit -2^20
+    rows = np.full((2, terms), value), np.full((terms, 2), -value)
+    left, right = (Operand(row, lambda piece: piece) for row in rows)
+    assert exact.piece_counts(left, right, terms) == (2, 2)
+    assert integers(exact.combine(left, right, terms, np.matmul)) == [-terms * value**2] * 4
+
+
+def test_too_wide_for_any_number_of_pieces():
+    operand = Operand(np.full((1, 1), 2**62), lambda piece: piece)
+    with pytest.raises(ValueError, match="need more than 4 pieces"):
+        exact.piece_counts(operand, operand, 1 << 40)
+
+
+@pytest.mark.parametrize("bits", [1, 20, 46])
+@pytest.mark.parametrize("count", [1, exact.SQUARES_CHUNK, exact.SQUARES_CHUNK + 1])
+def test_sum_of_squares(bits, count):
+    generator = np.random.default_rng(bits)
+    values = generator.integers(-(2**bits), 2**bits, (count,))
+    assert sum_of_squares(values) == sum(value * value for value in values.tolist())
+    extreme = np.full((count, 1), -(2**47))
+    assert sum_of_squares(extreme) == count << 94
+
+
+def test_sum_of_squares_refuses_larger_values():
+    with pytest.raises(ArithmeticError, match="sum_of_squares"):
+        sum_of_squares(np.array([2**47 + 1]))
+
+
+def test_sums_of_nothing():
+    empty = np.zeros(0, dtype=np.int64)
+    assert sum_of_squares(empty) == 0 and exact.magnitude(empty) == 0
+    assert Wide(empty, empty).round(5)[0].size == 0
+
+
+@seed(5)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.tuples(*[st.integers(1, 3)] * 4), st.tuples(*[st.integers(0, 2)] * 2), st.integers(1, 7), st.integers(1, 7))
+def test_scatter_is_the_transpose_of_columns(kernel_stride, padding, height, width):
+    kernel, stride = kernel_stride[:2], kernel_stride[2:]
+    padding = tuple(min(p, k - 1) for p, k in zip(padding, kernel, strict=True))  # as in every Layer
+    fits = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip((height, width), padding, kernel, stride, strict=True)]
+    if min(fits) < 1:
+        return
+    generator = np.random.default_rng(height)
+    for output in {(fits[0], fits[1]), (1, fits[1])}:
+        window = Window(kernel, stride, padding, output)
+        images = generator.integers(-5, 5, (2, 3, height, width)).astype(np.float64)
+        columns = window.columns(images)
+        assert columns.shape == (3 * kernel[0] * kernel[1], 2 * output[0] * output[1])
+        other = generator.integers(-5, 5, columns.shape).astype(np.float64)
+        back = window.scatter(other, 2, (height, width)).transpose(1, 0, 2, 3)
+        assert (columns * other).sum() == (images * back).sum()
