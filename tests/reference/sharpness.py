@@ -99,3 +99,47 @@ def fluctuation(history: Sequence[dict[str, float]], statistic: str) -> float:
     }[statistic]
     mean = sum(values) / len(values)
     return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+
+
+# ---- on a whole data set -----------------------------------------------------------------------------------------------
+
+
+def slope(function: Function, w: Tensor, x: Tensor, y: Tensor, step: float = 1e-5) -> Tensor:
+    """The gradient of the mean loss by central differences: no autograd."""
+    with torch.no_grad():
+        units = torch.eye(len(w), dtype=w.dtype) * step
+        rises = [loss(function, w + unit, x, y) - loss(function, w - unit, x, y) for unit in units]
+    return torch.stack(rises) / (2 * step)
+
+
+def static_sharpness(
+    model: nn.Module, x: Tensor, y: Tensor, kind: str, rho: float, scale: str = "all", eta: float = 0.0
+) -> float:
+    """Definitions 3 and 4: rho ||T_w g||."""
+    function, w, names = flat_function(model)
+    return rho * (operator(w, names, kind, scale, eta) * slope(function, w, x, y)).norm().item()
+
+
+def gram_matrix(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """G_ij = <g_i, g_j>, the gradients of single examples: (N, N) float64."""
+    function, w, _ = flat_function(model)
+    gradients = torch.stack([gradient(function, w, x[i : i + 1], y[i : i + 1]) for i in range(len(y))])
+    return gradients @ gradients.T
+
+
+def coherence(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Definition 7, by its first formula."""
+    g = gram_matrix(model, x, y)
+    count = len(y)
+    return ((g.sum() / count**2) / (g.trace() / count)).item()
+
+
+def worst_case_of_two_weights(model: nn.Module, x: Tensor, y: Tensor, kind: str, rho: float, angles: int = 720) -> float:
+    """Definitions 1 and 2 for a network of two weights whose loss is convex: the maximum is on the circle. A grid of it."""
+    function, w, names = flat_function(model)
+    assert len(w) == 2
+    t = operator(w, names, kind, "all", 0.0)
+    turns = [2 * math.pi * k / angles for k in range(angles)]
+    with torch.no_grad():
+        points = [w + rho * t * torch.tensor([math.cos(a), math.sin(a)], dtype=w.dtype) for a in turns]
+        return max(loss(function, point, x, y).item() for point in points) - loss(function, w, x, y).item()

@@ -61,6 +61,12 @@ class Scaling:
                 gradients[i] = w
 
 
+def check_radius(rho: float) -> None:
+    """Raises ValueError unless rho is positive and finite."""
+    if not 0 < rho < math.inf:
+        raise ValueError(f"rho: expected a positive number, got {rho}")
+
+
 def norm(tensors: Iterable[Tensor]) -> float:
     """The Euclidean norm of all entries of all tensors, added up in float64: small squares underflow in float32."""
     norms = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
