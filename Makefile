@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
+MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test venv native lint unit bench-core bench-smoke clean
+.PHONY: test venv native lint unit bench-core bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
@@ -33,6 +34,10 @@ bench-core: native ## kernels and protocols beside the measured ceilings; writes
 
 bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.core --log-size 14 --repeat 1 --output $(VENV)/core-smoke.json
+	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke
+
+experiments: native ## the paper's experiments on MNIST and digits; writes bench/results/experiments/
+	$(BIN)/python -m bench.experiments --data $(MNIST)
 
 clean:
 	rm -rf $(VENV) build zkds/_native*.so zkds/_native.c
