@@ -1,14 +1,13 @@
 """The fixed-point semantics against its slow twin, entry by entry, remainders included."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from networks import networks
-from reference import fixed_point as slow
 
+from tests.networks import networks
+from tests.probes import probe
+from tests.reference import fixed_point as slow
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
 from zkds.circuits.semantics import run
@@ -34,25 +33,6 @@ SMALL = Network(
         Layer("scores", 3, 4, (1, 1)),
     ),
 )
-
-
-def dense(*sizes):
-    """A fully connected network."""
-    layers = [
-        Layer(f"dense.{i}", n_out, n_in, (1, 1), relu=i < len(sizes) - 2) for i, (n_in, n_out) in enumerate(pairwise(sizes))
-    ]
-    return Network((sizes[0], 1, 1), tuple(layers))
-
-
-def probe(network, configuration, generator, weight_scale=1.0):
-    """Random weights, inputs and labels."""
-    weights = {
-        name: np.rint(weight_scale * generator.uniform(-1, 1, shape) * 2**40).astype(np.int64)
-        for name, shape in network.parameters
-    }
-    batches = (configuration.steps, configuration.batch_size)
-    inputs = generator.integers(-(2**31), 2**33, (*batches, *network.input_shape))
-    return weights, inputs, generator.integers(0, network.classes, batches)
 
 
 def tensor(array):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from test_semantics import dense, probe
 
+from tests.probes import dense, probe
 from zkds.circuits import tables
 from zkds.circuits.fixed_point import GRADIENT, Configuration, Overflow, Place
 from zkds.circuits.graph import Layer, Network, Pool
