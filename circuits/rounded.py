@@ -1,0 +1,376 @@
+"""Rounded sums: out = round((sum of products + linear terms) / 2^shift) for every entry of a tensor, by one integer identity.
+
+    Delta = C + 2^(shift - 1) - rem - 2^shift out = 0,      C = sum_k left_k right_k + 2^exponent sum_k linear_k
+
+with rem of exactly `shift` unsigned bits, so that for given operands out and rem are unique. Operands and out are tensors of
+digits (circuits/tensors.py), virtual or committed; rem and the carries of the identity (zkds/integers/identity.py) are
+committed here. At a challenge gamma, with weight_d of the identity's digits, a product of two digit polynomials is
+
+    sum_d weight_d sum_(i + j = d) left_i right_j = sum_i left_i right^(i)        right^(i) = sum_j weight_(i + j) right_j
+
+so C at gamma takes as many products as `left` has digits. At a random point z of out's index the identity is linear in hidden
+values: the sum of products (proved by a sumcheck over the contraction's index, `Products`), the linear term, out, and a claim
+on the columns of rem and carries.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
+
+import numpy as np
+
+from zkds import sumcheck
+from zkds.circuits.contraction import combine, padded_pairs, weighted_sum
+from zkds.circuits.tensors import (
+    Axis,
+    Book,
+    Context,
+    ProverContext,
+    Reader,
+    Tensor,
+    VerifierContext,
+    eq_axes,
+    split_point,
+    variables,
+)
+from zkds.claims import Claim, Piece, Value
+from zkds.commit.layout import Column, Layout
+from zkds.errors import PlanRejected
+from zkds.field import ONE, ZERO, K, dot, powers
+from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns, Points, ones_at
+from zkds.integers.limbs import I64, LimbFormat
+from zkds.native import U32, U64, field
+from zkds.soundness import ErrorTerm, algebraic
+
+SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; docs/protocol.md, section 3"
+ZERO_INTERVAL = Interval(0, 0)
+
+
+class ColumnReader(Reader):
+    """Columns that are not in a vector yet: what the witness is made from. More may be added to `columns` later."""
+
+    def __init__(self, columns: Mapping[str, U32]) -> None:
+        self.read = lru_cache(maxsize=None)(columns.__getitem__)
+
+
+class Products(ABC):
+    """Sums of products of two tensors' entries, one sum for every entry of an output; contracted at a point of its index.
+
+    left, right   the operands
+    terms         the largest number of products in the sum of one entry; entries at a border may have fewer
+    inner         the shape of the contraction's index
+    """
+
+    left: Tensor
+    right: Tensor
+    terms: int
+    inner: tuple[int, ...]
+
+    @abstractmethod
+    def left_tables(self, reader: Reader, points: Points) -> list[U64]:
+        """For every digit of `left`, its part of the summand over `inner`: (*inner, 2) pairs."""
+
+    @abstractmethod
+    def right_tables(self, reader: Reader, points: Points) -> list[U64]:
+        """The same for `right`."""
+
+    @abstractmethod
+    def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
+        """The weights on `left` of the multilinear extension of `left_tables` at a point of `inner`."""
+
+    @abstractmethod
+    def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
+        """The same for `right`."""
+
+    @abstractmethod
+    def digit_sums(self, reader: Reader, count: int) -> list[I64]:
+        """sum_k sum_(i + j = d) left_i right_j for d < count, over the whole output; for the witness."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """2^exponent times sums of up to `terms` entries of one tensor.
+
+    axes   the weights on the tensor of the sums' multilinear extension at a point of the output
+    sums   from one digit of the tensor, the sums that belong to the output's entries (broadcast to its shape)
+    """
+
+    tensor: Tensor
+    exponent: int
+    terms: int
+    axes: Callable[[Points], tuple[Axis, ...]]
+    sums: Callable[[I64], I64]
+
+
+class RoundedSum:
+    """The identity of one rounded tensor `output`, with the columns of its remainder and carries."""
+
+    def __init__(self, name: str, output: Tensor, shift: int, products: Products | None, linear: Linear | None = None) -> None:
+        if products is None and linear is None:
+            raise ValueError(f"{name}: expected products or a linear term")
+        self.name = name
+        self.output = output
+        self.shift = shift
+        self.products = products
+        self.linear = linear
+        self.remainder = LimbColumns(f"{name}: remainder", LimbFormat(DIGIT_BITS, shift, signed=False), output.shape)
+        self.digits, self.total = self._intervals()
+        self.plan: IdentityPlan = plan_identity(self.digits, self.total)
+        self.carries = [LimbColumns(f"{name}: carry {g}", carry, output.shape) for g, carry in enumerate(self.plan.carries)]
+
+    def _intervals(self) -> tuple[list[Interval], Interval]:
+        """The exact intervals of Delta's digit sums e_0, e_1, ... and of Delta."""
+        digits, total = [ZERO_INTERVAL], Interval.point(1 << (self.shift - 1))
+        if self.products is not None:
+            left, right, terms = self.products.left, self.products.right, self.products.terms
+            total = total + _up_to(left.interval * right.interval, terms)
+            for i, a in enumerate(left.digits):
+                products = [_up_to(a * b, terms) for b in right.digits]
+                digits = _sum(digits, [ZERO_INTERVAL] * i + products)
+        if self.linear is not None:
+            tensor = self.linear.tensor
+            total = total + _up_to(tensor.interval, self.linear.terms).times(1 << self.linear.exponent)
+            sums = [_up_to(digit, self.linear.terms) for digit in tensor.digits]
+            digits = _sum(digits, _shifted(sums, self.linear.exponent))
+        digits = _sum(digits, _shifted([Interval.point(1)], self.shift - 1))
+        digits = _sum(digits, [-digit for digit in self.remainder.format.coefficient_intervals])
+        digits = _sum(digits, [-digit for digit in _shifted(self.output.digits, self.shift)])
+        total = total - self.remainder.format.interval - self.output.interval.times(1 << self.shift)
+        return digits, total
+
+    @property
+    def parts(self) -> list[LimbColumns]:
+        """The remainder and the carries: what is committed here."""
+        return [self.remainder, *self.carries]
+
+    @property
+    def columns(self) -> list[Column]:
+        return [column for part in self.parts for column in part.columns]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Column name -> the width in bits that its range check has to enforce."""
+        return {name: width for part in self.parts for name, width in part.widths.items()}
+
+    def check(self) -> None:
+        """Raise PlanRejected unless the identity's plan is sound for the operands' intervals (`IdentityPlan.check`)."""
+        if self.remainder.format.width != self.shift or self.remainder.format.signed:
+            raise PlanRejected(f"{self.name}: expected a remainder of exactly {self.shift} unsigned bits")
+        self.plan.check(self.digits, self.total)
+
+    def encode(self) -> bytes:
+        """Canonical: the shift in a byte, the plan."""
+        return bytes([self.shift]) + self.plan.encode()
+
+    # ---- witness -----------------------------------------------------------------------------------------------------
+
+    def witness(self, reader: Reader, remainder: I64) -> dict[str, U32]:
+        """The columns of remainder and carries. `reader` knows the columns of the operands and of the output.
+
+        Raises ValueError where output and remainder are not those of the exact sums.
+        """
+        count = self.plan.low_digits
+        columns = self.remainder.split(remainder)
+        sums = self._low_sums(reader, count)
+        for d, limb in enumerate(self.remainder.limbs(columns)[:count]):
+            sums[d] -= limb.astype(np.int64)
+        whole, bits = divmod(self.shift - 1, DIGIT_BITS)
+        if whole < count:
+            sums[whole] += np.int64(1 << bits)
+        whole, bits = divmod(self.shift, DIGIT_BITS)
+        if whole < count:
+            for d, digit in enumerate(self.output.tables(reader)[: count - whole]):
+                sums[whole + d] -= digit << np.int64(bits)
+        for part, values in zip(self.carries, self.plan.carry_values(sums), strict=True):
+            columns |= part.split(values)
+        return columns
+
+    def _low_sums(self, reader: Reader, count: int) -> list[I64]:
+        """The digit sums of C below `count`."""
+        sums = [np.zeros(self.output.shape, dtype=np.int64) for _ in range(count)]
+        if self.products is not None:
+            sums = self.products.digit_sums(reader, count)
+        if self.linear is not None:
+            whole, bits = divmod(self.linear.exponent, DIGIT_BITS)
+            if whole < count:
+                for d, digit in enumerate(self.linear.tensor.tables(reader)[: count - whole]):
+                    sums[whole + d] += self.linear.sums(digit) << np.int64(bits)
+        return sums
+
+    # ---- protocol ----------------------------------------------------------------------------------------------------
+
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side, after the root: claims on the operands, on the output and on the columns."""
+        gamma, points = self._draw(context)
+        weights = self._weights(gamma)
+        reader = context.reader
+        axes = eq_axes(self.output.shape, points)
+        values = [weighted_sum(self.output.tables(reader), self.output.digits, axes, self._output_weights(weights))]
+        if self.linear is not None:
+            tensor = self.linear.tensor
+            linear_axes, linear_weights = self.linear.axes(points), self._linear_weights(weights)
+            values.append(weighted_sum(tensor.tables(reader), tensor.digits, linear_axes, linear_weights))
+        tables: tuple[list[U64], list[U64]] = ([], [])
+        if self.products is not None:
+            tables = _contracted(self.products, reader, points, weights)
+            values.append(_dot(*tables))
+        context.channel.send(f"{self.name}: values", values)
+        self._claims(context.book, context.layout, gamma, points, values)
+        if self.products is not None:
+            self._prove_products(context, self.products, points, weights, tables)
+
+    def _prove_products(
+        self,
+        context: ProverContext,
+        products: Products,
+        points: Points,
+        weights: Sequence[K],
+        tables: tuple[list[U64], list[U64]],
+    ) -> None:
+        count = len(products.left.digits)
+        terms = [(ONE, (i, count + i)) for i in range(count)]
+        size = variables(products.inner)
+        point, finals = sumcheck.prove(context.channel, [*tables[0], *tables[1]], terms, name=self.name, variables=size)
+        context.channel.send(f"{self.name}: factors", finals)
+        self._factor_claims(context, context.book, products, points, split_point(products.inner, point), weights, finals)
+
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side."""
+        channel = context.channel
+        gamma, points = self._draw(context)
+        weights = self._weights(gamma)
+        values = channel.receive(f"{self.name}: values", 1 + (self.linear is not None) + (self.products is not None))
+        self._claims(context.book, context.layout, gamma, points, values)
+        if self.products is None:
+            return
+        products = self.products
+        point, final = sumcheck.verify(channel, values[-1], variables(products.inner), 2, name=self.name)
+        count = len(products.left.digits)
+        factors = channel.receive(f"{self.name}: factors", 2 * count)
+        for left, right in zip(factors[:count], factors[count:], strict=True):
+            final = final - channel.product(left, right)
+        channel.assert_zero(final, f"{self.name}: products of the factors")
+        self._factor_claims(context, context.book, products, points, split_point(products.inner, point), weights, factors)
+
+    def _draw(self, context: Context) -> tuple[K, tuple[tuple[K, ...], ...]]:
+        """gamma, and a point of the output's index, ceil(log2 d) coordinates for each dimension d."""
+        degree = max(self.plan.gamma_degree, 1)
+        gamma = context.channel.challenge(algebraic(f"{self.name}: gamma", degree, "deg_gamma / |K|", SCHWARTZ_ZIPPEL))
+        return gamma, draw_points(context, self.name, self.output.shape)
+
+    def _weights(self, gamma: K) -> list[K]:
+        return self.plan.digit_weights(gamma, len(self.digits))
+
+    def _output_weights(self, weights: Sequence[K]) -> list[K]:
+        return _scaled_weights(weights, self.shift, len(self.output.digits))
+
+    def _linear_weights(self, weights: Sequence[K]) -> list[K]:
+        assert self.linear is not None
+        return _scaled_weights(weights, self.linear.exponent, len(self.linear.tensor.digits))
+
+    def _claims(self, book: Book[Value], layout: Layout, gamma: K, points: Points, values: Sequence[Value]) -> None:
+        """Claims on output and linear term; and the identity, which becomes one claim on remainder and carries."""
+        weights, carry_weights = self._weights(gamma), self.plan.carry_weights(gamma)
+        book.add(self.output, eq_axes(self.output.shape, points), self._output_weights(weights), values[0])
+        if self.linear is not None:
+            book.add(self.linear.tensor, self.linear.axes(points), self._linear_weights(weights), values[1])
+        (half,) = _scaled_weights(weights, self.shift - 1, 1)
+        offsets = dot(carry_weights, [carry.format.offset for carry in self.carries])
+        total = values[0] * -1 + (half - offsets) * self.remainder.ones(points)
+        for value in values[1:]:
+            total = total + value
+        book.vector_claims.append(Claim(self._pieces(layout, weights, carry_weights, points), total))
+
+    def _pieces(self, layout: Layout, weights: Sequence[K], carry_weights: Sequence[K], points: Points) -> list[Piece]:
+        scales = list(zip(self.remainder.names, weights, strict=False))
+        for carry, weight in zip(self.carries, carry_weights, strict=True):
+            limbs = powers(K(1 << DIGIT_BITS), carry.format.limbs)
+            scales += [(name, -weight * limb) for name, limb in zip(carry.names, limbs, strict=True)]
+        return [piece for name, scale in scales for piece in layout.pieces(name, points, scale)]
+
+    def _factor_claims(
+        self,
+        context: Context,
+        book: Book[Value],
+        products: Products,
+        points: Points,
+        inner: Points,
+        weights: Sequence[K],
+        factors: Sequence[Value],
+    ) -> None:
+        """One claim on each operand, a random combination of those on left_i and on right^(i)."""
+        left, right = products.left, products.right
+        count = len(left.digits)
+        term = algebraic(f"{self.name}: factors", max(count - 1, 1), "(digits - 1) / |K|", SCHWARTZ_ZIPPEL)
+        scales = powers(context.channel.challenge(term), count)
+        book.add(left, products.left_axes(points, inner), scales, _combination(factors[:count], scales))
+        hankel = [dot(scales, weights[j : j + count]) for j in range(len(right.digits))]
+        book.add(right, products.right_axes(points, inner), hankel, _combination(factors[count:], scales))
+
+
+def draw_points(context: Context, name: str, shape: Sequence[int]) -> tuple[tuple[K, ...], ...]:
+    """A random point of a tensor's index, ceil(log2 d) coordinates for each dimension d, lowest bit first."""
+    term = point_term(name)
+    return tuple(tuple(context.channel.challenge(term) for _ in range((length - 1).bit_length())) for length in shape)
+
+
+def point_term(name: str) -> ErrorTerm:
+    """The budget term of one coordinate of a random point at which a multilinear identity is checked."""
+    return algebraic(f"{name}: point", 1, "1 / |K|", SCHWARTZ_ZIPPEL)
+
+
+def ones(shape: Sequence[int], points: Points) -> K:
+    """The multilinear extension of the tensor that is 1 everywhere within the shape."""
+    product = ONE
+    for length, point in zip(shape, points, strict=True):
+        product = product * ones_at(length, point)
+    return product
+
+
+def _contracted(products: Products, reader: Reader, points: Points, weights: Sequence[K]) -> tuple[list[U64], list[U64]]:
+    """Blocked tables over the padded inner index: left_i, and right^(i) = sum_j weight_(i + j) right_j."""
+    left = products.left_tables(reader, points)
+    right = products.right_tables(reader, points)
+    hankel = [combine(right, weights[i : i + len(right)]) for i in range(len(left))]
+    return [padded_pairs(table) for table in left], [padded_pairs(table) for table in hankel]
+
+
+def _dot(left: Sequence[U64], right: Sequence[U64]) -> K:
+    total = ZERO
+    for a, b in zip(left, right, strict=True):
+        total = total + K(*field.k_dot(a, b).tolist())
+    return total
+
+
+def _combination(values: Sequence[Value], scales: Sequence[K]) -> Value:
+    total = values[0] * scales[0]
+    for value, scale in zip(values[1:], scales[1:], strict=True):
+        total = total + value * scale
+    return total
+
+
+def _scaled_weights(weights: Sequence[K], exponent: int, count: int) -> list[K]:
+    """The weights of the digits of 2^exponent times a number of `count` digits."""
+    whole, bits = divmod(exponent, DIGIT_BITS)
+    return [weight * (1 << bits) for weight in weights[whole : whole + count]]
+
+
+def _shifted(digits: Sequence[Interval], exponent: int) -> list[Interval]:
+    """The digits' intervals of 2^exponent times a number."""
+    whole, bits = divmod(exponent, DIGIT_BITS)
+    return [ZERO_INTERVAL] * whole + [digit.times(1 << bits) for digit in digits]
+
+
+def _sum(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    return [a + b for a, b in zip_longest(left, right, fillvalue=ZERO_INTERVAL)]
+
+
+def _up_to(interval: Interval, terms: int) -> Interval:
+    """The sum of at most `terms` independent values."""
+    return Interval(min(interval.low, 0), max(interval.high, 0)).times(terms)

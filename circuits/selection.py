@@ -1,0 +1,344 @@
+"""What stands between two convolutions and is never committed as such: masked, repeated, added-up and mapped values.
+
+    Masked          mask * (a tensor repeated over windows): the ReLU's output, and every delta that goes back through a mask
+    AveragePooled   plain sums over windows; the division is a move of the binary point
+    InputTensor     the network's input in every pass, an affine map of the committed elements of the records
+    Relu            the sign of a committed tensor, one more cell for each entry, tied to the top limb by a table
+
+Claims on linear ones turn into claims on what they are made of, weight vector by weight vector. `Masked` takes one sumcheck of
+degree 3, of weight times mask times value, for all claims on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds import sumcheck
+from zkds.circuits.contraction import canonical
+from zkds.circuits.tensors import (
+    Axis,
+    Combination,
+    Committed,
+    ProverContext,
+    Reader,
+    Tensor,
+    TensorClaim,
+    VectorAxis,
+    VerifierContext,
+    eq_axes,
+    padded,
+    split_point,
+    variables,
+)
+from zkds.claims import Value
+from zkds.commit.layout import Column
+from zkds.field import ONE, K, dot, from_pairs
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64, LimbFormat
+from zkds.lookup import ExplicitTable, Lookup
+from zkds.native import U32, U64, field
+
+BIT = LimbFormat(DIGIT_BITS, 1, signed=False)
+BYTE = LimbFormat(DIGIT_BITS, 8, signed=False)
+
+
+class Masked(Tensor):
+    """mask * values, each value repeated over a window of size x size entries of the last two axes.
+
+    mask      a tensor of the result's shape whose entries are proved to be 0 or 1 elsewhere
+    values    of the same shape, or with the last two axes divided by `size`
+    digits, interval   of the result, where more is known than that it is a value or zero
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mask: Committed,
+        values: Tensor,
+        size: int = 1,
+        digits: Sequence[Interval] | None = None,
+        interval: Interval | None = None,
+    ) -> None:
+        if mask.shape != repeated_shape(values.shape, size):
+            raise ValueError(f"{name}: expected a mask of shape {repeated_shape(values.shape, size)}, got {mask.shape}")
+        self.name = name
+        self.shape = mask.shape
+        self.mask = mask
+        self.values = values
+        self.size = size
+        self.digits = tuple(_with_zero(digit) for digit in (values.digits if digits is None else digits))
+        self.interval = _with_zero(values.interval if interval is None else interval)
+
+    def tables(self, reader: Reader) -> list[I64]:
+        (mask,) = self.mask.tables(reader)
+        return [mask * repeat_entries(digit, self.size) for digit in self.values.tables(reader)]
+
+    def prove_claims(self, context: ProverContext) -> None:
+        claims = context.book.take(self)
+        if not claims:
+            return
+        combination = Combination.draw(context, self, claims)
+        weights = combination.weight_tables()
+        (mask,) = (padded(context.reader.read(name), self.shape) for name in self.mask.columns.names)
+        digits = [field_table(repeat_entries(digit, self.size)) for digit in self.values.tables(context.reader)]
+        count = len(digits)
+        terms = [(ONE, (j, count, count + 1 + j)) for j in range(count)]
+        tables = [*weights, mask, *digits]
+        point, finals = sumcheck.prove(context.channel, tables, terms, name=self.name, variables=variables(self.shape))
+        points = split_point(self.shape, point)
+        digit_weights = combination.weights_at(points)
+        factors = [finals[count], dot(digit_weights, finals[count + 1 :])]
+        context.channel.send(f"{self.name}: factors", factors)
+        axes = eq_axes(self.shape, points)
+        context.book.add(self.mask, axes, [ONE], factors[0])
+        context.book.add(self.values, pooled_axes(axes, self.size), digit_weights, factors[1])
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        claims = context.book.take(self)
+        if not claims:
+            return
+        channel = context.channel
+        combination = Combination.draw(context, self, claims)
+        point, final = sumcheck.verify(channel, combination.value, variables(self.shape), 3, name=self.name)
+        mask, value = channel.receive(f"{self.name}: factors", 2)
+        channel.assert_zero(final - channel.product(mask, value), f"{self.name}: product of the factors")
+        points = split_point(self.shape, point)
+        axes = eq_axes(self.shape, points)
+        context.book.add(self.mask, axes, [ONE], mask)
+        context.book.add(self.values, pooled_axes(axes, self.size), combination.weights_at(points), value)
+
+
+class Relu:
+    """max(v, 0) of a committed signed tensor: bit = [v >= 0] from the top limb, output = bit * v.
+
+    In offset-binary, v >= 0 exactly if the top limb is at least half its range: the pair (top limb, bit) is looked up in the
+    table of all such pairs, which is the range check of the top limb as well.
+    """
+
+    def __init__(self, name: str, values: Committed) -> None:
+        number = values.columns.format
+        if not number.signed:
+            raise ValueError(f"{name}: expected a signed tensor, {values.name} is not")
+        self.name = name
+        self.values = values
+        self.bit = Committed(LimbColumns(f"{name}: bit", BIT, values.shape))
+        top = Interval(0, number.coefficient_intervals[-1].high)
+        digits = (*number.coefficient_intervals[:-1], top)
+        self.output = Masked(f"{name}: output", self.bit, values, digits=digits, interval=Interval(0, number.interval.high))
+
+    @property
+    def columns(self) -> list[Column]:
+        return self.bit.columns.columns
+
+    @property
+    def lookup(self) -> Lookup:
+        """(top limb, bit) of every entry; the top limb has no other lookup."""
+        number = self.values.columns.format
+        limbs = np.arange(1 << number.top_bits, dtype=np.uint32)
+        table = ExplicitTable.of(np.stack([limbs, limbs >> np.uint32(number.top_bits - 1)], axis=1))
+        return Lookup(table, self.values.columns.names[-1], self.bit.columns.names)
+
+    def witness(self, reader: Reader) -> dict[str, U32]:
+        """The column of bits, from the columns of the values."""
+        number = self.values.columns.format
+        (name,) = self.bit.columns.names
+        return {name: reader.read(self.values.columns.names[-1]) >> np.uint32(number.top_bits - 1)}
+
+
+class AveragePooled(Tensor):
+    """The sum over every window of size x size entries of the last two axes: size^2 times the mean."""
+
+    def __init__(self, name: str, values: Tensor, size: int) -> None:
+        self.name = name
+        self.values = values
+        self.size = size
+        self.shape = pooled_shape(values.shape, size)
+        self.digits = tuple(digit.times(size * size) for digit in values.digits)
+        self.interval = values.interval.times(size * size)
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return [window_sums(digit, self.size) for digit in self.values.tables(reader)]
+
+    def prove_claims(self, context: ProverContext) -> None:
+        for claim in context.book.take(self):
+            context.book.add(self.values, repeated_axes(claim.axes, self.size), claim.digit_weights, claim.value)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        for claim in context.book.take(self):
+            context.book.add(self.values, repeated_axes(claim.axes, self.size), claim.digit_weights, claim.value)
+
+
+class RecordElements(LimbColumns):
+    """The column of membership that holds the records' elements, as a tensor of bytes under its own name."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column.name, BYTE, column.shape)
+        self.names = (column.name,)
+
+
+class InputTensor(Tensor):
+    """x = multiplier_c u + offset_c in every pass, (P, B, C, H, W); u the stored elements of step p or p - T.
+
+    elements      (T, B, C, H, W) or (T, B, d) bytes; with `element_bytes` 2 one more axis, the low byte first
+    multipliers, offsets   integers of each channel (of each of d features), digit by digit balanced: -2^15 <= digit < 2^15
+    """
+
+    def __init__(
+        self, name: str, elements: Committed, element_bytes: int, multipliers: Sequence[int], offsets: Sequence[int]
+    ) -> None:
+        shape = elements.shape if element_bytes == 1 else elements.shape[:-1]
+        if element_bytes not in (1, 2) or (element_bytes == 2 and elements.shape[-1] != 2):
+            raise ValueError(f"{name}: expected elements of 1 or 2 bytes")
+        if len(multipliers) != shape[2] or len(offsets) != shape[2]:
+            raise ValueError(f"{name}: expected {shape[2]} multipliers and offsets, got {len(multipliers)} and {len(offsets)}")
+        steps, batch, channels, *spatial = shape
+        self.name = name
+        self.elements = elements
+        self.element_bytes = element_bytes
+        self.steps = steps
+        self.shape = (2 * steps - 1, batch, channels, *(spatial or (1, 1)))
+        count = max(map(_digit_count, [*multipliers, *offsets]))
+        self._multipliers = [balanced_digits(value, count) for value in multipliers]
+        self._offsets = [balanced_digits(value, count) for value in offsets]
+        stored = Interval.unsigned(8 * element_bytes)
+        pairs = list(zip(multipliers, offsets, strict=True))
+        self.interval = _hull([stored.times(m) + Interval.point(n) for m, n in pairs])
+        digits = zip(zip(*self._multipliers, strict=True), zip(*self._offsets, strict=True), strict=True)
+        self.digits = tuple(
+            _hull([stored.times(m) + Interval.point(n) for m, n in zip(ms, ns, strict=True)]) for ms, ns in digits
+        )
+
+    def tables(self, reader: Reader) -> list[I64]:
+        (stored,) = self.elements.tables(reader)
+        if self.element_bytes == 2:
+            stored = stored[..., 0] + (stored[..., 1] << np.int64(8))
+        steps = stored.reshape(self.steps, *self.shape[1:])
+        passes = np.concatenate([steps, steps[:-1]])
+        tables = []
+        for j in range(len(self.digits)):
+            m, n = (np.array([digits[j] for digits in by_channel]) for by_channel in (self._multipliers, self._offsets))
+            tables.append(passes * m[:, None, None] + n[:, None, None])
+        return tables
+
+    def prove_claims(self, context: ProverContext) -> None:
+        for claim in context.book.take(self):
+            axes, constant = self._reduced(claim)
+            context.book.add(self.elements, axes, [ONE], claim.value - constant)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        for claim in context.book.take(self):
+            axes, constant = self._reduced(claim)
+            context.book.add(self.elements, axes, [ONE], claim.value - constant)
+
+    def _reduced(self, claim: TensorClaim[Value]) -> tuple[list[Axis], K]:
+        """The claim's weights on the elements, and what it says of the offsets."""
+        by_pass, batch, channels = claim.axes[:3]
+        spatial: list[Axis] = list(claim.axes[3:])
+        scales = [dot(claim.digit_weights, digits) for digits in self._multipliers]
+        shifts = [dot(claim.digit_weights, digits) for digits in self._offsets]
+        by_channel = from_pairs(channels.vector())
+        constant = dot(by_channel, shifts)
+        for axis in (by_pass, batch, *spatial):
+            constant = constant * axis.total()
+        weights = [weight * scale for weight, scale in zip(by_channel, scales, strict=True)]
+        if len(self.elements.shape) - (self.element_bytes == 2) == 3:  # a vector of features: one row, one column
+            factor = spatial[0].total() * spatial[1].total()
+            weights, spatial = [weight * factor for weight in weights], []
+        axes: list[Axis] = [self._folded(by_pass), batch, VectorAxis.of(weights), *spatial]
+        return (axes if self.element_bytes == 1 else [*axes, VectorAxis.of([1, 256])]), constant
+
+    def _folded(self, by_pass: Axis) -> VectorAxis:
+        """Both passes of a step see the same records: their weights are added."""
+        weights = by_pass.vector()
+        folded = weights[: self.steps].copy()
+        second = np.ascontiguousarray(weights[self.steps :])
+        folded[: len(second)] = field.add(np.ascontiguousarray(folded[: len(second)]), second)
+        return VectorAxis(folded)
+
+
+def balanced_digits(value: int, count: int) -> list[int]:
+    """`count` digits in [-2^15, 2^15) with sum_j digit_j 2^(16 j) = value; the top one takes what is left."""
+    digits = []
+    for _ in range(count - 1):
+        digit = ((value + (1 << (DIGIT_BITS - 1))) & ((1 << DIGIT_BITS) - 1)) - (1 << (DIGIT_BITS - 1))
+        digits.append(digit)
+        value = (value - digit) >> DIGIT_BITS
+    return [*digits, value]
+
+
+def _digit_count(value: int) -> int:
+    """The least number of balanced digits whose top one is balanced too."""
+    count = 1
+    while not -(1 << (DIGIT_BITS - 1)) <= balanced_digits(value, count)[-1] < 1 << (DIGIT_BITS - 1):
+        count += 1
+    return count
+
+
+def _hull(intervals: Sequence[Interval]) -> Interval:
+    return Interval(min(interval.low for interval in intervals), max(interval.high for interval in intervals))
+
+
+def _with_zero(interval: Interval) -> Interval:
+    return _hull([interval, Interval(0, 0)])
+
+
+def field_table(values: NDArray[np.int64]) -> U64:
+    """A tensor of small integers as elements of F over the padded index space, flat."""
+    return padded(canonical(values), values.shape)
+
+
+# ---- windows of the last two axes -------------------------------------------------------------------------------------
+
+
+def pooled_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """The last two axes divided by `size`. Raises ValueError unless they are multiples."""
+    if shape[-2] % size or shape[-1] % size:
+        raise ValueError(f"shape: expected multiples of {size} in the last two axes, got {shape}")
+    return (*shape[:-2], shape[-2] // size, shape[-1] // size)
+
+
+def repeated_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    return (*shape[:-2], shape[-2] * size, shape[-1] * size)
+
+
+def repeat_entries(values: I64, size: int) -> I64:
+    """Every entry repeated over its window of size x size."""
+    return values if size == 1 else values.repeat(size, axis=-2).repeat(size, axis=-1)
+
+
+def window_sums(values: I64, size: int) -> I64:
+    """The sum over every window."""
+    sums: I64 = as_windows(values, size).sum(axis=(-3, -1))
+    return sums
+
+
+def as_windows(values: I64, size: int) -> I64:
+    """(.., H, W) -> (.., H / size, size, W / size, size)"""
+    *lead, height, width = values.shape
+    return values.reshape(*lead, height // size, size, width // size, size)
+
+
+def pooled_axes(axes: Sequence[Axis], size: int) -> list[Axis]:
+    """The weights on the values, of weights on their repetition: sums over windows in the last two axes."""
+    if size == 1:
+        return list(axes)
+    return [*axes[:-2], *(window_suffixes(axis, size)[0] for axis in axes[-2:])]
+
+
+def repeated_axes(axes: Sequence[Axis], size: int) -> list[Axis]:
+    """The weights on the values, of weights on their windows' sums."""
+    return [*axes[:-2], *(VectorAxis(axis.vector().repeat(size, axis=0)) for axis in axes[-2:])]
+
+
+def window_suffixes(axis: Axis, size: int) -> list[VectorAxis]:
+    """Entry i < size: for every window of an axis, the sum of the weights of its places i, i + 1, ..., size - 1."""
+    places = axis.vector().reshape(-1, size, 2)
+    sums = [np.ascontiguousarray(places[:, size - 1])]
+    for place in reversed(range(size - 1)):
+        sums.append(field.add(sums[-1], np.ascontiguousarray(places[:, place])))
+    return [VectorAxis(total) for total in reversed(sums)]

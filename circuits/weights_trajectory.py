@@ -1,0 +1,140 @@
+"""The weights along the trajectory: never committed for more than the first step.
+
+    W_p = w0 - sum_(u < t) U_u              p = t, the first pass of step t
+    W_p = w0 - sum_(u < t) U_u + E_t        p = T + t, the second pass of step t
+
+A parameter's values in all passes are linear in the committed start w0, the increments U (T - 1, ..) and the perturbations E
+(T - 1, ..), digit by digit, so a claim on them splits along the pass axis into one claim on each, and needs no sumcheck.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from zkds.circuits.contraction import weighted_sum
+from zkds.circuits.tensors import Axis, ProverContext, Reader, Tensor, TensorClaim, VectorAxis, VerifierContext
+from zkds.claims import Value
+from zkds.field import K, from_pairs, to_pairs
+from zkds.integers.intervals import Interval
+from zkds.integers.limbs import I64
+from zkds.native import U64, field
+
+Weights: TypeAlias = tuple[Sequence[Axis], Sequence[K]]  # along the axes, of the digits
+
+ZERO_INTERVAL = Interval(0, 0)
+
+
+class WeightTensor(Tensor):
+    """A parameter in every pass (P, ..), or, as `first_passes`, at the start of every step (T, ..).
+
+    start          w0, of the parameter's shape
+    updates        U (T - 1, ..), or None if T = 1
+    perturbations  E (T - 1, ..), or None if T = 1 or for `first_passes`
+    """
+
+    def __init__(self, name: str, steps: int, start: Tensor, updates: Tensor | None, perturbations: Tensor | None) -> None:
+        for tensor in (updates, perturbations):
+            if tensor is not None and tensor.shape != (steps - 1, *start.shape):
+                raise ValueError(f"{tensor.name}: expected shape {(steps - 1, *start.shape)}, got {tensor.shape}")
+        if (updates is None) != (steps == 1) or (perturbations is not None and steps == 1):
+            raise ValueError(f"{name}: expected updates for more than one step, and none for one")
+        self.name = name
+        self.steps = steps
+        self.start = start
+        self.updates = updates
+        self.perturbations = perturbations
+        passes = steps if perturbations is None else 2 * steps - 1
+        self.shape = (passes, *start.shape)
+        self.digits = tuple(self._hull([_digit(part, j) for part in self._parts]) for j in range(self._digit_count))
+        self.interval = self._hull([ZERO_INTERVAL if part is None else part.interval for part in self._parts])
+
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        return self.start, self.updates, self.perturbations
+
+    @property
+    def _digit_count(self) -> int:
+        return max(len(part.digits) for part in self._parts if part is not None)
+
+    def _hull(self, parts: Sequence[Interval]) -> Interval:
+        """Of the sum in any pass: from none to all updates, with or without a perturbation."""
+        start, update, perturbation = parts
+        updates = _with_zero((-update).times(self.steps - 1))
+        return start + updates + _with_zero(perturbation)
+
+    def tables(self, reader: Reader) -> list[I64]:
+        result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
+        for table, digit in zip(result, self.start.tables(reader), strict=False):
+            table += digit
+        if self.updates is not None:
+            for table, digit in zip(result, self.updates.tables(reader), strict=False):
+                totals = np.cumsum(digit, axis=0)
+                table[1 : self.steps] -= totals
+                if len(table) > self.steps:
+                    table[self.steps + 1 :] -= totals[:-1]
+        if self.perturbations is not None:
+            for table, digit in zip(result, self.perturbations.tables(reader), strict=False):
+                table[self.steps :] += digit
+        return result
+
+    # ---- claims ------------------------------------------------------------------------------------------------------
+
+    def prove_claims(self, context: ProverContext) -> None:
+        for claim in context.book.take(self):
+            shares = self._shares(claim)
+            values = [weighted_sum(part.tables(context.reader), part.digits, *weights) for part, weights in shares]
+            if len(shares) > 1:
+                context.channel.send(f"{self.name}: shares", values[:-1])
+            for (part, (axes, digit_weights)), value in zip(shares, values, strict=True):
+                context.book.add(part, axes, digit_weights, value)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        for claim in context.book.take(self):
+            shares = self._shares(claim)
+            values = context.channel.receive(f"{self.name}: shares", len(shares) - 1) if len(shares) > 1 else []
+            last = claim.value
+            for value in values:
+                last = last - value
+            for (part, (axes, digit_weights)), value in zip(shares, [*values, last], strict=True):
+                context.book.add(part, axes, digit_weights, value)
+
+    def _shares(self, claim: TensorClaim[Value]) -> list[tuple[Tensor, Weights]]:
+        """What the claim asks of w0, U and E: the shares add up to its value.
+
+        With w_p the claim's weights on the passes: sum_p w_p on w0; minus the sum over later steps' passes on U_u; w_(T + t)
+        on E_t.
+        """
+        by_pass, *rest = claim.axes
+        weights = by_pass.vector()
+        shares: list[tuple[Tensor, Weights]] = []
+        scaled = [by_pass.total() * weight for weight in claim.digit_weights]
+        shares.append((self.start, (rest, scaled[: len(self.start.digits)])))
+        if self.updates is not None:
+            axis = VectorAxis(self._later(weights))
+            negated = [-weight for weight in claim.digit_weights[: len(self.updates.digits)]]
+            shares.append((self.updates, ([axis, *rest], negated)))
+        if self.perturbations is not None:
+            axis = VectorAxis(np.ascontiguousarray(weights[self.steps :]))
+            kept = claim.digit_weights[: len(self.perturbations.digits)]
+            shares.append((self.perturbations, ([axis, *rest], kept)))
+        return shares
+
+    def _later(self, weights: U64) -> U64:
+        """For u < T - 1, the sum of the weights of all passes of the steps after u."""
+        by_step = weights[: self.steps].copy()
+        if len(weights) > self.steps:
+            by_step[:-1] = field.add(np.ascontiguousarray(by_step[:-1]), np.ascontiguousarray(weights[self.steps :]))
+        sums = list(itertools.accumulate(reversed(from_pairs(by_step[1:]))))
+        return to_pairs(reversed(sums))
+
+
+def _digit(tensor: Tensor | None, j: int) -> Interval:
+    return tensor.digits[j] if tensor is not None and j < len(tensor.digits) else ZERO_INTERVAL
+
+
+def _with_zero(interval: Interval) -> Interval:
+    return Interval(min(interval.low, 0), max(interval.high, 0))
