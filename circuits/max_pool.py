@@ -41,6 +41,7 @@ from zkds.circuits.selection import (
     window_sums,
 )
 from zkds.circuits.tensors import (
+    Axis,
     Book,
     Committed,
     Context,
@@ -241,29 +242,27 @@ class MaxPoolInput(Tensor):
 
     def prove_claims(self, context: ProverContext) -> None:
         for claim in context.book.take(self):
-            shares = self._shares(claim)
+            shares = self._shares(claim.axes, claim.digit_weights)
             values = [weighted_sum(tensor.tables(context.reader), tensor.digits, *weights) for tensor, weights in shares]
             context.channel.send(f"{self.name}: shares", values)
             self._add(context.book, claim, shares, values)
 
     def verify_claims(self, context: VerifierContext) -> None:
         for claim in context.book.take(self):
-            shares = self._shares(claim)
+            shares = self._shares(claim.axes, claim.digit_weights)
             self._add(context.book, claim, shares, context.channel.receive(f"{self.name}: shares", len(shares)))
 
-    def _shares(self, claim: TensorClaim[Value]) -> list[tuple[Tensor, Weights]]:
-        """What the claim asks of the output and, twice, of the mask; what is left of its value, it asks of the difference."""
+    def _shares(self, axes: Sequence[Axis], digit_weights: Sequence[K]) -> list[tuple[Tensor, Weights]]:
+        """What a claim asks of the output and, twice, of the mask; what is left of its value, it asks of the difference."""
         pool = self.pool
-        lowest = [claim.digit_weights[0]]
-        lead = claim.axes[:-2]
-        rows = claim.axes[-2]
-        columns = claim.axes[-1]
+        *lead, rows, columns = axes
+        lowest = [digit_weights[0]]
         column_places = window_suffixes(columns, pool.size)
         from_column = interleaved(column_places)
         all_columns = interleaved(column_places[:1] * pool.size)
         rows_after = interleaved([*window_suffixes(rows, pool.size)[1:], zero_axis(pool.output.shape[-2])])
         return [
-            (pool.output, (pooled_axes(claim.axes, pool.size), claim.digit_weights[: len(pool.output.digits)])),
+            (pool.output, (pooled_axes(axes, pool.size), digit_weights[: len(pool.output.digits)])),
             (pool.mask, ([*lead, rows_after, all_columns], lowest)),
             (pool.mask, ([*lead, rows, from_column], lowest)),
         ]

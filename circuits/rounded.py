@@ -53,10 +53,15 @@ ZERO_INTERVAL = Interval(0, 0)
 
 
 class ColumnReader(Reader):
-    """Columns that are not in a vector yet: what the witness is made from. More may be added to `columns` later."""
+    """Columns that are not in a vector yet: what the witness is made from."""
 
     def __init__(self, columns: Mapping[str, U32]) -> None:
-        self.read = lru_cache(maxsize=None)(columns.__getitem__)
+        self.columns = dict(columns)
+        self.read = lru_cache(maxsize=None)(self.columns.__getitem__)
+
+    def add(self, columns: Mapping[str, U32]) -> None:
+        """More columns; those that are there stay."""
+        self.columns.update(columns)
 
 
 class Products(ABC):

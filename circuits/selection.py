@@ -2,6 +2,8 @@
 
     Masked          mask * (a tensor repeated over windows): the ReLU's output, and every delta that goes back through a mask
     AveragePooled   plain sums over windows; the division is a move of the binary point
+    Repeated        every value over a window: what goes back through an average pool without ReLU
+    Reshaped        the same entries with other axes of length 1
     InputTensor     the network's input in every pass, an affine map of the committed elements of the records
     Relu            the sign of a committed tensor, one more cell for each entry, tied to the top limb by a table
 
@@ -11,7 +13,7 @@ degree 3, of weight times mask times value, for all claims on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +22,10 @@ from zkds import sumcheck
 from zkds.circuits.contraction import canonical
 from zkds.circuits.tensors import (
     Axis,
+    Book,
     Combination,
     Committed,
+    EqAxis,
     ProverContext,
     Reader,
     Tensor,
@@ -165,12 +169,61 @@ class AveragePooled(Tensor):
         return [window_sums(digit, self.size) for digit in self.values.tables(reader)]
 
     def prove_claims(self, context: ProverContext) -> None:
-        for claim in context.book.take(self):
-            context.book.add(self.values, repeated_axes(claim.axes, self.size), claim.digit_weights, claim.value)
+        _pass_on(context.book, self, self.values, lambda axes: (repeated_axes(axes, self.size), ONE))
 
     def verify_claims(self, context: VerifierContext) -> None:
-        for claim in context.book.take(self):
-            context.book.add(self.values, repeated_axes(claim.axes, self.size), claim.digit_weights, claim.value)
+        _pass_on(context.book, self, self.values, lambda axes: (repeated_axes(axes, self.size), ONE))
+
+
+class Repeated(Tensor):
+    """Every value repeated over a window of size x size entries of the last two axes."""
+
+    def __init__(self, name: str, values: Tensor, size: int) -> None:
+        self.name = name
+        self.values = values
+        self.size = size
+        self.shape = repeated_shape(values.shape, size)
+        self.digits = values.digits
+        self.interval = values.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return [repeat_entries(digit, self.size) for digit in self.values.tables(reader)]
+
+    def prove_claims(self, context: ProverContext) -> None:
+        _pass_on(context.book, self, self.values, lambda axes: (pooled_axes(axes, self.size), ONE))
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        _pass_on(context.book, self, self.values, lambda axes: (pooled_axes(axes, self.size), ONE))
+
+
+class Reshaped(Tensor):
+    """The same entries with axes of length 1 put in or left out: (P, B, K, 1, 1) as (P, B, K), or the other way round."""
+
+    def __init__(self, name: str, values: Tensor, shape: tuple[int, ...]) -> None:
+        if _longer_than_one(shape) != _longer_than_one(values.shape):
+            raise ValueError(f"{name}: expected {values.shape} with other axes of length 1, got {shape}")
+        self.name = name
+        self.values = values
+        self.shape = shape
+        self.digits = values.digits
+        self.interval = values.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return [digit.reshape(self.shape) for digit in self.values.tables(reader)]
+
+    def prove_claims(self, context: ProverContext) -> None:
+        _pass_on(context.book, self, self.values, self._axes)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        _pass_on(context.book, self, self.values, self._axes)
+
+    def _axes(self, axes: Sequence[Axis]) -> tuple[list[Axis], K]:
+        kept = iter([axis for axis in axes if axis.length > 1])
+        factor = ONE
+        for axis in axes:
+            if axis.length == 1:
+                factor = factor * axis.total()
+        return [next(kept) if length > 1 else EqAxis(1, ()) for length in self.values.shape], factor
 
 
 class RecordElements(LimbColumns):
@@ -259,6 +312,19 @@ class InputTensor(Tensor):
         second = np.ascontiguousarray(weights[self.steps :])
         folded[: len(second)] = field.add(np.ascontiguousarray(folded[: len(second)]), second)
         return VectorAxis(folded)
+
+
+def _pass_on(
+    book: Book[Value], tensor: Tensor, source: Tensor, weights: Callable[[Sequence[Axis]], tuple[list[Axis], K]]
+) -> None:
+    """Claims on a tensor as claims on the one that its digits are sums of: other axes, digit weights times a factor."""
+    for claim in book.take(tensor):
+        axes, factor = weights(claim.axes)
+        book.add(source, axes, [factor * weight for weight in claim.digit_weights], claim.value)
+
+
+def _longer_than_one(shape: Sequence[int]) -> list[int]:
+    return [length for length in shape if length > 1]
 
 
 def balanced_digits(value: int, count: int) -> list[int]:
