@@ -265,11 +265,20 @@ class Committed(Tensor):
         """Move the claims that are claims on the vector there; return the others."""
         others = []
         for claim in book.take(self):
-            if all(isinstance(axis, EqAxis) for axis in claim.axes[1:]):
-                book.vector_claims.append(Claim(self._direct_pieces(layout, claim), claim.value + self._offset(claim)))
+            if self.is_direct(claim.axes):
+                book.vector_claims.append(self.vector_claim(layout, claim))
             else:
                 others.append(claim)
         return others
+
+    @staticmethod
+    def is_direct(axes: Sequence[Axis]) -> bool:
+        """Whether a claim with these axes is one on the vector: a point along all axes but the first."""
+        return all(isinstance(axis, EqAxis) for axis in axes[1:])
+
+    def vector_claim(self, layout: Layout, claim: TensorClaim[Value]) -> Claim[Value]:
+        """A claim with such axes, as one on the vector."""
+        return Claim(self._direct_pieces(layout, claim), claim.value + self._offset(claim))
 
     def _offset(self, claim: TensorClaim[Value]) -> K:
         """What a claim says of the public part that is subtracted from every top limb."""
