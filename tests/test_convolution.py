@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from circuit_harness import PartsRelation
-from reference import convolution as reference
+from tests.circuit_harness import PartsRelation
+from tests.reference import convolution as reference
 
 from zkds.circuits.convolution import (
     ForwardProducts,

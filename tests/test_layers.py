@@ -3,7 +3,7 @@
 import functools
 
 import pytest
-from circuit_harness import network_circuit, random_weights, run
+from tests.circuit_harness import network_circuit, random_weights, run
 
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
