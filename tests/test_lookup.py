@@ -26,7 +26,7 @@ from zkds.lookup import (
     verify,
 )
 from zkds.lookup.plan import MIN_LOG_CHUNK, cut_into_chunks
-from zkds.lookup.subcubes import covering_subcubes, weight_below
+from zkds.lookup.subcubes import covering_subcubes, weights_below
 from zkds.lookup.tables import TableSide, canonical_tables
 from zkds.multilinear import evaluate_integers
 from zkds.proof import ProofReader, ProofWriter
@@ -472,9 +472,10 @@ def test_ranges_as_subcubes():
         cubes = covering_subcubes(start, end)
         assert [x for first, log in cubes for x in range(first, first + (1 << log))] == list(range(start, end))
         assert all(first % (1 << log) == 0 for first, log in cubes)
-    for end in (0, 1, 7, 33, 64):
-        values = [K(int(x < end)) for x in range(64)]
-        assert weight_below(point, end) == slow.extension(values, point)
+    for ends in (range(65), (0, 1, 7, 33, 64), (8, 12, 13, 13, 40, 48, 63), (64, 64)):
+        for end, weight in zip(ends, weights_below(point, ends), strict=True):
+            values = [K(int(x < end)) for x in range(64)]
+            assert weight == slow.extension(values, point)
 
 
 def test_multiplicities_name_the_column():

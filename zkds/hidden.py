@@ -11,7 +11,7 @@ Variables are numbered: j >= 0 is the pad of message j, and -1 - t is the produc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zkds.field import ONE, ZERO, K, Scalar
@@ -67,6 +67,18 @@ class Hidden:
     def evaluate(self, variables: Mapping[int, K]) -> K:
         """The value, for somebody who knows the variables."""
         return sum((c * variables[v] for v, c in self.coefficients.items()), self.constant)
+
+
+def combine(values: Iterable[Hidden], coefficients: Iterable[K]) -> Hidden:
+    """sum_k coefficients[k] * values[k], in time linear in the number of terms."""
+    constant = ZERO
+    combined: dict[int, K] = {}
+    for value, coefficient in zip(values, coefficients, strict=True):
+        constant = constant + value.constant * coefficient
+        for variable, factor in value.coefficients.items():
+            product = factor * coefficient
+            combined[variable] = combined[variable] + product if variable in combined else product
+    return Hidden(constant, combined)
 
 
 @dataclass

@@ -16,7 +16,10 @@ is split off as in Gruen 2024 (eprint 2024/108).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,7 +28,7 @@ from numpy.typing import NDArray
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.errors import ConstraintRejected
 from zkds.field import ONE, ZERO, K, from_pairs, to_pairs
-from zkds.hidden import Hidden
+from zkds.hidden import Hidden, combine
 from zkds.multilinear import LANE_VARIABLES, LANES, binding_order
 from zkds.native import U64
 from zkds.native.field import table_kind
@@ -78,47 +81,72 @@ def verify(
         raise ConstraintRejected(f"{name}: eq point has a zero coordinate", "none", f"bit {zero}")
     term = round_term(name, degree)
     point = [ZERO] * variables
+    rounds = []
     for bit in binding_order(variables):
         message = channel.receive(f"{name}: round polynomial", degree)
-        at_zero = message[0]
+        point[bit] = r = channel.challenge(term)
         if eq_point is None:
-            at_one = claim - at_zero
+            rounds.append(RoundValue.of(message, r, ONE, ONE))
         else:
             z = eq_point[bit]
-            at_one = (claim - at_zero * (ONE - z)) * z.inverse()
-        r = channel.challenge(term)
-        claim = _value_at(r, [at_zero, at_one, *message[2:]], message[1] if degree >= 2 else None)
-        point[bit] = r
-    return tuple(point), claim
+            rounds.append(RoundValue.of(message, r, ONE - z, z))
+    return tuple(point), final_claim(claim, rounds)
 
 
-def _value_at(r: K, values: Sequence[Hidden], leading: Hidden | None) -> Hidden:
-    """h(r), from h(0), h(1), ..., and the coefficient of X^d, d = len(values), if h has degree d.
+@dataclass(frozen=True)
+class RoundValue:
+    """What a round makes of the claim c before it: h(r) = scale * c + sum_i weights[i] message[i]."""
 
-    h - leading * X (X - 1) ... (X - d + 1) has the same values at 0, ..., d - 1 and a degree below d.
-    """
-    result = Hidden.public(ZERO)
-    for value, weight in zip(values, _lagrange_weights(r, len(values)), strict=True):
-        result = result + value * weight
-    if leading is not None:
-        vanishing = ONE
-        for node in range(len(values)):
-            vanishing = vanishing * (r - node)
-        result = result + leading * vanishing
-    return result
+    scale: K
+    message: Sequence[Hidden]
+    weights: Sequence[K]
+
+    @classmethod
+    def of(cls, message: Sequence[Hidden], r: K, low: K, high: K) -> RoundValue:
+        """From h(0), the coefficient of X^d (if d >= 2), h(2), ..., h(d - 1) of a polynomial h with low h(0) + high h(1) = c.
+
+        With d = len(message), h - leading X (X - 1) ... (X - d + 1) has the same values at 0, ..., d - 1 and a degree below d.
+        """
+        degree = len(message)
+        at_zero, at_one, *others = _lagrange_weights(r, max(degree, 2))
+        scale = at_one if high == ONE else at_one * high.inverse()  # h(1) = (c - low h(0)) / high
+        weights = [at_zero - scale * low]
+        if degree >= 2:
+            vanishing = ONE
+            for node in range(degree):
+                vanishing = vanishing * (r - node)
+            weights.append(vanishing)
+        return cls(scale, message, [*weights, *others])
+
+
+def final_claim(claim: Hidden, rounds: Sequence[RoundValue]) -> Hidden:
+    """The claim after all rounds. Later rounds scale what earlier ones made, so the sum is formed from the end: linear time."""
+    values: list[Hidden] = []
+    coefficients: list[K] = []
+    scale = ONE
+    for value in reversed(rounds):
+        values += value.message
+        coefficients += [scale * weight for weight in value.weights]
+        scale = scale * value.scale
+    return combine([claim, *values], [scale, *coefficients])
 
 
 def _lagrange_weights(r: K, count: int) -> list[K]:
     """The Lagrange basis on the nodes 0, ..., count - 1, at r."""
     weights = []
-    for j in range(count):
-        numerator, denominator = ONE, 1
+    for j, factor in enumerate(_inverse_denominators(count)):
+        product = factor
         for k in range(count):
             if k != j:
-                numerator = numerator * (r - k)
-                denominator *= j - k
-        weights.append(numerator * K(denominator).inverse())
+                product = product * (r - k)
+        weights.append(product)
     return weights
+
+
+@lru_cache(maxsize=MAX_DEGREE)
+def _inverse_denominators(count: int) -> tuple[K, ...]:
+    """1 / prod_(k != j) (j - k) for every node j."""
+    return tuple(K(math.prod(j - k for k in range(count) if k != j)).inverse() for j in range(count))
 
 
 # ---- prover -------------------------------------------------------------------------------------------------------------

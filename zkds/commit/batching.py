@@ -28,13 +28,14 @@ import numpy as np
 
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.claims import Claim
-from zkds.field import ZERO, K, from_pairs, powers, to_pairs, unblock
-from zkds.hidden import Hidden
+from zkds.field import ONE, ZERO, K, from_pairs, powers, to_pairs, unblock
+from zkds.hidden import Hidden, combine
 from zkds.multilinear import LANE_VARIABLES, binding_order
 from zkds.native import U32, U64, array, cells
 from zkds.native.cells import MAX_VARIABLES, PieceArrays
 from zkds.native.sumcheck import VectorRounds
 from zkds.soundness import LOG2_K, ErrorTerm, algebraic
+from zkds.sumcheck import RoundValue, final_claim
 
 STREAMED = 4  # index bits bound before a table is stored; more only where the tables would be too large
 MAX_TABLE_BYTES = 1 << 27  # both tables together, as far as MAX_STREAMED allows
@@ -78,13 +79,14 @@ def verify(
     """The verifier's side: (rho, hidden v). v is V~(rho) if all claims are true; the opening has to show that it is V~(rho)."""
     _check(claims, variables)
     chi_powers = powers(channel.challenge(_chi_term(len(claims))), len(claims))
-    running = _combine([claim.value for claim in claims], chi_powers)
+    claim = combine([claim.value for claim in claims], chi_powers)
     rho = [ZERO] * variables
+    rounds = []
     for bit in binding_order(variables):
-        at_zero, leading = channel.receive("batching: round", 2)
+        message = channel.receive("batching: round", 2)
         rho[bit] = r = channel.challenge(_round_term(bit, row_term))
-        slope = running - at_zero * 2 - leading  # h = h(0) + slope X + h(inf) X^2, with h(0) + h(1) = running
-        running = at_zero + slope * r + leading * (r * r)
+        rounds.append(RoundValue.of(message, r, ONE, ONE))
+    running = final_claim(claim, rounds)
     (value,) = channel.receive("batching: value", 1)
     weight = cells.evaluate(_piece_arrays(claims, chi_powers), to_pairs(rho))
     channel.assert_zero(running - value * K(*weight.tolist()), "batching: final claim")
@@ -138,17 +140,6 @@ def _pairs_of(elements: Sequence[K]) -> U64:
     pairs[:, 0] = np.fromiter((element.re for element in elements), dtype=np.uint64, count=len(elements))
     pairs[:, 1] = np.fromiter((element.im for element in elements), dtype=np.uint64, count=len(elements))
     return pairs
-
-
-def _combine(values: Sequence[Hidden], coefficients: Sequence[K]) -> Hidden:
-    """sum_c coefficients[c] * values[c], in time linear in the number of terms."""
-    constant = ZERO
-    combined: dict[int, K] = {}
-    for value, coefficient in zip(values, coefficients, strict=True):
-        constant = constant + value.constant * coefficient
-        for variable, factor in value.coefficients.items():
-            combined[variable] = combined.get(variable, ZERO) + factor * coefficient
-    return Hidden(constant, combined)
 
 
 # ---- the prover's rounds ---------------------------------------------------------------------------------------------

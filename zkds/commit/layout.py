@@ -15,6 +15,7 @@ last dimension has the lowest index bits. The cells between the two parts, and b
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.claims import Piece
-from zkds.field import K
+from zkds.field import ONE, K
 from zkds.multilinear import index_weight
 from zkds.native import U32, array
 
@@ -109,15 +110,22 @@ def binary_parts(length: int) -> list[tuple[int, int]]:
     return parts
 
 
-def _box_weights(shape: Sequence[int], points: Sequence[Sequence[K]], scale: K) -> list[tuple[tuple[K, ...], K]]:
-    """For every box of a shape, in the boxes' order: the point inside the box, and scale times the weight of its position."""
-    partial: list[tuple[tuple[K, ...], K]] = [((), scale)]
+@functools.lru_cache(maxsize=64)
+def _box_weights(shape: tuple[int, ...], points: tuple[tuple[K, ...], ...]) -> list[tuple[tuple[K, ...], K]]:
+    """For every box of a shape, in the boxes' order: the point inside the box, and the weight of the box's position.
+
+    Kept because all limbs of a tensor are asked for at the same points.
+    """
+    partial: list[tuple[tuple[K, ...], K]] = [((), ONE)]
     for length, point in zip(shape, points, strict=True):
         parts = [
             (tuple(point[:log_side]), index_weight(point[log_side:], start >> log_side))
             for start, log_side in binary_parts(length)
         ]
-        partial = [(low + local, weight * constant) for local, constant in partial for low, weight in parts]
+        if len(parts) == 1:
+            partial = [(parts[0][0] + local, constant) for local, constant in partial]
+        else:
+            partial = [(low + local, weight * constant) for local, constant in partial for low, weight in parts]
     return partial
 
 
@@ -224,9 +232,9 @@ class Layout:
         column = self.column(name)
         if tuple(map(len, points)) != column.point_sizes():
             raise ValueError(f"{name}: expected points of {column.point_sizes()} coordinates, got {tuple(map(len, points))}")
-        partial = _box_weights(column.shape, points, scale)
+        weights = _box_weights(column.shape, tuple(map(tuple, points)))
         boxes = self.boxes(name)
-        return [Piece(box.offset, local, constant) for box, (local, constant) in zip(boxes, partial, strict=True)]
+        return [Piece(box.offset, local, constant * scale) for box, (local, constant) in zip(boxes, weights, strict=True)]
 
     def slice_pieces(self, name: str, index: int, points: Sequence[Sequence[K]], scale: K) -> list[Piece]:
         """`pieces` for the slice T[index] of a column of two or more dimensions; points of the other dimensions.
@@ -240,11 +248,11 @@ class Layout:
             raise ValueError(
                 f"{name}: expected points of {column.point_sizes()[1:]} coordinates, got {tuple(map(len, points))}"
             )
-        partial = _box_weights(column.shape[1:], points, scale)
+        weights = _box_weights(column.shape[1:], tuple(map(tuple, points)))
         boxes = [box for box in self.boxes(name) if box.starts[0] <= index < box.starts[0] + (1 << box.log_sides[0])]
         return [
-            Piece(box.offset + ((index - box.starts[0]) << len(local)), local, constant)
-            for box, (local, constant) in zip(boxes, partial, strict=True)
+            Piece(box.offset + ((index - box.starts[0]) << len(local)), local, constant * scale)
+            for box, (local, constant) in zip(boxes, weights, strict=True)
         ]
 
     def encode(self) -> bytes:

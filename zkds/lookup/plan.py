@@ -16,7 +16,7 @@ import numpy as np
 from zkds.claims import Piece
 from zkds.commit.layout import Column, Layout
 from zkds.field import ONE, ZERO, K, P, powers, to_pairs
-from zkds.lookup.subcubes import covering_subcubes, weight_below
+from zkds.lookup.subcubes import covering_subcubes, weights_below
 from zkds.lookup.tables import Table, TableSide, canonical_tables
 from zkds.multilinear import index_weight
 from zkds.native import U32
@@ -176,8 +176,8 @@ class LookupPlan:
         last = int(np.searchsorted(starts, chunk.end, side="left"))
         tags = self._tag[self._runs][first:last].tolist()
         total, below = ZERO, ZERO
-        for tag, end in zip(tags, [*starts[first + 1 : last].tolist(), chunk.end], strict=True):
-            next_below = weight_below(point, end - chunk.start)
+        ends = [end - chunk.start for end in [*starts[first + 1 : last].tolist(), chunk.end]]
+        for tag, next_below in zip(tags, weights_below(point, ends), strict=True):
             total = total + (next_below - below) * tag
             below = next_below
         return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from zkds.field import ONE, ZERO, K
 
@@ -19,16 +19,25 @@ def covering_subcubes(start: int, end: int) -> list[tuple[int, int]]:
     return subcubes
 
 
-def weight_below(point: Sequence[K], end: int) -> K:
-    """sum of eq(point, x) over 0 <= x < end, for end <= 2^len(point)."""
-    if end >> len(point):
-        return ONE
-    total, prefix = ZERO, ONE
-    for b in reversed(range(len(point))):
-        high = prefix * point[b]
-        if end >> b & 1:
-            total = total + prefix - high
-            prefix = high
-        else:
-            prefix = prefix - high
-    return total
+def weights_below(point: Sequence[K], ends: Sequence[int]) -> Iterator[K]:
+    """For each of the ends, which rise: the sum of eq(point, x) over 0 <= x < end, for end <= 2^len(point).
+
+    A sum is the total over the one bits of its end, and what the bits above the first one that changed contribute is kept.
+    """
+    variables = len(point)
+    totals, prefixes = [ZERO] * (variables + 1), [ONE] * (variables + 1)  # [b]: of the bits b and above
+    previous, known = 0, variables  # totals and prefixes are those of `previous`, from bit `known` on
+    for end in ends:
+        if end >> variables:
+            yield ONE
+            continue
+        lowest = (end & -end).bit_length() - 1 if end else variables
+        for b in reversed(range(lowest, max(known, (end ^ previous).bit_length()))):
+            total, prefix = totals[b + 1], prefixes[b + 1]
+            high = prefix * point[b]
+            if end >> b & 1:
+                totals[b], prefixes[b] = total + prefix - high, high
+            else:
+                totals[b], prefixes[b] = total, prefix - high
+        yield totals[lowest]
+        previous, known = end, lowest
