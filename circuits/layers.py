@@ -60,7 +60,7 @@ class Part(Protocol):
 class Parameter:
     """A weight or a bias along the trajectory.
 
-    start         w0, of the parameter's shape
+    start         w0, of the parameter's shape; committed here unless it is given
     gradient      g (T, ..)
     update        U (T - 1, ..)
     perturbation  E (T - 1, ..)
@@ -68,14 +68,15 @@ class Parameter:
     first_passes  w_t at the start of every step (T, ..), virtual
     """
 
-    def __init__(self, name: str, shape: tuple[int, ...], configuration: Configuration) -> None:
+    def __init__(self, name: str, shape: tuple[int, ...], configuration: Configuration, start: Tensor | None = None) -> None:
         steps = configuration.steps
 
         def committed(what: str, number: LimbFormat, count: int) -> Committed:
             return Committed(LimbColumns(f"{name}: {what}", number, (count, *shape)))
 
         self.name = name
-        self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape))
+        self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
+        self._own_start = [self.start] if isinstance(self.start, Committed) else []
         self.gradient = committed("gradient", GRADIENT, steps)
         self.update = committed("update", configuration.update, steps - 1)
         self.perturbation = committed("perturbation", PERTURBATION, steps - 1)
@@ -84,7 +85,7 @@ class Parameter:
 
     @property
     def committed(self) -> list[Committed]:
-        return [self.start, self.gradient, self.update, self.perturbation]
+        return [*self._own_start, self.gradient, self.update, self.perturbation]
 
     @property
     def virtual(self) -> list[Tensor]:
@@ -93,9 +94,10 @@ class Parameter:
 
     def witness(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns of all committed tensors."""
-        tensors = (trajectory.weights, trajectory.gradient, trajectory.update, trajectory.perturbation)
+        tensors = (trajectory.gradient, trajectory.update, trajectory.perturbation)
+        starts = [trajectory.weights] * len(self._own_start)
         columns: dict[str, U32] = {}
-        for tensor, values in zip(self.committed, tensors, strict=True):
+        for tensor, values in zip(self.committed, (*starts, *tensors), strict=True):
             columns |= tensor.columns.split(values[self.name])
         return columns
 
