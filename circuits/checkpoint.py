@@ -90,6 +90,8 @@ def open_archive(file: str | Path | IO[bytes]) -> Iterator[Archive]:
     """An archive of torch.save or torch.export.save. Raises ValueError if the file is no such archive, or damaged."""
     try:
         with zipfile.ZipFile(file) as archive:
+            if min((member.header_offset for member in archive.infolist()), default=0):
+                raise zipfile.BadZipFile  # an archive within a truncated one
             yield Archive(archive)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error):
         raise ValueError("expected a whole file of torch.save or torch.export.save, got another one or a damaged one") from None

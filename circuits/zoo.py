@@ -84,6 +84,6 @@ ARCHITECTURES = {
 
 def network(architecture: str) -> Network:
     """The description of a network of the zoo. Raises ValueError, with the names that there are, for another."""
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise ValueError(f"architecture: expected one of {', '.join(ARCHITECTURES)}, got {architecture!r}")
     return ARCHITECTURES[architecture]

@@ -1,0 +1,347 @@
+"""Model files are read as data, without torch; whatever the bytes are, they give a model or an error that names the file."""
+
+import io
+import os
+import pickle
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from zkds.circuits import checkpoint, zoo
+from zkds.circuits.checkpoint import strided
+from zkds.circuits.model_file import load_model
+from zkds.circuits.torch_module import build, save_checkpoint
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def generator():
+    torch.manual_seed(4)
+
+
+@pytest.fixture(scope="module")
+def module():
+    torch.manual_seed(5)
+    return build("digits-cnn")
+
+
+@pytest.fixture(scope="module")
+def checkpoint_file(module, tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "m.pt"
+    save_checkpoint(module, "digits-cnn", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def program_file(module, tmp_path_factory):
+    path = tmp_path_factory.mktemp("program") / "m.pt2"
+    torch.export.save(torch.export.export(module.eval(), (torch.zeros(2, 1, 8, 8),)), path)
+    return path
+
+
+def save(path, document):
+    torch.save(document, path)
+    return path
+
+
+def digits_document(module):
+    return {"arch": "digits-cnn", "state_dict": module.state_dict()}
+
+
+def error(path):
+    with pytest.raises(ValueError, match=str(path)) as caught:
+        load_model(path)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("file", ["checkpoint_file", "program_file"])
+def test_both_kinds_hold_the_same_model(module, file, request):
+    network, parameters, architecture = model = load_model(request.getfixturevalue(file))
+    assert network == zoo.network("digits-cnn")
+    assert architecture == ("digits-cnn" if file == "checkpoint_file" else None)
+    assert [(name, values.shape) for name, values in parameters.items()] == list(network.parameters)
+    for name, values in module.state_dict().items():
+        np.testing.assert_array_equal(parameters[name].reshape(values.shape), values.double().numpy())
+    records = torch.rand(3, 1, 8, 8)
+    torch.testing.assert_close(model.module()(records.double()), module(records).double(), rtol=1e-5, atol=1e-6)
+    assert model.module().conv1.weight.dtype == torch.float64
+
+
+def test_reading_needs_no_torch(checkpoint_file, program_file):
+    code = (
+        "import sys; from zkds.circuits.model_file import load_model; "
+        "from zkds.circuits.weights import model_digest, quantise; "
+        "print({model_digest(m.network, quantise(m.network, m.parameters)).hex() for m in map(load_model, sys.argv[1:])}, "
+        "'torch' in sys.modules)"
+    )
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {checkpoint_file} {program_file}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
+    assert result.returncode == 0, result.stderr
+    digest, loaded = result.stdout.split()
+    assert len(digest) == 68 and loaded == "False"  # one digest for both files
+
+
+# ---- tensors ----
+
+
+def test_tensors_of_every_type_and_layout(tmp_path):
+    base = torch.randn(4, 6)
+    tensors = {
+        "transposed": base.t(),
+        "part": base[1:3, ::2],
+        "expanded": base[:1].expand(3, 6),
+        "empty": base[:0],
+        "scalar": base[2, 3],
+        "parameter": nn.Parameter(base),
+        "double": base.double(),
+        "half": base.half(),
+        "bfloat16": base.bfloat16(),
+    }
+    loaded = checkpoint.load(save(tmp_path / "t.pt", tensors))
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(loaded[name], tensor.detach().double().numpy())
+    integers = {"long": torch.arange(5), "bool": torch.tensor([True, False]), "byte": torch.arange(3, dtype=torch.uint8)}
+    loaded = checkpoint.load(save(tmp_path / "i.pt", integers))
+    for name, tensor in integers.items():
+        np.testing.assert_array_equal(loaded[name], tensor.numpy())
+
+
+@pytest.mark.parametrize(
+    ("offset", "shape", "stride"),
+    [
+        (0, (11,), (1,)),
+        (1, (10,), (1,)),
+        (0, (2, 2), (9, 1)),
+        (-1, (1,), (1,)),
+        (0, (2,), (-1,)),
+        (0, (2,), (1, 1)),
+        (0.0, (1,), (1,)),
+    ],
+)
+def test_tensors_stay_within_their_storage(offset, shape, stride):
+    with pytest.raises(ValueError, match="tensor: expected"):
+        strided(np.zeros(10), offset, shape, stride)
+
+
+# ---- files that are no models ----
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "none.pt")
+
+
+def test_files_of_other_kinds(tmp_path):
+    path = tmp_path / "m.pt"
+    for data in (b"", b"\x80\x02}q\x00.", b"PK\x03\x04", os.urandom(1000)):
+        path.write_bytes(data)
+        assert error(path).startswith("expected a whole file of torch.save or torch.export.save")
+    np.savez(path.with_suffix(".npz"), x=np.zeros(3))
+    assert "expected a member data.pkl" in error(path.with_suffix(".npz"))
+
+
+@pytest.mark.parametrize("file", ["checkpoint_file", "program_file"])
+def test_truncated_files(tmp_path, file, request):
+    data = request.getfixturevalue(file).read_bytes()
+    path = tmp_path / "m.pt"
+    for length in np.linspace(0, len(data) - 1, 25).astype(int).tolist():
+        path.write_bytes(data[:length])
+        assert error(path).startswith("expected a whole file")
+
+
+@pytest.mark.parametrize("file", ["checkpoint_file", "program_file"])
+def test_altered_bytes_are_an_error_or_a_model(tmp_path, file, request):
+    data = request.getfixturevalue(file).read_bytes()
+    path, rng = tmp_path / "m.pt", np.random.default_rng(6)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        starts = [member.header_offset for member in archive.infolist()]
+    for position in [*rng.integers(0, len(data), 150).tolist(), *starts]:
+        altered = bytearray(data)
+        altered[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(altered)
+        try:
+            assert load_model(path).network.classes >= 2
+        except ValueError as caught:
+            assert str(caught).startswith(f"{path}: ")
+
+
+def rewritten(source, path, changes):
+    """The archive with some members replaced, and its checksums right."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.infolist():
+            name = member.filename.partition("/")[2]
+            data = old.read(member)
+            new.writestr(member.filename, changes[name](data) if name in changes else data)
+    return path
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_altered_pickles_and_graphs(tmp_path, checkpoint_file, program_file, seed):
+    rng = np.random.default_rng(seed)
+
+    def alter(data):
+        altered = bytearray(data)
+        for _ in range(int(rng.integers(1, 4))):
+            altered[int(rng.integers(len(data)))] = int(rng.integers(256))
+        return bytes(altered)
+
+    for file, member in ((checkpoint_file, "data.pkl"), (program_file, "models/model.json")):
+        path = rewritten(file, tmp_path / "m.pt", {member: alter})
+        try:
+            assert load_model(path).network.classes >= 2
+        except ValueError as caught:
+            assert str(caught).startswith(f"{path}: ")
+
+
+class Attack:
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("attack", "named"),
+    [
+        (Attack(os.system, "touch attacked"), "posix.system"),
+        (Attack(eval, "open('attacked', 'w')"), "builtin.*eval"),
+        (Attack(torch._utils._rebuild_qtensor, 2), "torch._utils._rebuild_qtensor"),
+        (nn.Linear(1, 1), "torch.nn.modules.linear.Linear"),
+    ],
+)
+def test_nothing_in_a_checkpoint_is_called(tmp_path, monkeypatch, attack, named):
+    monkeypatch.chdir(tmp_path)
+    path = save(tmp_path / "m.pt", {"arch": "digits-cnn", "state_dict": {"conv1.weight": attack}})
+    with pytest.raises(ValueError, match=f"checkpoint: expected tensors and plain containers only, got .*{named}"):
+        load_model(path)
+    assert not Path("attacked").exists()
+
+
+def test_what_a_pickle_may_call_is_frozen():
+    """BUILD on a callable or a storage type, the one other thing that a pickle can do with it, changes nothing."""
+    for name in (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n"):
+        program = b"\x80\x02" + name + b"N}X\x08\x00\x00\x00functions}\x86b."
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("m/data.pkl", program)
+        with pytest.raises(ValueError, match="checkpoint: "):
+            checkpoint.load(buffer)
+
+
+def test_compressed_archives_are_refused(tmp_path, checkpoint_file):
+    path = tmp_path / "m.pt"
+    with zipfile.ZipFile(checkpoint_file) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    assert error(path) == "byteorder: expected a member without compression"
+
+
+# ---- checkpoints that are not of the zoo ----
+
+
+def state_with(module, **changes):
+    return {"arch": "digits-cnn", "state_dict": module.state_dict() | {k.replace("__", "."): v for k, v in changes.items()}}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (lambda m: m.state_dict(), 'checkpoint: expected {"arch": name, "state_dict": ...}; other models: torch.export.save'),
+        (lambda m: [1], 'checkpoint: expected {"arch": name'),
+        (lambda m: digits_document(m) | {"epoch": 3}, 'checkpoint: expected {"arch": name'),
+        (lambda m: digits_document(m) | {"state_dict": 3}, 'checkpoint: expected {"arch": name'),
+        (lambda m: digits_document(m) | {"arch": "resnet"}, "architecture: expected one of lenet5, "),
+        (lambda m: digits_document(m) | {"arch": ["lenet5"]}, "architecture: expected one of lenet5, "),
+        (
+            lambda m: digits_document(m) | {"arch": "digits-mlp"},
+            "state_dict: missing [], unknown ['conv1.bias', 'conv1.weight',",
+        ),
+        (lambda m: state_with(m, fc9__bias=torch.zeros(1)), "state_dict: missing [], unknown ['fc9.bias']"),
+        (lambda m: state_with(m, fc1__bias=torch.zeros(3)), "fc1.bias: expected shape (32,), got (3,)"),
+        (lambda m: state_with(m, fc1__weight=torch.zeros(64, 32)), "fc1.weight: expected shape (32, 16, 2, 2), got (64, 32)"),
+        (lambda m: state_with(m, fc1__weight=torch.zeros(0, 32)), "fc1.weight: expected shape (32, 16, 2, 2), got (0, 32)"),
+        (lambda m: state_with(m, fc1__bias=torch.zeros(32, dtype=torch.long)), "fc1.bias: expected a tensor of floats"),
+        (lambda m: state_with(m, fc1__bias=1.5), "fc1.bias: expected a tensor of floats"),
+        (lambda m: state_with(m, fc1__bias=torch.full((32,), torch.inf)), "fc1.bias[0]: expected a finite number"),
+        (
+            lambda m: state_with(
+                m, conv2__weight=torch.zeros(16, 8, 3, 3).index_put((torch.tensor(1), torch.tensor(2)), torch.tensor(torch.nan))
+            ),
+            "conv2.weight[1, 2, 0, 0]: expected a finite number",
+        ),
+    ],
+)
+def test_checkpoints_that_fit_no_network(tmp_path, module, document, message):
+    assert error(save(tmp_path / "m.pt", document(module))).startswith(message)
+
+
+def test_weights_of_linear_layers_have_either_shape(tmp_path, module):
+    path = save(tmp_path / "m.pt", state_with(module, fc1__weight=module.fc1.weight.detach().reshape(32, 16, 2, 2)))
+    np.testing.assert_array_equal(
+        load_model(path).parameters["fc1.weight"].reshape(32, 64), module.fc1.weight.double().detach()
+    )
+
+
+def test_a_checkpoint_is_saved_under_its_own_name(tmp_path, module):
+    with pytest.raises(ValueError, match="architecture: expected the module's own, got 'lenet5'"):
+        save_checkpoint(module, "lenet5", tmp_path / "m.pt")
+    assert os.listdir(tmp_path) == []
+
+
+# ---- programs ----
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "message"),
+    [
+        ("archive_format", lambda data: b"pt3", "exported program: expected the layout of torch 2.9 or later"),
+        ("byteorder", lambda data: b"big", "byteorder: expected little"),
+        ("models/model.json", lambda data: data[:-9], "exported program: models/model.json: "),
+        ("models/model.json", lambda data: b"[" * 100000, "exported program: models/model.json: "),
+        ("models/model.json", lambda data: b"{}", "exported program: damaged at 'schema_version'"),
+        ("models/model.json", lambda data: data.replace(b'"major": 8', b'"major": 9'), "exported program: expected version 8"),
+        (
+            "models/model.json",
+            lambda data: data.replace(b"conv2d.default", b"tanh.default"),
+            "operator aten.tanh.default isn't",
+        ),
+        (
+            "models/model.json",
+            lambda data: data.replace(b"conv1.weight", b"conv3.weight"),
+            "conv3.weight: expected a tensor of 4",
+        ),
+        ("data/weights/model_weights_config.json", lambda data: b'{"config": {}}', "conv1.weight: expected a tensor of 4 dim"),
+        (
+            "data/weights/model_weights_config.json",
+            lambda data: data.replace(b"weight_0", b"weight_9"),
+            "archive: expected a member",
+        ),
+        (
+            "data/weights/model_weights_config.json",
+            lambda data: data.replace(b'"use_pickle": false', b'"use_pickle": true'),
+            "conv1.weight: expected a plain tensor of floats",
+        ),
+        ("data/weights/weight_0", lambda data: data[:-4], "tensor: expected it within the 71 elements of its storage"),
+        ("data/weights/weight_0", lambda data: data[:-1], "buffer size must be a multiple of element size"),
+        ("data/weights/weight_1", lambda data: b"\xff" * len(data), "conv1.bias[0]: expected a finite number"),
+    ],
+)
+def test_damaged_programs(tmp_path, program_file, member, change, message):
+    assert error(rewritten(program_file, tmp_path / "m.pt2", {member: change})).startswith(message)
+
+
+def test_unused_pickles_of_a_program_are_not_read(tmp_path, program_file):
+    """torch.export.load would unpickle the sample inputs."""
+    attack = pickle.dumps(Attack(os.system, "false"))
+    path = rewritten(program_file, tmp_path / "m.pt2", {"data/sample_inputs/model.pt": lambda data: attack})
+    assert load_model(path).network.classes == 10
