@@ -1,0 +1,1 @@
+"""What an audit costs beside evaluating accuracy."""
