@@ -22,8 +22,8 @@ def small_network(seed):
     return torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3)).double()
 
 
-def broken_network():
-    raise ValueError("bad.pt: expected a checkpoint")
+def other_network():
+    return torch.nn.Linear(6, 3)
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_progress_counts_models(models, data, jobs):
 
 @pytest.mark.parametrize("jobs", [None, 2])
 def test_an_error_names_the_model(data, jobs):
-    with pytest.raises(ValueError, match=r"model 9: bad.pt: expected a checkpoint"):
-        measure_grid({"model 0": functools.partial(small_network, 0), "model 9": broken_network}, data, CONFIG, SEED, jobs=jobs)
+    with pytest.raises(ValueError, match=r"^model 9: model: fails on inputs of shape \(4, 5\)"):
+        measure_grid({"model 0": functools.partial(small_network, 0), "model 9": other_network}, data, CONFIG, SEED, jobs=jobs)
 
 
 def test_nothing_to_measure(data):

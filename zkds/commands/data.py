@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from zkds.dataset.records import Records, from_folder, from_npz
@@ -27,8 +28,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fraction-bits", type=int, metavar="BITS", help="of features that are not bytes (default: 12)")
 
 
-def read_records(options: argparse.Namespace, data: str | Path | None = None) -> Records:
-    """The records of --data, or of another path `data` read in the same way. Raises ValueError saying what is wrong."""
+def read_records(options: argparse.Namespace, data: str | Path | None = None, arrays: Sequence[str] | None = None) -> Records:
+    """The records of --data, or of another path `data`, perhaps with other names of its arrays, read in the same way.
+
+    Raises ValueError saying what is wrong.
+    """
     path = Path(options.data if data is None else data)
     normalization = None
     if options.normalize:
@@ -37,9 +41,10 @@ def read_records(options: argparse.Namespace, data: str | Path | None = None) ->
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder; --data takes a .npz file or a folder of images")
     if not path.is_dir():
+        x, y = options.arrays if arrays is None else arrays
         return from_npz(
             path,
-            arrays=tuple(options.arrays),
+            arrays=(x, y),
             classes=options.classes,
             fraction_bits=options.fraction_bits,
             normalization=normalization,

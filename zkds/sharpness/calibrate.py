@@ -68,14 +68,9 @@ def calibrate(
 
     Raises ValueError for no models, other numbers of seeds, a risk outside (0, 1), an unknown limit.
     """
-    if not 0 < risk < 1:
-        raise ValueError(f"risk: expected a probability above 0 and below 1, got {risk}")
-    if limit not in LIMITS:
-        raise ValueError(f"limit: expected {' or '.join(LIMITS)}, got {limit!r}")
+    check_risk(risk, limit, bad=len(bad))
     if not good:
         raise ValueError("good: expected at least one model of known good quality, got none")
-    if limit == "false-acceptance" and not bad:
-        raise ValueError("bad: a limit on false acceptance needs at least one model of known bad quality, got none")
     accepted, rejected = _matrix(good), _matrix(bad) if bad else None
     if rejected is not None and rejected.shape[1] != accepted.shape[1]:
         raise ValueError(f"bad: expected the {accepted.shape[1]} seeds of the good models, got {rejected.shape[1]}")
@@ -98,6 +93,16 @@ def calibrate(
         seeds=accepted.shape[1],
         warnings=tuple(_warnings(deciding, risk, separation)),
     )
+
+
+def check_risk(risk: float, limit: Limit, *, bad: int) -> None:
+    """Raises ValueError if `calibrate` would, before anything is measured. bad: how many bad models there are."""
+    if not 0 < risk < 1:
+        raise ValueError(f"risk: expected a probability above 0 and below 1, got {risk}")
+    if limit not in LIMITS:
+        raise ValueError(f"limit: expected {' or '.join(LIMITS)}, got {limit!r}")
+    if limit == "false-acceptance" and not bad:
+        raise ValueError("bad: a limit on false acceptance needs at least one model of known bad quality, got none")
 
 
 def _matrix(models: Sequence[Measurement]) -> Matrix:

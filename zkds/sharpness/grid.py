@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,6 +32,7 @@ class Measurement:
     trajectory   s_t of the first probe, t = 0, ..., T - 1
     asam         ASAM sharpness of the whole data set (Definition 4), the static measure beside it
     loss, accuracy   of the whole data set
+    warnings     reasons to distrust a low F, see `SharpnessResult.warnings`; not part of the tables of `zkds.sharpness.tables`
     """
 
     name: str
@@ -40,6 +41,7 @@ class Measurement:
     asam: float
     loss: float
     accuracy: float
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def mean(self) -> float:
@@ -53,9 +55,10 @@ class Measurement:
 
 
 def measure(name: str, source: ModelSource, dataset: Any, config: SharpnessConfig, seed: bytes) -> Measurement:
-    """Directional sharpness with every probe, and what stands beside it. Errors say which model they are about."""
+    """Directional sharpness with every probe, and what stands beside it. Raises ValueError, with the name, for what cannot be
+    measured; the errors of a function that loads the model pass as they are."""
+    model = source if isinstance(source, torch.nn.Module) else source()
     try:
-        model = source if isinstance(source, torch.nn.Module) else source()
         result = directional_sharpness(model, dataset, config, seed)
         objective = Objective(model, dataset)
         static = gradient_sharpness(objective, "asam", rho=config.rho, scale=config.scale, eta=config.eta)
@@ -69,6 +72,7 @@ def measure(name: str, source: ModelSource, dataset: Any, config: SharpnessConfi
         asam=static,
         loss=whole.loss,
         accuracy=whole.accuracy,
+        warnings=result.warnings,
     )
 
 
@@ -90,19 +94,20 @@ def measure_grid(
     """
     if not models:
         raise ValueError("models: expected at least one model, got none")
-    workers = _Workers(len(models), progress, n_jobs=jobs)
+    workers = Workers(len(models), progress, n_jobs=jobs)
     tasks = (delayed(measure)(name, source, dataset, config, seed) for name, source in models.items())
     return list(workers(tasks))
 
 
-class _Workers(Parallel):  # type: ignore[misc]  # joblib has no types
+class Workers(Parallel):  # type: ignore[misc]  # joblib has no types
     """Parallel that tells a function how many tasks are done; a generator of results would, but not every backend has one."""
 
-    def __init__(self, total: int, progress: Progress | None, **options: Any) -> None:
+    def __init__(self, total: int, progress: Progress | None, *, unit: int = 1, **options: Any) -> None:
         super().__init__(**options)
         self._total = total
+        self._unit = unit
         self._progress = progress
 
     def print_progress(self) -> None:
         if self._progress is not None:
-            self._progress(self.n_completed_tasks, self._total)
+            self._progress(min(self.n_completed_tasks * self._unit, self._total), self._total)

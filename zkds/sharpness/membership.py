@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import NDArray
 
 from zkds.sharpness import SharpnessConfig, probe_batches
+from zkds.sharpness.grid import Progress, Workers
 from zkds.sharpness.ranks import probability_below
 
 EXAMPLES_PER_TASK = 50
@@ -43,17 +44,24 @@ class Attack:
 
 
 def example_scores(
-    model: torch.nn.Module, x: Any, y: Any, config: SharpnessConfig, *, jobs: int | None = None
+    model: torch.nn.Module,
+    x: Any,
+    y: Any,
+    config: SharpnessConfig,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> dict[Score, Vector]:
     """x (N, ...) and y (N,), tensors or arrays as for `directional_sharpness` -> the scores of each example, (N,) float64.
 
-    config's batch_size and probes are not used; jobs as for `measure_grid`. Raises ValueError as `directional_sharpness` does.
+    config's batch_size and probes are not used; jobs and progress as for `measure_grid`. Raises ValueError as
+    `directional_sharpness` does.
     """
     x, y = torch.as_tensor(x), torch.as_tensor(y)
     if len(x) != len(y) or not len(x):
         raise ValueError(f"expected as many labels as examples, at least one, got {len(y)} and {len(x)}")
     starts = range(0, len(x), EXAMPLES_PER_TASK)
-    parts = Parallel(n_jobs=jobs)(
+    parts = Workers(len(x), progress, unit=EXAMPLES_PER_TASK, n_jobs=jobs)(
         delayed(_scores)(model, x[start : start + EXAMPLES_PER_TASK], y[start : start + EXAMPLES_PER_TASK], config)
         for start in starts
     )

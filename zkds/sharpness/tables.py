@@ -43,8 +43,11 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
     """The rows of a CSV file with a line of names. Raises ValueError if there is none, or a line does not fit it."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, strict=True))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path}: expected a CSV file in UTF-8") from None
     if not rows:
         raise ValueError(f"{path}: expected a line of column names and at least one line of values")
     for number, row in enumerate(rows, start=2):

@@ -1,0 +1,103 @@
+"""`zkds calibrate`: a threshold from models of known quality."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.probing import (
+    add_grid_options,
+    measure_files,
+    number,
+    print_json,
+    print_settings,
+    print_table,
+    print_warnings,
+    seed_of,
+    settings,
+    warnings_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkds.sharpness.calibrate import Calibration
+    from zkds.sharpness.grid import Measurement
+
+LIMITS = ("false-rejection", "false-acceptance")  # of zkds.sharpness.calibrate, which needs torch
+EXAMPLES = """examples:
+  zkds calibrate --good a.pt b.pt c.pt --data train.npz
+                                            tau that rejects a good model at most 5 % of the time
+  zkds calibrate --good a.pt b.pt --bad noisy.pt --limit false-acceptance --risk 0.01 --probes 100 --data train.npz
+                                            tau that accepts a bad model at most 1 % of the time
+  zkds calibrate --good a.pt b.pt --batch-size 8 --steps 5 --data train.npz
+                                            for proofs, whose probes are smaller: settings must be those of the use
+
+tau is no constant: it holds for models like these, this data and these settings. Untrained networks have the lowest F of all,
+so ask for loss and accuracy beside it."""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "calibrate",
+        summary="choose the threshold tau",
+        description="The threshold on directional sharpness, from models of known quality, at a chosen risk.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("--good", nargs="+", metavar="FILE", required=True, help="models that should be accepted")
+    parser.add_argument("--bad", nargs="+", metavar="FILE", default=[], help="models that should be rejected")
+    parser.add_argument("--risk", type=float, default=0.05, metavar="P", help="probability of the error (default: 0.05)")
+    parser.add_argument(
+        "--limit", choices=LIMITS, default=LIMITS[0], help="which error stays within the risk (default: false-rejection)"
+    )
+    add_grid_options(parser, probes=20)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from zkds.sharpness.calibrate import calibrate, check_risk
+
+    check_risk(options.risk, options.limit, bad=len(options.bad))
+    seed = seed_of(options)
+    found = measure_files([*options.good, *options.bad], options, seed)
+    good, bad = found[: len(options.good)], found[len(options.good) :]
+    result = calibrate(good, bad, risk=options.risk, limit=options.limit)
+    if options.plot:
+        from zkds.sharpness.plots import plot_calibration, save
+
+        save(plot_calibration(result, good, bad), options.plot)
+    warnings = [*result.warnings, *warnings_of(good)]
+    if options.json:
+        print_json(settings(options, seed) | {"calibration": result, "models": found, "warnings": warnings})
+        return DONE
+    _print(result, good, bad)
+    print_settings(options, seed)
+    print_warnings(warnings)
+    return DONE
+
+
+def _print(result: Calibration, good: Sequence[Measurement], bad: Sequence[Measurement]) -> None:
+    low, high = result.interval
+    print(f"tau               {result.tau:.4g}")
+    print(f"  over seeds      ± {result.error:.2g}, 5 % to 95 %: {low:.4g} to {high:.4g}")
+    if result.without_one_model[0] == result.without_one_model[0]:
+        least, most = result.without_one_model
+        print(f"  over models     {least:.4g} to {most:.4g} with one model left out")
+    print(f"good rejected     {result.false_rejection:.1%}")
+    if bad:
+        print(f"bad accepted      {result.false_acceptance:.1%}")
+        print(f"separation        {result.separation:.2f} (1: apart, 0.5: chance, below: the wrong way round)")
+    print()
+    print_table([_row(model, "good") for model in good] + [_row(model, "bad") for model in bad])
+
+
+def _row(model: Measurement, quality: str) -> dict[str, str]:
+    return {
+        "model": model.name,
+        "quality": quality,
+        "F": number(model.mean, model.spread),
+        "loss": number(model.loss),
+        "accuracy": f"{model.accuracy:.1%}",
+    }

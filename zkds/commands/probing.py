@@ -1,0 +1,168 @@
+"""What the commands that measure models share: the options of a probe, loading models, tables, files of results."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zkds.commands.data import add_data_options, read_records
+from zkds.dataset.sampling import SEED_BYTES
+from zkds.progress import Stages
+
+if TYPE_CHECKING:
+    import torch
+
+    from zkds.sharpness import SharpnessConfig
+    from zkds.sharpness.grid import Measurement
+
+PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def add_probe_options(parser: argparse.ArgumentParser, *, probes: int | None) -> None:
+    """The settings of directional sharpness, and --seed. probes: default of --probes; None: one example alone, B = 1."""
+    group = parser.add_argument_group("the probe")
+    if probes is None:
+        parser.set_defaults(probes=1, batch_size=1)
+    else:
+        group.add_argument("--probes", type=int, default=probes, metavar="N", help=f"seeds for each model (default: {probes})")
+        group.add_argument("--batch-size", type=int, default=16, metavar="B", help="records in a step (default: 16)")
+    group.add_argument("--steps", type=int, default=10, metavar="T", help="steps (default: 10)")
+    group.add_argument("--rho", type=float, default=0.05, help="radius of the perturbation (default: 0.05)")
+    group.add_argument("--lr", type=float, default=1e-4, help="learning rate of a step (default: 1e-4)")
+    group.add_argument("--sharpness", choices=("asam", "sam"), default="asam", help="what a step measures (default: asam)")
+    group.add_argument("--perturbation", choices=("sam", "asam"), default="sam", help="of the update (default: sam)")
+    group.add_argument("--seed", type=_seed, metavar="HEX", help="32 bytes; the same seed repeats the run (default: random)")
+
+
+def _seed(text: str) -> bytes:
+    if not re.fullmatch(f"[0-9a-fA-F]{{{2 * SEED_BYTES}}}", text):
+        raise argparse.ArgumentTypeError(f"expected {2 * SEED_BYTES} hexadecimal digits, got {text!r}")
+    return bytes.fromhex(text)
+
+
+def probe_config(options: argparse.Namespace) -> SharpnessConfig:
+    from zkds.sharpness import SharpnessConfig
+
+    return SharpnessConfig(
+        batch_size=options.batch_size,
+        steps=options.steps,
+        rho=options.rho,
+        learning_rate=options.lr,
+        sharpness=options.sharpness,
+        perturbation=options.perturbation,
+        probes=options.probes,
+    )
+
+
+def seed_of(options: argparse.Namespace) -> bytes:
+    """--seed, or fresh bytes from the operating system."""
+    return os.urandom(SEED_BYTES) if options.seed is None else bytes(options.seed)
+
+
+# ---- many models -----------------------------------------------------------------------------------------------------
+
+
+def add_grid_options(parser: argparse.ArgumentParser, *, probes: int) -> None:
+    """What the commands about many models share: data, probe, workers and files."""
+    add_data_options(parser)
+    add_probe_options(parser, probes=probes)
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, -1 for one a core (default: 1)")
+    parser.add_argument("--csv", metavar="FILE", help="write every model's values, one line each")
+    parser.add_argument("--plot", metavar="FILE", help="draw a picture, .png, .svg or .pdf")
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Before anything is measured: files that could not be written afterwards."""
+    if options.plot and Path(options.plot).suffix not in PLOT_SUFFIXES:
+        raise ValueError(f"--plot {options.plot}: expected a name that ends in {', '.join(PLOT_SUFFIXES)}")
+    for path in (options.csv, options.plot):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise ValueError(f"{path}: there is no folder {Path(path).parent}; make it first")
+
+
+def load_module(path: str) -> torch.nn.Module:
+    """The float64 module in a model file. Raises ValueError or OSError naming the file."""
+    from zkds.circuits.model_file import load_model
+
+    return load_model(path).module()
+
+
+def check_model(path: str) -> None:
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such file; a model is a file of torch.export.save, or a checkpoint of the zoo")
+
+
+def measure_files(paths: Sequence[str], options: argparse.Namespace, seed: bytes) -> list[Measurement]:
+    """Every model file on --data, each once even if it is named twice; --csv is written. Shows progress."""
+    from zkds.sharpness.grid import measure_grid
+
+    check_outputs(options)
+    for path in paths:
+        check_model(path)
+    records = read_records(options)
+    sources = {path: functools.partial(load_module, path) for path in paths}
+    with Stages({"measuring": 1}, unit="models") as stages:
+        stages.begin("measuring")
+        found = measure_grid(sources, records, probe_config(options), seed, jobs=options.jobs, progress=stages.report)
+    by_name = {measurement.name: measurement for measurement in found}
+    if options.csv:
+        from zkds.sharpness.tables import measurement_rows, write_csv
+
+        write_csv(options.csv, measurement_rows(found))
+    return [by_name[path] for path in paths]
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+def settings(options: argparse.Namespace, seed: bytes) -> dict[str, Any]:
+    """What a result depends on, for JSON."""
+    return {"data": options.data, "seed": seed.hex(), "config": probe_config(options).to_dict()}
+
+
+def print_settings(options: argparse.Namespace, seed: bytes) -> None:
+    print(
+        f"\nprobe  B = {options.batch_size}, T = {options.steps}, rho = {options.rho:g}, lr = {options.lr:g}, "
+        f"{options.sharpness} sharpness, {options.perturbation} steps, probes a model: {options.probes}"
+    )
+    print(f"seed   {seed.hex()}")
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    from zkds.sharpness.tables import plain
+
+    print(json.dumps(plain(result), allow_nan=False))
+
+
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Columns under their names, words to the left and the rest, numbers, to the right of a column."""
+    names = list(rows[0])
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    for line in ({name: name for name in names}, *rows):
+        first, *others = (line[name] for name in names)
+        cells = [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(others, widths[1:], strict=True))]
+        print("  ".join(cells).rstrip())
+
+
+def number(value: float, spread: float | None = None) -> str:
+    """3 significant digits, with a spread where there is one; "-" for what is not a number."""
+    if value != value:
+        return "-"
+    known = spread is not None and spread == spread
+    return f"{value:.3g} ± {spread:.2g}" if known else f"{value:.3g}"
+
+
+def warnings_of(measurements: Sequence[Measurement]) -> list[str]:
+    """What says that a model is not trained: such models have the lowest F of all."""
+    return [f"{each.name}: {warning}" for each in measurements for warning in each.warnings]
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}")
