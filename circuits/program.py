@@ -7,12 +7,14 @@ archive's other parts say all that is needed here:
     NAME/models/model.json                              the graph: operators with arguments by name, shapes, names of parameters
     NAME/data/weights/model_weights_config.json         which member holds which tensor, its type, shape and stride
     NAME/data/weights/weight_0, ...                     the tensors' storages
+    NAME/data/weights/model.pt                          instead of the last two in older versions: a file of torch.save
 
-The layout is that of torch 2.9 and later, with version 8 of the schema.
+These are the layouts of torch 2.8 and later, with version 8 of the schema.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.checkpoint import BFLOAT16, Archive, float64, strided
+from zkds.circuits.checkpoint import BFLOAT16, Archive, float64, open_archive, read_object, strided
 
 FORMAT = b"pt2"
 SCHEMA_VERSION = 8
 GRAPH = "models/model.json"
 WEIGHTS = "data/weights/"
 WEIGHTS_CONFIG = WEIGHTS + "model_weights_config.json"
+WEIGHTS_FILE = WEIGHTS + "model.pt"
 MAX_JSON_BYTES = 1 << 26
 ELEMENT_TYPES = {6: "<f2", 7: "<f4", 8: "<f8", 13: BFLOAT16}  # torch's numbers of the types that parameters may have
 
@@ -62,7 +65,7 @@ class Program:
     operations   in the order of computation
     shapes       of every tensor, without its first dimension, that of the batch
     parameters   tensor -> the parameter's name in the model
-    values       name of a parameter -> its values in float64
+    values       name of a parameter -> a float64 array, unless the file holds something else
     """
 
     inputs: tuple[Tensor, ...]
@@ -70,18 +73,18 @@ class Program:
     operations: tuple[Operation, ...]
     shapes: Mapping[Tensor, tuple[int, ...]]
     parameters: Mapping[Tensor, str]
-    values: Mapping[str, NDArray[np.float64]]
+    values: Mapping[str, Any]
 
 
 def is_program(archive: Archive) -> bool:
     """Whether torch.export.save wrote it, and not torch.save."""
-    return "archive_format" in archive or "models/model.json" in archive
+    return "archive_format" in archive or GRAPH in archive
 
 
 def read_program(archive: Archive) -> Program:
     """The program in an open archive. Raises ValueError if it is damaged or of another layout."""
-    if GRAPH not in archive or WEIGHTS_CONFIG not in archive or archive.read("archive_format", most=16) != FORMAT:
-        raise ValueError("exported program: expected the layout of torch 2.9 or later; export it again with such a version")
+    if GRAPH not in archive or archive.read("archive_format", most=16) != FORMAT:
+        raise ValueError("exported program: expected the layout of torch 2.8 or later; export it again with such a version")
     document = _read_json(archive, GRAPH)
     try:
         version = document["schema_version"]["major"]
@@ -99,7 +102,7 @@ def _read_json(archive: Archive, name: str) -> Any:
         raise ValueError(f"exported program: {name}: {error}") from None
 
 
-def _program(module: Any, values: Mapping[str, NDArray[np.float64]]) -> Program:
+def _program(module: Any, values: Mapping[str, Any]) -> Program:
     graph, signature = module["graph"], module["signature"]
     inputs: list[Tensor] = []
     parameters: dict[Tensor, str] = {}
@@ -148,7 +151,10 @@ def _record_shape(sizes: Any) -> tuple[int, ...]:
     return tuple(size.get("as_int", -1) for size in sizes[1:])
 
 
-def _read_values(archive: Archive) -> dict[str, NDArray[np.float64]]:
+def _read_values(archive: Archive) -> dict[str, Any]:
+    if WEIGHTS_FILE in archive:
+        with open_archive(io.BytesIO(archive.read(WEIGHTS_FILE))) as inner:
+            return dict(read_object(inner))
     config = _read_json(archive, WEIGHTS_CONFIG)["config"]
     return {name: _read_tensor(archive, name, entry) for name, entry in config.items() if entry["is_param"]}
 

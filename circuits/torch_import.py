@@ -222,8 +222,8 @@ class _Importer:
                 f"{operation.operator}: {argument}: expected a parameter of the model, got a computed tensor or a buffer"
             )
         values = self._program.values.get(name)
-        if values is None or values.ndim != dimensions:
-            raise ValueError(f"{name}: expected a tensor of {dimensions} dimensions")
+        if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.ndim != dimensions:
+            raise ValueError(f"{name}: expected a tensor of floats of {dimensions} dimensions")
         return values
 
     def _require(self, operation: Operation, **supported: tuple[Any, ...]) -> None:

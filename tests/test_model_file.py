@@ -304,7 +304,7 @@ def test_a_checkpoint_is_saved_under_its_own_name(tmp_path, module):
 @pytest.mark.parametrize(
     ("member", "change", "message"),
     [
-        ("archive_format", lambda data: b"pt3", "exported program: expected the layout of torch 2.9 or later"),
+        ("archive_format", lambda data: b"pt3", "exported program: expected the layout of torch 2.8 or later"),
         ("byteorder", lambda data: b"big", "byteorder: expected little"),
         ("models/model.json", lambda data: data[:-9], "exported program: models/model.json: "),
         ("models/model.json", lambda data: b"[" * 100000, "exported program: models/model.json: "),
@@ -318,9 +318,13 @@ def test_a_checkpoint_is_saved_under_its_own_name(tmp_path, module):
         (
             "models/model.json",
             lambda data: data.replace(b"conv1.weight", b"conv3.weight"),
-            "conv3.weight: expected a tensor of 4",
+            "conv3.weight: expected a tensor of floats of 4",
         ),
-        ("data/weights/model_weights_config.json", lambda data: b'{"config": {}}', "conv1.weight: expected a tensor of 4 dim"),
+        (
+            "data/weights/model_weights_config.json",
+            lambda data: b'{"config": {}}',
+            "conv1.weight: expected a tensor of floats of 4 dim",
+        ),
         (
             "data/weights/model_weights_config.json",
             lambda data: data.replace(b"weight_0", b"weight_9"),
@@ -338,6 +342,21 @@ def test_a_checkpoint_is_saved_under_its_own_name(tmp_path, module):
 )
 def test_damaged_programs(tmp_path, program_file, member, change, message):
     assert error(rewritten(program_file, tmp_path / "m.pt2", {member: change})).startswith(message)
+
+
+def test_the_layout_of_older_versions(tmp_path, module, program_file):
+    """In it a file of torch.save holds the weights."""
+    buffer = io.BytesIO()
+    torch.save(dict(module.named_parameters()), buffer)
+    path = tmp_path / "m.pt2"
+    with zipfile.ZipFile(program_file) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            if "/data/weights/" not in name:
+                new.writestr(name, old.read(name))
+        new.writestr(f"{old.namelist()[0].partition('/')[0]}/data/weights/model.pt", buffer.getvalue())
+    found, expected = load_model(path), load_model(program_file)
+    assert found.network == expected.network
+    np.testing.assert_equal(found.parameters, expected.parameters)
 
 
 def test_unused_pickles_of_a_program_are_not_read(tmp_path, program_file):
