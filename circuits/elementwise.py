@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -44,7 +44,6 @@ from zkds.circuits.tensors import (
     Context,
     ProverContext,
     Reader,
-    Tensor,
     VerifierContext,
     axes_table,
     eq_axes,
@@ -63,7 +62,7 @@ from zkds.lookup import Lookup, RangeTable
 from zkds.native import U32, U64, field
 from zkds.soundness import algebraic
 
-Elements: TypeAlias = Callable[[Tensor], list[U64]]  # the digits of a tensor, modulo p
+Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], list[U64]]  # an operand's digits over a shape, modulo p
 
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; docs/protocol.md, section 3"
 
@@ -203,12 +202,17 @@ class Block:
 
     def _tables(self, reader: Reader, weights: _Weights) -> tuple[list[U64], list[U64]]:
         """left_i and R_i: flat tables of F, and of K (blocked)."""
-        elements: Elements = lru_cache(maxsize=None)(lambda tensor: [canonical(table) for table in tensor.tables(reader)])
+        tables: Tables = lru_cache(maxsize=None)(lambda tensor: tensor.tables(reader))
+
+        @cache
+        def elements(operand: Operand, shape: tuple[int, ...]) -> list[U64]:
+            return [canonical(operand.values(table, shape)) for table in tables(operand.tensor)]
+
         lefts: list[U64] = []
         rights: list[U64] = []
         for left, uses in self.products.items():
-            for i, table in enumerate(elements(left.operand.tensor)):
-                lefts.append(flat(left.operand.values(table, left.shape), left.shape))
+            for i, table in enumerate(elements(left.operand, left.shape)):
+                lefts.append(flat(table, left.shape))
                 right = flat_table(self._right_table(left, uses, i, elements, weights), left.shape)
                 if self.is_summed:
                     axes = eq_axes(left.outer, weights.points(left.outer))
@@ -222,8 +226,7 @@ class Block:
         """R_i = sum over uses of right^(i), without eq."""
         total = (np.zeros(left.shape, dtype=np.uint64), np.zeros(left.shape, dtype=np.uint64))
         for use in uses:
-            tables = [np.ascontiguousarray(use.operand.values(t, left.shape)) for t in elements(use.operand.tensor)]
-            add_broadcast(total, weigh_elements(tables, weights.of(use, i)))
+            add_broadcast(total, weigh_elements(elements(use.operand, left.shape), weights.of(use, i)))
         return total
 
     def _total(self, left: Sequence[U64], right: Sequence[U64], point: Sequence[K]) -> K:

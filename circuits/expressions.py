@@ -5,8 +5,8 @@ An expression over a shape is, for every index x of it, the integer
     constant + sum_k c_k left_k right_k + sum_k c'_k linear_k
 
 with public integer coefficients. An operand is a tensor whose axes run along axes of the shape (`Along`; it is broadcast along
-those that none of them runs along) or are added up (`Over`, `UpTo`: only where the operand stands alone). A product may be
-summed over further axes (`Expression.summed`), which count after those of the shape.
+those that none of them runs along) or are added up (`Over`, `UpTo`). A product may be summed over further axes
+(`Expression.summed`), which count after those of the shape.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkds.circuits.tensors import Axis, EqAxis, Tensor, VectorAxis
 from zkds.field import ONE, K, block, from_pairs, unblock
@@ -56,6 +55,11 @@ AxisUse: TypeAlias = Along | UpTo | Over
 ONLY = Over((1,))  # an axis of length 1
 
 
+def at(index: int, length: int) -> Over:
+    """One entry of an axis."""
+    return Over(tuple(int(i == index) for i in range(length)))
+
+
 @dataclass(frozen=True)
 class Operand:
     """A tensor with the use of each of its axes. Raises ValueError if they do not fit."""
@@ -77,11 +81,6 @@ class Operand:
     def axes(self) -> tuple[int, ...]:
         """The axes of the expression that the tensor's axes run along, in the tensor's order."""
         return tuple(use.axis for use in self.uses if not isinstance(use, Over))
-
-    @property
-    def adds(self) -> bool:
-        """Whether several entries of the tensor are added up."""
-        return any(isinstance(use, UpTo) or (isinstance(use, Over) and use != ONLY) for use in self.uses)
 
     def check(self, shape: Sequence[int]) -> None:
         """Raise ValueError unless the tensor has all indices that an expression over `shape` reads."""
@@ -105,7 +104,7 @@ class Operand:
                 interval = sum(parts[1:], parts[0])
         return interval
 
-    def values(self, table: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    def values(self, table: I64, shape: Sequence[int]) -> I64:
         """A table of the tensor -> the operand, with as many axes as `shape`: of its lengths, or 1 where broadcast."""
         for axis, use in reversed(list(enumerate(self.uses))):
             if use == ONLY:
@@ -211,6 +210,11 @@ def tensor(source: Tensor, *uses: AxisUse | int) -> Expression:
     return Expression([Term(1, (Operand(source, tuple(Along(use) if isinstance(use, int) else use for use in given)),))])
 
 
+def sum_of(parts: Sequence[Expression]) -> Expression:
+    """The sum of expressions, at least one."""
+    return Expression([term for part in parts for term in part.terms])
+
+
 def base_digits(number: int) -> list[int]:
     """number = sum_s digit_s 2^(16 s), every digit of the number's sign."""
     sign, rest, digits = (-1 if number < 0 else 1), abs(number), []
@@ -238,8 +242,6 @@ class Identity:
                 raise ValueError(f"{self.name}: expected products of two operands")
             for operand in term.factors:
                 operand.check((*self.shape, *term.inner))
-                if len(term.factors) == 2 and operand.adds:
-                    raise ValueError(f"{self.name}: {operand.tensor.name} cannot be added up inside a product")
             if term.inner and len(term.factors) != 2:
                 raise ValueError(f"{self.name}: only products are summed over further axes")
             covered = {axis for operand in term.factors for axis in operand.axes}

@@ -8,7 +8,7 @@ import pytest
 from tests.blocks_relation import BlocksRelation
 from tests.whole_proof import LIGERO_REASON, reject
 from zkds.circuits.elementwise import Block, ColumnReader
-from zkds.circuits.expressions import ONLY, Along, Expression, Identity, Over, UpTo, tensor
+from zkds.circuits.expressions import ONLY, Along, Expression, Identity, Over, UpTo, at, tensor
 from zkds.circuits.tensors import Committed
 from zkds.errors import PlanRejected
 from zkds.field import P
@@ -44,6 +44,9 @@ class Example:
         self.e_remainder = committed("e remainder", 32, (STEPS - 1, *PARAMETER), False)
         self.squares = [committed(f"V{i}", 48, (STEPS,), False) for i in range(3)]
         self.prefixes = committed("prefixes", 60, (5, STEPS))
+        self.product = committed("product low", 48, (5, STEPS), False), committed("product high", 57, (5, STEPS))
+        prefixes = tensor(self.v, 1, UpTo(0), Over((1, 0, 2, 0, 0, 0, -3)))
+        product = tensor(self.product[0]) + tensor(self.product[1]) * (1 << 48)
         v, g, scale = tensor(self.v), tensor(self.g), 1 << 40
         kappa = tensor(self.kappa, Along(0), ONLY)
         identities = [
@@ -54,13 +57,14 @@ class Example:
                 tensor(self.g, 0, 1, 2) * kappa + (1 << 31) - tensor(self.e_remainder) - tensor(self.e) * (1 << 32),
                 Interval.signed(80),
             ),
-            Identity("prefixes", (5, STEPS), tensor(self.v, 1, UpTo(0), Over((1, 0, 2, 0, 0, 0, -3))) - tensor(self.prefixes)),
+            Identity("prefixes", (5, STEPS), prefixes - tensor(self.prefixes)),
+            Identity("product", (5, STEPS), prefixes * tensor(self.v, 1, at(2, 5), at(0, 7)) - product),
         ]
         total = sum((tensor(part) * (1 << 48 * i) for i, part in enumerate(self.squares)), Expression([]))
         self.pointwise = Block("pointwise", identities)
         self.sums = Block("sums", [Identity("V", (STEPS,), (v * v).summed(*PARAMETER) - total)])
         self.tensors = [self.w, self.g, self.v, self.remainder, self.kappa, self.e, self.e_remainder]
-        self.tensors += [*self.squares, self.prefixes]
+        self.tensors += [*self.squares, self.prefixes, *self.product]
         self.relation = BlocksRelation([self.pointwise, self.sums], self.tensors)
 
     def columns(self, seed: int = 1, round_down: bool = False) -> dict[str, np.ndarray]:
@@ -73,7 +77,9 @@ class Example:
         squares = (v.astype(object) ** 2).sum(axis=(1, 2))
         weighted = (v * np.array([1, 0, 2, 0, 0, 0, -3])).sum(axis=2)
         values = [w, g, v, remainder, kappa, e, e_remainder, *((squares >> 48 * i) % 2**48 for i in range(3))]
-        values.append(np.cumsum(weighted, axis=1).T)
+        prefixes = np.cumsum(weighted, axis=1).T
+        product = prefixes.astype(object) * v[:, 2, 0]
+        values += [prefixes, product % 2**48, product >> 48]
         return {k: c for t, value in zip(self.tensors, values, strict=True) for k, c in split(t, value).items()}
 
 
@@ -167,8 +173,6 @@ def test_what_is_no_identity_is_refused():
         tensor(EXAMPLE.v, 0, 1, Over((1, 1)))
     with pytest.raises(ValueError, match="expected products of two operands"):
         Identity("i", shape, v * v * v)
-    with pytest.raises(ValueError, match="cannot be added up inside a product"):
-        Identity("i", (STEPS, 5), tensor(EXAMPLE.v, 0, 1, Over((1,) * 7)) * tensor(squares, 0))
     with pytest.raises(ValueError, match="both factors are broadcast"):
         Identity("i", (STEPS,), (tensor(squares, 0) * tensor(squares, 0)).summed(3))
     with pytest.raises(ValueError, match="only products are summed"):
