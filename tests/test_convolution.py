@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from tests.circuit_harness import PartsRelation
 from tests.reference import convolution as reference
-
 from zkds.circuits.convolution import (
     ForwardProducts,
     InputGradientProducts,

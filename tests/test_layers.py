@@ -3,8 +3,8 @@
 import functools
 
 import pytest
-from tests.circuit_harness import network_circuit, random_weights, run
 
+from tests.circuit_harness import network_circuit, random_weights, run
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
 from zkds.prover import prove
