@@ -1,4 +1,4 @@
-"""Contractions with weights in K: of integer arrays, and of arrays of K; exact, by floating-point matrix multiplication.
+"""Contractions with weights in K: of integer arrays, by exact floating-point matrix multiplication, and of arrays of K.
 
 A float64 holds every integer up to 2^53. Elements of F are cut into pieces of so few bits that no sum of products exceeds
 that; the pieces' sums are then put together modulo p. Arrays of K are pairs: a last axis (re, im) of canonical uint64.
@@ -21,8 +21,6 @@ from zkds.native import field as native
 
 F64 = NDArray[np.float64]
 FIELD_BITS = 61
-PIECE_BITS = 21  # of a product of two elements of K: three pieces each
-PIECES = 3
 
 
 def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
@@ -46,24 +44,13 @@ def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
 def multiply(left: U64, right: U64) -> U64:
     """The product of matrices over K: (.., I, N, 2) pairs and (N, J, 2) pairs -> (.., I, J, 2) pairs."""
     *lead, count, _ = left.shape
-    rows = left.reshape(-1, count, 2)
     columns = right.shape[1]
-    chunk = 1 << (FLOAT_BITS - 2 * PIECE_BITS)
-    total = np.zeros((2, len(rows), columns), dtype=np.uint64)
-    for start in range(0, count, chunk):
-        a = _cut(np.moveaxis(rows[:, start : start + chunk], -1, 0), PIECE_BITS)  # (3, 2, I, n)
-        b = _cut(np.moveaxis(right[start : start + chunk], -1, 0), PIECE_BITS)  # (3, 2, n, J)
-        width = a.shape[-1]
-        stacked = a.reshape(-1, width) @ np.moveaxis(b, 2, 0).reshape(width, -1)
-        products = stacked.reshape(PIECES, 2, len(rows), PIECES, 2, columns).astype(np.int64)
-        real = products[:, 0, :, :, 0] - products[:, 1, :, :, 1]
-        imaginary = products[:, 0, :, :, 1] + products[:, 1, :, :, 0]
-        for j in range(PIECES):
-            for k in range(PIECES):
-                part = np.stack([real[j, :, k], imaginary[j, :, k]])
-                exponent = PIECE_BITS * (j + k) % FIELD_BITS  # 2^61 = 1
-                total = native.add(total, times_power_of_two(canonical(part), exponent))
-    return np.ascontiguousarray(np.moveaxis(total, 0, -1)).reshape(*lead, columns, 2)
+    tables = np.zeros((count, -(-columns // 8) * 8, 2), dtype=np.uint64)
+    tables[:, :columns] = right
+    blocked = np.ascontiguousarray(tables.reshape(count, -1, 8, 2).swapaxes(2, 3))
+    product = native.k_matmul(np.ascontiguousarray(left).reshape(-1, count, 2), blocked)
+    pairs = product.swapaxes(2, 3).reshape(len(product), -1, 2)
+    return np.ascontiguousarray(pairs[:, :columns]).reshape(*lead, columns, 2)
 
 
 def _cut(elements: U64, bits: int) -> F64:

@@ -41,6 +41,7 @@ from zkds.native import U32, U64
 from zkds.native import field as native
 from zkds.soundness import algebraic
 
+LOW_ENTRIES = 256  # of a table of weights that are stored once, to be multiplied by one weight for each run of so many entries
 COMBINATION_SOURCE = "Schwartz-Zippel lemma; docs/protocol.md, section 4"
 
 
@@ -329,17 +330,23 @@ class Combination(Generic[Value]):
         return total
 
     def weight_tables(self) -> list[U64]:
-        """For every digit, sum_i chi^i digit_weight_ij prod_d w_id(x_d) over the padded index space: blocked tables of K."""
-        products = [axes_table(claim.axes) for claim in self.claims]
-        return [self._sum(products, j) for j in range(len(self.tensor.digits))]
+        """For every digit, sum_i chi^i digit_weight_ij prod_d w_id(x_d) over the padded index space: blocked tables of K.
 
-    def _sum(self, products: Sequence[U64], digit: int) -> U64:
-        total: U64 | None = None
-        for product, claim, power in zip(products, self.claims, self.powers, strict=True):
-            scaled = native.k_scale(product, to_pairs([power * claim.digit_weights[digit]])[0])
-            total = scaled if total is None else native.add(total, scaled, out=total)
-        assert total is not None
-        return total
+        They end with the last real index of the first axis, if that is not one of the low ones.
+        """
+        parts = [_high_and_low(claim.axes) for claim in self.claims]
+        low = np.stack([low for _, low in parts])
+        sides = [1 << axis.bits for axis in self.claims[0].axes]
+        ends = len(parts[0][0]) // sides[0] * self.tensor.shape[0] if len(parts[0][0]) >= sides[0] else 1
+        high = np.stack([high[:ends] for high, _ in parts], axis=1)
+        return [self._combined(high, low, digit) for digit in range(len(self.tensor.digits))]
+
+    def _combined(self, high: U64, low: U64, digit: int) -> U64:
+        """high (rows, claims, 2) with the claims' factors for this digit, times low (claims, m, 2, 8)."""
+        factors = [power * claim.digit_weights[digit] for claim, power in zip(self.claims, self.powers, strict=True)]
+        spread = np.broadcast_to(to_pairs(factors), high.shape).reshape(-1, 2)
+        weights = unblock(native.k_mul(block(high.reshape(-1, 2)), block(spread)), len(spread)).reshape(high.shape)
+        return native.k_matmul(weights, low).reshape(-1, 2, 8)
 
     def weights_at(self, points: Sequence[Sequence[K]]) -> list[K]:
         """The multilinear extensions of `weight_tables` at a point given by axis."""
@@ -354,6 +361,21 @@ class Combination(Generic[Value]):
 
 def axes_table(axes: Sequence[Axis]) -> U64:
     """prod_d w_d(x_d) over the padded index space, the last axis in the lowest bits: blocked, zero outside the real indices."""
+    high, low = _high_and_low(axes)
+    return native.k_matmul(high[:, None], low[None]).reshape(-1, 2, 8)
+
+
+def _high_and_low(axes: Sequence[Axis]) -> tuple[U64, U64]:
+    """The products over the first axes, (n, 2) pairs, and over the last ones, some hundreds of entries, blocked."""
+    split, size = len(axes), 1
+    while split and size < LOW_ENTRIES:
+        split -= 1
+        size <<= axes[split].bits
+    return _axes_pairs(axes[:split]), block(_axes_pairs(axes[split:]))
+
+
+def _axes_pairs(axes: Sequence[Axis]) -> U64:
+    """`axes_table` as pairs, for few entries."""
     table = np.array([[1, 0]], dtype=np.uint64)
     for axis in reversed(axes):
         if axis.length == 1:
@@ -364,7 +386,7 @@ def axes_table(axes: Sequence[Axis]) -> U64:
         left = block(np.broadcast_to(weights, (1 << axis.bits, len(table), 2)).reshape(-1, 2))
         right = block(np.broadcast_to(table, (1 << axis.bits, *table.shape)).reshape(-1, 2))
         table = unblock(native.k_mul(left, right), (1 << axis.bits) * len(table))
-    return block(table)
+    return table
 
 
 def padded(values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:

@@ -5,6 +5,7 @@
 
 #define GRAIN 8192                /* elements of F a task */
 #define GRAIN_VECTORS (GRAIN / 8) /* vectors of K a task */
+#define MATMUL_VECTORS 256        /* vectors of a row of a matrix product a task */
 
 struct job {
     void (*elementwise)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
@@ -82,6 +83,27 @@ int zkds_k_dot(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *s
         sum[1] = f_add(sum[1], job.out[2 * task + 1]);
     }
     free(job.out);
+    return ZKDS_OK;
+}
+
+struct matmul_job {
+    const uint64_t *weights, *tables;
+    uint64_t *out;
+    size_t count, vectors, chunks; /* chunks of each row of the result */
+};
+
+static void k_matmul_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct matmul_job *job = context;
+    size_t row = task / job->chunks, from = task % job->chunks * MATMUL_VECTORS;
+    size_t vectors = job->vectors - from < MATMUL_VECTORS ? job->vectors - from : MATMUL_VECTORS;
+    OPS(field)->k_combine(job->weights + 2 * row * job->count, job->count, job->tables + 16 * from, job->vectors, vectors,
+                          job->out + 16 * (row * job->vectors + from));
+}
+
+int zkds_k_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out) {
+    struct matmul_job job = {weights, tables, out, count, vectors, (vectors + MATMUL_VECTORS - 1) / MATMUL_VECTORS};
+    zkds_parallel(rows * job.chunks, k_matmul_task, &job);
     return ZKDS_OK;
 }
 

@@ -34,10 +34,25 @@ static void k_dot_array(const uint64_t *a, const uint64_t *b, size_t vectors, ui
     sum[0] = f_add(sum[0], lanes.re);
     sum[1] = f_add(sum[1], lanes.im);
 }
+static void k_combine_arrays(const uint64_t *weights, size_t count, const uint64_t *tables, size_t stride, size_t vectors,
+                             uint64_t *out) {
+    for (size_t from = 0; from < count || from == 0; from += KACC_TERMS) {
+        KWeight prepared[KACC_TERMS];
+        size_t terms = count - from < KACC_TERMS ? count - from : KACC_TERMS;
+        for (size_t c = 0; c < terms; c++)
+            prepared[c] = k_weight((K1){weights[2 * (from + c)], weights[2 * (from + c) + 1]});
+        for (size_t v = 0; v < vectors; v++) {
+            KAcc products = kacc_zero();
+            for (size_t c = 0; c < terms; c++) kacc_add_weight(&products, kv_load(tables, (from + c) * stride + v), &prepared[c]);
+            KV total = kacc_value(&products);
+            kv_store_canonical(out, v, from ? kv_add(kv_load(out, v), total) : total);
+        }
+    }
+}
 static void k_bind_array(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors) {
     KFactor k = kv_factor((K1){r[0], r[1]});
     for (size_t v = 0; v < vectors / 2; v++) kv_store_canonical(out, v, kv_bind(kv_load(a, 2 * v), kv_load(a, 2 * v + 1), &k));
     if (vectors % 2) kv_store_canonical(out, vectors / 2, kv_bind(kv_load(a, vectors - 1), kv_zero(), &k));
 }
 const struct field_ops ISA(field_ops) = {f_add_array, f_sub_array,   f_mul_array, k_mul_array,
-                                         k_scale_array, k_dot_array, k_bind_array};
+                                         k_scale_array, k_dot_array, k_combine_arrays, k_bind_array};

@@ -10,6 +10,9 @@ struct field_ops {
     void (*k_scale)(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors);
     /* adds to sum[2] */
     void (*k_dot)(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum);
+    /* out[v] = sum_c weights[c] tables[c stride + v], v < vectors; a table has `stride` vectors */
+    void (*k_combine)(const uint64_t *weights, size_t count, const uint64_t *tables, size_t stride, size_t vectors,
+                      uint64_t *out);
     void (*k_bind)(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
 };
 ZKDS_DECLARE_OPS(field);

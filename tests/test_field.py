@@ -137,6 +137,27 @@ def test_long_dot_product_of_the_largest_values(kernels):
     )
 
 
+@pytest.mark.parametrize(("rows", "count", "vectors"), [(1, 1, 1), (3, 4, 2), (2, 7, 300), (5, 0, 2), (2, 513, 1)])
+def test_products_of_matrices_over_k(kernels, rows, count, vectors):
+    weights, tables = pairs_of(rows, rows * count), pairs_of(count, 8 * count * vectors)
+    product = kernels_of_field.k_matmul(
+        np.array(weights, dtype=np.uint64).reshape(rows, count, 2), blocked(tables).reshape(count, vectors, 2, 8)
+    )
+    for r in range(0, rows, 2):
+        for x in range(0, 8 * vectors, 5):
+            column = tables[x :: 8 * vectors]
+            expected = reference.k_dot(weights[r * count : (r + 1) * count], column)
+            assert tuple(product[r, x // 8, :, x % 8].tolist()) == expected
+
+
+def test_long_products_of_matrices_of_the_largest_values(kernels):
+    """Every lazily accumulated partial product at its maximum, across the accumulators' limit of terms."""
+    weights = np.full((1, 1100, 2), P - 1, dtype=np.uint64)
+    tables = np.full((1100, 1, 2, 8), P - 1, dtype=np.uint64)
+    expected = reference.k_dot([(P - 1, P - 1)] * 1100, [(P - 1, P - 1)] * 1100)
+    assert {*map(tuple, unblock(kernels_of_field.k_matmul(weights, tables)[0]).tolist())} == {expected}
+
+
 def test_output_may_be_an_input():
     a, b = blocked(pairs_of(1, 64)), blocked(pairs_of(2, 64))
     expected = kernels_of_field.k_mul(a, b)
@@ -170,6 +191,11 @@ SCALAR = np.zeros(2, dtype=np.uint64)
         ),
         (lambda: kernels_of_field.add(GOOD, GOOD, out=GOOD[:1]), ValueError, r"out: expected shape \(2, 2, 8\)"),
         (lambda: kernels_of_field.k_scale(GOOD, GOOD), ValueError, r"factor: expected shape \(2\), got \(2, 2, 8\)"),
+        (
+            lambda: kernels_of_field.k_matmul(np.zeros((1, 3, 2), np.uint64), GOOD[None]),
+            ValueError,
+            r"tables: expected shape \(3, n, 2, 8\), got \(1, 2, 2, 8\)",
+        ),
         (lambda: kernels_of_field.k_bind(GOOD, [1, 0]), TypeError, "r: expected a numpy array of uint64, got list"),
     ],
 )

@@ -8,6 +8,9 @@ int zkds_k_mul(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t vecto
 int zkds_k_scale(const uint64_t *a, const uint64_t *factor, uint64_t *out, size_t vectors);
 /* sum = sum_j a[j] b[j] */
 int zkds_k_dot(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *sum);
+/* The product of matrices: out[r] = sum_c weights[r][c] tables[c]; weights (rows, count) as pairs (re, im), each of the `count`
+ * tables and of the `rows` results `vectors` long. `out` overlaps nothing. */
+int zkds_k_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out);
 /* Bind the lowest vector variable to r: out[v] = a[2v] + r (a[2v+1] - a[2v]), a missing vector being zero.
  * `out` has ceil(vectors / 2) vectors and does not overlap `a`. */
 int zkds_k_bind(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
