@@ -38,6 +38,8 @@ bench-audit: native ## an audit of a VGG-16-BN beside evaluating its accuracy; w
 bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.core --log-size 14 --repeat 1 --output $(VENV)/core-smoke.json
 	$(BIN)/python -m bench.audit --images 40 --repeat 1 --width 0.125 --output $(VENV)/audit-smoke.json
+	$(BIN)/python -m bench.main.semantics --repeat 1
+	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke
 
 experiments: native ## the paper's experiments on MNIST and digits; writes bench/results/experiments/

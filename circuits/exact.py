@@ -25,6 +25,7 @@ F64 = NDArray[np.float64]
 FLOAT_BITS = 53
 WORD_BITS = 32
 WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit can be added
+ESTIMATE_BITS = 130  # so large may sums be for a float64 estimate to tell whether they fit a Wide
 MAX_SHIFT = 62
 MAX_PIECES = 4
 SQUARES_CHUNK = 1 << 14  # entries whose squared 24-bit halves can be added up in an int64
@@ -36,7 +37,7 @@ _INT64 = np.iinfo(np.int64)
 
 @dataclass(frozen=True)
 class Wide:
-    """Integers below 2^94 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
+    """Integers of at most 2^94 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
 
     hi: I64
     lo: I64
@@ -154,21 +155,25 @@ def combine(left: Operand, right: Operand, terms: int, multiply: Callable[[F64, 
     """
     left_count, right_count = piece_counts(left, right, terms)
     left_bits, right_bits = left.piece_bits(left_count), right.piece_bits(right_count)
-    unsafe = terms << (left.bits + right.bits) >= 1 << WIDE_BITS
+    bound = terms << (left.bits + right.bits)
+    if bound >> ESTIMATE_BITS:
+        raise ValueError(f"expected sums below 2^{ESTIMATE_BITS}, got {terms} products of {left.bits} and {right.bits} bits")
     total, estimate = None, None
     for (i, a), (j, b) in pairs(enumerate(left.pieces(left_count)), enumerate(right.pieces(right_count))):
         partial = multiply(a, b)
         shift = left_bits * i + right_bits * j
         total = total or Sum(partial.shape)
         total.add(partial.astype(np.int64), shift)
-        if unsafe:
+        if bound >> WIDE_BITS:
             estimate = np.ldexp(partial, shift) + (0 if estimate is None else estimate)
     assert total is not None
     return total.wide() if estimate is None else _saturated(total.wide(), estimate)
 
 
 def _saturated(total: Wide, estimate: F64) -> Wide:
-    """`total` is right modulo 2^96, and `estimate` right up to 2^-40 of the largest partial sum: below 2^94 so is `total`."""
+    """`total` is right modulo 2^96, and `estimate` within 2^82 (2^-48 of the largest partial sum): where it is below 2^94, so
+    are both, and `total` is the sum.
+    """
     limit = np.ldexp(1.0, WIDE_BITS)
     large = np.abs(estimate) >= limit
     hi = np.where(large, np.where(estimate > 0, 1, -1) * np.int64(1 << (WIDE_BITS - WORD_BITS)), total.hi)
@@ -176,7 +181,10 @@ def _saturated(total: Wide, estimate: F64) -> Wide:
 
 
 def products(left: I64, right: I64) -> Wide:
-    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^94."""
+    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^94.
+
+    By halves of 32 bits; hi is right modulo 2^64 and so, products being as small as they are, right.
+    """
     if magnitude(left) * magnitude(right) >= 1 << WIDE_BITS:
         raise ArithmeticError("products: expected factors whose products are below 2^94")
     left_hi, left_lo = left >> _WORD, left & _LOW
@@ -184,8 +192,8 @@ def products(left: I64, right: I64) -> Wide:
     low = left_lo.view(np.uint64) * right_lo.view(np.uint64)
     hi = (low >> np.uint64(WORD_BITS)).view(np.int64)
     lo = (low & np.uint64(_LOW)).view(np.int64)
-    for cross in (left_hi * right_lo, left_lo * right_hi):
-        hi += cross
+    hi += left_hi * right_lo
+    hi += left_lo * right_hi
     hi += (left_hi * right_hi) << _WORD
     return Wide(hi, lo)
 
@@ -215,15 +223,16 @@ class Window:
     padding: tuple[int, int]
     output: tuple[int, int]
 
-    def padded(self, size: tuple[int, int]) -> tuple[int, int]:
+    @property
+    def padded(self) -> tuple[int, int]:
         """The rows and columns of an input that is padded and, at the far end, cut or extended to what the output uses."""
-        return tuple(s * (n - 1) + k for k, s, n in zip(self.kernel, self.stride, self.output, strict=True))  # type: ignore[return-value]
+        rows, columns = (s * (n - 1) + k for k, s, n in zip(self.kernel, self.stride, self.output, strict=True))
+        return rows, columns
 
     def columns(self, images: F64) -> F64:
         """(B, C, H, W) -> (C kernel, B output): column (b, y, x) holds the entries under the window at (y, x)."""
         batch, channels = images.shape[:2]
-        height, width = self.padded(images.shape[2:])
-        framed = np.zeros((batch, channels, height, width))
+        framed = np.zeros((batch, channels, *self.padded))
         inside, source = self._overlap(images.shape[2:])
         framed[:, :, *inside] = images[:, :, *source]
         windows = sliding_window_view(framed, self.kernel, axis=(2, 3))[:, :, :: self.stride[0], :: self.stride[1]]
@@ -232,7 +241,7 @@ class Window:
     def scatter(self, columns: F64, batch: int, size: tuple[int, int]) -> F64:
         """The transpose of `columns`: (C kernel, B output) -> (C, B, *size), adding up what falls onto one entry."""
         taps = columns.reshape(-1, *self.kernel, batch, *self.output)
-        framed = np.zeros((len(taps), batch, *self.padded(size)))
+        framed = np.zeros((len(taps), batch, *self.padded))
         for y in range(self.kernel[0]):
             for x in range(self.kernel[1]):
                 framed[:, :, self._taps(y, 0), self._taps(x, 1)] += taps[:, y, x]
@@ -247,7 +256,7 @@ class Window:
 
     def _overlap(self, size: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Slices of the padded and of the plain input that are the same entries."""
-        ends = [min(n, total - pad) for n, total, pad in zip(size, self.padded((size[0], size[1])), self.padding, strict=True)]
+        ends = [min(n, total - pad) for n, total, pad in zip(size, self.padded, self.padding, strict=True)]
         inside = tuple(slice(pad, pad + end) for pad, end in zip(self.padding, ends, strict=True))
         return inside, tuple(slice(0, end) for end in ends)
 

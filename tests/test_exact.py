@@ -98,6 +98,12 @@ def test_longest_exact_sums():
     assert integers(exact.combine(left, right, terms, np.matmul)) == [-terms * value**2] * 4
 
 
+def test_too_wide_to_estimate():
+    operand = Operand(np.full((1, 1), 2**61), lambda piece: piece)
+    with pytest.raises(ValueError, match=r"expected sums below 2\^130, got 128 products of 62 and 62 bits"):
+        exact.combine(operand, operand, 1 << 7, np.matmul)
+
+
 def test_too_wide_for_any_number_of_pieces():
     operand = Operand(np.full((1, 1), 2**62), lambda piece: piece)
     with pytest.raises(ValueError, match="need more than 4 pieces"):

@@ -32,6 +32,17 @@ AVERAGE = Network(
 )
 
 
+WITHOUT_BIAS = Network(
+    (1, 12, 12),
+    (
+        Layer("first", 4, 1, (3, 3), pool=Pool("max", 2), relu=True, bias=False),
+        Layer("second", 6, 4, (2, 2), pool=Pool("average", 2), relu=True, bias=False),
+        Layer("third", 8, 6, (2, 2), relu=True, bias=False),
+        Layer("scores", 3, 8, (1, 1), bias=False),
+    ),
+)
+
+
 def module(network, weights):
     """The same network in torch, float64."""
     parts = []
@@ -71,6 +82,21 @@ def test_metric(network, sharpness, perturbation):
         assert found.loss_sums[t] / 2**48 / 5 == pytest.approx(step.loss, rel=1e-8)
         constant = math.log(5 * 0.05**2 * 2**-56)
         assert found.log_ratios[t] / 2**48 + constant == pytest.approx(math.log(step.ratio + 1e-12), abs=1e-7)
+
+
+def test_zeros_without_biases():
+    """Most of the image is 0, and so is much of every convolution: ReLU passes deltas there, autograd does not."""
+    configuration = Configuration.of(steps=2, batch_size=4)
+    weights, inputs, labels = probe(WITHOUT_BIAS, configuration, np.random.default_rng(7), 0.5)
+    inputs[..., :7, :] = 0
+    inputs[..., 9:] = 0
+    found = run(WITHOUT_BIAS, weights, inputs, labels, configuration)
+    assert all((layer == 0).mean() > 0.05 for layer in found.convolution[:2])
+    model = module(WITHOUT_BIAS, weights)
+    loss = nn.functional.cross_entropy(model(torch.tensor(inputs[0] / 2.0**32)), torch.tensor(labels[0]))
+    gradients = torch.autograd.grad(loss, list(model.parameters()))
+    for (name, _), gradient in zip(WITHOUT_BIAS.parameters, gradients, strict=True):
+        assert np.abs(found.gradient[name][0] / 2.0**44 - gradient.numpy()).max() < 2e-9, name
 
 
 @pytest.mark.parametrize("network", [MAX, AVERAGE], ids=["max", "average"])

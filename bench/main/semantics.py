@@ -1,0 +1,101 @@
+"""How fast the fixed-point semantics is: exact multiplications a second, and the whole trajectory of a probe.
+
+    python -m bench.main.semantics --repeat 5
+
+One MAC is one exact product of two int64 operands (about 42 by 40 bits here) added to a sum of 96 bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.core.timing import median_seconds
+from bench.main.networks import LENET5, LENET_K, initial_weights
+from zkds.circuits import exact
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.graph import Network
+from zkds.circuits.semantics import run
+from zkds.circuits.semantics.layers import Placed, placed_layers
+
+NETWORKS = {"lenet5": LENET5, "lenet-k": LENET_K}
+
+
+def macs(placed: Placed, batch_size: int) -> int:
+    """Of one pass in one direction; forward, input gradient and weight gradient have the same number."""
+    return batch_size * math.prod(placed.convolution) * placed.forward_terms
+
+
+def trajectory_macs(network: Network, configuration: Configuration) -> int:
+    """Of all passes: three directions, but no gradient of the network's input."""
+    per_layer = [macs(placed, configuration.batch_size) for placed in placed_layers(network)]
+    return configuration.passes * (3 * sum(per_layer) - per_layer[0])
+
+
+def measure(repeat: int) -> dict[str, float]:
+    """Figures by name."""
+    figures = {}
+    configuration = Configuration.of()
+    for name, network in NETWORKS.items():
+        weights = initial_weights(network, 0)
+        generator = np.random.default_rng(1)
+        batches = (configuration.steps, configuration.batch_size)
+        inputs = generator.integers(0, 256, (*batches, *network.input_shape)) * (2**32 // 255)
+        labels = generator.integers(0, network.classes, batches)
+        action = _runner(network, weights, inputs, labels, configuration)
+        action()  # builds the tables
+        seconds = median_seconds(repeat, action)
+        figures[f"{name}, trajectory, s"] = seconds
+        figures[f"{name}, GMAC"] = trajectory_macs(network, configuration) / 1e9
+        figures[f"{name}, GMAC/s of the whole trajectory"] = figures[f"{name}, GMAC"] / seconds
+    figures.update(_kernels(repeat))
+    return figures
+
+
+def _runner(*arguments: object) -> Callable[[], object]:
+    return lambda: run(*arguments)
+
+
+def _kernels(repeat: int) -> dict[str, float]:
+    """GMAC/s of the three convolutions of LeNet-5's second layer on 64 records, cutting into pieces included."""
+    generator = np.random.default_rng(2)
+    placed = placed_layers(LENET5)[1]
+    batch_size = 64
+    images = generator.integers(0, 2**38, (batch_size, *placed.shapes.input))
+    weights = generator.integers(-(2**41), 2**41, placed.layer.weight_shape)
+    deltas = generator.integers(-(2**40), 2**40, (batch_size, *placed.convolution))
+    window, size = placed.window, placed.shapes.input[1:]
+    terms = placed.forward_terms, placed.backward_terms, placed.gradient_terms(batch_size)
+
+    def operands() -> tuple[exact.Operand, exact.Operand, exact.Operand]:
+        return exact.kernel_operand(weights), exact.image_operand(images, window), exact.channel_operand(deltas)
+
+    def forward() -> object:
+        kernel, columns, _ = operands()
+        return exact.convolution(kernel, columns, terms[0], batch_size, window.output).round(40)
+
+    def input_gradient() -> object:
+        kernel, _, delta = operands()
+        return exact.input_gradient(kernel, delta, terms[1], batch_size, window, size).round(40)
+
+    def weight_gradient() -> object:
+        _, columns, delta = operands()
+        return exact.weight_gradient(delta, columns, terms[2], placed.layer.weight_shape).round(32)
+
+    count = macs(placed, batch_size) / 1e9
+    actions = {"forward": forward, "input gradient": input_gradient, "weight gradient": weight_gradient}
+    return {f"{name}, 6x14x14 to 16x10x10, GMAC/s": count / median_seconds(repeat, action) for name, action in actions.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.main.semantics", description=__doc__.splitlines()[0])
+    parser.add_argument("--repeat", type=int, default=5, help="runs of which the median is taken (default: 5)")
+    for name, value in measure(parser.parse_args().repeat).items():
+        print(f"  {name:52} {value:12,.3f}")
+
+
+if __name__ == "__main__":
+    main()
