@@ -3,7 +3,7 @@
     python -m bench.main.precision --data mnist.npz --seeds 10
 
 LeNet-5 on MNIST (or, without the file or with --toy, a small network on scikit-learn's digits) after little training, much
-training, and over-fitted to few records. The reference sees the same float32 weights and the inputs x / 255 in float64.
+training, and over-fitted to few records. The reference sees the same float32 weights and the inputs u / 255 in float64.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from torch import nn
 
 from bench.experiments.data import Images
-from bench.experiments.networks import BUILD
 from bench.experiments.training import Recipe, train
-from bench.main.networks import DIGITS, LENET5
+from zkds.circuits import zoo
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.semantics import Trajectory, run
+from zkds.circuits.torch_module import NetworkModule, build
+from zkds.circuits.weights import quantise
 from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Schema
 from zkds.integers.limbs import I64
@@ -39,17 +39,20 @@ U8 = np.ndarray
 
 @dataclass(frozen=True)
 class Task:
-    """Images (N, 1, H, W) uint8 and labels, the network that is trained on them and the same as the circuit sees it."""
+    """Images (N, C, H, W) uint8 and labels, and a network of the zoo that fits them."""
 
-    name: str
+    architecture: str
     x: U8
     y: I64
-    network: Network
+
+    @property
+    def network(self) -> Network:
+        return zoo.network(self.architecture)
 
     def first(self, records: int) -> Images:
-        """The first records as the trainer takes them: x / 255."""
+        """The first records as the trainer takes them: u / 255."""
         x, y = torch.tensor(self.x[:records] / 255, dtype=torch.float32), torch.tensor(self.y[:records])
-        return Images(self.name, x, y, x, y, 0.0, 1.0)
+        return Images(self.architecture, x, y, x, y, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -69,31 +72,32 @@ STAGES = (
 TOY = (Stage("early, 2 epochs", 1_000, Recipe(epochs=2)),)
 
 
-def mnist(path: Path) -> Task:
+def mnist(path: Path, architecture: str) -> Task:
+    """MNIST with as many rows and columns of zeros around it as the network's input asks for."""
     with np.load(path, allow_pickle=False) as file:
-        return Task("MNIST", file["x_train"][:, None], file["y_train"].astype(np.int64), LENET5)
+        x, y = file["x_train"], file["y_train"].astype(np.int64)
+    border = (zoo.network(architecture).input_shape[1] - x.shape[1]) // 2
+    return Task(architecture, np.pad(x, ((0, 0), (border, border), (border, border)))[:, None], y)
 
 
 def digits() -> Task:
     x, y = load_digits(return_X_y=True)
-    return Task("digits", np.rint(x * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8), y.astype(np.int64), DIGITS)
+    return Task("digits-cnn", np.rint(x * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8), y.astype(np.int64))
 
 
-def integer_weights(network: Network, model: nn.Module) -> dict[str, I64]:
-    """float32 weights as integers [40], to nearest."""
-    parameters = [parameter.detach().double().numpy() for parameter in model.parameters()]
-    return {
-        name: np.rint(parameter.reshape(shape) * 2.0**40).astype(np.int64)
-        for (name, shape), parameter in zip(network.parameters, parameters, strict=True)
-    }
+def integer_weights(model: NetworkModule) -> dict[str, I64]:
+    """The weights [40] of a trained module."""
+    shapes = dict(model.description.parameters)
+    parameters = {name: value.detach().double().numpy().reshape(shapes[name]) for name, value in model.named_parameters()}
+    return quantise(model.description, parameters)
 
 
-def compare(task: Task, model: nn.Module, records: int, seed: bytes, configuration: Configuration) -> dict[str, float]:
+def compare(task: Task, model: NetworkModule, records: int, seed: bytes, configuration: Configuration) -> dict[str, float]:
     """One probe both ways: F and the largest errors over its steps."""
     plan = batches(seed, records, configuration.steps, configuration.batch_size)
-    slope, constant = Schema("image", task.network.input_shape, "uint8", 10).affine(0)
+    slope, constant = Schema("image", task.network.input_shape, "uint8", task.network.classes).affine(0)
     inputs = task.x[np.array(plan)].astype(np.int64) * slope + constant
-    found = run(task.network, integer_weights(task.network, model), inputs, task.y[np.array(plan)], configuration)
+    found = run(task.network, integer_weights(model), inputs, task.y[np.array(plan)], configuration)
     config = SharpnessConfig(
         configuration.batch_size,
         configuration.steps,
@@ -160,11 +164,11 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def measure(task: Task, stage: Stage, seeds: int) -> dict[str, dict[str, float]]:
     """The summary for each kind of perturbation, of one network trained with seed 0."""
-    model = train(BUILD[task.name], task.first(stage.records), stage.recipe, seed=0).final
+    model = train(lambda: build(task.architecture), task.first(stage.records), stage.recipe, seed=0).final
     keys = [hashlib.sha256(f"precision {number}".encode()).digest() for number in range(seeds)]
     configurations = {name: Configuration.of(perturbation=name) for name in ("SAM", "ASAM")}
     return {
-        f"{task.name}, {stage.name}, perturbation {name}": summary(
+        f"{task.architecture}, {stage.name}, perturbation {name}": summary(
             [compare(task, model, stage.records, key, configuration) for key in keys]
         )
         for name, configuration in configurations.items()
@@ -174,13 +178,15 @@ def measure(task: Task, stage: Stage, seeds: int) -> dict[str, dict[str, float]]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.main.precision", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="MNIST as .npz with x_train and y_train; without it, digits")
+    parser.add_argument("--architecture", default="lenet5", help="of the zoo, for one channel (default: lenet5)")
     parser.add_argument("--seeds", type=int, default=10, help="probes of each network (default: 10)")
     parser.add_argument("--toy", action="store_true", help="digits, one short training, two probes")
     parser.add_argument("--output", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    task = mnist(options.data) if options.data and options.data.exists() and not options.toy else digits()
-    stages = TOY if options.toy or task.name == "digits" else STAGES
+    toy = options.toy or not options.data or not options.data.exists()
+    task = digits() if toy else mnist(options.data, options.architecture)
+    stages = TOY if toy else STAGES
     results: dict[str, dict[str, float]] = {}
     for stage in stages:
         found = measure(task, stage, 2 if options.toy else options.seeds)

@@ -14,14 +14,13 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.core.timing import median_seconds
-from bench.main.networks import LENET5, LENET_K, initial_weights
-from zkds.circuits import exact
+from zkds.circuits import exact, zoo
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.semantics import run
 from zkds.circuits.semantics.layers import Placed, placed_layers
 
-NETWORKS = {"lenet5": LENET5, "lenet-k": LENET_K}
+ARCHITECTURES = ("lenet5", "lenet-k")
 
 
 def macs(placed: Placed, batch_size: int) -> int:
@@ -39,9 +38,10 @@ def measure(repeat: int) -> dict[str, float]:
     """Figures by name."""
     figures = {}
     configuration = Configuration.of()
-    for name, network in NETWORKS.items():
-        weights = initial_weights(network, 0)
+    for name in ARCHITECTURES:
+        network = zoo.network(name)
         generator = np.random.default_rng(1)
+        weights = {name: generator.integers(-(2**36), 2**36, shape) for name, shape in network.parameters}
         batches = (configuration.steps, configuration.batch_size)
         inputs = generator.integers(0, 256, (*batches, *network.input_shape)) * (2**32 // 255)
         labels = generator.integers(0, network.classes, batches)
@@ -62,7 +62,7 @@ def _runner(*arguments: object) -> Callable[[], object]:
 def _kernels(repeat: int) -> dict[str, float]:
     """GMAC/s of the three convolutions of LeNet-5's second layer on 64 records, cutting into pieces included."""
     generator = np.random.default_rng(2)
-    placed = placed_layers(LENET5)[1]
+    placed = placed_layers(zoo.network("lenet5"))[1]
     batch_size = 64
     images = generator.integers(0, 2**38, (batch_size, *placed.shapes.input))
     weights = generator.integers(-(2**41), 2**41, placed.layer.weight_shape)
