@@ -9,6 +9,9 @@ MNIST ?= ../shared/data/mnist.npz
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
+demo: native ## train a small network, commit to its data, prove, verify; files in build/demo
+	$(BIN)/python -m bench.demo --folder build/demo
+
 venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as a user would
 
 $(BIN)/.installed: pyproject.toml setup.py $(wildcard native/*.c native/*.h native/*.py native/api/*.h)
