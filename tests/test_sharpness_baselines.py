@@ -21,6 +21,7 @@ from zkds.sharpness import (
     gradient_sharpness,
     worst_case_sharpness,
 )
+from zkds.sharpness.baselines import PASSES
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +121,14 @@ def test_all_together() -> None:
         "magnitude_aware_worst_case": worst_case_sharpness(objective, "asam"),
         "gradient_coherence": gradient_coherence(objective),
     }
+
+
+def test_progress_counts_every_example_of_every_pass() -> None:
+    calls: list[tuple[int, int]] = []
+    baselines(dense(), features(10), batch_size=4, progress=lambda done, total: calls.append((done, total)))
+    assert {total for _, total in calls} == {PASSES * 10}
+    assert calls[0] == (4, PASSES * 10) and calls[-1] == (PASSES * 10, PASSES * 10)
+    assert [done for done, _ in calls] == sorted({done for done, _ in calls})
 
 
 def test_passes_of_any_size_give_the_same() -> None:

@@ -13,10 +13,10 @@ from types import FrameType
 from typing import NoReturn
 
 from zkds import __version__
-from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED, calibrate, commit, compare, correlate, membership
+from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED, audit, calibrate, commit, compare, correlate, membership
 from zkds.errors import ZkdsError
 
-COMMANDS = (commit, compare, calibrate, correlate, membership)
+COMMANDS = (commit, audit, compare, calibrate, correlate, membership)
 OPTIONAL_PACKAGES = ("torch", "rich", "scipy", "matplotlib", "sklearn", "joblib")  # the extra `audit` of pyproject.toml
 
 

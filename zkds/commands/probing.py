@@ -37,6 +37,14 @@ def add_probe_options(parser: argparse.ArgumentParser, *, probes: int | None) ->
     group.add_argument("--lr", type=float, default=1e-4, help="learning rate of a step (default: 1e-4)")
     group.add_argument("--sharpness", choices=("asam", "sam"), default="asam", help="what a step measures (default: asam)")
     group.add_argument("--perturbation", choices=("sam", "asam"), default="sam", help="of the update (default: sam)")
+    group.add_argument("--scale", choices=("all", "weights"), default="all", help="what asam scales by size (default: all)")
+    group.add_argument("--eta", type=float, default=0.0, help="what asam adds to the size (default: 0)")
+    group.add_argument(
+        "--statistic",
+        choices=("log_ratio", "raw", "log"),
+        default="log_ratio",
+        help="F: the deviation of ln(s^2/L), s or ln s (default: log_ratio)",
+    )
     group.add_argument("--seed", type=_seed, metavar="HEX", help="32 bytes; the same seed repeats the run (default: random)")
 
 
@@ -56,6 +64,9 @@ def probe_config(options: argparse.Namespace) -> SharpnessConfig:
         learning_rate=options.lr,
         sharpness=options.sharpness,
         perturbation=options.perturbation,
+        scale=options.scale,
+        eta=options.eta,
+        statistic=options.statistic,
         probes=options.probes,
     )
 

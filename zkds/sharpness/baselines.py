@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from zkds.sharpness.ascent import worst_case_sharpness
+from zkds.sharpness.ascent import RESTARTS, STEPS, worst_case_sharpness
 from zkds.sharpness.config import Kind, Scale
+from zkds.sharpness.examples import as_examples
 from zkds.sharpness.objective import Evaluation, Objective
 from zkds.sharpness.perturbation import Scaling, check_radius, norm
+
+PASSES = 4 + 2 * (1 + RESTARTS * (STEPS + 1))  # of `baselines`; fewer if an ascent ends at a gradient of 0
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,14 @@ def baselines(
     batch_size: int = 256,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    progress: Progress | None = None,
 ) -> Baselines:
-    """All of them, with the settings of `Objective`: about 85 passes over the data, and N passes of one example."""
-    objective = Objective(model, dataset, batch_size=batch_size, device=device, dtype=dtype)
+    """All of them, with the settings of `Objective`: PASSES over the data, one of them example by example.
+
+    progress: called with (examples done, examples in all), where every pass counts again.
+    """
+    report = None if progress is None else _examples_done(progress, PASSES * as_examples(dataset).count)
+    objective = Objective(model, dataset, batch_size=batch_size, device=device, dtype=dtype, progress=report)
     evaluation = objective.evaluate(objective.network.initial)
     return Baselines(
         evaluation.loss,
@@ -51,6 +62,17 @@ def baselines(
         worst_case_sharpness(objective, "asam", rho=rho),
         gradient_coherence(objective),
     )
+
+
+def _examples_done(progress: Progress, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def report(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return report
 
 
 def evaluate(

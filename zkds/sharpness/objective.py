@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Objective:
     """L_D(w) for any weights w, of the data sets and models that `directional_sharpness` takes, which stay as they are.
 
     batch_size: examples in a pass, a matter of memory and speed: batch norm uses its running statistics, so no value depends
-    on it. device, dtype: default the model's.
+    on it. device, dtype: default the model's. progress: called with the number of examples of every pass.
     """
 
     def __init__(
@@ -45,17 +45,19 @@ class Objective:
         batch_size: int = 256,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f"batch_size: expected a positive int, got {batch_size!r}")
         self.examples = as_examples(dataset)
         self.network = Network(model, device=device, dtype=dtype)
         self._batch_size = batch_size
+        self._progress = progress
 
     def evaluate(self, parameters: Sequence[Tensor]) -> Evaluation:
         """Loss and correctness of every example."""
         with self.network.isolated(), torch.no_grad():
-            found = [(losses.double().cpu(), correct.cpu()) for losses, correct in self._passes(parameters)]
+            found = [(losses.double().cpu(), correct.cpu()) for losses, correct in self._passes(parameters, self._batch_size)]
         evaluation = Evaluation(*map(torch.cat, zip(*found, strict=True)))
         _check_finite("loss", evaluation.loss)
         return evaluation
@@ -65,7 +67,7 @@ class Objective:
         points = leaves(parameters)
         total, gradients = 0.0, [torch.zeros_like(w) for w in parameters]
         with self.network.isolated():
-            for losses, _ in self._passes(points):
+            for losses, _ in self._passes(points, self._batch_size):
                 total += losses.detach().double().sum().item()
                 parts = self.network.gradient(losses.sum() / self.examples.count, points)
                 gradients = [gradient.add_(part) for gradient, part in zip(gradients, parts, strict=True)]
@@ -75,13 +77,15 @@ class Objective:
     def example_gradients(self, parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         """The gradient of each example's loss, one after the other: N passes, room for one gradient. Iterate it isolated."""
         points = leaves(parameters)
-        for indices, batch in self.examples.chunks(1):
-            losses, _ = self.network.losses(points, *batch, indices)
+        for losses, _ in self._passes(points, 1):
             yield self.network.gradient(losses.sum(), points)
 
-    def _passes(self, parameters: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        for indices, batch in self.examples.chunks(self._batch_size):
+    def _passes(self, parameters: Sequence[Tensor], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Losses and correctness of `size` examples at a time."""
+        for indices, batch in self.examples.chunks(size):
             yield self.network.losses(parameters, *batch, indices)
+            if self._progress:
+                self._progress(len(indices))
 
 
 def _check_finite(what: str, value: float) -> None:

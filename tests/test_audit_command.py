@@ -1,0 +1,138 @@
+"""`zkds audit`, as its users call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.model_snapshot import same
+from zkds.circuits.torch_module import NetworkModule, build, save_checkpoint
+from zkds.cli import main
+from zkds.dataset.records import from_npz
+from zkds.sharpness import SharpnessConfig, baselines, directional_sharpness
+
+ROOT = Path(__file__).parent.parent
+SEED = bytes(range(32))
+
+
+@pytest.fixture
+def model() -> NetworkModule:
+    torch.manual_seed(3)
+    return build("digits-mlp")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: NetworkModule, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with train.npz, 200 records of 10 classes, and m.pt, an untrained network."""
+    generator = np.random.default_rng(2)
+    np.savez(tmp_path / "train.npz", x=generator.integers(0, 256, (200, 8, 8), dtype=np.uint8), y=np.arange(200) % 10)
+    save_checkpoint(model, "digits-mlp", tmp_path / "m.pt")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def audit(capsys: pytest.CaptureFixture[str], arguments: str = "") -> tuple[int, str, str]:
+    code = main(["audit", "--model", "m.pt", "--data", "train.npz", *shlex.split(arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_in_words_through_a_shell(folder: Path) -> None:
+    command = [sys.executable, "-m", "zkds", "audit", "--model", "m.pt", "--data", "train.npz", "--seed", SEED.hex()]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("directional sharpness  0.") and "one probe" in lines[0]
+    assert lines[1].endswith(" nats, of the 160 records probed")
+    assert lines[5] == f"seed                   {SEED.hex()}"
+    assert [line.split()[0] for line in lines[8:18]] == [str(t) for t in range(10)]
+    assert [line.startswith("warning: ") and "does not look trained" in line for line in lines[19:]] == [True, True]
+
+
+def test_json_is_the_result_of_the_library(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
+    options = "--batch-size 8 --steps 5 --rho 0.1 --lr 0.01 --sharpness sam --perturbation asam --scale weights --eta 0.01"
+    code, out, err = audit(capsys, f"{options} --statistic log --probes 2 --seed {SEED.hex()} --baselines --json -o out.json")
+    config = SharpnessConfig(8, 5, 0.1, 0.01, "sam", "asam", "weights", 0.01, "log", 2)
+    records = from_npz("train.npz")
+    expected = directional_sharpness(model.double(), records, config, SEED)
+    static = baselines(model, records, rho=0.1)
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert document == json.loads(
+        json.dumps({"model": "m.pt", "data": "train.npz", **expected.to_dict(), "baselines": static.to_dict()})
+    )
+    assert json.loads(Path("out.json").read_text()) == document
+
+
+def test_baselines_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = audit(capsys, "--baselines --probes 3")
+    assert code == 0 and "(mean and standard deviation of 3 probes)" in out
+    names = (
+        "loss, all records",
+        "accuracy, all records",
+        "SAM sharpness",
+        "ASAM sharpness",
+        "worst case",
+        "gradient coherence",
+    )
+    assert all(f"  {name}" in out for name in names)
+
+
+def test_a_trained_network_gets_no_warning(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load("train.npz") as data:
+        x, y = torch.tensor(data["x"] / 255, dtype=torch.float32), torch.tensor(data["y"])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(100):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    save_checkpoint(model, "digits-mlp", folder / "m.pt")
+    code, out, err = audit(capsys)
+    assert (code, err) == (0, "") and "warning" not in out
+
+
+def test_files_stay_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    audit(capsys)
+    assert same(before, {path.name: path.read_bytes() for path in folder.iterdir()})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--batch-size 21", "batches: 10 batches of 21 need 210 records, there are 200"),
+        ("--steps 1", "steps: expected at least 2, got 1"),
+        ("--rho 0", "rho: expected a positive number, got 0.0"),
+        ("--classes 5", "y: expected labels from 0 to 4, record 5 has another"),
+        ("--arrays a b", "train.npz: expected arrays a and b, got x, y"),
+        ("--device nowhere", "--device nowhere: "),
+        ("--model none.pt", "none.pt"),
+        ("--model train.npz", "train.npz: "),
+        ("--data wide.npz", "model: fails on inputs of shape (16, 1, 9, 9): "),
+        ("--data eleven.npz", "labels: expected 0 to 9, the model's classes; record "),
+    ],
+)
+def test_what_is_refused(arguments: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("wide.npz", x=np.zeros((200, 9, 9), dtype=np.uint8), y=np.arange(200) % 10)
+    np.savez("eleven.npz", x=np.zeros((200, 8, 8), dtype=np.uint8), y=np.arange(200) % 2 + 10)
+    code, out, err = audit(capsys, arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("zkds: ") and message in err and "Traceback" not in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("seed", ["00", "x" * 64, "0" * 63, "0" * 66])
+def test_seed_that_is_refused(seed: str, folder: Path, capsys: pytest.CaptureFixture[Any]) -> None:
+    with pytest.raises(SystemExit) as error:
+        audit(capsys, f"--seed {seed}")
+    assert error.value.code == 2
+    assert f"argument --seed: expected 64 hexadecimal digits, got '{seed}'" in capsys.readouterr().err

@@ -1,0 +1,154 @@
+"""`zkds audit`: the float metric of a model on data that one holds, and what it takes to judge it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.data import add_data_options, read_records
+from zkds.commands.probing import (
+    add_probe_options,
+    check_model,
+    load_module,
+    number,
+    print_json,
+    print_table,
+    print_warnings,
+    probe_config,
+)
+from zkds.output import write_whole
+from zkds.progress import Stages
+
+if TYPE_CHECKING:
+    import torch
+
+    from zkds.sharpness import Baselines, SharpnessResult
+
+EXAMPLES = """examples:
+  zkds audit --model m.pt --data train.npz                   the training data: arrays x and y
+  zkds audit --model m.pt --data train.npz --probes 10       how much the value depends on the seed
+  zkds audit --model m.pt --data train.npz --batch-size 8 --steps 5 --seed HEX
+                                                             the batches of a proof with this seed
+  zkds audit --model m.pt --data train.npz --baselines       static sharpness beside it; takes much longer
+
+The value has no meaning of its own: compare it with that of models of known quality on data of the same kind. Untrained
+networks have the smallest values of all; loss and accuracy tell them."""
+
+BASELINES_SHARE = 100.0  # expected time of the static baselines, in probes
+
+STATIC_NAMES = {
+    "loss": "loss, all records",
+    "accuracy": "accuracy, all records",
+    "sam": "SAM sharpness",
+    "asam": "ASAM sharpness",
+    "worst_case": "worst case",
+    "magnitude_aware_worst_case": "worst case by magnitude",
+    "gradient_coherence": "gradient coherence",
+}
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "audit",
+        summary="measure directional sharpness of a model on its training data",
+        description="Measure directional sharpness of a model on its training data, in float64.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "--model", metavar="FILE", required=True, help="a checkpoint of a network of the zoo, or a program of torch.export"
+    )
+    add_data_options(parser)
+    add_probe_options(parser, probes=1)
+    parser.add_argument("--device", default="cpu", help="where torch computes: cpu, cuda, cuda:1, ... (default: cpu)")
+    parser.add_argument("--baselines", action="store_true", help="static sharpness and gradient coherence, on all of the data")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the result as JSON, too")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from zkds.sharpness.tables import to_json
+
+    result, static = measure(options)
+    document = {"model": options.model, "data": options.data, **result.to_dict()}
+    if static:
+        document["baselines"] = static.to_dict()
+    if options.output:
+        write_whole(Path(options.output), to_json(document).encode())
+    if options.json:
+        print_json(document)
+        return DONE
+    _print(options, result)
+    if static:
+        print()
+        print_table(
+            [{"static baseline": STATIC_NAMES[name], "value": f"{value:.4g}"} for name, value in static.to_dict().items()]
+        )
+    if result.warnings:
+        print()
+        print_warnings(result.warnings)
+    return DONE
+
+
+def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | None]:
+    """The probe that the options describe, and the static baselines if they ask for them."""
+    from zkds.sharpness import baselines, directional_sharpness
+
+    config = probe_config(options)
+    check_model(options.model)
+    device, records = torch_device(options.device), read_records(options)
+    module = load_module(options.model)
+    expected = {"probing": 1.0} | ({"static baselines": BASELINES_SHARE} if options.baselines else {})
+    static = None
+    with Stages(expected) as stages:
+        stages.begin("probing")
+        result = directional_sharpness(module, records, config, options.seed, device=device, progress=stages.report)
+        if options.baselines:
+            stages.begin("static baselines")
+            static = baselines(module, records, rho=config.rho, device=device, progress=stages.report)
+    return result, static
+
+
+def torch_device(name: str) -> torch.device:
+    """Raises ValueError unless torch can compute there."""
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def _print(options: argparse.Namespace, result: SharpnessResult) -> None:
+    probes, config = len(result.probes), result.config
+    print(f"directional sharpness  {result.value:.6g}{_spread(result)}")
+    print(f"loss                   {result.loss:.4g} nats, of the {probes * config.steps * config.batch_size} records probed")
+    print(f"accuracy               {result.accuracy:.1%}")
+    print(f"model                  {options.model}, {result.classes} classes")
+    print(f"data                   {options.data}, {result.records} records")
+    print(f"seed                   {result.seed.hex()}")
+    print()
+    if probes > 1:
+        print(f"values of the probes: {', '.join(number(probe.value) for probe in result.probes)}; the first, step by step:")
+    print_table(
+        [
+            {
+                "step": str(t),
+                "sharpness": f"{step.sharpness:.4g}",
+                "loss": f"{step.loss:.4g}",
+                "sharpness^2 / loss": f"{step.ratio:.4g}",
+                "accuracy": f"{step.accuracy:.1%}",
+            }
+            for t, step in enumerate(result.history)
+        ]
+    )
+
+
+def _spread(result: SharpnessResult) -> str:
+    if result.spread is None:
+        return "  (one probe; --probes 10 shows how much the seed matters)"
+    return f" ± {result.spread:.2g}  (mean and standard deviation of {len(result.probes)} probes)"
