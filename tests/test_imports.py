@@ -1,0 +1,40 @@
+"""Verifying takes little: what loads torch or the prover is known, and everything else doesn't."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LARGE = ("torch", "galois", "numba", "matplotlib", "scipy", "sklearn", "joblib", "rich", "PIL", "hypothesis")
+NEED_TORCH = ("zkds.sharpness", "zkds.circuits.torch_module")
+
+
+def loaded(*modules):
+    """The names in sys.modules of a process that has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def all_modules():
+    """Every module of the package by name, without zkds.__main__, which runs a command."""
+    files = {path.relative_to(ROOT) for path in (ROOT / "zkds").rglob("*.py")}
+    files |= {Path("zkds") / path.relative_to(ROOT) for path in (ROOT / "circuits").rglob("*.py")}
+    names = {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in files}
+    return sorted(names - {"zkds.__main__"})
+
+
+def test_modules_without_torch_load_no_large_library():
+    modules = [name for name in all_modules() if not name.startswith(NEED_TORCH)]
+    assert {"zkds.cli", "zkds.circuits.graph", "zkds.circuits.model_file", "zkds.commands.commit"} <= set(modules)
+    assert loaded(*modules).isdisjoint(LARGE)
+
+
+@pytest.mark.parametrize("module", ["zkds", "zkds.verifier", "zkds.circuits", "zkds.cli", "zkds.circuits.model_file"])
+def test_what_a_verifier_imports_loads_no_prover(module):
+    assert loaded(module).isdisjoint({"zkds.prover", "zkds.zk.simulator", *LARGE})
