@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits.contraction import F64, multiply, scale_rows, weigh
-from zkds.circuits.rounded import Linear, Products
+from zkds.circuits.sums import Linear, Products
 from zkds.circuits.tensors import Axis, EqAxis, Reader, Tensor, VectorAxis, ones_axis
 from zkds.circuits.windows import Geometry
 from zkds.field import K, block, unblock

@@ -28,8 +28,9 @@ from zkds.circuits.fixed_point import (
     Configuration,
 )
 from zkds.circuits.max_pool import MaxPool
+from zkds.circuits.reshaping import AveragePooled, Repeated
 from zkds.circuits.rounded import ColumnReader, RoundedSum
-from zkds.circuits.selection import AveragePooled, Masked, Relu, Repeated
+from zkds.circuits.selection import Masked, Relu
 from zkds.circuits.semantics.layers import Placed
 from zkds.circuits.semantics.trajectory import Trajectory
 from zkds.circuits.tensors import Committed, ProverContext, Tensor, VerifierContext

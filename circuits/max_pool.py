@@ -28,11 +28,8 @@ import numpy as np
 
 from zkds import sumcheck
 from zkds.circuits.contraction import weighted_sum
-from zkds.circuits.rounded import SCHWARTZ_ZIPPEL, draw_points, ones
-from zkds.circuits.selection import (
-    BIT,
+from zkds.circuits.pooling import (
     as_windows,
-    field_table,
     pooled_axes,
     pooled_shape,
     repeat_entries,
@@ -40,6 +37,8 @@ from zkds.circuits.selection import (
     window_suffixes,
     window_sums,
 )
+from zkds.circuits.rounded import SCHWARTZ_ZIPPEL, draw_points, ones
+from zkds.circuits.selection import BIT, field_table
 from zkds.circuits.tensors import (
     Axis,
     Book,

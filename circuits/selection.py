@@ -1,31 +1,26 @@
-"""What stands between two convolutions and is never committed as such: masked, repeated, added-up and mapped values.
+"""What stands between two convolutions and is never committed as such: selected values, and the network's input.
 
-    Masked          mask * (a tensor repeated over windows): the ReLU's output, and every delta that goes back through a mask
-    AveragePooled   plain sums over windows; the division is a move of the binary point
-    Repeated        every value over a window: what goes back through an average pool without ReLU
-    Reshaped        the same entries with other axes of length 1
-    InputTensor     the network's input in every pass, an affine map of the committed elements of the records
-    Relu            the sign of a committed tensor, one more cell for each entry, tied to the top limb by a table
-
-Claims on linear ones turn into claims on what they are made of, weight vector by weight vector. `Masked` takes one sumcheck of
-degree 3, of weight times mask times value, for all claims on it.
+Masked        mask * (a tensor repeated over windows): the ReLU's output, and every delta that goes back through a mask; one
+              sumcheck of degree 3, of weight times mask times value, for all claims on it
+Relu          the sign of a committed tensor, one more cell for each entry, tied to the top limb by a table
+InputTensor   the network's input in every pass: an affine map, in integers, of the committed elements of the records;
+              claims on it are claims on the elements
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkds import sumcheck
 from zkds.circuits.contraction import canonical
+from zkds.circuits.pooling import pooled_axes, repeat_entries, repeated_shape
 from zkds.circuits.tensors import (
     Axis,
-    Book,
     Combination,
     Committed,
-    EqAxis,
     ProverContext,
     Reader,
     Tensor,
@@ -154,78 +149,6 @@ class Relu:
         return {name: reader.read(self.values.columns.names[-1]) >> np.uint32(number.top_bits - 1)}
 
 
-class AveragePooled(Tensor):
-    """The sum over every window of size x size entries of the last two axes: size^2 times the mean."""
-
-    def __init__(self, name: str, values: Tensor, size: int) -> None:
-        self.name = name
-        self.values = values
-        self.size = size
-        self.shape = pooled_shape(values.shape, size)
-        self.digits = tuple(digit.times(size * size) for digit in values.digits)
-        self.interval = values.interval.times(size * size)
-
-    def tables(self, reader: Reader) -> list[I64]:
-        return [window_sums(digit, self.size) for digit in self.values.tables(reader)]
-
-    def prove_claims(self, context: ProverContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: (repeated_axes(axes, self.size), ONE))
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: (repeated_axes(axes, self.size), ONE))
-
-
-class Repeated(Tensor):
-    """Every value repeated over a window of size x size entries of the last two axes."""
-
-    def __init__(self, name: str, values: Tensor, size: int) -> None:
-        self.name = name
-        self.values = values
-        self.size = size
-        self.shape = repeated_shape(values.shape, size)
-        self.digits = values.digits
-        self.interval = values.interval
-
-    def tables(self, reader: Reader) -> list[I64]:
-        return [repeat_entries(digit, self.size) for digit in self.values.tables(reader)]
-
-    def prove_claims(self, context: ProverContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: (pooled_axes(axes, self.size), ONE))
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: (pooled_axes(axes, self.size), ONE))
-
-
-class Reshaped(Tensor):
-    """The same entries with axes of length 1 put in or left out: (P, B, K, 1, 1) as (P, B, K), or the other way round."""
-
-    def __init__(self, name: str, values: Tensor, shape: tuple[int, ...]) -> None:
-        if _longer_than_one(shape) != _longer_than_one(values.shape):
-            raise ValueError(f"{name}: expected {values.shape} with other axes of length 1, got {shape}")
-        self.name = name
-        self.values = values
-        self.shape = shape
-        self.digits = values.digits
-        self.interval = values.interval
-
-    def tables(self, reader: Reader) -> list[I64]:
-        return [digit.reshape(self.shape) for digit in self.values.tables(reader)]
-
-    def prove_claims(self, context: ProverContext) -> None:
-        _pass_on(context.book, self, self.values, self._axes)
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        _pass_on(context.book, self, self.values, self._axes)
-
-    def _axes(self, axes: Sequence[Axis]) -> tuple[list[Axis], K]:
-        kept = iter([axis for axis in axes if axis.length > 1])
-        factor = ONE
-        for axis in axes:
-            if axis.length == 1:
-                factor = factor * axis.total()
-        return [next(kept) if length > 1 else EqAxis(1, ()) for length in self.values.shape], factor
-
-
 class RecordElements(LimbColumns):
     """The column of membership that holds the records' elements, as a tensor of bytes under its own name."""
 
@@ -314,19 +237,6 @@ class InputTensor(Tensor):
         return VectorAxis(folded)
 
 
-def _pass_on(
-    book: Book[Value], tensor: Tensor, source: Tensor, weights: Callable[[Sequence[Axis]], tuple[list[Axis], K]]
-) -> None:
-    """Claims on a tensor as claims on the one that its digits are sums of: other axes, digit weights times a factor."""
-    for claim in book.take(tensor):
-        axes, factor = weights(claim.axes)
-        book.add(source, axes, [factor * weight for weight in claim.digit_weights], claim.value)
-
-
-def _longer_than_one(shape: Sequence[int]) -> list[int]:
-    return [length for length in shape if length > 1]
-
-
 def balanced_digits(value: int, count: int) -> list[int]:
     """`count` digits in [-2^15, 2^15) with sum_j digit_j 2^(16 j) = value; the top one takes what is left."""
     digits = []
@@ -350,61 +260,9 @@ def _hull(intervals: Sequence[Interval]) -> Interval:
 
 
 def _with_zero(interval: Interval) -> Interval:
-    return _hull([interval, Interval(0, 0)])
+    return Interval(min(interval.low, 0), max(interval.high, 0))
 
 
 def field_table(values: NDArray[np.int64]) -> U64:
     """A tensor of small integers as elements of F over the padded index space, flat."""
     return padded(canonical(values), values.shape)
-
-
-# ---- windows of the last two axes -------------------------------------------------------------------------------------
-
-
-def pooled_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """The last two axes divided by `size`. Raises ValueError unless they are multiples."""
-    if shape[-2] % size or shape[-1] % size:
-        raise ValueError(f"shape: expected multiples of {size} in the last two axes, got {shape}")
-    return (*shape[:-2], shape[-2] // size, shape[-1] // size)
-
-
-def repeated_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return (*shape[:-2], shape[-2] * size, shape[-1] * size)
-
-
-def repeat_entries(values: I64, size: int) -> I64:
-    """Every entry repeated over its window of size x size."""
-    return values if size == 1 else values.repeat(size, axis=-2).repeat(size, axis=-1)
-
-
-def window_sums(values: I64, size: int) -> I64:
-    """The sum over every window."""
-    sums: I64 = as_windows(values, size).sum(axis=(-3, -1))
-    return sums
-
-
-def as_windows(values: I64, size: int) -> I64:
-    """(.., H, W) -> (.., H / size, size, W / size, size)"""
-    *lead, height, width = values.shape
-    return values.reshape(*lead, height // size, size, width // size, size)
-
-
-def pooled_axes(axes: Sequence[Axis], size: int) -> list[Axis]:
-    """The weights on the values, of weights on their repetition: sums over windows in the last two axes."""
-    if size == 1:
-        return list(axes)
-    return [*axes[:-2], *(window_suffixes(axis, size)[0] for axis in axes[-2:])]
-
-
-def repeated_axes(axes: Sequence[Axis], size: int) -> list[Axis]:
-    """The weights on the values, of weights on their windows' sums."""
-    return [*axes[:-2], *(VectorAxis(axis.vector().repeat(size, axis=0)) for axis in axes[-2:])]
-
-
-def window_suffixes(axis: Axis, size: int) -> list[VectorAxis]:
-    """Entry i < size: for every window of an axis, the sum of the weights of its places i, i + 1, ..., size - 1."""
-    places = axis.vector().reshape(-1, size, 2)
-    sums = [np.ascontiguousarray(places[:, size - 1])]
-    for place in reversed(range(size - 1)):
-        sums.append(field.add(sums[-1], np.ascontiguousarray(places[:, place])))
-    return [VectorAxis(total) for total in reversed(sums)]

@@ -10,8 +10,9 @@ from zkds.circuits import semantics
 from zkds.circuits.fixed_point import DELTA, Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.layers import BackwardLayer, ForwardLayer, Parameter, range_lookups
+from zkds.circuits.reshaping import Reshaped
 from zkds.circuits.rounded import ColumnReader
-from zkds.circuits.selection import InputTensor, RecordElements, Reshaped
+from zkds.circuits.selection import InputTensor, RecordElements
 from zkds.circuits.semantics.layers import placed_layers
 from zkds.circuits.tensors import Committed, ProverContext, Reader, VerifierContext
 from zkds.commit.layout import Column
