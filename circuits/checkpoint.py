@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import pickle
 import struct
 import zipfile
@@ -24,6 +25,8 @@ from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from zkds.circuits.graph import MAX_ELEMENTS
 
 MAX_PICKLE_BYTES = 1 << 26
 BFLOAT16: Final = "bfloat16"  # numpy has no such type
@@ -70,11 +73,13 @@ def float64(data: bytes, element: str) -> NDArray[Any]:
 def strided(storage: NDArray[Any], offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> NDArray[Any]:
     """The tensor of `shape` that lies in a storage from `offset` on, with a step of `stride` elements along each axis.
 
-    Raises ValueError if it reaches beyond the storage.
+    Raises ValueError if it reaches beyond the storage, or repeats its elements too often.
     """
     numbers = (offset, *shape, *stride)
     if len(shape) != len(stride) or any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError(f"tensor: expected an offset, a shape and a stride, got {offset}, {shape}, {stride}")
+    if math.prod(shape) > MAX_ELEMENTS:
+        raise ValueError(f"tensor: expected at most {MAX_ELEMENTS} elements, got shape {shape}")
     if 0 in shape:
         return np.empty(shape, storage.dtype)
     last = offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=True))
@@ -93,7 +98,7 @@ def open_archive(file: str | Path | IO[bytes]) -> Iterator[Archive]:
             if min((member.header_offset for member in archive.infolist()), default=0):
                 raise zipfile.BadZipFile  # an archive within a truncated one
             yield Archive(archive)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error):
+    except (zipfile.BadZipFile, EOFError, RuntimeError, UnicodeDecodeError, struct.error):  # RuntimeError: encrypted
         raise ValueError("expected a whole file of torch.save or torch.export.save, got another one or a damaged one") from None
 
 

@@ -10,8 +10,9 @@ Inside a layer the order is
     convolution and bias, then ReLU, then average-pooling       pool "average"
 
 A network that has ReLU before max-pooling is described with them exchanged, which has fewer ReLUs: both orders have the same
-values, and the same gradients. Where the maximum of a window is positive, both pass the gradient to the first entry with that
-maximum; where it is not, ReLU passes nothing on in either order, since its derivative at 0 is 0, here as in PyTorch.
+values and, in PyTorch, where ReLU has the derivative 0 at 0, the same gradients. A window with a positive maximum passes the
+gradient to its first entry with that maximum in both orders, another one passes nothing on. What the circuit does at exactly 0
+is in docs/fixed-point.md.
 
 A description is frozen, checked at construction, and has one canonical byte string, which statements and digests bind. Nothing
 here loads torch.
