@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TypeAlias
 
-import numpy as np
-
 from zkds import multilinear, sumcheck
+from zkds.circuits.contraction import outer_product
 from zkds.circuits.expressions import DIGIT, Identity, Operand, Tables, base_digits, product_axis
 from zkds.circuits.field_tables import (
     Pair,
-    add_broadcast,
+    added,
     canonical,
     flat,
     flat_table,
@@ -45,9 +44,7 @@ from zkds.circuits.tensors import (
     ProverContext,
     Reader,
     VerifierContext,
-    axes_table,
     eq_axes,
-    ones_axis,
     split_point,
     variables,
 )
@@ -57,9 +54,10 @@ from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO, K, dot, powers
 from zkds.hidden import Hidden
 from zkds.integers.identity import IdentityPlan, plan_identity
+from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.lookup import Lookup, RangeTable
-from zkds.native import U32, U64, field
+from zkds.native import U32, U64
 from zkds.soundness import algebraic
 
 Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], list[U64]]  # an operand's digits over a shape, modulo p
@@ -111,7 +109,8 @@ class Block:
             raise ValueError(f"{name}: expected identities of different names, at least one")
         self.name = name
         self.identities = tuple(identities)
-        self.plans = [_plan(identity) for identity in identities]
+        self.intervals = [identity.intervals() for identity in identities]
+        self.plans = [_plan(identity.name, *found) for identity, found in zip(identities, self.intervals, strict=True)]
         self.carries = [
             [
                 Committed(LimbColumns(f"{identity.name}: carry {g}", carry, identity.shape))
@@ -152,8 +151,8 @@ class Block:
 
     def check(self) -> None:
         """Raise PlanRejected unless every plan is sound."""
-        for identity, plan in zip(self.identities, self.plans, strict=True):
-            plan.check(*identity.intervals())
+        for (digits, total), plan in zip(self.intervals, self.plans, strict=True):
+            plan.check(digits, total)
 
     def witness(self, reader: Reader) -> dict[str, U32]:
         """The carries' columns, from a reader of all columns that the operands are made of.
@@ -213,20 +212,20 @@ class Block:
         for left, uses in self.products.items():
             for i, table in enumerate(elements(left.operand, left.shape)):
                 lefts.append(flat(table, left.shape))
-                right = flat_table(self._right_table(left, uses, i, elements, weights), left.shape)
-                if self.is_summed:
-                    axes = eq_axes(left.outer, weights.points(left.outer))
-                    spread = axes_table([*axes, *map(ones_axis, left.inner)])
-                    field.k_mul(right, np.ascontiguousarray(spread[: len(right)]), out=right)
-                rights.append(right)
+                rights.append(flat_table(self._right_table(left, uses, i, elements, weights), left.shape))
         return lefts, rights
 
-    @staticmethod
-    def _right_table(left: _Left, uses: Sequence[_Right], i: int, elements: Elements, weights: _Weights) -> Pair:
-        """R_i = sum over uses of right^(i), without eq."""
-        total = (np.zeros(left.shape, dtype=np.uint64), np.zeros(left.shape, dtype=np.uint64))
+    def _right_table(self, left: _Left, uses: Sequence[_Right], i: int, elements: Elements, weights: _Weights) -> Pair:
+        """R_i = sum over uses of right^(i); where products are summed, times eq(z, .)."""
+        rows = None
+        if self.is_summed:
+            axes = eq_axes(left.outer, weights.points(left.outer))
+            rows = outer_product(axes).reshape(*left.outer, *(1 for _ in left.inner), 2)
+        total: Pair | None = None
         for use in uses:
-            add_broadcast(total, weigh_elements(elements(use.operand, left.shape), weights.of(use, i)))
+            part = weigh_elements(elements(use.operand, left.shape), weights.of(use, i), rows)
+            total = added(total, part, left.shape)
+        assert total is not None
         return total
 
     def _total(self, left: Sequence[U64], right: Sequence[U64], point: Sequence[K]) -> K:
@@ -267,8 +266,8 @@ class _Weights:
         self.scales = powers(rho, len(owner.identities))
         self._gamma = gamma
         self._digits = [
-            [weight * scale for weight in plan.digit_weights(gamma, len(identity.intervals()[0]))]
-            for identity, plan, scale in zip(owner.identities, owner.plans, self.scales, strict=True)
+            [weight * scale for weight in plan.digit_weights(gamma, len(digits))]
+            for (digits, _), plan, scale in zip(owner.intervals, owner.plans, self.scales, strict=True)
         ]
 
     @classmethod
@@ -366,11 +365,11 @@ def range_checks(tensor: Committed) -> list[Lookup]:
     return [Lookup(RangeTable(width), name) for name, width in tensor.columns.widths.items()]
 
 
-def _plan(identity: Identity) -> IdentityPlan:
+def _plan(name: str, digits: list[Interval], total: Interval) -> IdentityPlan:
     try:
-        return plan_identity(*identity.intervals())
+        return plan_identity(digits, total)
     except PlanRejected as error:
-        raise PlanRejected(f"{identity.name}: {error}") from None
+        raise PlanRejected(f"{name}: {error}") from None
 
 
 def _form(operand: Operand, axes: Sequence[Axis], weights: Sequence[K], scale: K) -> Form:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.field import K, P
+from zkds.field import K, P, block, to_pairs, unblock
 from zkds.integers.limbs import I64
 from zkds.native import U64, field
 
@@ -30,20 +30,36 @@ def weigh(digits: Sequence[I64], weights: Sequence[K]) -> Pair:
     return weigh_elements([canonical(digit) for digit in digits], weights)
 
 
-def weigh_elements(tables: Sequence[U64], weights: Sequence[K]) -> Pair:
-    """sum_j weights_j tables_j, for arrays of F of one shape."""
-    re, im = np.zeros_like(tables[0]), np.zeros_like(tables[0])
+def weigh_elements(tables: Sequence[U64], weights: Sequence[K], rows: U64 | None = None) -> Pair:
+    """sum_j weights_j tables_j, for arrays of F of one shape; times `rows`, pairs with as many axes (both may be broadcast)."""
+    shape = tables[0].shape if rows is None else np.broadcast_shapes(tables[0].shape, rows.shape[:-1])
+    totals: list[U64 | None] = [None, None]
     for table, weight in zip(tables, weights, strict=True):
-        for total, factor in ((re, weight.re), (im, weight.im)):
-            if factor:
-                field.add(total, field.f_mul(table, np.full_like(table, factor)), out=total)
+        spread = np.ascontiguousarray(np.broadcast_to(table, shape))
+        for part, factors in enumerate(_factors(weight, rows, shape)):
+            product = field.f_mul(spread, factors, out=factors)
+            total = totals[part]
+            totals[part] = product if total is None else field.add(total, product, out=total)
+    re, im = totals
+    assert re is not None and im is not None
     return re, im
 
 
-def add_broadcast(total: Pair, part: Pair) -> None:
-    """total += part, which may be broadcast."""
-    for whole, values in zip(total, part, strict=True):
-        field.add(whole, np.ascontiguousarray(np.broadcast_to(values, whole.shape)), out=whole)
+def _factors(weight: K, rows: U64 | None, shape: tuple[int, ...]) -> Pair:
+    """Real and imaginary part of weight times rows, for every entry of `shape`: new arrays."""
+    if rows is None:
+        return np.full(shape, weight.re, dtype=np.uint64), np.full(shape, weight.im, dtype=np.uint64)
+    scaled = unblock(field.k_scale(block(rows.reshape(-1, 2)), to_pairs([weight])[0]), rows.size // 2).reshape(rows.shape)
+    re, im = (np.array(np.broadcast_to(scaled[..., part], shape), order="C") for part in (0, 1))
+    return re, im
+
+
+def added(total: Pair | None, part: Pair, shape: tuple[int, ...]) -> Pair:
+    """total + part, which may be broadcast to `shape`; total, an array of its own of that shape, is overwritten."""
+    spread = tuple(np.ascontiguousarray(np.broadcast_to(values, shape)) for values in part)
+    if total is None:
+        return spread[0], spread[1]
+    return field.add(total[0], spread[0], out=total[0]), field.add(total[1], spread[1], out=total[1])
 
 
 def flat(values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
