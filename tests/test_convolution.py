@@ -1,10 +1,12 @@
 """The three rounded sums of a layer against Python ints, and whole small networks through bytes."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.circuit_harness import PartsRelation
 from tests.reference import convolution as reference
@@ -19,6 +21,7 @@ from zkds.circuits.rounded import ColumnReader, RoundedSum
 from zkds.circuits.tensors import Committed
 from zkds.circuits.weights_trajectory import WeightTensor
 from zkds.circuits.windows import Geometry, Window
+from zkds.errors import PlanRejected
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove
@@ -99,3 +102,95 @@ def layer_sums(name: str) -> Sums:
 def test_sums_of_python_ints_are_proved(name):
     layer = layer_sums(name)
     verify(prove(layer.relation, layer.columns, zero_knowledge=False), layer.relation, allow_plain=True)
+
+
+def naive_positions(window):
+    """[outputs][kernel] -> input, or None in the padding."""
+    place = [[y * window.stride + d - window.padding for d in range(window.kernel)] for y in range(window.outputs)]
+    return [[u if 0 <= u < window.inputs else None for u in row] for row in place]
+
+
+WINDOWS = st.builds(
+    lambda inputs, kernel, stride, padding, left_out: (inputs, kernel, stride, padding, left_out),
+    *(st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(0, 2)),
+).filter(lambda w: w[0] + 2 * w[3] >= w[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(WINDOWS)
+def test_windows(sizes):
+    """Matrices of weights, patches, their adjoint and numbers of terms against the definition."""
+    inputs, kernel, stride, padding, left_out = sizes
+    outputs = max(1, (inputs + 2 * padding - kernel) // stride + 1 - left_out)
+    window = Window(inputs, kernel, stride, padding, outputs)
+    met = [(y, d, u) for y, row in enumerate(naive_positions(window)) for d, u in enumerate(row) if u is not None]
+    weights = np.arange(1, 41, dtype=np.uint64).reshape(20, 2)[: max(inputs, kernel, outputs)]
+    matrices = window.by_outputs(weights), window.by_inputs(weights), window.by_taps(weights)
+    expected = [np.zeros(matrix.shape, dtype=np.uint64) for matrix in matrices]
+    patches = np.zeros((kernel, outputs))
+    values = np.arange(1.0, inputs + 1)
+    for y, d, u in met:
+        expected[0][d, u], expected[1][d, y], expected[2][y, u] = weights[y], weights[u], weights[d]
+        patches[d, y] = values[u]
+    for matrix, found in zip(matrices, expected, strict=True):
+        assert (matrix == found).all()
+    assert (window.taps(values) == patches).all()
+    scattered = np.zeros(inputs)
+    spread = np.arange(1.0, kernel * outputs + 1).reshape(kernel, outputs)
+    for y, d, u in met:
+        scattered[u] += spread[d, y]
+    assert (window.scatter(spread) == scattered).all()
+    for position, most in (
+        (0, window.most_terms_of_an_output),
+        (1, window.most_terms_of_a_tap),
+        (2, window.most_terms_of_an_input),
+    ):
+        counts = [sum(triple[position] == index for triple in met) for index in range(20)]
+        assert most == max(counts)
+
+
+def test_a_wrong_remainder_has_no_carries():
+    layer = layer_sums("dense")
+    identity = layer.identities[0]
+    remainder = np.zeros(identity.output.shape, dtype=np.int64)
+    with pytest.raises(ValueError, match="do not sum to a multiple of 2"):
+        identity.witness(ColumnReader(layer.columns), remainder)
+
+
+def test_plans_are_checked_by_both_sides():
+    layer = layer_sums("dense")
+    identity = layer.identities[1]
+    carry = identity.plan.carries[0]
+    wider = (replace(carry, width=carry.width + 16), *identity.plan.carries[1:])
+    plan, identity.plan = identity.plan, replace(identity.plan, carries=wider)
+    try:
+        with pytest.raises(PlanRejected, match="can wrap around p"):
+            verify(b"", layer.relation)
+        with pytest.raises(PlanRejected, match="can wrap around p"):
+            prove(layer.relation, layer.columns)
+    finally:
+        identity.plan = plan
+
+
+GEOMETRY = GEOMETRIES["dense"]
+WEIGHTS, INPUTS = (
+    Committed(LimbColumns(name, LimbFormat(16, 41, signed=True), shape))
+    for name, shape in (("weights", (GEOMETRY.passes, *GEOMETRY.weight_shape)), ("inputs", GEOMETRY.input_shape))
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Window(5, 3, 1, 0, 4), "outputs: expected at most 3, got 4"),
+        (lambda: Window(0, 3, 1, 0, 4), "inputs: expected a positive int, got 0"),
+        (lambda: Window(5, 3, 1, -1, 4), "padding: expected an int of at least 0, got -1"),
+        (lambda: ForwardProducts(GEOMETRY, INPUTS, INPUTS), r"inputs: expected shape \(5, 4, 6, 1, 1\), got \(5, 2, 6, 1, 1\)"),
+        (lambda: ForwardProducts(GEOMETRY, WEIGHTS, WEIGHTS), r"weights: expected shape \(5, 2, 6, 1, 1\), got \(5, 4, 6"),
+        (lambda: WeightGradientProducts(GEOMETRY, INPUTS, INPUTS, 0, 3), r"inputs: expected shape \(5, 2, 4, 1, 1\)"),
+        (lambda: RoundedSum("sum", INPUTS, 40, None), "sum: expected products or a linear term"),
+    ],
+)
+def test_misuse_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,85 @@
+"""Contractions with weights in K against plain integers, at the largest values that are exact."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.reference import field as reference
+from zkds.circuits.contraction import combine, multiply, outer_product, padded_pairs, weigh, weighted_sum
+from zkds.circuits.tensors import EqAxis, VectorAxis
+from zkds.field import K, P, from_pairs, unblock
+from zkds.integers.intervals import Interval
+
+
+def elements(generator, *shape):
+    """Elements of K, a third of them with the largest parts."""
+    pairs = generator.integers(0, P, (*shape, 2), dtype=np.uint64)
+    return np.where(generator.integers(0, 3, (*shape, 1)) == 0, np.uint64(P - 1), pairs)
+
+
+def scaled(weight, number):
+    return (int(weight[0]) * number % P, int(weight[1]) * number % P)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 45), st.integers(0, 2))
+def test_integers_with_weights(seed, count, bits, axis):
+    generator = np.random.default_rng(seed)
+    magnitude = (1 << 52) // count >> (45 - bits)
+    shape = [2, 3]
+    shape.insert(axis, count)
+    values = generator.integers(-magnitude, magnitude + 1, shape)
+    values.flat[0], values.flat[-1] = magnitude, -magnitude
+    if magnitude * count >= 1 << 52:
+        return
+    weights = elements(generator, count)
+    found = weigh(values, axis, weights, magnitude)
+    for i, j in np.ndindex(2, 3):
+        column = np.moveaxis(values, axis, -1)[i, j].tolist()
+        total = (0, 0)
+        for weight, number in zip(weights.tolist(), column, strict=True):
+            total = reference.k_add(total, scaled(weight, number))
+        assert tuple(found[i, j].tolist()) == total
+
+
+def test_sums_that_need_not_be_exact_are_refused():
+    with pytest.raises(ValueError, match="sums of 4 numbers of 1125899906842624 are too large"):
+        weigh(np.zeros((4, 1), dtype=np.int64), 0, np.zeros((4, 2), dtype=np.uint64), 1 << 50)
+
+
+def test_matrices_over_k():
+    generator = np.random.default_rng(1)
+    left, right = elements(generator, 2, 3, 11), elements(generator, 11, 5)
+    found = multiply(left, right)
+    for i, j, k in np.ndindex(2, 3, 5):
+        expected = reference.k_dot([tuple(map(int, x)) for x in left[i, j]], [tuple(map(int, x)) for x in right[:, k]])
+        assert tuple(found[i, j, k].tolist()) == expected
+
+
+def test_sums_over_weights_of_all_axes():
+    generator = np.random.default_rng(2)
+    shape = (2, 3, 5)
+    axes = [VectorAxis(elements(generator, length)) for length in shape[:2]]
+    axes.append(EqAxis(5, tuple(from_pairs(elements(generator, 3)))))
+    tables = [generator.integers(-9, 10, shape) for _ in range(2)]
+    digit_weights = from_pairs(elements(generator, 2))
+    vectors = [from_pairs(axis.vector()) for axis in axes]
+    expected, products = K(0), from_pairs(outer_product(axes))
+    for flat, (i, j, k) in enumerate(np.ndindex(*shape)):
+        weight = vectors[0][i] * vectors[1][j] * vectors[2][k]
+        assert products[flat] == weight
+        value = digit_weights[0] * int(tables[0][i, j, k]) + digit_weights[1] * int(tables[1][i, j, k])
+        expected = expected + weight * value
+    assert weighted_sum(tables, [Interval(-9, 9)] * 2, axes, digit_weights) == expected
+
+
+def test_arrays_of_k_are_padded_and_combined():
+    generator = np.random.default_rng(3)
+    tables = [elements(generator, 3, 5) for _ in range(2)]
+    weights = from_pairs(elements(generator, 2))
+    combined = combine(tables, weights)
+    flat = from_pairs(unblock(padded_pairs(combined)))
+    for i, j in np.ndindex(4, 8):
+        parts = [K(*map(int, table[i, j])) for table in tables] if i < 3 and j < 5 else [K(0), K(0)]
+        assert flat[8 * i + j] == weights[0] * parts[0] + weights[1] * parts[1]
