@@ -19,9 +19,8 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,9 +126,8 @@ class Archive:
         return self._archive.read(member)
 
 
-@dataclass(frozen=True, slots=True)
-class _Callable:
-    """What a pickle may call; without a __dict__ and frozen, so that it may do nothing else with it."""
+class _Callable(NamedTuple):
+    """What a pickle may call. A tuple's attributes can't be set, so that it may do nothing else with it."""
 
     function: Callable[..., Any]
 
@@ -137,8 +135,7 @@ class _Callable:
         return self.function(*arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class _StorageType:
+class _StorageType(NamedTuple):
     element: str
 
 

@@ -228,15 +228,17 @@ def test_nothing_in_a_checkpoint_is_called(tmp_path, monkeypatch, attack, named)
     assert not Path("attacked").exists()
 
 
-def test_what_a_pickle_may_call_is_frozen():
-    """BUILD on a callable or a storage type, the one other thing that a pickle can do with it, changes nothing."""
-    for name in (b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n"):
-        program = b"\x80\x02" + name + b"N}X\x08\x00\x00\x00functions}\x86b."
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr("m/data.pkl", program)
-        with pytest.raises(ValueError, match="checkpoint: "):
-            checkpoint.load(buffer)
+@pytest.mark.parametrize("name", ["torch._utils _rebuild_tensor_v2", "torch FloatStorage", "collections OrderedDict"])
+@pytest.mark.parametrize(
+    "state", [b"}X\x08\x00\x00\x00functionNs", b"N}X\x08\x00\x00\x00functionNs\x86", b"N}X\x07\x00\x00\x00elementNs\x86"]
+)
+def test_what_a_pickle_may_name_cannot_be_altered(name, state):
+    """By the opcode BUILD, the one thing beside a call that a pickle can do with it: {name: None} or (None, {name: None})."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("m/data.pkl", b"\x80\x02c" + name.replace(" ", "\n").encode() + b"\n" + state + b"b.")
+    with pytest.raises(ValueError, match=r"checkpoint: .*attribute"):
+        checkpoint.load(buffer)
 
 
 def test_compressed_archives_are_refused(tmp_path, checkpoint_file):
