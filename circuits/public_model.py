@@ -4,8 +4,9 @@ At a random point r and a random mu, both drawn after the witness root, the proo
 
     sum_j mu^j digit_j~(r)         digit_j: the limbs of w_0
 
-A verifier that has the weights recomputes it; another one learns a value that is a function of the public model, and its verdict
-says that the model was not checked. (r, mu) fools it for other weights with probability at most (index bits + digits) / |K|.
+A verifier that has the weights recomputes it; another one learns a value that is a function of the public model, and its
+verdict says that the model was not checked. (r, mu) fools it for other weights with probability at most
+(index bits + digits) / |K|.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from zkds import multilinear
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.circuits.fixed_point import WEIGHT
 from zkds.circuits.tensors import Committed, Context, ProverContext, VerifierContext, eq_axes, padded
+from zkds.errors import StatementMismatch
 from zkds.field import ONE, K, dot, powers
 from zkds.hidden import Hidden
 from zkds.integers.limbs import I64
@@ -47,17 +49,25 @@ class PublicModel:
             context.book.add(start, axes, powers(mu, len(start.digits)), value)
 
     def verify(self, context: VerifierContext) -> None:
-        """The verifier's side; an assertion for every parameter if it has the weights."""
+        """The verifier's side. Raises StatementMismatch if it has weights and the proof is about others."""
         mu, points = self._draw(context)
         values = context.channel.receive_elements(f"{NAME}: evaluations", len(self.starts))
-        if self.weights is not None:
-            for (name, start), value in zip(self.starts.items(), values, strict=True):
-                limbs = dict(zip(start.columns.names, WEIGHT.split(name, self.weights[name]), strict=True))
-                expected = self._value(limbs.__getitem__, start, mu, points)
-                context.channel.assert_zero(Hidden.public(value - expected), f"{NAME}: weights")
+        self._check(mu, points, values)
         for start, value in zip(self.starts.values(), values, strict=True):
             axes = eq_axes(start.shape, self._point(start, points))
             context.book.add(start, axes, powers(mu, len(start.digits)), Hidden.public(value))
+
+    def _check(self, mu: K, points: Sequence[K], values: Sequence[K]) -> None:
+        """Raise StatementMismatch unless the values are those of the verifier's own weights, if it has any.
+
+        Not an equation of the proof: the prover's statement is the same whether somebody checks the model or not.
+        """
+        if self.weights is None:
+            return
+        for (name, start), value in zip(self.starts.items(), values, strict=True):
+            limbs = dict(zip(start.columns.names, WEIGHT.split(name, self.weights[name]), strict=True))
+            if value != self._value(limbs.__getitem__, start, mu, points):
+                raise StatementMismatch(f"{NAME}: weights of {name}", "the given model's", "others")
 
     def _draw(self, context: Context) -> tuple[K, tuple[K, ...]]:
         """mu, and the coordinates that all parameters share: a parameter with fewer index bits takes the first ones."""

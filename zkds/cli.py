@@ -6,6 +6,7 @@ Exit codes: 0 done or accepted, 1 rejected, 2 bad usage or input that cannot be 
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,16 +14,17 @@ from types import FrameType
 from typing import NoReturn
 
 from zkds import __version__
-from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED, audit, calibrate, commit, compare, correlate, membership
+from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED
 from zkds.errors import ZkdsError
 
-COMMANDS = (commit, audit, compare, calibrate, correlate, membership)
+COMMANDS = ("commit", "commit-model", "prove", "verify", "inspect", "audit", "compare", "calibrate", "correlate", "membership")
 OPTIONAL_PACKAGES = ("torch", "rich", "scipy", "matplotlib", "sklearn", "joblib")  # the extra `audit` of pyproject.toml
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments).parse_args(arguments)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         return int(options.run(options))
@@ -48,12 +50,13 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(TERMINATED)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the command that is asked for; of all, for help and for errors. Others are not even imported."""
     parser = argparse.ArgumentParser(prog="zkds", description="Zero-knowledge proofs of directional sharpness.")
     parser.add_argument("--version", action="version", version=f"zkds {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    for name in arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS:
+        importlib.import_module(f"zkds.commands.{name.replace('-', '_')}").add(commands)
     return parser
 
 

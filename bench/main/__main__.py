@@ -1,0 +1,105 @@
+"""Whole commands on real networks: time, memory, bytes; beside the targets and the paper's estimates.
+
+    python -m bench.main --data mnist.npz --repeat 5 --output bench/results/main.json
+    python -m bench.main --toy --output toy.json          an untrained small network on the digits, one run
+
+Networks are trained once and kept in --models. The core's time is everything from the loaded model to the proof's bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.core.__main__ import machine
+from bench.main.commands import zkds
+from bench.main.networks import Subject, mnist_subjects, toy_subject
+
+TARGETS = {  # whole commands on 2 cores with AVX-512
+    "commit_seconds": 4.0,
+    "prove_seconds": 5.0,
+    "prove_core_seconds": 2.5,
+    "prove_peak_bytes": 2 << 30,
+    "proof_bytes": 3 << 19,
+    "verify_seconds": 1.5,
+}
+PAPER_MINUTES = 23.63  # LeNet, Table 6: an estimate from the figures reported for another system
+PAPER_MEGABYTES = 9.85
+
+
+def measure(subject: Subject, folder: Path, repeat: int, probe: Sequence[str]) -> dict[str, Any]:
+    """All figures of one network; medians of `repeat` runs."""
+    root, proof = folder / f"{subject.name}.root", folder / f"{subject.name}.bin"
+    commit = zkds("commit", "--data", str(subject.data), "-o", str(root), "--json")
+    proved = [
+        zkds("prove", "--model", str(subject.model), "--commit", str(root), "-o", str(proof), "--json", *probe)
+        for _ in range(repeat)
+    ]
+    pins = ("--model", str(subject.model), "--commit", str(root))
+    verified = [zkds("verify", str(proof), *pins, "--json", *probe) for _ in range(repeat)]
+    alone = [zkds("verify", str(proof), "--json") for _ in range(repeat)]
+    contents = [json.loads(run.output) for run in proved]
+    verdict = json.loads(verified[-1].output)
+    stages = {stage: statistics.median(content["seconds"][stage] for content in contents) for stage in contents[0]["seconds"]}
+    return {
+        "commit_seconds": commit.seconds,
+        "prove_seconds": statistics.median(run.seconds for run in proved),
+        "prove_core_seconds": sum(seconds for stage, seconds in stages.items() if stage != "model"),
+        "prove_peak_bytes": max(run.peak_bytes for run in proved),
+        "proof_bytes": verdict["proof_bytes"],
+        "verify_seconds": statistics.median(run.seconds for run in alone),
+        "verify_with_model_seconds": statistics.median(run.seconds for run in verified),
+        "verify_peak_bytes": max(run.peak_bytes for run in alone),
+        "soundness_bits": verdict["soundness_bits"],
+        "value": verdict["value"],
+        "loss": verdict["loss"],
+        "accuracy": verdict["accuracy"],
+        "parameters": verdict["parameters"],
+        "stages": stages,
+        "test_loss": subject.loss,
+    }
+
+
+def print_figures(name: str, figures: dict[str, Any]) -> None:
+    print(f"\n{name}")
+    for figure, value in figures.items():
+        if isinstance(value, dict):
+            print(f"  {figure}: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in value.items()))
+            continue
+        target = f"  target {TARGETS[figure]:,}" if figure in TARGETS else ""
+        print(f"  {figure:28} {value:>16,.4f}{target}", flush=True)
+    print(
+        f"  the paper's estimate for LeNet: {PAPER_MINUTES} minutes, {PAPER_MEGABYTES} MB; "
+        f"{60 * PAPER_MINUTES / figures['prove_seconds']:,.0f} times as long"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.main", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/mnist.npz"), help="MNIST as .npz")
+    parser.add_argument("--models", type=Path, default=Path("build/bench-models"), help="where trained networks are kept")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of which the median is taken (default: 5)")
+    parser.add_argument("--toy", action="store_true", help="a small untrained network on the digits: does the bench still run?")
+    parser.add_argument("--output", type=Path, default=Path("bench/results/main.json"), help="where the figures go")
+    options = parser.parse_args()
+    options.models.mkdir(parents=True, exist_ok=True)
+    subjects = [toy_subject(options.models)] if options.toy else mnist_subjects(options.data, options.models)
+    probe = ("--steps", "2", "--batch-size", "2") if options.toy else ()
+    report: dict[str, Any] = {"machine": machine(), "repeat": options.repeat, "targets": TARGETS, "networks": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        for subject in subjects:
+            figures = measure(subject, Path(folder), 1 if options.toy else options.repeat, probe)
+            report["networks"][subject.name] = figures
+            print_figures(subject.name, figures)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nwritten to {options.output}")
+
+
+if __name__ == "__main__":
+    main()

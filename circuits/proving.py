@@ -1,0 +1,100 @@
+"""Make a certificate: run the probe in fixed point on the committed records, then prove all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds import prover
+from zkds.circuits import semantics
+from zkds.circuits.certificate import hidden
+from zkds.circuits.directional_sharpness import DirectionalSharpness
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.graph import Network
+from zkds.circuits.private_model import OpenedModel, PrivateModel
+from zkds.circuits.statement import SharpnessStatement, require_fit
+from zkds.circuits.statistic import Results
+from zkds.circuits.weights import model_digest
+from zkds.dataset.membership import Membership
+from zkds.dataset.opening import Opening
+from zkds.dataset.sampling import batches
+from zkds.dataset.schema import Schema
+from zkds.integers.limbs import I64
+
+PROBE = "probe"
+Progress = Callable[[str], None]
+
+
+def prove_certificate(
+    network: Network,
+    weights: Mapping[str, I64],
+    opening: Opening,
+    configuration: Configuration,
+    seed: bytes,
+    *,
+    seed_given: bool,
+    tau: Fraction | None = None,
+    private_model: OpenedModel | None = None,
+    zero_knowledge: bool = True,
+    progress: Progress | None = None,
+) -> tuple[bytes, SharpnessStatement]:
+    """The proof's bytes and what they say. A new proof, with fresh randomness, at every call.
+
+    weights         w_0, quantised (zkds/circuits/weights.py): int64, 40 fractional bits
+    opening         the opened data.open
+    seed            32 bytes that decide the batches; seed_given: whether somebody else drew them
+    tau             hide the value and prove that it is at most tau; None: show the value
+    private_model   prove it of the weights under this model's root, which stay hidden; None: of a public model
+    zero_knowledge  False: a plain proof, which hides nothing
+    progress        called with the name of each stage as it begins
+
+    Raises StatementError if network, configuration and data do not fit together or the value is above tau, Overflow if a value
+    of the probe leaves its range, OpeningError if the opening is damaged.
+    """
+    report = progress if progress is not None else lambda stage: None
+    report(PROBE)
+    require_fit(network, configuration, opening.root)
+    indices = batches(seed, opening.root.count, configuration.steps, configuration.batch_size)
+    membership, records = Membership.open(opening, indices)
+    inputs, labels = network_inputs(opening.root.schema, records)
+    trajectory = semantics.run(network, weights, inputs, labels, configuration)
+    statement = SharpnessStatement(
+        network,
+        configuration,
+        opening.root,
+        seed,
+        seed_given,
+        model_digest(network, weights) if private_model is None else private_model.root(),
+        private_model is not None,
+        Results(trajectory.total_loss, trajectory.correct, trajectory.value),
+    )
+    if tau is not None:
+        statement = hidden(statement, tau)
+    opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
+    relation = DirectionalSharpness(statement, membership=membership, private_model=opened)
+    columns: dict[str, NDArray[Any]] = relation.witness(trajectory, records)
+    data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
+    return data, statement
+
+
+def network_inputs(schema: Schema, records: Mapping[str, NDArray[Any]]) -> tuple[I64, I64]:
+    """What the network sees of the columns of `Membership`: inputs (T, B, C, H, W) int64, 32 fractional bits; labels (T, B)."""
+    elements = _little_endian(records["record elements"], schema.element_bytes)
+    labels = _little_endian(records["record labels"], schema.label_bytes)
+    channels = [schema.affine(channel) for channel in range(schema.shape[0])]
+    slope, constant = (np.array(part, dtype=np.int64).reshape(-1, 1, 1) for part in zip(*channels, strict=True))
+    shape = schema.shape if len(schema.shape) == 3 else (*schema.shape, 1, 1)
+    return slope * elements.reshape(*labels.shape, *shape) + constant, labels
+
+
+def _little_endian(cells: NDArray[Any], size: int) -> I64:
+    """Bytes along the last axis to numbers; numbers of one byte have no such axis."""
+    if size == 1:
+        return cells.astype(np.int64)
+    powers = np.int64(1) << (8 * np.arange(size, dtype=np.int64))
+    numbers: I64 = (cells.astype(np.int64) * powers).sum(axis=-1)
+    return numbers

@@ -1,0 +1,168 @@
+"""What a proof of directional sharpness says: every public choice, and the results.
+
+    zkds sharpness statement v1      label
+    network, configuration           their encodings
+    data root                        the root file's bytes: count, schema, tree
+    seed                             32 bytes: which records are in which batch
+    seed source                      1 byte: 1 if the prover says that it was given the seed, 0 if it drew it
+    model                            32 bytes: the digest of the quantised weights, or of a private model's root
+    private model                    1 byte: 1 if `model` is a root that hides the weights
+    results                          value or threshold, total loss, correct predictions
+
+The encoding opens the transcript and stands at the head of proof.bin, so a proof says what it is about; `decode` parses
+untrusted bytes, and everything else (layout, plan, lookups, indices) is recomputed from the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from zkds.circuits.fixed_point import EXPONENTIAL_BITS, Configuration
+from zkds.circuits.graph import Network
+from zkds.circuits.statistic import Results
+from zkds.dataset.root import DataRoot
+from zkds.dataset.sampling import SEED_BYTES, batches
+from zkds.dataset.schema import encode_number, read_number
+from zkds.errors import MalformedProof, ZkdsError
+from zkds.proof import ProofReader
+
+LABEL = b"zkds sharpness statement v1"
+DIGEST_BYTES = 32
+MAX_PART = 1 << 23  # bytes of one encoded part
+RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
+
+
+class StatementError(ZkdsError, ValueError):
+    """Network, configuration and data set do not fit together, or a result is out of range."""
+
+
+def encode_results(results: Results) -> bytes:
+    """1 byte (1: threshold mode), then value or threshold, total loss, correct, 8 bytes each."""
+    hidden = results.value is None
+    shown = results.threshold if results.value is None else results.value
+    assert shown is not None
+    return bytes([hidden]) + b"".join(map(encode_number, (shown, results.total_loss, results.correct)))
+
+
+@dataclass(frozen=True)
+class SharpnessStatement:
+    """One certificate's public content. Raises StatementError if its parts do not fit together.
+
+    seed_given     what the prover says of the seed's source; only a verifier that pins the seed knows
+    model          32 bytes: `weights.model_digest`, or the digest of a private model's root
+    private_model  whether `model` is such a root
+    """
+
+    network: Network
+    configuration: Configuration
+    root: DataRoot
+    seed: bytes
+    seed_given: bool
+    model: bytes
+    private_model: bool
+    results: Results
+
+    def __post_init__(self) -> None:
+        for name, value, length in (("seed", self.seed, SEED_BYTES), ("model", self.model, DIGEST_BYTES)):
+            if not isinstance(value, bytes) or len(value) != length:
+                raise StatementError(f"{name}: expected {length} bytes")
+        require_fit(self.network, self.configuration, self.root)
+        for field in ("value", "threshold", "total_loss", "correct"):
+            number = getattr(self.results, field)
+            if number is not None and number >= 1 << RESULT_BITS:
+                raise StatementError(f"results: expected {field} below 2^{RESULT_BITS}")
+        if self.results.correct > self.samples:
+            raise StatementError(f"results: {self.results.correct} correct predictions of {self.samples} samples")
+
+    @property
+    def samples(self) -> int:
+        """T B, the number of distinct records in the batches."""
+        return self.configuration.steps * self.configuration.batch_size
+
+    @cached_property
+    def batches(self) -> list[list[int]]:
+        """The indices of the records of every batch: (T, B), recomputed from the seed."""
+        return batches(self.seed, self.root.count, self.configuration.steps, self.configuration.batch_size)
+
+    @property
+    def loss(self) -> float:
+        """The mean loss over the probe's samples, in nats."""
+        return self.results.total_loss / (self.samples << EXPONENTIAL_BITS)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of the probe's samples that the network classifies correctly."""
+        return self.results.correct / self.samples
+
+    def encode(self) -> bytes:
+        """Canonical: the label, then each part after its length (8 bytes, little-endian)."""
+        parts = (
+            self.network.encode(),
+            self.configuration.encode(),
+            self.root.encode(),
+            self.seed,
+            bytes([self.seed_given]),
+            self.model,
+            bytes([self.private_model]),
+            encode_results(self.results),
+        )
+        return LABEL + b"".join(encode_number(len(part)) + part for part in parts)
+
+    @classmethod
+    def decode(cls, data: bytes) -> SharpnessStatement:
+        """Parse untrusted bytes. Raises MalformedProof for all that `encode` does not write."""
+        reader = ProofReader(data)
+        if reader.read("statement label", len(LABEL)) != LABEL:
+            raise MalformedProof("statement: label", LABEL.decode(), "another one")
+        try:
+            statement = cls(
+                Network.decode(_part(reader, "network")),
+                Configuration.decode(_part(reader, "configuration")),
+                DataRoot.decode(_part(reader, "data root")),
+                _part(reader, "seed"),
+                _flag(_part(reader, "seed source"), "seed source"),
+                _part(reader, "model"),
+                _flag(_part(reader, "private model"), "private model"),
+                _decode_results(_part(reader, "results")),
+            )
+        except (ValueError, OverflowError) as error:
+            raise MalformedProof(f"statement: {error}") from None
+        reader.finish()
+        if statement.encode() != data:
+            raise MalformedProof("statement: canonical form", "the form that its content has", "another one")
+        return statement
+
+
+def require_fit(network: Network, configuration: Configuration, root: DataRoot) -> None:
+    """Raise StatementError unless the network can be probed on the data set."""
+    schema = root.schema
+    shape = schema.shape if len(schema.shape) == 3 else (*schema.shape, 1, 1)
+    if shape != network.input_shape:
+        raise StatementError(f"network: expected an input of {shape}, as the data set's, got {network.input_shape}")
+    if network.classes < schema.classes:
+        raise StatementError(f"network: {network.classes} outputs, but the data set has {schema.classes} classes")
+    samples = configuration.steps * configuration.batch_size
+    if samples > root.count:
+        raise StatementError(f"configuration: T B = {samples} records are needed, the data set has {root.count}")
+
+
+def _part(reader: ProofReader, label: str) -> bytes:
+    length = read_number(reader, label)
+    if length > MAX_PART:
+        raise MalformedProof(f"statement: length of {label}", f"at most {MAX_PART}", length)
+    return reader.read(label, length)
+
+
+def _flag(data: bytes, label: str) -> bool:
+    if data not in (b"\0", b"\1"):
+        raise MalformedProof(f"statement: {label}", "0 or 1", data.hex()[:8])
+    return data == b"\1"
+
+
+def _decode_results(data: bytes) -> Results:
+    reader = ProofReader(data)
+    hidden = _flag(reader.read("results", 1), "threshold mode")
+    shown, total_loss, correct = (read_number(reader, "results") for _ in range(3))
+    reader.finish()
+    return Results(total_loss, correct, None if hidden else shown, shown if hidden else None)

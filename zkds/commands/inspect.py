@@ -1,0 +1,50 @@
+"""`zkds inspect`: everything public about a proof."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from zkds.circuits.certificate import verify_certificate
+from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.verdict import print_verdict, public_content
+from zkds.commands.verify import read_proof
+
+EXAMPLES = """examples:
+  zkds inspect proof.bin
+  zkds inspect proof.bin --json | jq .batches           the record numbers of every batch
+
+The proof is checked first, and nothing is printed about one that does not hold; but nothing is pinned: `zkds verify` is what
+tells whether a proof is about your model, your data and your seed."""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "inspect",
+        summary="print all that is public about a proof",
+        description="Print all that is public about a proof: statement, batches, soundness terms, bytes by part.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    verdict = verify_certificate(read_proof(options.proof), allow_plain=True)
+    if options.json:
+        print(json.dumps(public_content(verdict)))
+        return DONE
+    print_verdict(verdict, None)
+    print("\nbatches")
+    for step, batch in enumerate(verdict.statement.batches):
+        print(f"  step {step}: {' '.join(map(str, batch))}")
+    print("\nsoundness terms, weakest first (bits with grinding)")
+    for line in verdict.budget[:12]:
+        print(f"  {line.total_bits:7.1f}  {line.count:5} x {line.name}: {line.weakest.formula}")
+    if len(verdict.budget) > 12:
+        print(f"  ... and {len(verdict.budget) - 12} more; --json prints all")
+    print("\nbytes by part")
+    for name, size in sorted(verdict.sizes.items(), key=lambda item: -item[1])[:12]:
+        print(f"  {size:9,}  {name}")
+    return DONE

@@ -1,0 +1,117 @@
+"""`zkds prove`: from a model and a committed data set to a proof of the model's directional sharpness."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.probe_options import add_configuration, configuration_of, rational, seed_bytes
+from zkds.commands.verdict import print_statement, statement_content
+from zkds.dataset.files import opening_path
+from zkds.dataset.opening import Opening
+from zkds.dataset.root import DataRoot
+from zkds.dataset.sampling import SEED_BYTES
+from zkds.output import write_whole
+from zkds.progress import Stages
+
+if TYPE_CHECKING:
+    from zkds.circuits.graph import Network
+    from zkds.circuits.private_model import OpenedModel
+    from zkds.integers.limbs import I64
+
+STAGES = {  # measured shares of the time of a small convolutional network
+    "model": 15,
+    "probe": 10,
+    "commitment": 12,
+    "directional sharpness": 25,
+    "lookups": 20,
+    "batching": 8,
+    "opening": 4,
+    "zero knowledge": 5,
+    "columns": 5,
+}
+
+EXAMPLES = """examples:
+  zkds prove --model m.pt --commit data.root            writes proof.bin; reads data.open beside data.root
+  zkds prove --model m.pt --commit data.root --seed 00..ff     the seed that a verifier drew after seeing data and model
+  zkds prove --model m.pt --commit data.root --hide-value --tau 0.8    say only that the value is at most 0.8
+  zkds commit-model --model m.pt -o model.root          once, for a model that stays private; then:
+  zkds prove --model model.root --private-model --commit data.root
+
+Let somebody else draw the seed, after data.root and the model are published: who may choose the seed may choose the result."""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "prove",
+        summary="prove a model's directional sharpness",
+        description="Prove the directional sharpness of a model on a committed data set, without showing the data.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("--model", metavar="FILE", required=True, help="the model, m.pt; or model.root with --private-model")
+    parser.add_argument("--commit", metavar="FILE", required=True, help="data.root; its private half data.open lies beside it")
+    parser.add_argument("-o", "--output", metavar="FILE", default="proof.bin", help="the proof (default: proof.bin)")
+    parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits that decide the batches (default: drawn)")
+    parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
+    parser.add_argument("--tau", type=rational, metavar="X", help="the threshold of --hide-value")
+    parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
+    add_configuration(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.hide_value != (options.tau is not None):
+        raise ValueError("--hide-value and --tau go together: the proof says value <= tau and hides the value")
+    configuration = configuration_of(options)
+    root = DataRoot.read(options.commit)
+    seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
+    with Stages(STAGES) as stages:
+        stages.begin("model")
+        from zkds.circuits.proving import prove_certificate
+
+        network, weights, private_model = _model(Path(options.model), private=options.private_model)
+        with Opening(opening_path(options.commit), root) as opening:
+            data, statement = prove_certificate(
+                network,
+                weights,
+                opening,
+                configuration,
+                seed,
+                seed_given=options.seed is not None,
+                tau=options.tau,
+                private_model=private_model,
+                progress=stages.begin,
+            )
+    write_whole(Path(options.output), data)
+    if options.json:
+        content = {"proof": options.output, "proof_bytes": len(data), "seconds": stages.seconds}
+        print(json.dumps(content | statement_content(statement)))
+    else:
+        print_statement(statement)
+        print(f"proof      {options.output}, {len(data):,} bytes, in {sum(stages.seconds.values()):.1f} s")
+    return DONE
+
+
+def _model(path: Path, *, private: bool) -> tuple[Network, Mapping[str, I64], OpenedModel | None]:
+    """(network, quantised weights, None or the opened private model)."""
+    from zkds.circuits.model_root import is_model_root, read_opening
+
+    if is_model_root(path) != private:
+        wanted = (
+            "a model.root, as `zkds commit-model` writes it" if private else "a model file; model.root needs --private-model"
+        )
+        raise ValueError(f"--model {path}: expected {wanted}")
+    if private:
+        opened = read_opening(path)
+        return opened.network, opened.weights, opened
+    from zkds.circuits.model_file import load_model
+    from zkds.circuits.weights import quantise
+
+    model = load_model(path)
+    return model.network, quantise(model.network, model.parameters), None

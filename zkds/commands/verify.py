@@ -1,0 +1,108 @@
+"""`zkds verify`: check a proof, alone or against a model, a data root, a seed and thresholds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from zkds.circuits.certificate import Pins, Verdict, verify_certificate
+from zkds.circuits.graph import Network
+from zkds.circuits.model_file import load_model
+from zkds.circuits.model_root import is_model_root, read_model_root
+from zkds.circuits.weights import QuantisedWeights, quantise
+from zkds.commands import DONE, REJECTED, Commands, add_parser
+from zkds.commands.probe_options import add_configuration, configuration_given, configuration_of, rational, seed_bytes
+from zkds.commands.verdict import print_verdict, public_content
+from zkds.dataset.root import DataRoot
+from zkds.errors import ProofRejected
+from zkds.progress import Stages
+
+MAX_PROOF_BYTES = 1 << 30
+
+EXAMPLES = """examples:
+  zkds verify proof.bin --tau 0.8                       is the proven value at most 0.8?
+  zkds verify proof.bin --tau 0.8 --commit data.root --model m.pt --seed 00..ff --strict
+  zkds verify proof.bin --tau 0.8 --max-loss 0.1 --min-accuracy 0.95
+
+Exit code 0: accepted; 1: rejected, the reason is printed; 2: files or arguments that cannot be used.
+A low value alone says little: an untrained network has one too. Ask for loss and accuracy beside it."""
+
+
+def add(commands: Commands) -> None:
+    parser = add_parser(
+        commands,
+        "verify",
+        summary="check a proof",
+        description="Check a proof. What is not given here was chosen by the prover, and the verdict says so.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin")
+    parser.add_argument("--tau", type=rational, metavar="X", help="the largest value of directional sharpness to accept")
+    parser.add_argument("--max-loss", type=rational, metavar="X", help="the largest mean loss of the probe to accept")
+    parser.add_argument("--min-accuracy", type=rational, metavar="X", help="the smallest accuracy of the probe to accept")
+    parser.add_argument("--commit", metavar="FILE", help="data.root: the proof must be about this data set")
+    parser.add_argument("--model", metavar="FILE", help="m.pt, or a private model's model.root: it must be about this model")
+    parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits: the batches must come from this seed")
+    parser.add_argument("--strict", action="store_true", help="reject unless model, data, seed, probe and tau are all given")
+    parser.add_argument("--allow-plain", action="store_true", help="accept a proof that hides nothing as well")
+    add_configuration(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    data = read_proof(options.proof)
+    pins = _pins(options)
+    try:
+        with Stages({"verifying": 1}) as stages:
+            stages.begin("verifying")
+            verdict = verify_certificate(data, pins, strict=options.strict, allow_plain=options.allow_plain)
+    except ProofRejected as rejection:
+        _print_rejection(rejection, as_json=options.json)
+        return REJECTED
+    _print_acceptance(verdict, pins, as_json=options.json)
+    return DONE
+
+
+def read_proof(path: str) -> bytes:
+    """The bytes of a proof. Raises OSError, or ValueError if the file is too large to be one."""
+    with open(path, "rb") as file:
+        data = file.read(MAX_PROOF_BYTES + 1)
+    if len(data) > MAX_PROOF_BYTES:
+        raise ValueError(f"{path}: larger than {MAX_PROOF_BYTES} bytes, not a proof")
+    return data
+
+
+def _pins(options: argparse.Namespace) -> Pins:
+    return Pins(
+        model=None if options.model is None else _model(options.model),
+        root=None if options.commit is None else DataRoot.read(options.commit),
+        seed=options.seed,
+        configuration=configuration_of(options) if options.strict or configuration_given(options) else None,
+        tau=options.tau,
+        max_loss=options.max_loss,
+        min_accuracy=options.min_accuracy,
+    )
+
+
+def _model(path: str) -> tuple[Network, QuantisedWeights] | bytes:
+    if is_model_root(Path(path)):
+        return read_model_root(Path(path))
+    model = load_model(path)
+    return model.network, quantise(model.network, model.parameters)
+
+
+def _print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
+    if as_json:
+        found = {"expected": rejection.expected, "actual": rejection.actual}
+        shown = {name: None if value is None else str(value) for name, value in found.items()}
+        print(json.dumps({"accepted": False, "reason": rejection.reason, **shown}))
+    else:
+        print(f"REJECTED   {rejection}")
+
+
+def _print_acceptance(verdict: Verdict, pins: Pins, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"accepted": True, "not_pinned": list(verdict.not_pinned), **public_content(verdict)}))
+    else:
+        print_verdict(verdict, pins.tau)
