@@ -20,6 +20,8 @@ from zkds.circuits.fixed_point import (
 from zkds.errors import MalformedProof
 from zkds.integers.limbs import WitnessOverflow
 
+pytestmark = pytest.mark.any_kernels  # nothing here runs native code
+
 RATES = st.fractions(Fraction(1, 2**20), 8, max_denominator=10**9)
 
 

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from tests.networks import networks
 from tests.probes import probe
 from tests.reference import fixed_point as slow
+from zkds.circuits import zoo
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
 from zkds.circuits.semantics import run
+
+pytestmark = pytest.mark.any_kernels  # nothing here runs native code
 
 LAYER_TENSORS = ("convolution", "convolution_remainder", "mask", "activation", "output_delta")
 INPUT_DELTAS = ("input_delta", "input_delta_remainder")
@@ -94,8 +97,14 @@ def test_small_network(sharpness, perturbation):
     check_against_twin(SMALL, configuration, *probe(SMALL, configuration, np.random.default_rng(5)))
 
 
+@pytest.mark.parametrize("architecture", ["digits-cnn", "digits-mlp"])
+def test_networks_of_the_zoo(architecture):
+    network, configuration = zoo.network(architecture), Configuration.of(steps=2, batch_size=1)
+    check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(1), 0.1))
+
+
 @seed(20261124)
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     networks(most_pixels=6).filter(powers_of_two), st.integers(0, 2**32 - 1), st.sampled_from(["0.25", "0.0001", "0.000001"])
 )
