@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
 MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test venv native lint unit bench-core bench-audit bench-smoke experiments clean
+.PHONY: test venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
@@ -35,12 +35,16 @@ unit: native
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)
 
+bench-main: native ## commit, prove and verify LeNets on MNIST as whole commands; writes bench/results/main.json
+	$(BIN)/python -m bench.main --data $(MNIST)
+
 bench-audit: native ## an audit of a VGG-16-BN beside evaluating its accuracy; writes bench/results/audit.json
 	$(BIN)/python -m bench.audit
 
 bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.core --log-size 14 --repeat 1 --output $(VENV)/core-smoke.json
 	$(BIN)/python -m bench.audit --images 40 --repeat 1 --width 0.125 --output $(VENV)/audit-smoke.json
+	$(BIN)/python -m bench.main --toy --models $(VENV)/models --output $(VENV)/main-smoke.json
 	$(BIN)/python -m bench.main.semantics --repeat 1
 	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke

@@ -10,8 +10,9 @@ Networks see x/255, as in proofs. What is there already is kept: the same seed g
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -117,12 +118,16 @@ def main() -> int:
     parser.add_argument("--mnist", type=Path, help="MNIST as .npz with x_train, y_train, x_test, y_test")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights and the order of records (default: 0)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's own")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args()
     try:
         result = trained(options.architecture, options.folder, mnist=options.mnist, seed=options.seed, epochs=options.epochs)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    if options.json:
+        print(json.dumps(asdict(result), default=str))
+        return 0
     print(
         f"{result.model}: training loss {result.loss:.4f}, accuracy {result.accuracy:.2%}, on others {result.test_accuracy:.2%}"
     )

@@ -1,7 +1,7 @@
 """Whole commands on real networks: time, memory, bytes; beside the targets and the paper's estimates.
 
     python -m bench.main --data mnist.npz --repeat 5 --output bench/results/main.json
-    python -m bench.main --toy --output toy.json          an untrained small network on the digits, one run
+    python -m bench.main --toy --output toy.json          a small network on the digits, one run
 
 Networks are trained once and kept in --models. The core's time is everything from the loaded model to the proof's bytes.
 """
@@ -12,13 +12,12 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.core.__main__ import machine
-from bench.main.commands import zkds
-from bench.main.networks import Subject, mnist_subjects, toy_subject
+from bench.main.commands import run
 
 TARGETS = {  # whole commands on 2 cores with AVX-512
     "commit_seconds": 4.0,
@@ -28,21 +27,22 @@ TARGETS = {  # whole commands on 2 cores with AVX-512
     "proof_bytes": 3 << 19,
     "verify_seconds": 1.5,
 }
+NETWORKS = ("lenet5", "lenet-k")
 PAPER_MINUTES = 23.63  # LeNet, Table 6: an estimate from the figures reported for another system
 PAPER_MEGABYTES = 9.85
 
 
-def measure(subject: Subject, folder: Path, repeat: int, probe: Sequence[str]) -> dict[str, Any]:
+def measure(subject: Mapping[str, Any], folder: Path, repeat: int, probe: Sequence[str]) -> dict[str, Any]:
     """All figures of one network; medians of `repeat` runs."""
-    root, proof = folder / f"{subject.name}.root", folder / f"{subject.name}.bin"
-    commit = zkds("commit", "--data", str(subject.data), "-o", str(root), "--json")
+    root, proof = folder / f"{subject['architecture']}.root", folder / f"{subject['architecture']}.bin"
+    commit = run("zkds", "commit", "--data", subject["data"], "-o", str(root), "--json")
     proved = [
-        zkds("prove", "--model", str(subject.model), "--commit", str(root), "-o", str(proof), "--json", *probe)
+        run("zkds", "prove", "--model", subject["model"], "--commit", str(root), "-o", str(proof), "--json", *probe)
         for _ in range(repeat)
     ]
-    pins = ("--model", str(subject.model), "--commit", str(root))
-    verified = [zkds("verify", str(proof), *pins, "--json", *probe) for _ in range(repeat)]
-    alone = [zkds("verify", str(proof), "--json") for _ in range(repeat)]
+    pins = ("--model", subject["model"], "--commit", str(root))
+    verified = [run("zkds", "verify", str(proof), *pins, "--json", *probe) for _ in range(repeat)]
+    alone = [run("zkds", "verify", str(proof), "--json") for _ in range(repeat)]
     contents = [json.loads(run.output) for run in proved]
     verdict = json.loads(verified[-1].output)
     stages = {stage: statistics.median(content["seconds"][stage] for content in contents) for stage in contents[0]["seconds"]}
@@ -61,8 +61,16 @@ def measure(subject: Subject, folder: Path, repeat: int, probe: Sequence[str]) -
         "accuracy": verdict["accuracy"],
         "parameters": verdict["parameters"],
         "stages": stages,
-        "test_loss": subject.loss,
+        "training_loss": subject["loss"],
+        "test_accuracy": subject["test_accuracy"],
     }
+
+
+def trained(architecture: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """Train a network, unless the folder holds it, in a process of its own: what `bench.demo.train --json` says of it."""
+    output = run("bench.demo.train", architecture, "--folder", str(folder), "--json", *arguments).output
+    result: dict[str, Any] = json.loads(output)
+    return result
 
 
 def print_figures(name: str, figures: dict[str, Any]) -> None:
@@ -84,18 +92,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/mnist.npz"), help="MNIST as .npz")
     parser.add_argument("--models", type=Path, default=Path("build/bench-models"), help="where trained networks are kept")
     parser.add_argument("--repeat", type=int, default=5, help="runs of which the median is taken (default: 5)")
-    parser.add_argument("--toy", action="store_true", help="a small untrained network on the digits: does the bench still run?")
+    parser.add_argument("--toy", action="store_true", help="a small network on the digits: does the bench still run?")
     parser.add_argument("--output", type=Path, default=Path("bench/results/main.json"), help="where the figures go")
     options = parser.parse_args()
-    options.models.mkdir(parents=True, exist_ok=True)
-    subjects = [toy_subject(options.models)] if options.toy else mnist_subjects(options.data, options.models)
+    if options.toy:
+        subjects = [trained("digits-cnn", options.models, "--epochs", "1")]
+    else:
+        subjects = [trained(name, options.models, "--mnist", str(options.data)) for name in NETWORKS]
     probe = ("--steps", "2", "--batch-size", "2") if options.toy else ()
     report: dict[str, Any] = {"machine": machine(), "repeat": options.repeat, "targets": TARGETS, "networks": {}}
     with tempfile.TemporaryDirectory() as folder:
         for subject in subjects:
             figures = measure(subject, Path(folder), 1 if options.toy else options.repeat, probe)
-            report["networks"][subject.name] = figures
-            print_figures(subject.name, figures)
+            report["networks"][subject["architecture"]] = figures
+            print_figures(subject["architecture"], figures)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=2) + "\n")
     print(f"\nwritten to {options.output}")

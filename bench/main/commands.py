@@ -18,9 +18,12 @@ class Run:
     peak_bytes: int
 
 
-def zkds(*arguments: str) -> Run:
-    """Run `zkds ARGUMENTS` in a process of its own. Raises RuntimeError, with its errors, if it fails."""
-    command = [sys.executable, "-m", "zkds", *arguments]
+def run(module: str, *arguments: str) -> Run:
+    """Run `python -m module arguments` in a process of its own. Raises RuntimeError, with its errors, if it fails.
+
+    The peak counts what this process holds when it starts the other one: callers import nothing large.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stderr is not None
@@ -32,5 +35,5 @@ def zkds(*arguments: str) -> Run:
     process.stdout.close()
     process.stderr.close()
     if process.returncode:
-        raise RuntimeError(f"zkds {' '.join(arguments)}: exit code {process.returncode}\n{output}{errors}")
+        raise RuntimeError(f"{module} {' '.join(arguments)}: exit code {process.returncode}\n{output}{errors}")
     return Run(output, seconds, usage.ru_maxrss * 1024)
