@@ -2,7 +2,7 @@
 
     circuit = Scalars(configuration, logits, records, delta, parameters, results)
 
-Its identities make three blocks (circuits/elementwise.py): "parameters", "scalars" and "sums", in the order of `blocks`.
+Its identities make three blocks (circuits/elementwise.py), in the order of `blocks`: "scalars", "sums" and "parameters".
 """
 
 from __future__ import annotations
