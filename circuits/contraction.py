@@ -77,11 +77,7 @@ def outer_product(axes: Sequence[Axis]) -> U64:
     """prod_d w_d(x_d) over the real indices, row-major: (prod lengths, 2) pairs."""
     table = np.array([[1, 0]], dtype=np.uint64)
     for axis in reversed(axes):
-        weights = axis.vector()
-        shape = (len(weights), len(table), 2)
-        left = np.ascontiguousarray(np.broadcast_to(weights[:, None], shape)).reshape(-1, 2)
-        right = np.ascontiguousarray(np.broadcast_to(table, shape)).reshape(-1, 2)
-        table = unblock(native.k_mul(block(left), block(right)), len(left))
+        table = multiply(axis.vector()[:, None], table[None]).reshape(-1, 2)
     return table
 
 

@@ -249,7 +249,7 @@ def _eq(shape: Sequence[int], points: Points) -> list[EqAxis]:
 
 
 def _weigh_digits(tensor: Tensor, reader: Reader, axis: int, weights: U64, part: slice = slice(None)) -> list[U64]:
-    tables = tensor.tables(reader)
+    tables = reader.tables(tensor)
     return [weigh(table[part], axis, weights, digit.magnitude()) for table, digit in zip(tables, tensor.digits, strict=True)]
 
 
@@ -301,7 +301,7 @@ def _low_digits(products: Products, reader: Reader, count: int) -> tuple[list[F6
         )
         if bound * products.terms >= 1 << FLOAT_BITS:
             raise ValueError(f"{left.name}, {right.name}: sums of {products.terms} products of digits exceed 2^{FLOAT_BITS}")
-    return _floats(left.tables(reader)[:count]), _floats(right.tables(reader)[:count])
+    return _floats(reader.tables(left)[:count]), _floats(reader.tables(right)[:count])
 
 
 def _floats(tables: Sequence[NDArray[Any]]) -> list[F64]:

@@ -25,7 +25,9 @@ from zkds import sumcheck
 from zkds.circuits.contraction import combine, padded_pairs, weighted_sum
 from zkds.circuits.sums import Linear, Products
 from zkds.circuits.tensors import (
+    Axis,
     Book,
+    Committed,
     Context,
     ProverContext,
     Reader,
@@ -35,7 +37,7 @@ from zkds.circuits.tensors import (
     split_point,
     variables,
 )
-from zkds.claims import Claim, Piece, Value
+from zkds.claims import Claim, Value
 from zkds.commit.layout import Column, Layout
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO, K, dot, powers
@@ -153,7 +155,7 @@ class RoundedSum:
         if self.linear is not None:
             whole, bits = divmod(self.linear.exponent, DIGIT_BITS)
             if whole < count:
-                for d, digit in enumerate(self.linear.tensor.tables(reader)[: count - whole]):
+                for d, digit in enumerate(reader.tables(self.linear.tensor)[: count - whole]):
                     sums[whole + d] += self.linear.sums(digit) << np.int64(bits)
         return sums
 
@@ -164,12 +166,10 @@ class RoundedSum:
         gamma, points = self._draw(context)
         weights = self._weights(gamma)
         reader = context.reader
-        axes = eq_axes(self.output.shape, points)
-        values = [weighted_sum(self.output.tables(reader), self.output.digits, axes, self._output_weights(weights))]
-        if self.linear is not None:
-            tensor = self.linear.tensor
-            linear_axes, linear_weights = self.linear.axes(points), self._linear_weights(weights)
-            values.append(weighted_sum(tensor.tables(reader), tensor.digits, linear_axes, linear_weights))
+        values = [
+            weighted_sum(reader.tables(tensor), tensor.digits, axes, digit_weights)
+            for tensor, axes, digit_weights in self._linear_claims(points, weights)
+        ]
         tables: tuple[list[U64], list[U64]] = ([], [])
         if self.products is not None:
             tables = _contracted(self.products, reader, points, weights)
@@ -199,7 +199,8 @@ class RoundedSum:
         channel = context.channel
         gamma, points = self._draw(context)
         weights = self._weights(gamma)
-        values = channel.receive(f"{self.name}: values", 1 + (self.linear is not None) + (self.products is not None))
+        count = len(self._linear_claims(points, weights)) + (self.products is not None)
+        values = channel.receive(f"{self.name}: values", count)
         self._claims(context.book, context.layout, gamma, points, values)
         if self.products is None:
             return
@@ -224,29 +225,37 @@ class RoundedSum:
     def _output_weights(self, weights: Sequence[K]) -> list[K]:
         return _scaled_weights(weights, self.shift, len(self.output.digits))
 
-    def _linear_weights(self, weights: Sequence[K]) -> list[K]:
-        assert self.linear is not None
-        return _scaled_weights(weights, self.linear.exponent, len(self.linear.tensor.digits))
+    def _linear_claims(self, points: Points, weights: Sequence[K]) -> list[tuple[Tensor, Sequence[Axis], list[K]]]:
+        """What is linear in the identity at z and lies in no column of this part: minus a virtual output; the linear term."""
+        claims: list[tuple[Tensor, Sequence[Axis], list[K]]] = []
+        if not isinstance(self.output, Committed):
+            negated = [-weight for weight in self._output_weights(weights)]
+            claims.append((self.output, eq_axes(self.output.shape, points), negated))
+        if self.linear is not None:
+            tensor, exponent = self.linear.tensor, self.linear.exponent
+            claims.append((tensor, self.linear.axes(points), _scaled_weights(weights, exponent, len(tensor.digits))))
+        return claims
 
     def _claims(self, book: Book[Value], layout: Layout, gamma: K, points: Points, values: Sequence[Value]) -> None:
-        """Claims on output and linear term; and the identity, which becomes one claim on remainder and carries."""
+        """The linear claims; and the identity, which becomes one claim on remainder, carries and a committed output."""
         weights, carry_weights = self._weights(gamma), self.plan.carry_weights(gamma)
-        book.add(self.output, eq_axes(self.output.shape, points), self._output_weights(weights), values[0])
-        if self.linear is not None:
-            book.add(self.linear.tensor, self.linear.axes(points), self._linear_weights(weights), values[1])
-        (half,) = _scaled_weights(weights, self.shift - 1, 1)
-        offsets = dot(carry_weights, [carry.format.offset for carry in self.carries])
-        total = values[0] * -1 + (half - offsets) * self.remainder.ones(points)
-        for value in values[1:]:
-            total = total + value
-        book.vector_claims.append(Claim(self._pieces(layout, weights, carry_weights, points), total))
-
-    def _pieces(self, layout: Layout, weights: Sequence[K], carry_weights: Sequence[K], points: Points) -> list[Piece]:
+        for (tensor, axes, digit_weights), value in zip(self._linear_claims(points, weights), values, strict=False):
+            book.add(tensor, axes, digit_weights, value)
         scales = list(zip(self.remainder.names, weights, strict=False))
+        (constant,) = _scaled_weights(weights, self.shift - 1, 1)
         for carry, weight in zip(self.carries, carry_weights, strict=True):
             limbs = powers(K(1 << DIGIT_BITS), carry.format.limbs)
             scales += [(name, -weight * limb) for name, limb in zip(carry.names, limbs, strict=True)]
-        return [piece for name, scale in scales for piece in layout.pieces(name, points, scale)]
+            constant = constant - weight * carry.format.offset
+        if isinstance(self.output, Committed):
+            output_weights = self._output_weights(weights)
+            scales += list(zip(self.output.columns.names, output_weights, strict=True))
+            constant = constant + output_weights[-1] * self.output.columns.format.top_offset
+        pieces = [piece for name, scale in scales for piece in layout.pieces(name, points, scale)]
+        total = values[0] + constant * self.remainder.ones(points)
+        for value in values[1:]:
+            total = total + value
+        book.vector_claims.append(Claim(pieces, total))
 
     def _factor_claims(
         self,

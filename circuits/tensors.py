@@ -19,9 +19,9 @@ Axis weights and points follow zkds/commit/layout.py: index bit b of an axis goe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Generic
 
 import numpy as np
@@ -41,6 +41,7 @@ from zkds.native import U32, U64
 from zkds.native import field as native
 from zkds.soundness import algebraic
 
+KEPT_TENSORS = 4  # a layer's gradients use the same deltas, inputs and weights again and again
 LOW_ENTRIES = 256  # of a table of weights that are stored once, to be multiplied by one weight for each run of so many entries
 COMBINATION_SOURCE = "Schwartz-Zippel lemma; docs/protocol.md, section 4"
 
@@ -174,6 +175,11 @@ class Reader:
         values = self._layout.read(self._vector, name)
         values.setflags(write=False)
         return values
+
+    @cached_property
+    def tables(self) -> Callable[[Tensor], list[I64]]:
+        """The digits of a tensor, not to be changed; those of the last few tensors are kept."""
+        return lru_cache(maxsize=KEPT_TENSORS)(lambda tensor: tensor.tables(self))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from zkds.circuits.contraction import weighted_sum
-from zkds.circuits.tensors import Axis, ProverContext, Reader, Tensor, TensorClaim, VectorAxis, VerifierContext
+from zkds.circuits.tensors import Axis, Book, ProverContext, Reader, Tensor, TensorClaim, VectorAxis, VerifierContext
 from zkds.claims import Value
 from zkds.field import K, from_pairs, to_pairs
 from zkds.integers.intervals import Interval
@@ -86,21 +86,16 @@ class WeightTensor(Tensor):
     def prove_claims(self, context: ProverContext) -> None:
         for claim in context.book.take(self):
             shares = self._shares(claim)
-            values = [weighted_sum(part.tables(context.reader), part.digits, *weights) for part, weights in shares]
-            if len(shares) > 1:
-                context.channel.send(f"{self.name}: shares", values[:-1])
-            for (part, (axes, digit_weights)), value in zip(shares, values, strict=True):
-                context.book.add(part, axes, digit_weights, value)
+            values = [weighted_sum(part.tables(context.reader), part.digits, *weights) for part, weights in shares[:-1]]
+            if values:
+                context.channel.send(f"{self.name}: shares", values)
+            _add(context.book, claim, shares, values)
 
     def verify_claims(self, context: VerifierContext) -> None:
         for claim in context.book.take(self):
             shares = self._shares(claim)
             values = context.channel.receive(f"{self.name}: shares", len(shares) - 1) if len(shares) > 1 else []
-            last = claim.value
-            for value in values:
-                last = last - value
-            for (part, (axes, digit_weights)), value in zip(shares, [*values, last], strict=True):
-                context.book.add(part, axes, digit_weights, value)
+            _add(context.book, claim, shares, values)
 
     def _shares(self, claim: TensorClaim[Value]) -> list[tuple[Tensor, Weights]]:
         """What the claim asks of w0, U and E: the shares add up to its value.
@@ -130,6 +125,18 @@ class WeightTensor(Tensor):
             by_step[:-1] = field.add(np.ascontiguousarray(by_step[:-1]), np.ascontiguousarray(weights[self.steps :]))
         sums = list(itertools.accumulate(reversed(from_pairs(by_step[1:]))))
         return to_pairs(reversed(sums))
+
+
+def _add(
+    book: Book[Value], claim: TensorClaim[Value], shares: Sequence[tuple[Tensor, Weights]], values: Sequence[Value]
+) -> None:
+    """Claims on the parts; the last one's value is what is left of the claim's."""
+    last = claim.value
+    for (part, weights), value in zip(shares, values, strict=False):
+        book.add(part, *weights, value)
+        last = last - value
+    part, weights = shares[-1]
+    book.add(part, *weights, last)
 
 
 def _digit(tensor: Tensor | None, j: int) -> Interval:

@@ -300,7 +300,7 @@ MESSAGES = {
     ("first: forward: values", 1): FALSE_CLAIM,  # the bias's
     ("first: forward: values", 2): "first: forward: products of the factors",
     ("first: forward: factors", 0): "first: forward: products of the factors",
-    ("last: input gradient: values", 1): "last: input gradient: products of the factors",
+    ("last: input gradient: values", 0): "last: input gradient: products of the factors",
     ("first.weight: update: factors", 3): "first.weight: update: products of the factors",
     ("first: delta: factors", 0): "first: delta: product of the factors",
     ("first: max pool: selection: values", 0): "first: max pool: selection",
