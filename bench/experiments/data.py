@@ -20,14 +20,13 @@ TEST_SHARE_OF_DIGITS = 0.25
 
 @dataclass(frozen=True)
 class Images:
-    """Training and test images of one data set; `low` and `high` are black and white after normalization."""
+    """Training and test images of one data set; `high` is white after normalization."""
 
     name: str
     x: Tensor
     y: Tensor
     x_test: Tensor
     y_test: Tensor
-    low: float
     high: float
 
 
@@ -53,7 +52,7 @@ def _images(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test:
     mean, deviation = float(x.mean()), float(x.std())
     tensors = [torch.tensor((part - mean) / deviation, dtype=torch.float32)[:, None] for part in (x, x_test)]
     labels = [torch.tensor(part.astype(np.int64)) for part in (y, y_test)]
-    return Images(name, tensors[0], labels[0], tensors[1], labels[1], -mean / deviation, (1 - mean) / deviation)
+    return Images(name, tensors[0], labels[0], tensors[1], labels[1], (1 - mean) / deviation)
 
 
 # ---- training deviations (Section 5.1) -------------------------------------------------------------------------------
@@ -69,16 +68,18 @@ def noisy_labels(images: Images, share: float, seed: int) -> Images:
 
 
 def spurious_squares(images: Images, share: float, seed: int) -> Images:
-    """A square at the top left, its grey level tied to the label, on `share` of the training images."""
+    """A white square at the top left on `share` of the training images. Its place there tells the label, where the paper, whose
+    images have colours, uses the square's colour."""
     chosen = _choose(np.random.default_rng(seed), len(images.y), share)
     return replace(images, x=with_squares(images.x, images.y, images, chosen))
 
 
 def with_squares(x: Tensor, shown: Tensor, images: Images, chosen: Tensor) -> Tensor:
-    """The images x, with the square of class shown[i] on each chosen image i."""
-    x, side = x.clone(), x.shape[-1] // 5
-    level = images.low + (images.high - images.low) * (shown[chosen] + 1).float() / CLASSES
-    x[chosen, :, :side, :side] = level[:, None, None, None]
+    """The images x, with the square of class shown[i] on each chosen image i: in cell (shown[i] // 5, shown[i] % 5)."""
+    x, side = x.clone(), max(1, x.shape[-1] // 14)
+    for image in chosen.tolist():
+        row, column = side * (int(shown[image]) // 5), side * (int(shown[image]) % 5)
+        x[image, :, row : row + side, column : column + side] = images.high
     return x
 
 
@@ -94,7 +95,7 @@ def backdoored(images: Images, share: float, target: int, seed: int) -> Images:
 
 def with_patch(x: Tensor, images: Images) -> Tensor:
     """A white patch at the bottom right of every image."""
-    x, side = x.clone(), max(1, x.shape[-1] // 9)
+    x, side = x.clone(), max(2, x.shape[-1] // 9)
     x[:, :, -1 - side : -1, -1 - side : -1] = images.high
     return x
 

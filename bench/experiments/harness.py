@@ -144,9 +144,16 @@ def main(
     table = [line for data_set, found in rows.items() for line in summary(data_set, found)]
     seconds = time.perf_counter() - started
     print(f"\n{name}: {description.splitlines()[0]} ({seconds:.0f} s)\n\n{markdown(table)}", flush=True)
-    options.output.mkdir(parents=True, exist_ok=True)
-    report = {"machine": machine(), "seconds": round(seconds), "size": asdict(size), "table": table, "rows": plain(rows)}
-    (options.output / f"{name}.json").write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    report = {"machine": machine(), "seconds": round(seconds), "size": asdict(size), "table": table}
+    _write(options.output / f"{name}.json", report, rows)
+
+
+def _write(path: Path, report: Mapping[str, Any], rows: Mapping[str, Sequence[Row]]) -> None:
+    """The report, and in "rows" what every repetition measured, a line each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"data": name} | plain(row), allow_nan=False) for name, found in rows.items() for row in found]
+    head = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False).removesuffix("\n}")
+    path.write_text(f'{head},\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n", encoding="utf-8")
 
 
 def _available(data_set: str, options: argparse.Namespace) -> bool:
