@@ -12,7 +12,7 @@ from bench.experiments.data import CLASSES, Images, spurious_squares, with_squar
 from bench.experiments.harness import Row, Setting, main
 from bench.experiments.networks import BUILD
 from bench.experiments.pairs import pair, summary
-from bench.experiments.training import Stop, Training, train, evaluate
+from bench.experiments.training import Stop, Training, evaluate, train
 
 SHARES = (0.5, 1.0)
 TRAINING_ACCURACY = 0.9
