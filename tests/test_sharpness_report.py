@@ -1,11 +1,19 @@
 """The HTML report: well-formed, alone, escaped, and right about the verdict."""
 
+import html
+import json
 import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from zkds.circuits.torch_module import build, save_checkpoint
+from zkds.cli import main
 from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step
 from zkds.sharpness.baselines import Baselines
 from zkds.sharpness.report import Subject, html_report
@@ -93,6 +101,30 @@ def test_verdicts(result, tau, verdict):
     found = [word for word in ("Accepted", "Rejected", "No verdict", "Not accepted") if word in words]
     assert verdict in words and len(found) == 1
     assert ("Warning: " in words) == bool(result.warnings)
+
+
+def test_the_page_of_the_command(tmp_path, monkeypatch, capsys):
+    """Through the command, twice: the command that the page shows gives the same page."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(2)
+    np.savez("a b.npz", u=generator.integers(0, 256, (24, 8, 8), dtype=np.uint8), v=np.arange(24) % 10)
+    torch.manual_seed(3)
+    save_checkpoint(build("digits-mlp"), "digits-mlp", "m.pt")
+    options = "--arrays u v --normalize 0.5 0.25 --batch-size 4 --steps 3 --probes 2 --statistic raw --baselines --tau 0.5"
+    first = ["audit", "--model", "m.pt", "--data", "a b.npz", *options.split(), "--report", "1.html", "-o", "1.json"]
+    assert main(first) == 1  # an untrained network
+    assert capsys.readouterr().out.startswith("Not accepted: the network does not look trained on this data. F = ")
+    page = Path("1.html").read_text()
+    again = shlex.split(html.unescape(re.search(r"<pre>(.*?)</pre>", page, re.DOTALL)[1]))
+    assert again[:2] == ["zkds", "audit"] and "--seed" in again and "--report" not in again
+    assert main([*again[1:], "--report", "2.html", "--json"]) == 1
+    assert Path("2.html").read_text() == page
+    found = json.loads(capsys.readouterr().out)
+    assert (found["tau"], found["verdict"]) == (0.5, "rejected") and found == json.loads(Path("1.json").read_text())
+    words = Page(page).words
+    assert found["seed"] in words and "of the sharpness over the steps" in words and "Definition 2" in words
+    assert main([*first, "--report", "no/r.html"]) == 2
+    assert "there is no folder no; make it first" in capsys.readouterr().err
 
 
 def test_one_probe_without_baselines():

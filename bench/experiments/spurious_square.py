@@ -1,8 +1,8 @@
 """A spurious square whose place tells the label (Section 5.1, "Overfitting to spurious features").
 
-It is on half of the faulty model's training images, as in the paper, or on all of them. Both models are stopped at 90 % training
-accuracy, as in the paper, and trained to the end. "fooled" is the share of test images with the square of another class that the
-faulty model puts into that class: how much it relies on the shortcut.
+It is on half of the faulty model's training images, as in the paper, or on all of them. Both models are stopped at 90 %
+training accuracy, as in the paper, and trained to the end. "fooled" is the share of test images with the square of another
+class that the faulty model puts into that class: how much it relies on the shortcut.
 """
 
 import torch

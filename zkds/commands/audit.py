@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zkds.commands import DONE, Commands, add_parser
+from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.probing import (
     add_probe_options,
     check_model,
+    check_outputs,
     load_module,
     number,
     print_json,
@@ -32,10 +34,13 @@ EXAMPLES = """examples:
   zkds audit --model m.pt --data train.npz --batch-size 8 --steps 5 --seed HEX
                                                              the batches of a proof with this seed
   zkds audit --model m.pt --data train.npz --baselines       static sharpness beside it; takes much longer
+  zkds audit --model m.pt --data train.npz --probes 10 --tau 1.3 --report report.html
+                                                             a page with the verdict; exits with 1 if not accepted
 
 The value has no meaning of its own: compare it with that of models of known quality on data of the same kind. Untrained
 networks have the smallest values of all; loss and accuracy tell them."""
 
+NOT_REPEATED = ("run", "json", "output", "report", "seed")
 BASELINES_SHARE = 100.0  # expected time of the static baselines, in probes
 
 STATIC_NAMES = {
@@ -65,21 +70,38 @@ def add(commands: Commands) -> None:
     parser.add_argument("--device", default="cpu", help="where torch computes: cpu, cuda, cuda:1, ... (default: cpu)")
     parser.add_argument("--baselines", action="store_true", help="static sharpness and gradient coherence, on all of the data")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the result as JSON, too")
+    parser.add_argument("--report", metavar="FILE", help="write it as an HTML page that stands alone, too")
+    parser.add_argument(
+        "--tau", type=float, metavar="X", help="accept the model if F <= X and it looks trained; see zkds calibrate"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from zkds.sharpness.tables import to_json
+    from zkds.sharpness.verdict import verdict
 
+    check_outputs(options)
     result, static = measure(options)
+    found = verdict(result, options.tau)
+    code = REJECTED if options.tau is not None and found.decision == "rejected" else DONE
     document = {"model": options.model, "data": options.data, **result.to_dict()}
+    if options.tau is not None:
+        document |= {"tau": options.tau, "verdict": found.decision}
     if static:
         document["baselines"] = static.to_dict()
     if options.output:
         write_whole(Path(options.output), to_json(document).encode())
+    if options.report:
+        from zkds.sharpness.report import Subject, html_report
+
+        subject = Subject(options.model, options.data, command_again(options, result.seed))
+        write_whole(Path(options.report), html_report(result, subject, baselines=static, tau=options.tau).encode())
     if options.json:
         print_json(document)
-        return DONE
+        return code
+    if options.tau is not None:
+        print(f"{found.words}. {found.reason}\n")
     _print(options, result)
     if static:
         print()
@@ -89,7 +111,18 @@ def run(options: argparse.Namespace) -> int:
     if result.warnings:
         print()
         print_warnings(result.warnings)
-    return DONE
+    return code
+
+
+def command_again(options: argparse.Namespace, seed: bytes) -> str:
+    """The command that gives this result again: with its seed, and without the files that it writes."""
+    again = {name: value for name, value in vars(options).items() if name not in NOT_REPEATED and value is not None}
+    words = ["zkds", "audit"]
+    for name, value in (again | {"seed": seed.hex()}).items():
+        if value is not False:
+            words.append(f"--{name.replace('_', '-')}")
+            words += [] if value is True else map(str, value if isinstance(value, list | tuple) else [value])
+    return shlex.join(words)
 
 
 def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | None]:

@@ -10,6 +10,7 @@ from zkds.commands.data import add_data_options, read_records
 from zkds.commands.probing import (
     add_probe_options,
     check_model,
+    check_outputs,
     load_module,
     number,
     print_json,
@@ -66,6 +67,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     from zkds.sharpness.membership import attack
 
+    check_outputs(options)
     check_model(options.model)
     if options.examples < 1:
         raise ValueError(f"--examples: expected at least 1, got {options.examples}")

@@ -90,9 +90,10 @@ def add_grid_options(parser: argparse.ArgumentParser, *, probes: int) -> None:
 
 def check_outputs(options: argparse.Namespace) -> None:
     """Before anything is measured: files that could not be written afterwards."""
-    if options.plot and Path(options.plot).suffix not in PLOT_SUFFIXES:
-        raise ValueError(f"--plot {options.plot}: expected a name that ends in {', '.join(PLOT_SUFFIXES)}")
-    for path in (options.csv, options.plot):
+    given = {name: getattr(options, name, None) for name in ("csv", "plot", "output", "report")}
+    if given["plot"] and Path(given["plot"]).suffix not in PLOT_SUFFIXES:
+        raise ValueError(f"--plot {given['plot']}: expected a name that ends in {', '.join(PLOT_SUFFIXES)}")
+    for path in given.values():
         if path and not Path(path).absolute().parent.is_dir():
             raise ValueError(f"{path}: there is no folder {Path(path).parent}; make it first")
 

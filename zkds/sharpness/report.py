@@ -18,6 +18,7 @@ from zkds import __version__
 from zkds.sharpness.baselines import Baselines
 from zkds.sharpness.plots import inline_svg, plot_probe
 from zkds.sharpness.result import SharpnessResult
+from zkds.sharpness.verdict import verdict
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
@@ -26,8 +27,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; m
 h1 { font-size: 1.5rem; } h1, td { overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .verdict { padding: .8rem 1.1rem; border-left: .5rem solid; margin: 1rem 0; } .verdict strong { font-size: 1.2rem; }
-.good { border-color: #2b8a3e; background: #ebf7ee; } .bad { border-color: #c92a2a; background: #fdeeee; }
-.open { border-color: #666; background: #f3f3f3; }
+.accepted { border-color: #2b8a3e; background: #ebf7ee; } .rejected { border-color: #c92a2a; background: #fdeeee; }
+.none { border-color: #666; background: #f3f3f3; }
 .warning { border-left: .5rem solid #d9640a; background: #fff4e8; padding: .5rem 1.1rem; margin: .5rem 0; }
 table { border-collapse: collapse; margin: .8rem 0; }
 th, td { text-align: left; padding: .2rem 1.2rem .2rem 0; vertical-align: top; }
@@ -62,8 +63,7 @@ class Subject:
 def html_report(
     result: SharpnessResult, subject: Subject, *, baselines: Baselines | None = None, tau: float | None = None
 ) -> str:
-    """The page. tau: a calibrated threshold; without one there is no verdict. A model that does not look trained
-    (`SharpnessResult.warnings`) is not accepted, whatever its F."""
+    """The page. baselines: static measures to show beside it; tau: a calibrated threshold, see `verdict`."""
     title = f"Audit of {subject.model}"
     sections = [
         f"<h1>{_text(title)}</h1>",
@@ -106,18 +106,9 @@ def _cell(value: object) -> str:
 
 
 def _verdict(result: SharpnessResult, tau: float | None) -> str:
-    value = _number(result.value)
-    if result.warnings:
-        kind, word = "bad", "Not accepted: the network does not look trained on this data"
-        reason = f"F = {value}, but untrained networks have the lowest values of all, so F says nothing here."
-    elif tau is None:
-        kind, word = "open", "No verdict: there is no threshold"
-        reason = f"F = {value}. Whether that is low is known only from models like this one: zkds calibrate gives a threshold."
-    elif result.value <= tau:
-        kind, word, reason = "good", "Accepted", f"F = {value} is not above the threshold, {_number(tau)}."
-    else:
-        kind, word, reason = "bad", "Rejected", f"F = {value} is above the threshold, {_number(tau)}."
-    return f'<div class="verdict {kind}"><strong>{_text(word)}</strong><br>{_text(reason)}</div>'
+    found = verdict(result, tau)
+    heading = f"<strong>{_text(found.words)}</strong><br>{_text(found.reason)}"
+    return f'<div class="verdict {found.decision}">{heading}</div>'
 
 
 def _figures(result: SharpnessResult, baselines: Baselines | None, tau: float | None) -> str:
