@@ -17,7 +17,10 @@ from zkds import __version__
 from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED
 from zkds.errors import ZkdsError
 
-COMMANDS = ("commit", "commit-model", "prove", "verify", "inspect", "audit", "compare", "calibrate", "correlate", "membership")
+COMMANDS = (
+    *("commit", "commit-model", "prove", "verify", "inspect", "compile"),
+    *("audit", "compare", "calibrate", "correlate", "membership"),
+)
 OPTIONAL_PACKAGES = ("torch", "rich", "scipy", "matplotlib", "sklearn", "joblib")  # the extra `audit` of pyproject.toml
 
 
