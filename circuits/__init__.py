@@ -2,11 +2,39 @@
 
 Imported as `zkds.circuits`; the folder stands at the top level because it is what an ML engineer wants to read.
 
-    graph         the public description of a network: `Network`, `Layer`, `Pool`
-    zoo           networks with a name
-    model_file    reads model files; checkpoint and program read torch's two formats as data, without torch
-    torch_import  from programs of torch.export, and from modules, to networks
-    torch_module  the torch module of a network
-    weights       the integers that stand for parameters, and the digest of a public model
-    tensors       tensors of the circuit, and claims about them that wait until their turn comes
+The model
+    graph               the public description of a network: `Network`, `Layer`, `Pool`
+    zoo                 networks with a name
+    model_file          reads model files; checkpoint and program read torch's two formats as data, without torch
+    torch_import        from programs of torch.export, and from modules, to networks
+    torch_module        the torch module of a network
+    weights             the integers that stand for parameters, and the digest of a public model
+    private_model       weights that nobody but the owner sees; model_root reads and writes their files
+
+The semantics, executable by itself (docs/fixed-point.md)
+    fixed_point         formats, the one rounding, the configuration
+    exact, tables       exact sums of products; the exponential and the logarithm
+    semantics           a whole probe on integers
+
+Tensors and claims
+    tensors             committed and virtual tensors, and claims about them that wait until their turn comes
+    reshaping, pooling  tensors with the entries of another one in other places, or sums of them
+    expressions         integer expressions in tensors; elementwise proves identities between them, entry by entry
+    field_tables, contraction    the arithmetic below
+    settlement          linear equations between hidden values: the end of every relation's protocol
+
+Layers
+    layers              one layer as a part of the circuit, forwards and backwards
+    convolution         its three sums; windows is their geometry, sums and rounded are what a rounded sum is
+    selection, max_pool what stands between two convolutions
+    weights_trajectory, public_model     the weights at every step, and at the first
+
+Between the layers
+    scalars             softmax, norms, logarithm and statistic put together; gadget is what they are made of
+
+The whole
+    directional_sharpness    the relation
+    statement           every public choice, and the results
+    proving, certificate     make a certificate, check one
+    summary             what the compiler made of a network: columns, cells, lookups
 """

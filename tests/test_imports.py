@@ -38,3 +38,10 @@ def test_modules_without_torch_load_no_large_library():
 @pytest.mark.parametrize("module", ["zkds", "zkds.verifier", "zkds.circuits", "zkds.cli", "zkds.circuits.model_file"])
 def test_what_a_verifier_imports_loads_no_prover(module):
     assert loaded(module).isdisjoint({"zkds.prover", "zkds.zk.simulator", *LARGE})
+
+
+def test_the_index_of_the_circuits_names_every_file():
+    index = (ROOT / "circuits/__init__.py").read_text()
+    names = {path.stem for path in (ROOT / "circuits").iterdir() if path.name[0] not in "_."}
+    missing = [name for name in sorted(names) if not {name, f"{name},"} & set(index.split())]
+    assert not missing, "circuits/__init__.py should say what these are"
