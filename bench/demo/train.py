@@ -63,7 +63,7 @@ def trained(architecture: str, folder: Path, *, mnist: Path | None = None, seed:
     folder.mkdir(parents=True, exist_ok=True)
     records, recipe = _records(architecture, mnist)
     model, data = folder / f"{architecture}.pt", folder / f"{architecture}.npz"
-    images = _images(records)
+    images = _images(architecture, records)
     if not data.exists():
         with temporary_names(data) as (temporary,):
             with open(temporary, "xb") as file:
@@ -106,9 +106,9 @@ def mnist_records(path: Path, height: int) -> Records:
         return Records(x, file["y_train"].astype(np.int64), x_test, file["y_test"].astype(np.int64))
 
 
-def _images(records: Records) -> Images:
+def _images(architecture: str, records: Records) -> Images:
     x, x_test = (torch.from_numpy(part).float()[:, None] / 255 for part in (records.x, records.x_test))
-    return Images(x, torch.from_numpy(records.y), x_test, torch.from_numpy(records.y_test), 0.0, 1.0)
+    return Images(architecture, x, torch.from_numpy(records.y), x_test, torch.from_numpy(records.y_test), high=1.0)
 
 
 def main() -> int:
