@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import itertools
 import json
@@ -176,6 +177,25 @@ def test_gpu_gives_the_same_value() -> None:
     assert there.device.startswith("cuda")
     assert there.value == pytest.approx(here.value, rel=1e-9)
     assert directional_sharpness(model.cuda(), data, SMALL, SEED).value == pytest.approx(here.value, rel=1e-3)
+
+
+def test_weights_in_memory() -> None:
+    """In a pass there are w_0, which is the model's own memory, w_t and w_t + eps; afterwards w_0 alone."""
+    model = nn.Sequential(nn.Linear(6, 500), nn.ReLU(), nn.Linear(500, 3))
+    size = model[0].weight.untyped_storage().nbytes()
+    counts: list[int] = []
+    model.register_forward_hook(lambda *_: counts.append(storages_of(size)))
+    assert storages_of(size) == 1
+    directional_sharpness(model, features(), SMALL, SEED)
+    assert counts == [1, 2, 2, 3, 2]
+    assert storages_of(size) == 1
+
+
+def storages_of(size: int) -> int:
+    """How many pieces of memory of this size the tensors that live now have."""
+    gc.collect()
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
+    return len({each.data_ptr() for each in tensors if each.untyped_storage().nbytes() == size})
 
 
 # ---- what it leaves behind ---------------------------------------------------------------------------------------------

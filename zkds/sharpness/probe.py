@@ -157,6 +157,9 @@ def _update(
     scaling = Scaling(config.perturbation, config.scale, config.eta)
     scaling.perturb(network.names, weights, gradients, config.rho)
     perturbed = leaves(gradients)
+    gradients.clear()  # so that nothing holds w + eps longer than this function
     losses, _ = network.losses(perturbed, *batch, indices)
     descent = network.gradient(losses.mean(), perturbed)
-    return [torch.add(w, step, alpha=-config.learning_rate) for w, step in zip(weights, descent, strict=True)]
+    for i, w in enumerate(weights):
+        descent[i] = torch.add(w, descent[i], alpha=-config.learning_rate)
+    return descent
