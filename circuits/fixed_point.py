@@ -24,14 +24,15 @@ GRADIENT_BITS = 44  # deltas of first passes, gradients, v = w o g
 EXPONENTIAL_BITS = 48  # exponentials, logarithms, losses, the published value
 KAPPA_BITS = 28
 RHO_BITS = 32
+KAPPA_SHIFT = 40  # rho [32] over a norm [44] is kappa [28]
+PERTURBATION_SHIFT = 32  # kappa [28] times a gradient [44] is a perturbation [40]
 
 # widths; signed unless said otherwise
 LIMB_BITS = 16
 WEIGHT = LimbFormat(LIMB_BITS, 44, signed=True)  # |w_0| < 8
-CONVOLUTION = LimbFormat(LIMB_BITS, 41, signed=True)  # |z| < 256; the inputs of the network too
+CONVOLUTION = LimbFormat(LIMB_BITS, 43, signed=True)  # |z| < 1024; the inputs of the network too
 DELTA = LimbFormat(LIMB_BITS, 46, signed=True)
 GRADIENT = LimbFormat(LIMB_BITS, 48, signed=True)
-PERTURBATION = LimbFormat(LIMB_BITS, 44, signed=True)  # E and n: |E| < 8
 KAPPA = LimbFormat(LIMB_BITS, 60, signed=False)
 EXPONENTIAL_SUM = LimbFormat(LIMB_BITS, 60, signed=False)
 LOSS_SUM = LimbFormat(LIMB_BITS, 60, signed=False)  # of one batch: the mean loss is below 4096 / B
@@ -204,6 +205,17 @@ class Configuration:
         """
         bits = WEIGHT_BITS + SECOND_SCALE_LOG - self.second_bits + 5
         return LimbFormat(LIMB_BITS, LIMB_BITS * -(-bits // LIMB_BITS), signed=True)
+
+    @property
+    def normalised_format(self) -> LimbFormat:
+        """The format of round(kappa g / 2^32): |kappa g| <= rho_int 2^40 (circuits/norms.py), so it never overflows."""
+        return LimbFormat(LIMB_BITS, ((self.rho_int << KAPPA_SHIFT - PERTURBATION_SHIFT) + 1).bit_length() + 1, signed=True)
+
+    @property
+    def perturbation_format(self) -> LimbFormat:
+        """The format of E: that of round(kappa g / 2^32) for SAM; for ASAM times |w_t| < 16."""
+        width = self.normalised_format.width + (4 if self.perturbation == "ASAM" else 0)
+        return LimbFormat(LIMB_BITS, width, signed=True)
 
     @property
     def scales_gradients(self) -> bool:

@@ -22,7 +22,6 @@ from zkds.circuits.fixed_point import (
     DELTA,
     GRADIENT,
     GRADIENT_BITS,
-    PERTURBATION,
     WEIGHT,
     WEIGHT_BITS,
     Configuration,
@@ -80,7 +79,7 @@ class Parameter:
         self._own_start = [self.start] if isinstance(self.start, Committed) else []
         self.gradient = committed("gradient", GRADIENT, steps)
         self.update = committed("update", configuration.update, steps - 1)
-        self.perturbation = committed("perturbation", PERTURBATION, steps - 1)
+        self.perturbation = committed("perturbation", configuration.perturbation_format, steps - 1)
         self.passes = WeightTensor(f"{name}: passes", steps, self.start, self.update, self.perturbation)
         self.first_passes = WeightTensor(f"{name}: first passes", steps, self.start, self.update, None)
 

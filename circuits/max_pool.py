@@ -9,7 +9,7 @@ so that z_k = a + c_k - 1 - diff_k is virtual: the convolution's identity fixes 
     m_k (m_k - 1) = 0,    m_k diff_k = 0            for every entry
     s (s - 1) = 0,        (s - 1) a = 0             for every window, s = sum_k m_k; without ReLU: s = 1
 
-and, by range checks, diff_k in [0, 2^41) and, with ReLU, a in [0, 2^40). All of these products are below
+and, by range checks, diff_k in [0, 2^43) and, with ReLU, a in [0, 2^42). All of these products are below
 2^61 - 1 in absolute value, so they vanish over the integers if they do modulo p; selectors are 0 or 1 as elements of F,
 whatever a prover commits, and need no range check.
 

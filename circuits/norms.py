@@ -31,13 +31,13 @@ from zkds.circuits.expressions import Expression, sum_of, tensor
 from zkds.circuits.fixed_point import (
     GRADIENT,
     KAPPA,
-    PERTURBATION,
+    KAPPA_SHIFT,
+    PERTURBATION_SHIFT,
     SQUARES_WIDTH,
     WEIGHT_BITS,
     Configuration,
 )
 from zkds.circuits.gadget import Gadget, SquareRoot, Wide, joined, round_identity, split, square_root
-from zkds.circuits.semantics.sam import KAPPA_SHIFT, PERTURBATION_SHIFT
 from zkds.circuits.semantics.trajectory import Trajectory
 from zkds.circuits.tensors import Committed, Tensor
 from zkds.integers.identity import DIGIT_BITS
@@ -65,7 +65,7 @@ class Parameter:
 
 def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[int, ...]) -> Committed:
     """E of a parameter, for `Parameter` and for whatever else uses it; `Norms` commits it."""
-    return Committed(LimbColumns(f"{name}: perturbation", PERTURBATION, (configuration.steps - 1, *shape)))
+    return Committed(LimbColumns(f"{name}: perturbation", configuration.perturbation_format, (configuration.steps - 1, *shape)))
 
 
 class Norms(Gadget):
@@ -124,7 +124,7 @@ class Norms(Gadget):
         adaptive = self.configuration.perturbation == "ASAM"
         first = parameter.perturbation
         if adaptive:
-            first = self._new("normalised", parameter, PERTURBATION, self.configuration.steps - 1)
+            first = self._new("normalised", parameter, self.configuration.normalised_format, self.configuration.steps - 1)
             self.normalised[parameter.name] = first
         product = tensor(self._direction(self.configuration.perturbation, parameter)) * tensor(self.kappa)
         kind = "normalised" if adaptive else "perturbation"

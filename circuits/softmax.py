@@ -42,7 +42,7 @@ from zkds.lookup import ExplicitTable
 from zkds.native import U32
 
 SCALARS, SUMS = "scalars", "sums"  # names of blocks
-DISTANCE_BITS = 42  # u < 2^41: three limbs, the top one of 10 bits
+DISTANCE_BITS = 44  # u < 2^43: three limbs, the top one of 12 bits
 LOW, HIGH, INT = 0, 1, 2  # limbs of u
 VALUE_BITS = EXPONENTIAL_BITS + 1  # of an exponential, at most 2^48
 RECORD_LABELS = "record labels"  # the column of zkds/dataset/membership.py

@@ -2,7 +2,7 @@
 
 All at 48 fractional bits, every entry the real value rounded to the nearest integer:
 
-    EXP_INT[k] = round(2^48 exp(-k))          k < 2^10    the whole part of the argument
+    EXP_INT[k] = round(2^48 exp(-k))          k < 2^12    the whole part of the argument
     EXP_HI[k]  = round(2^48 exp(-k / 2^16))   k < 2^16    its upper 16 fractional bits
     EXP_LO[k]  = round(2^48 exp(-k / 2^32))   k < 2^16    its lower 16 fractional bits
     INV[c]     = ceil(2^48 / (2^16 + c))      c < 2^16    33 bits: INV[0] = 2^32
@@ -13,7 +13,7 @@ Error. Values are first found as integers in units of 2^-112, each step rounded 
 
 - exp(-x), 0 <= x < 1, by its Taylor series: the floor of a term and the error of the term before it (times x / n < 1) make less
   than 2 units a term, the first omitted term less than one: 36 terms, below 80 units. EXP_HI and EXP_LO are products of two
-  such values <= 1, below 161 units with the product's floor; EXP_INT is a power, below 1024 * 81 units.
+  such values <= 1, below 161 units with the product's floor; EXP_INT is a power, below 4096 * 81 units.
 - ln((n + 1) / n) = 2 artanh(z), z = 1 / (2n + 1) < 2^-17, by three terms of its series: the floors make less than 6 units, what
   is omitted at most 2 z^7 / 7 (1 + 2^-30) < 2^-120 < 1 unit; 2^16 of them, below 2^19 units.
 - ln(1 + d / 2^48), d < 2^17, by three terms: below 2 units.
@@ -37,7 +37,7 @@ import numpy as np
 from zkds.integers.limbs import I64
 
 TABLE_BITS = 48  # fractional bits of every entry
-INT_ROWS = 1 << 10
+INT_ROWS = 1 << 12
 ROWS = 1 << 16  # of the other tables
 INVERSE_BITS = 32  # INV[c] / 2^32 is about 2^16 / (2^16 + c)
 
@@ -49,7 +49,7 @@ _SIDE = 1 << 8  # a table of ROWS products is made from two of this size
 
 @cache
 def exp_int() -> I64:
-    """EXP_INT (2^10,) int64, read-only. Zero from k = 34."""
+    """EXP_INT (2^12,) int64, read-only. Zero from k = 34."""
     return _rounded(whole_exponentials())
 
 
@@ -79,7 +79,7 @@ def log_table() -> I64:
 
 
 def whole_exponentials() -> list[int]:
-    """exp(-k) for k < 2^10, in units of 2^-112, unrounded."""
+    """exp(-k) for k < 2^12, in units of 2^-112, unrounded."""
     step = _exponential(1, 0)
     return list(accumulate(range(INT_ROWS - 1), lambda value, _: value * step >> _BITS, initial=_ONE))
 

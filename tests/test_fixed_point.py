@@ -153,12 +153,19 @@ def test_round_half_up(value, shift):
 
 def test_overflow_names_layer_pass_tensor_and_index():
     values = np.zeros((2, 3), dtype=np.int64)
-    values[1, 2] = 2**40
+    values[1, 2] = 2**42
     require_format(values - 1, CONVOLUTION, "convolution", Place(0))
     with pytest.raises(Overflow) as caught:
         require_format(values, CONVOLUTION, "convolution", Place(3, True, "conv1"))
-    expected = "convolution, conv1, second pass of step 3: the value at index (1, 2) does not fit 41 bits"
+    expected = "convolution, conv1, second pass of step 3: the value at index (1, 2) does not fit 43 bits"
     assert str(caught.value) == expected and isinstance(caught.value, WitnessOverflow)
     assert (caught.value.tensor, caught.value.place, caught.value.index) == ("convolution", Place(3, True, "conv1"), (1, 2))
     with pytest.raises(Overflow, match="kappa, step 1: the value at index \\(\\) does not fit 60 bits"):
         require_unsigned(2**60, 60, "kappa", Place(1))
+
+
+def test_perturbations_have_the_width_that_rho_needs():
+    """rho_int 2^8 < 2^36 for rho = 0.05; ASAM multiplies by a weight below 16."""
+    assert Configuration.of().normalised_format.width == Configuration.of().perturbation_format.width == 37
+    assert Configuration.of(perturbation="ASAM").perturbation_format.width == 41
+    assert Configuration.of(rho=4).perturbation_format.width == 44

@@ -12,7 +12,8 @@ from zkds.circuits.exact import products, sum_of_squares
 from zkds.circuits.fixed_point import (
     GRADIENT,
     KAPPA,
-    PERTURBATION,
+    KAPPA_SHIFT,
+    PERTURBATION_SHIFT,
     SQUARES_WIDTH,
     WEIGHT_BITS,
     Configuration,
@@ -22,9 +23,6 @@ from zkds.circuits.fixed_point import (
 )
 from zkds.circuits.semantics.backward import Rounded
 from zkds.integers.limbs import I64, LimbFormat
-
-PERTURBATION_SHIFT = 32  # kappa [28] times a gradient [44] is a perturbation [40]
-KAPPA_SHIFT = 40  # rho [32] over a norm [44] is kappa [28]
 
 Parameters = Mapping[str, I64]
 
@@ -65,13 +63,14 @@ def perturb(weights: Parameters, direction: Parameters, configuration: Configura
     adaptive = configuration.perturbation == "ASAM"
     name = "normalised gradient" if adaptive else "perturbation"
     first = {
-        parameter: _product(factor, tensor, PERTURBATION_SHIFT, PERTURBATION, name, place.at(parameter))
+        parameter: _product(factor, tensor, PERTURBATION_SHIFT, configuration.normalised_format, name, place.at(parameter))
         for parameter, tensor in direction.items()
     }
     if not adaptive:
         return Perturbation(squares, norm, kappa, {}, first)
+    number = configuration.perturbation_format
     second = {
-        parameter: _product(weights[parameter], n.value, WEIGHT_BITS, PERTURBATION, "perturbation", place.at(parameter))
+        parameter: _product(weights[parameter], n.value, WEIGHT_BITS, number, "perturbation", place.at(parameter))
         for parameter, n in first.items()
     }
     return Perturbation(squares, norm, kappa, first, second)
