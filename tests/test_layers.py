@@ -1,8 +1,11 @@
 """Small networks of every kind of layer through the real prover and verifier, and provers with one step corrupted."""
 
 import functools
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.circuit_harness import network_circuit, random_weights, run
 from zkds.circuits.fixed_point import Configuration
@@ -56,3 +59,34 @@ def test_a_trajectory_of_the_semantics_is_proved(name):
 def test_a_trajectory_is_proved_in_zero_knowledge():
     circuit, columns, _ = honest("max pool and ReLU")
     verify(prove(circuit.relation, columns), circuit.relation)
+
+
+@st.composite
+def networks(draw):
+    """One to three layers of any sizes that fit, then the scores."""
+    shape = draw(st.tuples(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7)))
+    network_shape, layers = shape, []
+    for index in range(draw(st.integers(0, 2))):
+        kernel = draw(st.tuples(*(st.integers(1, min(3, side)) for side in shape[1:])))
+        padding = draw(st.tuples(*(st.integers(0, size - 1) for size in kernel)))
+        stride = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+        layer = Layer(f"layer{index}", draw(st.integers(1, 4)), shape[0], kernel, stride, padding, bias=draw(st.booleans()))
+        _, height, width = layer.shapes(shape).convolution
+        pools = [None]
+        pools += [Pool("max", size) for size in (2, 3) if size <= min(height, width)]
+        pools += [Pool("average", 2)] if min(height, width) >= 2 else []
+        layer = replace(layer, pool=draw(st.sampled_from(pools)), relu=draw(st.booleans()))
+        layers.append(layer)
+        shape = layer.shapes(shape).output
+    layers.append(Layer("scores", draw(st.integers(2, 5)), shape[0], shape[1:], bias=draw(st.booleans())))
+    return Network(network_shape, tuple(layers))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(networks(), st.integers(2, 3), st.integers(1, 3))
+def test_any_network_is_proved(network, steps, batch_size):
+    configuration = Configuration.of(steps=steps, batch_size=batch_size, learning_rate="0.001")
+    stored, trajectory = run(network, configuration, random_weights(network, bits=39))
+    circuit = network_circuit(network, configuration)
+    proof = prove(circuit.relation, circuit.columns(stored, trajectory), zero_knowledge=False)
+    verify(proof, circuit.relation, allow_plain=True)
