@@ -13,19 +13,18 @@ the prover, exactly as they stand, and cost one reading of each operand; the sum
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkds.circuits.contraction import F64, multiply, scale_rows, weigh
+from zkds.circuits.low_digits import LowDigits, channels_first, patches, scatter
 from zkds.circuits.sums import Linear, Products
 from zkds.circuits.tensors import Axis, EqAxis, Reader, Tensor, VectorAxis, ones_axis
+from zkds.circuits.weights_trajectory import WeightTensor
 from zkds.circuits.windows import Geometry
 from zkds.field import K, block, unblock
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
-from zkds.integers.products import FLOAT_BITS
 from zkds.native import U64
 from zkds.native import field as native
 
@@ -69,16 +68,14 @@ class ForwardProducts(Products):
         return (by_pass, EqAxis(geometry.batch, tuple(points[1])), channel, rows, columns)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        left, right = _low_digits(self, reader, count)
-        sums = _zeros(self.geometry.output_shape, count)
-        for p in range(self.geometry.passes):
-            weights = [digit[p].reshape(self.geometry.channels_out, -1) for digit in left]
-            columns = [_patches(self.geometry, digit[p]) for digit in right]
-            for d in range(count):
-                total = _convolve(weights, columns, d)
-                shape = (self.geometry.channels_out, self.geometry.batch, *self.geometry.output_shape[3:])
-                sums[d][p] = total.reshape(shape).swapaxes(0, 1)
-        return sums
+        geometry, digits = self.geometry, LowDigits.of(self, reader, count)
+        sums = np.zeros((count, *geometry.output_shape), dtype=np.int64)
+        for p in range(geometry.passes):
+            totals = digits.sums(p, count, _flat_kernels, lambda values: patches(geometry, values))
+            for d, total in enumerate(totals):
+                shape = (geometry.channels_out, geometry.batch, *geometry.output_shape[3:])
+                sums[d, p] = total.reshape(shape).swapaxes(0, 1)
+        return list(sums)
 
 
 class InputGradientProducts(Products):
@@ -119,14 +116,13 @@ class InputGradientProducts(Products):
         return (by_pass, EqAxis(geometry.batch, tuple(points[1])), channel, rows, columns)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        left, right = _low_digits(self, reader, count)
-        sums = _zeros(self.geometry.input_shape, count)
+        digits = LowDigits.of(self, reader, count)
+        sums = np.zeros((count, *self.geometry.input_shape), dtype=np.int64)
         for p in range(self.geometry.passes):
-            weights = [digit[p].reshape(self.geometry.channels_out, -1).T for digit in left]
-            deltas = [_channels_first(digit[p]) for digit in right]
-            for d in range(count):
-                sums[d][p] = _scatter(self.geometry, _convolve(weights, deltas, d))
-        return sums
+            totals = digits.sums(p, count, lambda kernels: _flat_kernels(kernels).T, channels_first)
+            for d, total in enumerate(totals):
+                sums[d, p] = scatter(self.geometry, total)
+        return list(sums)
 
 
 class WeightGradientProducts(Products):
@@ -182,15 +178,18 @@ class WeightGradientProducts(Products):
         return place(axis, self.first, self.geometry.passes)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        left, right = _low_digits(self, reader, count)
-        sums = _zeros(self.output_shape, count)
+        geometry, digits = self.geometry, LowDigits.of(self, reader, count)
+        sums = np.zeros((count, *self.output_shape), dtype=np.int64)
         for step in range(self.count):
-            p = self.first + step
-            deltas = [_channels_first(digit[p]) for digit in left]
-            patches = [_patches(self.geometry, digit[p]).T for digit in right]
-            for d in range(count):
-                sums[d][step] = _convolve(deltas, patches, d).reshape(self.geometry.weight_shape)
-        return sums
+            totals = digits.sums(self.first + step, count, channels_first, lambda values: patches(geometry, values).T)
+            for d, total in enumerate(totals):
+                sums[d, step] = total.reshape(geometry.weight_shape)
+        return list(sums)
+
+
+def _flat_kernels(kernels: F64) -> F64:
+    """(Cout, Cin, taps, taps) -> (Cout, Cin taps taps)"""
+    return kernels.reshape(len(kernels), -1)
 
 
 def bias_term(geometry: Geometry, bias: Tensor, exponent: int) -> Linear:
@@ -249,6 +248,8 @@ def _eq(shape: Sequence[int], points: Points) -> list[EqAxis]:
 
 
 def _weigh_digits(tensor: Tensor, reader: Reader, axis: int, weights: U64, part: slice = slice(None)) -> list[U64]:
+    if isinstance(tensor, WeightTensor):
+        return tensor.weigh(reader, axis, weights)
     tables = reader.tables(tensor)
     return [weigh(table[part], axis, weights, digit.magnitude()) for table, digit in zip(tables, tensor.digits, strict=True)]
 
@@ -285,63 +286,6 @@ def _product_axis(length: int, first: Sequence[K], second: Sequence[K]) -> Vecto
 def _scaled(pairs: U64, factor: K) -> U64:
     scaled = native.k_scale(block(pairs), np.array([factor.re, factor.im], dtype=np.uint64))
     return unblock(scaled, len(pairs))
-
-
-# ---- witness: exact sums of the low digits ----------------------------------------------------------------------------
-
-
-def _low_digits(products: Products, reader: Reader, count: int) -> tuple[list[F64], list[F64]]:
-    """The lowest `count` digits of both operands as float64. Raises ValueError if sums of their products need not be exact."""
-    left, right = products.left, products.right
-    for d in range(count):
-        bound = sum(
-            left.digits[i].magnitude() * right.digits[d - i].magnitude()
-            for i in range(len(left.digits))
-            if 0 <= d - i < len(right.digits)
-        )
-        if bound * products.terms >= 1 << FLOAT_BITS:
-            raise ValueError(f"{left.name}, {right.name}: sums of {products.terms} products of digits exceed 2^{FLOAT_BITS}")
-    return _floats(reader.tables(left)[:count]), _floats(reader.tables(right)[:count])
-
-
-def _floats(tables: Sequence[NDArray[Any]]) -> list[F64]:
-    return [table.astype(np.float64) for table in tables]
-
-
-def _zeros(shape: tuple[int, ...], count: int) -> list[I64]:
-    return [np.zeros(shape, dtype=np.int64) for _ in range(count)]
-
-
-def _convolve(left: Sequence[F64], right: Sequence[F64], degree: int) -> F64:
-    """sum_(i + j = degree) left_i @ right_j"""
-    total: F64 = np.zeros((left[0].shape[0], right[0].shape[1]), dtype=np.float64)
-    for i, table in enumerate(left):
-        if 0 <= degree - i < len(right):
-            total += table @ right[degree - i]
-    return total
-
-
-def _patches(geometry: Geometry, values: F64) -> F64:
-    """(B, C, H, W) -> (C taps taps, B Y X): what every tap meets at every output position."""
-    by_column = geometry.columns.taps(values)  # B, C, H, e, X
-    by_row = geometry.rows.taps(np.moveaxis(by_column, 2, -1))  # B, C, e, X, d, Y
-    ordered = by_row.transpose(1, 4, 2, 0, 5, 3)  # C, d, e, B, Y, X
-    kernel = geometry.rows.kernel * geometry.columns.kernel
-    return np.ascontiguousarray(ordered).reshape(values.shape[1] * kernel, -1)
-
-
-def _channels_first(values: F64) -> F64:
-    """(B, C, Y, X) -> (C, B Y X)"""
-    return np.ascontiguousarray(values.swapaxes(0, 1)).reshape(values.shape[1], -1)
-
-
-def _scatter(geometry: Geometry, values: F64) -> F64:
-    """(C taps taps, B Y X) -> (B, C, H, W): every tap's share added to the input that it meets."""
-    rows, columns = geometry.rows, geometry.columns
-    shape = (geometry.channels_in, rows.kernel, columns.kernel, geometry.batch, rows.outputs, columns.outputs)
-    by_column = columns.scatter(values.reshape(shape).transpose(0, 1, 3, 4, 2, 5))  # C, d, B, Y, W
-    by_row = rows.scatter(by_column.transpose(0, 2, 4, 1, 3))  # C, B, W, H
-    return by_row.transpose(1, 0, 3, 2)
 
 
 def _require_shape(tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -150,7 +150,7 @@ class RoundedSum:
     def _low_sums(self, reader: Reader, count: int) -> list[I64]:
         """The digit sums of C below `count`."""
         sums = [np.zeros(self.output.shape, dtype=np.int64) for _ in range(count)]
-        if self.products is not None:
+        if self.products is not None and count:
             sums = self.products.digit_sums(reader, count)
         if self.linear is not None:
             whole, bits = divmod(self.linear.exponent, DIGIT_BITS)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from zkds.circuits.contraction import weighted_sum
+from zkds.circuits.contraction import weigh, weighted_sum
 from zkds.circuits.tensors import Axis, Book, ProverContext, Reader, Tensor, TensorClaim, VectorAxis, VerifierContext
 from zkds.claims import Value
 from zkds.field import K, from_pairs, to_pairs
@@ -80,6 +80,31 @@ class WeightTensor(Tensor):
             for table, digit in zip(result, self.perturbations.tables(reader), strict=False):
                 table[self.steps :] += digit
         return result
+
+    def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
+        """For every digit, sum_n weights[n] digit[p, .., n, ..] along an axis but the first: (P, .., 2) pairs.
+
+        The parts are contracted, and their results combined: the weights of all passes are never stored.
+        """
+        parts = [self._weighed(part, reader, axis - (part is self.start), weights) for part in self._parts]
+        zero = np.zeros((*(length for d, length in enumerate(self.shape) if d not in (0, axis)), 2), dtype=np.uint64)
+        return [self._in_passes(zero, *(part[j] if j < len(part) else None for part in parts)) for j in range(len(self.digits))]
+
+    @staticmethod
+    def _weighed(part: Tensor | None, reader: Reader, axis: int, weights: U64) -> list[U64]:
+        if part is None:
+            return []
+        tables = zip(part.tables(reader), part.digits, strict=True)
+        return [weigh(table, axis, weights, digit.magnitude()) for table, digit in tables]
+
+    def _in_passes(self, zero: U64, start: U64 | None, updates: U64 | None, perturbations: U64 | None) -> U64:
+        """What `tables` does, with arrays of K; a part without this digit counts as zero."""
+        values = [zero if start is None else start]
+        for step in range(self.steps - 1):
+            values.append(values[-1] if updates is None else field.sub(values[-1], updates[step]))
+        for step in range(self.shape[0] - self.steps):
+            values.append(values[step] if perturbations is None else field.add(values[step], perturbations[step]))
+        return np.stack(values)
 
     # ---- claims ------------------------------------------------------------------------------------------------------
 
