@@ -52,7 +52,7 @@ class Size:
     grid: int
 
 
-FULL = Size(records=4000, tests=5000, digits=1348, epochs=(20, 40), runs=3, probes=10, examples=300, grid=3)
+FULL = Size(records=2000, tests=2000, digits=1348, epochs=(20, 30), runs=3, probes=10, examples=300, grid=3)
 TOY = Size(records=320, tests=200, digits=320, epochs=(2, 4), runs=1, probes=2, examples=4, grid=2)
 
 

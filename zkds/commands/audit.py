@@ -133,7 +133,7 @@ def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | N
     check_model(options.model)
     device, records = torch_device(options.device), read_records(options)
     module = load_module(options.model)
-    expected = {"probing": 1.0} | ({"static baselines": BASELINES_SHARE} if options.baselines else {})
+    expected = {"probing": float(options.probes)} | ({"static baselines": BASELINES_SHARE} if options.baselines else {})
     static = None
     with Stages(expected) as stages:
         stages.begin("probing")
