@@ -58,6 +58,7 @@ from zkds.circuits.tensors import (
 from zkds.circuits.weights_trajectory import Weights
 from zkds.claims import Value
 from zkds.commit.layout import Column
+from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO, K, P, powers
 from zkds.hidden import Hidden
 from zkds.integers.identity import DIGIT_BITS
@@ -100,10 +101,10 @@ class MaxPool:
         return self.output.columns.widths | self.difference.columns.widths
 
     def check(self) -> None:
-        """Raise ValueError unless every product in the constraints stays below p."""
+        """Raise PlanRejected unless every product in the constraints stays below p."""
         largest = max(self.output.interval.magnitude(), self.difference.interval.magnitude())
         if self.size * self.size * largest >= P:
-            raise ValueError(f"{self.name}: windows of {self.size} x {self.size} are too large")
+            raise PlanRejected(f"{self.name}: windows of {self.size} x {self.size} are too large")
 
     def encode(self) -> bytes:
         """Canonical: size (8 bytes), 1 with ReLU else 0, the formats of output and difference."""

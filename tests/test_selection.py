@@ -16,6 +16,7 @@ from zkds.circuits.selection import InputTensor, Masked, RecordElements, Relu
 from zkds.circuits.tensors import Committed, EqAxis, VectorAxis
 from zkds.circuits.weights_trajectory import WeightTensor
 from zkds.commit.layout import Column
+from zkds.errors import PlanRejected
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove
@@ -206,6 +207,11 @@ def test_digits_are_those_of_the_values(name):
     for table, interval in zip(tables, given.tensor.digits, strict=True):
         assert interval.low <= table.min() and table.max() <= interval.high
     assert given.tensor.interval.low <= given.values.min() and given.values.max() <= given.tensor.interval.high
+
+
+def test_max_pool_with_products_beyond_p_is_refused():
+    with pytest.raises(PlanRejected, match="pool: windows of 8 x 8 are too large"):
+        MaxPool("pool", (1, 1, 1, 8, 8), 8, 56, relu=True).check()
 
 
 def relation(given, error=0):
