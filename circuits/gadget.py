@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.elementwise import Block, range_checks
+from zkds.circuits.block_plan import range_checks
+from zkds.circuits.elementwise import Block
 from zkds.circuits.expressions import AxisUse, Expression, Identity, sum_of, tensor
 from zkds.circuits.tensors import Committed
 from zkds.commit.layout import Column

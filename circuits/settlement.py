@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from zkds.circuits.field_tables import flat_table, weigh
+from zkds.circuits.field_tables import weighed
 from zkds.circuits.tensors import Axis, Book, Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext, axes_table
 from zkds.claims import Claim, Piece, Value
 from zkds.commit.layout import Layout
@@ -35,8 +35,7 @@ class Form:
 
     def value(self, reader: Reader) -> K:
         """The prover's."""
-        shape = self.tensor.shape
-        table = flat_table(weigh(self.tensor.tables(reader), self.weights), shape)
+        table = weighed(self.tensor.tables(reader), self.weights, self.tensor.shape)
         weights = axes_table(self.axes)
         return K(*field.k_dot(weights[: len(table)], table[: len(weights)]).tolist())
 

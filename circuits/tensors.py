@@ -289,6 +289,8 @@ class Committed(Tensor):
 
     def _offset(self, claim: TensorClaim[Value]) -> K:
         """What a claim says of the public part that is subtracted from every top limb."""
+        if not self.columns.format.top_offset:
+            return ZERO
         product = claim.digit_weights[-1] * self.columns.format.top_offset
         for axis in claim.axes:
             product = product * axis.total()

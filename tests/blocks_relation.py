@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zkds.circuits.elementwise import ColumnReader, range_checks
+from zkds.circuits.block_plan import range_checks
+from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.tensors import ProverContext, Reader, VerifierContext
 
 

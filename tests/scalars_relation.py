@@ -1,14 +1,15 @@
-"""The scalars of a probe (circuits/scalars.py) as a relation of their own, over committed logits, weights, gradients and labels."""
+"""The scalars of a probe (circuits/scalars.py) as a relation of their own, over committed operands."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tests.probes import dense, probe
-from zkds.circuits.elementwise import ColumnReader, range_checks
+from zkds.circuits.block_plan import range_checks
 from zkds.circuits.fixed_point import CONVOLUTION, GRADIENT
 from zkds.circuits.gadget import split
 from zkds.circuits.norms import Parameter, perturbation_tensor
+from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.scalars import Scalars
 from zkds.circuits.semantics import run
 from zkds.circuits.softmax import logit_delta_tensor, record_labels

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.blocks_relation import BlocksRelation
+from tests.forgery import forged_carries
 from tests.whole_proof import LIGERO_REASON, reject
-from zkds.circuits.elementwise import Block, ColumnReader
+from zkds.circuits.elementwise import Block
 from zkds.circuits.expressions import ONLY, Along, Expression, Identity, Over, UpTo, at, tensor
 from zkds.circuits.tensors import Committed
 from zkds.errors import PlanRejected
@@ -94,19 +95,7 @@ EXAMPLE = Example()
 
 
 def forged(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Carries as if the identities held: what a cheating prover would commit, rounded towards what fits."""
-    found = dict(columns)
-    reader = ColumnReader(columns)
-    for block in EXAMPLE.relation.blocks:
-        for identity, plan, carries in zip(block.identities, block.plans, block.carries, strict=True):
-            sums = identity.low_sums(lambda t: t.tables(reader), plan.low_digits)
-            first, incoming = 0, np.zeros(identity.shape, dtype=np.int64)
-            for size, carry in zip(plan.groups, carries, strict=True):
-                group = incoming + sum(sums[first + i] << np.int64(16 * i) for i in range(size))
-                incoming = np.clip(group >> np.int64(16 * size), carry.interval.low, carry.interval.high)
-                found |= carry.columns.split(incoming)
-                first += size
-    return found
+    return forged_carries(EXAMPLE.relation.blocks, columns)
 
 
 @pytest.mark.parametrize("zero_knowledge", [False, True])
