@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from zkds.circuits import tables
 from zkds.circuits.expressions import ONLY, Along, Over, UpTo, tensor
-from zkds.circuits.fixed_point import CONVOLUTION, DELTA, EXPONENTIAL_BITS, FIRST_SCALE, Configuration
+from zkds.circuits.fixed_point import CONVOLUTION, DELTA, EXPONENTIAL_BITS, FIRST_SCALE, LOSS_SUM, Configuration
 from zkds.circuits.gadget import CELL_BITS, CellFormat, Gadget, joined, round_identity, split, value_table
 from zkds.circuits.logarithm import Logarithm
 from zkds.circuits.semantics.loss import LOG_ONE
@@ -189,7 +189,7 @@ class Softmax(Gadget):
         steps, batch_size, classes = configuration.steps, configuration.batch_size, logits.shape[2]
         self.delta = self.own(delta)
         self.labels = self.integer("labels", 1, (classes, steps, batch_size))
-        self.losses = self.integer("losses", 58, (batch_size, steps))
+        self.losses = self.integer("losses", LOSS_SUM.width, (batch_size, steps))
         self._state_labels(records, (steps, batch_size))
         self.first = Scores("first passes", logits, delta, self.labels, (0, steps), FIRST_SCALE)
         self.second = Scores("second passes", logits, delta, self.labels, (steps, steps - 1), configuration.second_scale)
