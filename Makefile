@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
+PROBES ?= 20
 MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
+.PHONY: test demo venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
-demo: native ## train a small network, commit to its data, prove, verify; files in build/demo
-	$(BIN)/python -m bench.demo --folder build/demo
+demo: native ## train small networks, calibrate, commit, prove, verify; files in build/demo
+	$(BIN)/python -m bench.demo --folder build/demo --probes $(PROBES)
 
 venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as a user would
 

@@ -6,11 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from zkds.api import pinned_model
 from zkds.circuits.certificate import Pins, Verdict, verify_certificate
-from zkds.circuits.graph import Network
-from zkds.circuits.model_file import load_model
-from zkds.circuits.model_root import is_model_root, read_model_root
-from zkds.circuits.weights import QuantisedWeights, quantise
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.probe_options import add_configuration, configuration_given, configuration_of, rational, seed_bytes
 from zkds.commands.verdict import print_verdict, public_content
@@ -75,7 +72,7 @@ def read_proof(path: str) -> bytes:
 
 def _pins(options: argparse.Namespace) -> Pins:
     return Pins(
-        model=None if options.model is None else _model(options.model),
+        model=None if options.model is None else pinned_model(Path(options.model)),
         root=None if options.commit is None else DataRoot.read(options.commit),
         seed=options.seed,
         configuration=configuration_of(options) if options.strict or configuration_given(options) else None,
@@ -83,13 +80,6 @@ def _pins(options: argparse.Namespace) -> Pins:
         max_loss=options.max_loss,
         min_accuracy=options.min_accuracy,
     )
-
-
-def _model(path: str) -> tuple[Network, QuantisedWeights] | bytes:
-    if is_model_root(Path(path)):
-        return read_model_root(Path(path))
-    model = load_model(path)
-    return model.network, quantise(model.network, model.parameters)
 
 
 def _print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:

@@ -1,0 +1,146 @@
+"""The Python interface: what the commands `zkds commit`, `zkds prove` and `zkds verify` do.
+
+    from zkds.api import commit, prove, verify
+
+    commit((x, y), "data.root")                               # x uint8 (N, C, H, W) or (N, H, W), y labels
+    proof = prove(model, "data.root")                         # a torch module, or the path of a model file
+    verdict = verify(proof, tau="2.5", commitment="data.root")    # raises ProofRejected, which says why
+
+Numbers such as tau are decimal strings (or ints, Fractions): a float is not exact.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from zkds.circuits.certificate import Pins, Verdict, verify_certificate
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.graph import Network
+from zkds.circuits.model_file import load_model
+from zkds.circuits.model_root import is_model_root, read_model_root
+from zkds.circuits.weights import QuantisedWeights, quantise
+from zkds.dataset.files import commit_dataset, opening_path
+from zkds.dataset.opening import Opening
+from zkds.dataset.records import Records, from_arrays
+from zkds.dataset.root import DataRoot
+from zkds.dataset.sampling import SEED_BYTES
+
+if TYPE_CHECKING:
+    import torch
+
+Decimal = str | int | Fraction
+Data = Records | tuple[NDArray[Any], NDArray[Any]]
+
+__all__ = ["commit", "prove", "verify"]
+
+
+def commit(data: Data, root_path: str | Path, *, overwrite: bool = False) -> DataRoot:
+    """Write data.root (public) and, beside it, data.open (private).
+
+    data   records of zkds/dataset/records.py (`from_npz`, `from_folder`, `from_torch`, `from_arrays`), or arrays (x, y)
+    Raises ValueError for data that cannot be committed, FileExistsError unless `overwrite`.
+    """
+    records = data if isinstance(data, Records) else from_arrays(*data)
+    return commit_dataset(records, root_path, overwrite=overwrite)
+
+
+def prove(
+    model: torch.nn.Module | str | Path,
+    commitment: str | Path,
+    configuration: Configuration | None = None,
+    *,
+    seed: bytes | None = None,
+    tau: Decimal | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> bytes:
+    """A proof of a model's directional sharpness on a committed data set; data.open lies beside `commitment`, data.root.
+
+    model           a torch module (exported as torch.export does, in evaluation mode), or the path of a model file
+    configuration   `Configuration.of(steps=5, batch_size=8, rho="0.05", ...)`; None: the defaults
+    seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
+    tau             hide the value and prove that it is at most tau
+    progress        called with the name of each stage
+
+    Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers.
+    """
+    from zkds.circuits.proving import prove_certificate  # a verifier needs no prover
+
+    root = DataRoot.read(commitment)
+    network, weights = _network(model, root)
+    with Opening(opening_path(commitment), root) as opening:
+        data, _ = prove_certificate(
+            network,
+            weights,
+            opening,
+            configuration if configuration is not None else Configuration.of(),
+            seed if seed is not None else os.urandom(SEED_BYTES),
+            seed_given=seed is not None,
+            tau=None if tau is None else _exact("tau", tau),
+            progress=progress,
+        )
+    return data
+
+
+def verify(
+    proof: bytes | str | Path,
+    *,
+    model: str | Path | None = None,
+    commitment: str | Path | None = None,
+    seed: bytes | None = None,
+    configuration: Configuration | None = None,
+    tau: Decimal | None = None,
+    max_loss: Decimal | None = None,
+    min_accuracy: Decimal | None = None,
+    strict: bool = False,
+) -> Verdict:
+    """Check a proof, and everything that is given beside it. Raises ProofRejected with the reason.
+
+    model        the path of a model file, or of a private model's model.root
+    commitment   the path of data.root
+    strict       reject unless model, commitment, seed, configuration and tau are all given
+    `verdict.statement` is what the proof says, `verdict.not_pinned` what the prover chose.
+    """
+    data = proof if isinstance(proof, bytes) else Path(proof).read_bytes()
+    pins = Pins(
+        model=None if model is None else pinned_model(Path(model)),
+        root=None if commitment is None else DataRoot.read(commitment),
+        seed=seed,
+        configuration=configuration,
+        tau=None if tau is None else _exact("tau", tau),
+        max_loss=None if max_loss is None else _exact("max_loss", max_loss),
+        min_accuracy=None if min_accuracy is None else _exact("min_accuracy", min_accuracy),
+    )
+    return verify_certificate(data, pins, strict=strict)
+
+
+def pinned_model(path: Path) -> tuple[Network, QuantisedWeights] | bytes:
+    """What a verifier pins of a model: network and quantised weights of a model file, or the bytes of a model.root."""
+    if is_model_root(path):
+        return read_model_root(path)
+    model = load_model(path)
+    return model.network, quantise(model.network, model.parameters)
+
+
+def _network(model: torch.nn.Module | str | Path, root: DataRoot) -> tuple[Network, QuantisedWeights]:
+    if isinstance(model, str | Path):
+        loaded = load_model(model)
+        return loaded.network, quantise(loaded.network, loaded.parameters)
+    from zkds.circuits.torch_import import from_module
+
+    network, parameters = from_module(model, root.schema.shape)
+    return network, quantise(network, parameters)
+
+
+def _exact(name: str, value: Decimal) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, str | int | Fraction):
+        raise TypeError(f"{name}: expected a decimal string, an int or a Fraction, got {type(value).__name__}")
+    try:
+        return Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{name}: expected a decimal number, got {value!r}") from None
