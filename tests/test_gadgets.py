@@ -1,0 +1,118 @@
+"""Logarithms, square roots and wide integers as identities, on the integers alone: edges and random arguments."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from math import isqrt
+
+import numpy as np
+import pytest
+
+from tests.reference.identities import identity_at, violations
+from zkds.circuits.expressions import Identity
+from zkds.circuits.gadget import CellFormat, Gadget, split, square_root, value_table
+from zkds.circuits.logarithm import Logarithm
+from zkds.circuits.semantics.statistic import logarithm
+from zkds.circuits.tables import log_table
+from zkds.integers.limbs import WitnessOverflow
+
+
+def near_powers(bits, least):
+    """2^k - 1, 2^k, 2^k + 1."""
+    return [n for k in range(bits) for n in (2**k - 1, 2**k, 2**k + 1) if least <= n < 2**bits]
+
+
+def identities_of(gadgets):
+    return [identity for gadget in gadgets for stated in gadget.identities.values() for identity in stated]
+
+
+def test_logarithms():
+    rng = random.Random(1)
+    arguments = [*near_powers(128, 1), 2**128 - 1, *(rng.randrange(1, 2 ** rng.randint(1, 128)) for _ in range(100))]
+    shape = (len(arguments),)
+    owner = Gadget("argument")
+    argument = owner.wide("N", 128, shape)
+    gadget = Logarithm("log", shape, argument.expression(), "block")
+    values = np.array(arguments, dtype=object)
+    columns = argument.split(values) | gadget.witness(values)
+    assert violations(identities_of([gadget]), columns) == []
+    probe, cache = Identity("value", shape, gadget.value), {}
+    assert [identity_at(probe, columns, (i,), cache) for i in range(len(arguments))] == [logarithm(n) for n in arguments]
+    for lookup in gadget.lookups:
+        rows = set(zip(*(column.tolist() for column in lookup.table.columns()), strict=True))
+        looked_up = zip(*(columns[name].reshape(-1).tolist() for name in (lookup.primary, *lookup.secondary)), strict=True)
+        assert set(looked_up) <= rows
+
+
+@pytest.mark.parametrize("argument", [0, -1, 2**128])
+def test_no_logarithm_of_other_numbers(argument):
+    owner = Gadget("argument")
+    gadget = Logarithm("log", (1,), owner.wide("N", 128, (1,)).expression(), "block")
+    with pytest.raises(ValueError, match=r"expected an argument in \[1, 2\^128\)"):
+        gadget.witness(np.array([argument], dtype=object))
+
+
+def test_every_other_shift_of_a_logarithm_is_excluded():
+    """k is not free: W = 2^k N with another k has no top bit, or does not fit."""
+    number = 3 * 2**70
+    owner = Gadget("argument")
+    argument = owner.wide("N", 128, (1,))
+    gadget = Logarithm("log", (1,), argument.expression(), "block")
+    honest = argument.split(np.array([number], dtype=object)) | gadget.witness(np.array([number], dtype=object))
+    right = 128 - number.bit_length()
+    for k in range(128):
+        w = (number << k) % 2**128
+        mantissa = w >> 80
+        changed = [
+            (gadget.bits, k % 16),
+            (gadget.power, 1 << k % 16),
+            (gadget.selectors, [int(a == k // 16) for a in range(8)]),
+            (gadget.shifted, [w >> 16 * d & 0xFFFF for d in range(8)]),
+            (gadget.cell, (mantissa >> 31) % 2**16),
+            (gadget.fraction, mantissa % 2**31),
+        ]
+        columns = dict(honest)
+        for owned, value in changed:
+            columns |= split(owned, np.array(value, dtype=object))
+        found = {name.removeprefix("log: ") for name in violations(identities_of([gadget]), columns)}
+        assert (not found & {"W", "W, low digits", "M"}) == (k == right)
+
+
+def test_square_roots():
+    rng = random.Random(2)
+    roots = [rng.randrange(2 ** rng.randint(1, 56)) for _ in range(40)]
+    arguments = [*near_powers(112, 0), 2**112 - 1, *(max(0, y * y + c) for y, c in itertools.product(roots, (-1, 0, 1)))]
+    values = np.array(arguments, dtype=object)
+    owner, shape = Gadget("root"), values.shape
+    argument = owner.wide("x", 112, shape)
+    root = square_root(owner, "block", "y", 56, shape, argument.expression())
+    exact = np.array([isqrt(x) for x in arguments], dtype=object)
+    given = argument.split(values)
+    assert violations(identities_of([owner]), given | root.split(exact, values)) == []
+    for change in (-1, 1):
+        other = np.clip(exact + change, 0, 2**56 - 1)
+        rest, gap = (values - other * other) % 2**57, (2 * other - (values - other * other)) % 2**57
+        columns = given | root.root.split(other) | root.rest.split(rest) | root.gap.split(gap)
+        cache = {}
+        for i in np.flatnonzero(other != exact).tolist():
+            assert any(identity_at(identity, columns, (i,), cache) for identity in identities_of([owner]))
+
+
+def test_wide_integers():
+    owner = Gadget("g")
+    wide = owner.wide("n", 100, (2,))
+    assert [part.columns.format.width for part in wide.parts] == [48, 48, 4]
+    columns = wide.split(np.array([2**100 - 1, 2**70 + 5], dtype=object))
+    probe = Identity("n", (2,), wide.expression())
+    assert [identity_at(probe, columns, (i,), {}) for i in range(2)] == [2**100 - 1, 2**70 + 5]
+    for value in (2**100, -1, 2**200):
+        with pytest.raises(WitnessOverflow, match="g: n 2: the value at index \\(1,\\) does not fit 4 bits"):
+            wide.split(np.array([0, value], dtype=object))
+
+
+def test_cells_and_tables_are_checked():
+    with pytest.raises(ValueError, match="expected 1 to 32 bits, got 33"):
+        CellFormat(33)
+    with pytest.raises(ValueError, match="g: i: expected 3 tables, got 1"):
+        Gadget("g").indices("i", 42, (1,), [value_table(log_table())])
