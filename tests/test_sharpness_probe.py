@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import hashlib
@@ -134,6 +135,11 @@ def test_one_record_over_and_over() -> None:
     assert probe.value == pytest.approx(reference.fluctuation(history, "log_ratio"))
 
 
+def test_batches_of_numpy_integers() -> None:
+    probe = probe_batches(dense(), features(), SMALL, np.arange(6).reshape(3, 2))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(probe.to_dict()))["history"][1]["indices"] == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
@@ -238,6 +244,19 @@ def test_leaves_everything_as_it_was(batch_norm: Any, dtype: torch.dtype) -> Non
         config = dataclasses.replace(SMALL, batch_norm=batch_norm, learning_rate=0.5)
         directional_sharpness(model, data, config, SEED, dtype=dtype)
     assert same(before, snapshot(model))
+
+
+def test_the_callers_modes_do_not_matter() -> None:
+    model, data = convolutional(), images()
+    expected = directional_sharpness(model, data, SMALL, SEED).value
+    contexts = (torch.no_grad(), torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16))
+    for context in contexts:
+        with context:
+            assert directional_sharpness(model, data, SMALL, SEED).value == expected
+    with torch.inference_mode():
+        model, (x, y) = copy.deepcopy(model), data
+        data = x.clone(), y.clone()
+    assert directional_sharpness(model, data, SMALL, SEED).value == expected
 
 
 @pytest.mark.parametrize(("error", "kind"), [(KeyError("x"), KeyError), (RuntimeError("x"), ValueError), (None, ValueError)])
