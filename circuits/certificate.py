@@ -19,7 +19,7 @@ from zkds.circuits.statement import SharpnessStatement, StatementError
 from zkds.circuits.statistic import Results
 from zkds.circuits.weights import QuantisedWeights, model_digest
 from zkds.dataset.root import DataRoot
-from zkds.errors import ProofRejected, StatementMismatch
+from zkds.errors import PlanRejected, ProofRejected, StatementMismatch
 from zkds.soundness import BudgetLine
 from zkds.statement import Mode, claimed_relation
 
@@ -83,7 +83,7 @@ def verify_certificate(data: bytes, pins: Pins | None = None, *, strict: bool = 
 
     strict       reject unless all of `PINS` are pinned
     allow_plain  accept a proof that hides nothing
-    Raises a subclass of ProofRejected that names the reason; PlanRejected if the statement has no sound circuit.
+    Raises ProofRejected, or a subclass of it, that names the reason.
     """
     pins = pins if pins is not None else Pins()
     _, statement = read_statement(data)
@@ -92,7 +92,10 @@ def verify_certificate(data: bytes, pins: Pins | None = None, *, strict: bool = 
         raise ProofRejected(f"strict: not pinned: {', '.join(not_pinned)}", "all pinned", "some chosen by the prover")
     _require_pins(statement, pins)
     weights = pins.model[1] if isinstance(pins.model, tuple) else None
-    result = verifier.verify(data, DirectionalSharpness(statement, weights), allow_plain=allow_plain)
+    try:
+        result = verifier.verify(data, DirectionalSharpness(statement, weights), allow_plain=allow_plain)
+    except PlanRejected as error:
+        raise ProofRejected(f"statement: no sound circuit: {error}") from None
     _require_thresholds(statement, pins)
     return Verdict(statement, not_pinned, result.mode, result.bits, result.budget, result.sizes)
 

@@ -15,11 +15,14 @@ untrusted bytes, and everything else (layout, plan, lookups, indices) is recompu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 from zkds.circuits.fixed_point import EXPONENTIAL_BITS, Configuration
 from zkds.circuits.graph import Network
+from zkds.circuits.semantics.layers import Placed, placed_layers
+from zkds.circuits.semantics.probe import MAX_CLASSES
 from zkds.circuits.statistic import Results
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES, batches
@@ -31,6 +34,13 @@ LABEL = b"zkds sharpness statement v1"
 DIGEST_BYTES = 32
 MAX_PART = 1 << 23  # bytes of one encoded part
 RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
+
+# What a probe may be, so that no few bytes make a verifier work for long: the limits leave room for networks hundreds of times
+# as large as LeNet-5, which nobody proves in memory.
+MAX_LAYERS = 1 << 6
+MAX_SAMPLES = 1 << 14  # T B
+MAX_VALUES = 1 << 24  # of all convolutions in all passes; of all parameters in all steps; bytes of all records
+MAX_WINDOW = 1 << 20  # kernel times inputs, or outputs, along an axis of a convolution
 
 
 class StatementError(ZkdsError, ValueError):
@@ -145,6 +155,35 @@ def require_fit(network: Network, configuration: Configuration, root: DataRoot) 
     samples = configuration.steps * configuration.batch_size
     if samples > root.count:
         raise StatementError(f"configuration: T B = {samples} records are needed, the data set has {root.count}")
+    _require_bounded(network, configuration, root)
+
+
+def _require_bounded(network: Network, configuration: Configuration, root: DataRoot) -> None:
+    """Raise StatementError for a probe that is too large, or whose network no circuit is made for."""
+    try:
+        layers = placed_layers(network)
+    except ValueError as error:
+        raise StatementError(f"network: {error}") from None
+    samples = configuration.steps * configuration.batch_size
+    values = sum(math.prod(placed.convolution) for placed in layers)
+    sizes = (
+        ("network: layers", len(layers), MAX_LAYERS),
+        ("network: classes", network.classes, MAX_CLASSES),
+        ("configuration: T B", samples, MAX_SAMPLES),
+        ("probe: bytes of records", samples * root.committed_bytes, MAX_VALUES),
+        ("probe: outputs of convolutions", configuration.passes * configuration.batch_size * values, MAX_VALUES),
+        ("probe: parameters of all steps", configuration.steps * network.parameter_count, MAX_VALUES),
+        ("network: kernel times inputs or outputs along an axis", max(map(_window, layers)), MAX_WINDOW),
+    )
+    for name, size, most in sizes:
+        if size > most:
+            raise StatementError(f"{name}: expected at most {most}, got {size}")
+
+
+def _window(placed: Placed) -> int:
+    """The most that the relation of outputs, taps and inputs has along one axis (circuits/windows.py)."""
+    axes = zip(placed.layer.kernel, placed.shapes.input[1:], placed.convolution[1:], strict=True)
+    return max(kernel * max(inputs, outputs) for kernel, inputs, outputs in axes)
 
 
 def _part(reader: ProofReader, label: str) -> bytes:

@@ -1,0 +1,221 @@
+"""Certificates end to end through bytes: results bit for bit those of the semantics, and everything that a verifier may pin."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests.certificates import IMAGES, NETWORKS, SEED, TINY, Case, honest, opening, private_model, rejection, weights
+from zkds.circuits import semantics
+from zkds.circuits.certificate import PINS, Pins, ThresholdRejected, hidden, read_statement, verify_certificate
+from zkds.circuits.directional_sharpness import DirectionalSharpness
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.proving import network_inputs, prove_certificate
+from zkds.circuits.statement import SharpnessStatement, StatementError
+from zkds.circuits.statistic import Results
+from zkds.circuits.weights import model_digest
+from zkds.dataset.membership import Membership
+from zkds.dataset.sampling import batches
+from zkds.errors import ProofRejected, StatementMismatch
+from zkds.statement import Mode, Statement
+
+KINDS = [(sharpness, perturbation) for sharpness in ("ASAM", "SAM") for perturbation in ("SAM", "ASAM")]
+
+
+def configuration(sharpness, perturbation, **fields):
+    return Configuration.of(
+        **{"steps": 2, "batch_size": 2, "learning_rate": "0.01", "sharpness": sharpness, "perturbation": perturbation} | fields
+    )
+
+
+CASES = {
+    "max pool, three steps": Case("max", "images", configuration("ASAM", "SAM", steps=3)),
+    "max pool alone, SAM, ASAM": Case("max alone", "normalised images", configuration("SAM", "ASAM", batch_size=1)),
+    "average pool, SAM, zero-knowledge": Case("average", "images", configuration("SAM", "SAM"), zero_knowledge=True),
+    "average pool, normalised, ASAM": Case("average", "normalised images", configuration("ASAM", "ASAM")),
+    "features of many classes": Case("many classes", "features of many classes", configuration("ASAM", "SAM")),
+    "layers named as parts of the circuit": Case("names of the circuit", "features", zero_knowledge=True),
+    "private model": Case("max", "images", private=True, zero_knowledge=True),
+    "hidden value": Case("dense", "features", tau=Fraction(1 << 11), zero_knowledge=True),
+}
+
+
+def expected_results(case):
+    """What the semantics computes from the records that the seed names, which are read from the data as it was given."""
+    opened = opening(case.source)
+    indices = batches(case.seed, opened.root.count, case.configuration.steps, case.configuration.batch_size)
+    _, records = Membership.open(opened, indices)
+    inputs, labels = network_inputs(opened.root.schema, records)
+    run = semantics.run(NETWORKS[case.network], weights(case.network), inputs, labels, case.configuration)
+    if case.tau is not None:
+        return Results(run.total_loss, run.correct, threshold=int(case.tau * (1 << 48)))
+    return Results(run.total_loss, run.correct, run.value)
+
+
+def own_model(case):
+    """What a verifier pins."""
+    if case.private:
+        return private_model(case.network).root()
+    return NETWORKS[case.network], weights(case.network)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_results_are_those_of_the_semantics(name):
+    case = CASES[name]
+    proof, statement = honest(case)
+    pins = Pins(own_model(case), opening(case.source).root, case.seed, case.configuration, Fraction(1 << 11))
+    verdict = verify_certificate(proof, pins, strict=True, allow_plain=not case.zero_knowledge)
+    assert verdict.statement == statement == read_statement(proof)[1]
+    assert verdict.statement.results == expected_results(case)
+    assert verdict.not_pinned == () and verdict.bits > 100
+    assert verdict.mode is (Mode.ZERO_KNOWLEDGE if case.zero_knowledge else Mode.PLAIN)
+    assert sum(verdict.sizes.values()) == len(proof)
+
+
+def test_network_inputs_are_those_of_the_schema():
+    opened, chosen = opening("normalised images"), [0, 5, 11]
+    _, records = Membership.open(opened, [chosen])
+    inputs, labels = network_inputs(opened.root.schema, records)
+    slope, constant = opened.root.schema.affine(0)
+    assert np.array_equal(inputs[0], IMAGES[chosen].astype(np.int64) * slope + constant)
+    assert labels.tolist() == [[0, 2, 2]]
+
+
+# ---- pins ------------------------------------------------------------------------------------------------------------
+
+
+def other_weights(network):
+    """One weight is one unit larger."""
+    found = {name: values.copy() for name, values in weights(network).items()}
+    next(iter(found.values())).reshape(-1)[0] += 1
+    return found
+
+
+def wrong_pins():
+    model = (NETWORKS["dense"], weights("dense"))
+    return {
+        "one weight": (Pins(model=(NETWORKS["dense"], other_weights("dense"))), "model"),
+        "network": (Pins(model=(NETWORKS["max"], weights("max"))), "model"),
+        "private model": (Pins(model=model_digest(*model)), "model: kind"),
+        "data": (Pins(root=opening("images").root), "data root"),
+        "seed": (Pins(seed=SEED[::-1]), "seed"),
+        "configuration": (Pins(configuration=replace(TINY.configuration, rho=Fraction(1, 21))), "configuration"),
+    }
+
+
+@pytest.mark.parametrize("pin", wrong_pins())
+def test_a_proof_about_something_else_is_rejected_by_name(pin):
+    pins, reason = wrong_pins()[pin]
+    error = rejection(honest(TINY)[0], pins=pins)
+    assert isinstance(error, StatementMismatch) and error.reason == reason
+
+
+def test_strict_needs_every_pin():
+    proof, statement = honest(TINY)
+    case = {"model": own_model(TINY), "root": statement.root, "seed": SEED, "configuration": TINY.configuration}
+    whole = Pins(**case, tau=Fraction(1 << 11))
+    verify_certificate(proof, whole, strict=True, allow_plain=True)
+    for name in PINS:
+        pins = replace(whole, **{"root" if name == "data" else name: None})
+        assert rejection(proof, pins=pins, strict=True).reason == f"strict: not pinned: {name}"
+    assert verify_certificate(proof, allow_plain=True).not_pinned == PINS
+
+
+def test_plain_proofs_must_be_asked_for():
+    with pytest.raises(StatementMismatch, match="mode: expected zero-knowledge, got plain"):
+        verify_certificate(honest(TINY)[0])
+
+
+# ---- thresholds ------------------------------------------------------------------------------------------------------
+
+
+def exactly(integer):
+    return Fraction(integer, 1 << 48)
+
+
+def test_tau_at_the_value_and_below_it():
+    proof, statement = honest(TINY)
+    value = statement.results.value
+    verify_certificate(proof, Pins(tau=exactly(value)), allow_plain=True)
+    for tau in (exactly(value - 1), exactly(value) - Fraction(1, 10**40), Fraction(0), Fraction(-1)):
+        error = rejection(proof, pins=Pins(tau=tau))
+        assert isinstance(error, ThresholdRejected) and error.reason == "value above tau"
+
+
+def test_hidden_value_at_the_threshold_and_above_it():
+    value = honest(TINY)[1].results.value
+    proof, statement = honest(replace(TINY, tau=exactly(value)))
+    assert (statement.results.value, statement.results.threshold) == (None, value)
+    verify_certificate(proof, Pins(tau=exactly(value)), allow_plain=True)
+    error = rejection(proof, pins=Pins(tau=exactly(value - 1)))
+    assert isinstance(error, ThresholdRejected) and error.reason == "proven threshold above tau"
+    with pytest.raises(StatementError, match="tau: the value is above it"):
+        honest(replace(TINY, tau=exactly(value - 1)))
+    with pytest.raises(StatementError, match="tau: the value is above it"):
+        hidden(statement, Fraction(1))  # of a statement that hides its value already
+
+
+def test_loss_and_accuracy():
+    proof, statement = honest(TINY)
+    loss = Fraction(statement.results.total_loss, statement.samples << 48)
+    accuracy = Fraction(statement.results.correct, statement.samples)
+    verify_certificate(proof, Pins(max_loss=loss, min_accuracy=accuracy), allow_plain=True)
+    least = Fraction(1, 10**40)
+    assert rejection(proof, pins=Pins(max_loss=loss - least)).reason == "loss above the maximum"
+    assert rejection(proof, pins=Pins(min_accuracy=accuracy + least)).reason == "accuracy below the minimum"
+
+
+# ---- a header replaced -----------------------------------------------------------------------------------------------
+
+
+def with_statement(proof, statement):
+    """The proof with the header of another statement, whose circuit has the same shape."""
+    head = 13  # magic, version, mode
+    length = int.from_bytes(proof[head : head + 8], "little")
+    encoding = statement.encode()
+    return proof[:head] + len(encoding).to_bytes(8, "little") + encoding + proof[head + 8 + length :]
+
+
+def other_statements():
+    statement = honest(TINY)[1]
+    results = statement.results
+    return {
+        "value": replace(statement, results=replace(results, value=results.value - 1)),
+        "loss": replace(statement, results=replace(results, total_loss=results.total_loss - 1)),
+        "correct": replace(statement, results=replace(results, correct=results.correct + 1)),
+        "seed": replace(statement, seed=SEED[::-1]),
+        "seed source": replace(statement, seed_given=False),
+        "model": replace(statement, model=bytes(32)),
+        "data": replace(statement, root=replace(statement.root, tree_root=bytes(32))),
+        "rho": replace(statement, configuration=replace(statement.configuration, rho=Fraction(1, 21))),
+        "eps": replace(statement, configuration=replace(statement.configuration, eps=Fraction(1, 10**6))),
+        "sharpness": replace(statement, configuration=replace(statement.configuration, sharpness="SAM")),
+        "network": replace(statement, network=NETWORKS["names of the circuit"]),
+    }
+
+
+@pytest.mark.parametrize("part", other_statements())
+def test_the_header_of_another_statement(part):
+    statement = other_statements()[part]
+    forged = with_statement(honest(TINY)[0], statement)
+    assert read_statement(forged)[1] == statement
+    assert isinstance(rejection(forged), ProofRejected)
+
+
+def test_the_relation_is_a_function_of_the_statement():
+    """Prover and verifier lay out the same columns, and the statement's encoding is what the transcript binds."""
+    statement = honest(TINY)[1]
+    first, second = (Statement(DirectionalSharpness(SharpnessStatement.decode(statement.encode()))) for _ in range(2))
+    assert first.layout.encode() == second.layout.encode() and first.sections == second.sections
+    assert first.sections["relation"] == statement.encode()
+
+
+def test_two_proofs_of_one_statement_differ():
+    case = replace(TINY, zero_knowledge=True)
+    first, statement = honest(case)
+    second, again = prove_certificate(
+        NETWORKS["dense"], weights("dense"), opening("features"), case.configuration, SEED, seed_given=True
+    )
+    body = 13 + 8 + len(statement.encode())
+    assert statement == again and first[:body] == second[:body] and first[body:][:2048] != second[body:][:2048]

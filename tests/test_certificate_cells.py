@@ -1,0 +1,82 @@
+"""Every cell counts: in a certificate, no committed column can have another value in any entry.
+
+One cell of a column is moved within its range; where it is a row of a table, its other cells become those of the row. The rest
+stays as it is, and the claims of the relation must become false.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tests.certificates import TINY, Case, cheat, false_claims
+from zkds.circuits.directional_sharpness import DirectionalSharpness
+from zkds.circuits.fixed_point import Configuration
+from zkds.lookup import RangeTable
+
+ADAPTIVE = Configuration.of(steps=2, batch_size=1, sharpness="SAM", perturbation="ASAM")
+CASES = {
+    "dense": TINY,
+    "max pool": Case("max"),
+    "average pool, ASAM perturbation": Case("average", "normalised images", ADAPTIVE),
+}
+SAMPLE = 12  # columns of each case; the whole sweep takes minutes
+
+
+@functools.cache
+def prepared(name):
+    """(what a cheating prover starts from, the verifier's relation, lookups by column)"""
+    found = cheat(CASES[name])
+    lookups = {column: lookup for lookup in found.relation.lookups for column in (lookup.primary, *lookup.secondary)}
+    return found, DirectionalSharpness(found.statement), lookups
+
+
+def moved(cells, lookup, name, generator):
+    """{column: cells}: one entry of column `name` moved by one, or to a neighbouring row of its table."""
+    index = int(generator.integers(cells[name].size))
+    changed = {name: cells[name].copy().reshape(-1)}
+    cell = int(changed[name][index])
+    if lookup is None or isinstance(lookup.table, RangeTable) or name != lookup.primary:
+        rows = lookup.table.rows if lookup is not None and isinstance(lookup.table, RangeTable) else 2
+        changed[name][index] = cell + 1 if cell + 1 < rows or name != getattr(lookup, "primary", name) else cell - 1
+    else:
+        table = list(zip(*(column.tolist() for column in lookup.table.columns()), strict=True))
+        row = next(number for number, entries in enumerate(table) if entries[0] == cell)
+        other = table[row + 1] if row + 1 < len(table) else table[row - 1]
+        for column, entry in zip((lookup.primary, *lookup.secondary), other, strict=True):
+            changed[column] = cells[column].copy().reshape(-1)
+            changed[column][index] = entry
+    return {column: values.reshape(cells[column].shape) for column, values in changed.items()}
+
+
+def unnoticed(name, columns, seed):
+    """Those of the columns that could be moved without a false claim."""
+    found, verifier, lookups = prepared(name)
+    generator = np.random.default_rng(seed)
+    return [
+        column
+        for column in columns
+        if not false_claims(
+            found.columns | moved(found.columns, lookups.get(column), column, generator), found.relation, verifier
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_honest_columns_make_no_false_claim(name):
+    found, verifier, _ = prepared(name)
+    assert false_claims(found.columns, found.relation, verifier) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_cell_can_be_moved(name):
+    columns = list(prepared(name)[0].columns)
+    chosen = np.random.default_rng(len(columns)).permutation(len(columns))[:SAMPLE]
+    assert unnoticed(name, [columns[i] for i in chosen], seed=1) == []
+
+
+def test_every_column_is_looked_up_or_a_selector():
+    """What no table bounds are the selectors of max pools, which constraints make 0 or 1."""
+    for name in CASES:
+        found, _, lookups = prepared(name)
+        assert {column for column in found.columns if column not in lookups} <= {"conv: max pool: mask/0"}
