@@ -12,7 +12,7 @@ from zkds.claims import Value
 from zkds.field import ONE, ZERO, K, dot, powers
 from zkds.soundness import algebraic
 
-SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; docs/protocol.md, section 3"
+SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 17"
 
 
 class BlockWeights:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zkds.circuits.contraction import F64, multiply, scale_rows, weigh
-from zkds.circuits.low_digits import LowDigits, channels_first, patches, scatter
+from zkds.circuits.low_digits import LowDigits, channels_first, over_passes, patches, scatter
 from zkds.circuits.sums import Linear, Products
 from zkds.circuits.tensors import Axis, EqAxis, Reader, Tensor, VectorAxis, ones_axis
 from zkds.circuits.weights_trajectory import WeightTensor
@@ -70,11 +70,13 @@ class ForwardProducts(Products):
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         geometry, digits = self.geometry, LowDigits.of(self, reader, count)
         sums = np.zeros((count, *geometry.output_shape), dtype=np.int64)
-        for p in range(geometry.passes):
-            totals = digits.sums(p, count, _flat_kernels, lambda values: patches(geometry, values))
-            for d, total in enumerate(totals):
-                shape = (geometry.channels_out, geometry.batch, *geometry.output_shape[3:])
+        shape = (geometry.channels_out, geometry.batch, *geometry.output_shape[3:])
+
+        def add_up(p: int) -> None:
+            for d, total in enumerate(digits.sums(p, count, _flat_kernels, lambda values: patches(geometry, values))):
                 sums[d, p] = total.reshape(shape).swapaxes(0, 1)
+
+        over_passes(add_up, geometry.passes)
         return list(sums)
 
 
@@ -118,10 +120,12 @@ class InputGradientProducts(Products):
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         digits = LowDigits.of(self, reader, count)
         sums = np.zeros((count, *self.geometry.input_shape), dtype=np.int64)
-        for p in range(self.geometry.passes):
-            totals = digits.sums(p, count, lambda kernels: _flat_kernels(kernels).T, channels_first)
-            for d, total in enumerate(totals):
+
+        def add_up(p: int) -> None:
+            for d, total in enumerate(digits.sums(p, count, lambda kernels: _flat_kernels(kernels).T, channels_first)):
                 sums[d, p] = scatter(self.geometry, total)
+
+        over_passes(add_up, self.geometry.passes)
         return list(sums)
 
 
@@ -180,10 +184,13 @@ class WeightGradientProducts(Products):
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         geometry, digits = self.geometry, LowDigits.of(self, reader, count)
         sums = np.zeros((count, *self.output_shape), dtype=np.int64)
-        for step in range(self.count):
-            totals = digits.sums(self.first + step, count, channels_first, lambda values: patches(geometry, values).T)
-            for d, total in enumerate(totals):
+
+        def add_up(step: int) -> None:
+            p = self.first + step
+            for d, total in enumerate(digits.sums(p, count, channels_first, lambda values: patches(geometry, values).T)):
                 sums[d, step] = total.reshape(geometry.weight_shape)
+
+        over_passes(add_up, self.count)
         return list(sums)
 
 

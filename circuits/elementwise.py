@@ -13,7 +13,7 @@ there are different left digits. S is proved by a sumcheck; where no product is 
 off, otherwise R_i takes the weights eq(z, .) in. It ends in hidden values of left_i and R_i, and claims on the tensors.
 
 Messages: gamma; rho; z; S; values of some claims (circuits/settlement.py); the sumcheck; the values of left_i and R_i; psi;
-again values of some claims. The formulas are in docs/protocol.md.
+again values of some claims. The formulas are in protocol.md, section 17.
 """
 
 from __future__ import annotations

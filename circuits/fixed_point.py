@@ -199,12 +199,12 @@ class Configuration:
 
     @property
     def update(self) -> LimbFormat:
-        """The format of U: 40 fractional bits, 5 bits above the learning rate, rounded up to whole limbs.
+        """The format of U: 40 fractional bits, 5 bits above the learning rate: no wider, for it widens the weights' interval.
 
         The learning rate is at most 2^(43 - e_2), so |U| < 16 times the learning rate at least: a gradient entry may reach 16.
         """
         bits = WEIGHT_BITS + SECOND_SCALE_LOG - self.second_bits + 5
-        return LimbFormat(LIMB_BITS, LIMB_BITS * -(-bits // LIMB_BITS), signed=True)
+        return LimbFormat(LIMB_BITS, bits, signed=True)
 
     @property
     def normalised_format(self) -> LimbFormat:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,6 +15,7 @@ from zkds.circuits.tensors import Reader
 from zkds.circuits.windows import Geometry
 from zkds.integers.limbs import I64
 from zkds.integers.products import FLOAT_BITS
+from zkds.native import threads
 
 Arrange = Callable[[F64], F64]  # one pass of an operand as a matrix
 
@@ -46,6 +48,12 @@ class LowDigits:
             if i + j < count:
                 totals[i + j] += a @ b
         return totals
+
+
+def over_passes(work: Callable[[int], None], count: int) -> None:
+    """work(0), ..., work(count - 1) on as many threads as the C core uses: numpy lets go of the interpreter in its loops."""
+    with ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(work, range(count)))
 
 
 def patches(geometry: Geometry, values: F64) -> F64:

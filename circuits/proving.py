@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from zkds import prover
@@ -16,13 +15,13 @@ from zkds.circuits.directional_sharpness import DirectionalSharpness
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.private_model import OpenedModel, PrivateModel
+from zkds.circuits.record_inputs import network_inputs
 from zkds.circuits.statement import SharpnessStatement, require_fit
 from zkds.circuits.statistic import Results
 from zkds.circuits.weights import model_digest
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import batches
-from zkds.dataset.schema import Schema
 from zkds.integers.limbs import I64
 
 PROBE = "probe"
@@ -79,22 +78,3 @@ def prove_certificate(
     columns: dict[str, NDArray[Any]] = relation.witness(trajectory, records)
     data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
     return data, statement
-
-
-def network_inputs(schema: Schema, records: Mapping[str, NDArray[Any]]) -> tuple[I64, I64]:
-    """What the network sees of the columns of `Membership`: inputs (T, B, C, H, W) int64, 32 fractional bits; labels (T, B)."""
-    elements = _little_endian(records["record elements"], schema.element_bytes)
-    labels = _little_endian(records["record labels"], schema.label_bytes)
-    channels = [schema.affine(channel) for channel in range(schema.shape[0])]
-    slope, constant = (np.array(part, dtype=np.int64).reshape(-1, 1, 1) for part in zip(*channels, strict=True))
-    shape = schema.shape if len(schema.shape) == 3 else (*schema.shape, 1, 1)
-    return slope * elements.reshape(*labels.shape, *shape) + constant, labels
-
-
-def _little_endian(cells: NDArray[Any], size: int) -> I64:
-    """Bytes along the last axis to numbers; numbers of one byte have no such axis."""
-    if size == 1:
-        return cells.astype(np.int64)
-    powers = np.int64(1) << (8 * np.arange(size, dtype=np.int64))
-    numbers: I64 = (cells.astype(np.int64) * powers).sum(axis=-1)
-    return numbers

@@ -48,7 +48,7 @@ from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import U32, U64, field
 from zkds.soundness import ErrorTerm, algebraic
 
-SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; docs/protocol.md, section 3"
+SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 16"
 ZERO_INTERVAL = Interval(0, 0)
 
 

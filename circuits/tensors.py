@@ -43,7 +43,7 @@ from zkds.soundness import algebraic
 
 KEPT_TENSORS = 4  # a layer's gradients use the same deltas, inputs and weights again and again
 LOW_ENTRIES = 256  # of a table of weights that are stored once, to be multiplied by one weight for each run of so many entries
-COMBINATION_SOURCE = "Schwartz-Zippel lemma; docs/protocol.md, section 4"
+COMBINATION_SOURCE = "Schwartz-Zippel lemma; protocol.md, section 15"
 
 
 class Axis(ABC):

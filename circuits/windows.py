@@ -92,9 +92,11 @@ class Window:
     def taps(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The last axis, `inputs`, becomes (kernel, outputs): what each tap meets at each output, zeros in the padding."""
         needed = (self.outputs - 1) * self.stride + self.kernel
-        after = max(0, needed - self.inputs - self.padding)
-        widths = [(0, 0)] * (values.ndim - 1) + [(self.padding, after)]
-        windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, widths), self.kernel, axis=-1)
+        if needed > self.inputs or self.padding:
+            padded = np.zeros((*values.shape[:-1], max(needed, self.padding + self.inputs)))
+            padded[..., self.padding : self.padding + self.inputs] = values
+            values = padded
+        windows = np.lib.stride_tricks.sliding_window_view(values, self.kernel, axis=-1)
         return np.moveaxis(windows[..., :: self.stride, :][..., : self.outputs, :], -1, -2)
 
     def scatter(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

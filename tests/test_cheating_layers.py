@@ -16,6 +16,7 @@ from zkds.channel import ProverChannel
 from zkds.circuits import semantics
 from zkds.circuits.exact import Wide, Window
 from zkds.circuits.max_pool import MaxPool
+from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.selection import Relu
 from zkds.circuits.semantics import backward as semantic_backward
 from zkds.circuits.semantics import forward as semantic_forward
@@ -275,6 +276,21 @@ def test_wrapped_overflow(lenient):
     largest = {name: np.full_like(values, (1 << 43) - 1) for name, values in random_weights(NETWORKS[POOLED]).items()}
     circuit, columns = dishonest(POOLED, largest)
     assert reason_of(circuit, columns) == FALSE_CLAIM
+
+
+def test_identity_that_holds_only_modulo_p(lenient):
+    """out + 2^21 and rem - 1 change C + half - rem - 2^40 out by -p: only the carry, which has no value for it, forbids it."""
+    circuit, columns, trajectory = honest(POOLED)
+    layer = circuit.forwards[-1]
+    assert layer.identity.shift == 40 and layer.identity.plan.low_digits >= 2
+    values = trajectory.convolution[-1].copy()
+    remainder = trajectory.convolution_remainder[-1].copy()
+    index = tuple(int(i) for i in np.argwhere(remainder > 0)[0])
+    values[index] += 1 << 21
+    remainder[index] -= 1
+    changed = columns | layer.values.columns.split(values)
+    changed |= layer.identity.witness(ColumnReader(changed), remainder)
+    assert reason_of(circuit, changed) == FALSE_CLAIM
 
 
 # ---- false messages ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import hashlib
@@ -20,7 +21,7 @@ from tests.model_snapshot import same, snapshot
 from tests.reference import sharpness as reference
 from tests.sharpness_networks import convolutional, dense, features, images, trained
 from zkds.dataset.sampling import batches
-from zkds.sharpness import SharpnessConfig, directional_sharpness, probe_batches
+from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step, directional_sharpness, probe_batches
 
 SEED = bytes(range(32))
 SMALL = SharpnessConfig(batch_size=4, steps=3)
@@ -109,6 +110,21 @@ def test_result_survives_json() -> None:
     assert read["probes"][1]["history"][2] == {**dataclasses.asdict(last), "indices": list(last.indices)}
 
 
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "warnings"),
+    [
+        (1.15, 0.56, ()),
+        (1.16, 0.56, ("loss 1.16: guessing has 2.3, so the network does not look trained on this data",)),
+        (1.15, 0.54, ("accuracy 54.0%: guessing has 10.0%, so the network does not look trained on this data",)),
+    ],
+)
+def test_warnings_begin_half_way_from_guessing(loss: float, accuracy: float, warnings: tuple[str, ...]) -> None:
+    """Of ten classes: ln(10) / 2 = 1.151, and 55 %."""
+    step = Step((0,), 0.1, loss, 0.01 / loss, accuracy)
+    result = SharpnessResult(SMALL, SEED, (Probe(SEED, 0.0, (step, step)),), 10, 10, "torch.float64", "cpu")
+    assert result.warnings == warnings
+
+
 def test_progress_counts_steps() -> None:
     calls: list[tuple[int, int]] = []
     config = dataclasses.replace(SMALL, probes=2)
@@ -132,6 +148,11 @@ def test_one_record_over_and_over() -> None:
     probe = probe_batches(model, (x, y), SharpnessConfig(**LARGE), [[7]] * 4, dtype=torch.float64)
     history = reference.history(model, x, y, [[7]] * 4, perturbed="sam", batch_norm="eval", **LARGE)
     assert probe.value == pytest.approx(reference.fluctuation(history, "log_ratio"))
+
+
+def test_batches_of_numpy_integers() -> None:
+    probe = probe_batches(dense(), features(), SMALL, np.arange(6).reshape(3, 2))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(probe.to_dict()))["history"][1]["indices"] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -240,6 +261,19 @@ def test_leaves_everything_as_it_was(batch_norm: Any, dtype: torch.dtype) -> Non
     assert same(before, snapshot(model))
 
 
+def test_the_callers_modes_do_not_matter() -> None:
+    model, data = convolutional(), images()
+    expected = directional_sharpness(model, data, SMALL, SEED).value
+    contexts = (torch.no_grad(), torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16))
+    for context in contexts:
+        with context:
+            assert directional_sharpness(model, data, SMALL, SEED).value == expected
+    with torch.inference_mode():
+        model, (x, y) = copy.deepcopy(model), data
+        data = x.clone(), y.clone()
+    assert directional_sharpness(model, data, SMALL, SEED).value == expected
+
+
 @pytest.mark.parametrize(("error", "kind"), [(KeyError("x"), KeyError), (RuntimeError("x"), ValueError), (None, ValueError)])
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_leaves_everything_as_it_was_after_a_failure(error: Exception | None, kind: type[Exception], at: int) -> None:
@@ -282,6 +316,27 @@ def test_shared_gradients_and_tied_parameters() -> None:
     history = reference.history(model, x, y, plan, perturbed="asam", batch_norm="eval", **LARGE)
     result = directional_sharpness(model, (x, y), config, SEED, dtype=torch.float64)
     assert result.value == pytest.approx(reference.fluctuation(history, "log_ratio"))
+
+
+class Bag(nn.Module):
+    """Integer inputs, and an embedding that has sparse gradients or not."""
+
+    def __init__(self, sparse: bool) -> None:
+        super().__init__()
+        self.embedding, self.scores = nn.Embedding(5, 4, sparse=sparse), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.scores(self.embedding(x).mean(dim=1))
+        return output
+
+
+def test_sparse_gradients_and_integer_inputs() -> None:
+    sparse, full = Bag(True), Bag(False)
+    full.load_state_dict(sparse.state_dict())
+    data = torch.arange(60).reshape(20, 3) % 5, torch.arange(20) % 3
+    config = dataclasses.replace(SMALL, learning_rate=0.5, perturbation="asam")
+    values = [directional_sharpness(model, data, config, SEED).value for model in (sparse, full)]
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
 
 
 def test_exported_program() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ from typing import NoReturn
 from zkds import __version__
 from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED
 from zkds.errors import ZkdsError
+
+# numpy's matrix products are small here, and its threads wait for each other by spinning: next to anything else that runs they
+# are several times slower than one. The core has its own. Read when numpy is loaded, which only commands do.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMMANDS = (
     *("commit", "commit-model", "prove", "verify", "inspect", "compile"),

@@ -1,4 +1,4 @@
-"""Making a whole proof: the order of `docs/protocol.md`, from columns to bytes.
+"""Making a whole proof: the order of protocol.md, section 11, from columns to bytes.
 
     dry run of the verifier     counts messages and products
     pads                        drawn and committed, one for each message (zero-knowledge mode)

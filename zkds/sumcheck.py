@@ -1,4 +1,4 @@
-"""Sumcheck: sums of products of multilinear tables over {0, 1}^n, with an optional eq factor (docs/protocol.md).
+"""Sumcheck: sums of products of multilinear tables over {0, 1}^n, with an optional eq factor (docs/protocol.md, section 5).
 
 The claim is    c = sum_x [eq(z, x)] sum_t coefficient_t prod_(j in factors_t) table_j(x),
 

@@ -15,7 +15,7 @@ from zkds.sharpness.correlate import MIN_MODELS, correlate
 
 ONLY = ("digits",)
 RATES = {"sgd": (0.02, 0.01, 0.005), "sam": (0.02, 0.01, 0.005), "adam": (0.004, 0.002, 0.001)}
-BATCH_SIZES = (32, 64, 128)
+BATCH_SIZES = (32, 64)
 DECAYS = (0.0, 1e-4, 1e-3)
 LEAST_ACCURACY = 0.99
 MEASURES = {"directional sharpness": "mean", "ASAM sharpness": "asam", "training loss": "loss"}
@@ -34,8 +34,8 @@ def grid(setting: Setting) -> list[tuple[Recipe, int]]:
 
 
 def run(setting: Setting, number: int) -> list[Row]:
-    """Repetition `number` of `setting.size.runs` takes its share of the grid."""
-    return [_measured(setting, recipe, rank) for recipe, rank in grid(setting)[number :: setting.size.runs]]
+    """Repetition `number` of `setting.runs` takes its share of the grid."""
+    return [_measured(setting, recipe, rank) for recipe, rank in grid(setting)[number :: setting.runs]]
 
 
 def _measured(setting: Setting, recipe: Recipe, rank: int) -> Row:

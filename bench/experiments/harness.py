@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +40,21 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Size:
-    """records, tests: images of MNIST; digits: training images of digits; epochs: (MNIST, digits); runs: repetitions; probes:
+    """records, tests: images of MNIST; digits: training images of digits; epochs, runs (repetitions): (MNIST, digits); probes:
     seeds for each model; examples: members and non-members; grid: how many values of each hyperparameter."""
 
     records: int
     tests: int
     digits: int
     epochs: tuple[int, int]
-    runs: int
+    runs: tuple[int, int]
     probes: int
     examples: int
     grid: int
 
 
-FULL = Size(records=2000, tests=2000, digits=1348, epochs=(20, 30), runs=3, probes=10, examples=300, grid=3)
-TOY = Size(records=320, tests=200, digits=320, epochs=(2, 4), runs=1, probes=2, examples=4, grid=2)
+FULL = Size(records=1500, tests=2000, digits=1348, epochs=(16, 30), runs=(2, 3), probes=10, examples=200, grid=3)
+TOY = Size(records=320, tests=200, digits=320, epochs=(2, 4), runs=(1, 1), probes=2, examples=4, grid=2)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ class Setting:
         return self.size.epochs[DATA_SETS.index(self.name)]
 
     @property
+    def runs(self) -> int:
+        return self.size.runs[DATA_SETS.index(self.name)]
+
+    @property
     def recipe(self) -> Recipe:
         return Recipe(epochs=self.epochs)
 
@@ -83,6 +88,7 @@ Run = Callable[[Setting, int], list[Row]]
 Summary = Callable[[str, list[Row]], list[Row]]
 
 
+@cache
 def measured(name: str, model: nn.Module, setting: Setting) -> Measurement:
     """The model on the clean training images, in float64, with the defaults of an audit (B = 16, T = 10)."""
     images = setting.images
@@ -136,7 +142,7 @@ def main(
     settings = [
         Setting(data_set, options.data, size) for data_set in DATA_SETS if data_set in only and _available(data_set, options)
     ]
-    tasks = [(setting, number) for setting in settings for number in range(size.runs)]
+    tasks = [(setting, number) for setting in settings for number in range(setting.runs)]
     parts = Parallel(n_jobs=options.jobs)(delayed(_run)(run, *task) for task in tasks)
     rows = {
         s.name: [row for (t, _), part in zip(tasks, parts, strict=True) if t.name == s.name for row in part] for s in settings

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zkds.circuits.fixed_point import Configuration
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.probing import (
@@ -69,6 +70,7 @@ def add(commands: Commands) -> None:
     add_probe_options(parser, probes=1)
     parser.add_argument("--device", default="cpu", help="where torch computes: cpu, cuda, cuda:1, ... (default: cpu)")
     parser.add_argument("--baselines", action="store_true", help="static sharpness and gradient coherence, on all of the data")
+    parser.add_argument("--fixed", action="store_true", help="compute the probe in the integers of a proof, too")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the result as JSON, too")
     parser.add_argument("--report", metavar="FILE", help="write it as an HTML page that stands alone, too")
     parser.add_argument(
@@ -82,7 +84,9 @@ def run(options: argparse.Namespace) -> int:
     from zkds.sharpness.verdict import verdict
 
     check_outputs(options)
+    configuration = fixed_configuration(options) if options.fixed else None
     result, static = measure(options)
+    fixed = None if configuration is None else measure_fixed(options, configuration, result.seed)
     found = verdict(result, options.tau)
     code = REJECTED if options.tau is not None and found.decision == "rejected" else DONE
     document = {"model": options.model, "data": options.data, **result.to_dict()}
@@ -90,6 +94,8 @@ def run(options: argparse.Namespace) -> int:
         document |= {"tau": options.tau, "verdict": found.decision}
     if static:
         document["baselines"] = static.to_dict()
+    if fixed is not None:
+        document["fixed"] = fixed
     if options.output:
         write_whole(Path(options.output), to_json(document).encode())
     if options.report:
@@ -103,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
     if options.tau is not None:
         print(f"{found.words}. {found.reason}\n")
     _print(options, result)
+    if fixed is not None:
+        print(f"\nin a proof's integers  {fixed['value']:.9g}, loss {fixed['loss']:.9g}, accuracy {fixed['accuracy']:.1%}")
     if static:
         print()
         print_table(
@@ -112,6 +120,42 @@ def run(options: argparse.Namespace) -> int:
         print()
         print_warnings(result.warnings)
     return code
+
+
+def fixed_configuration(options: argparse.Namespace) -> Configuration:
+    """What a proof with these settings would prove. Raises ValueError for settings that proofs do not have."""
+    for name, wanted in (("probes", 1), ("scale", "all"), ("eta", 0), ("statistic", "log_ratio")):
+        if getattr(options, name) != wanted:
+            raise ValueError(f"--fixed: proofs have --{name} {wanted}, got {getattr(options, name)}")
+    return Configuration.of(
+        steps=options.steps,
+        batch_size=options.batch_size,
+        rho=str(options.rho),
+        learning_rate=str(options.lr),
+        sharpness=options.sharpness.upper(),
+        perturbation=options.perturbation.upper(),
+    )
+
+
+def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, float | int]:
+    """Value, loss and accuracy of the fixed-point semantics; the integers are those that a proof would publish."""
+    from zkds.circuits.fixed_point import EXPONENTIAL_BITS
+    from zkds.circuits.model_file import load_model
+    from zkds.circuits.record_inputs import probe_records
+    from zkds.circuits.weights import quantise
+
+    model = load_model(options.model)
+    weights = quantise(model.network, model.parameters)
+    trajectory = probe_records(model.network, weights, read_records(options), configuration, seed)
+    unit, samples = 1 << EXPONENTIAL_BITS, configuration.steps * configuration.batch_size
+    return {
+        "value": trajectory.value / unit,
+        "loss": trajectory.total_loss / unit / samples,
+        "accuracy": trajectory.correct / samples,
+        "value_integer": trajectory.value,
+        "total_loss_integer": trajectory.total_loss,
+        "correct": trajectory.correct,
+    }
 
 
 def command_again(options: argparse.Namespace, seed: bytes) -> str:

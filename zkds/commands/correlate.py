@@ -24,6 +24,7 @@ from zkds.commands.probing import (
 )
 
 if TYPE_CHECKING:
+    from zkds.dataset.records import Records
     from zkds.sharpness.correlate import Correlation
     from zkds.sharpness.grid import Measurement
 
@@ -69,9 +70,11 @@ def run(options: argparse.Namespace) -> int:
     paths = [str(folder / row[MODEL]) for row in rows]
     if len(set(paths)) < len(paths):
         raise ValueError(f"{options.grid}: expected every model once")
+    known = _gaps(options.grid, rows) if GAP in rows[0] else []
+    tests = [] if known else [read_records(options, options.test, options.test_arrays)]
     seed = seed_of(options)
     found = measure_files(paths, options, seed)
-    gaps = _gaps(options.grid, rows) if GAP in rows[0] else _measured_gaps(found, options)
+    gaps = known or _measured_gaps(found, tests[0], options.jobs)
     names = [name for name in rows[0] if name not in (MODEL, GAP)]
     values = {
         "directional sharpness": [each.mean for each in found],
@@ -100,16 +103,15 @@ def _gaps(path: str, rows: Sequence[dict[str, str]]) -> list[float]:
         raise ValueError(f"{path}: expected a number in every line of the column {GAP}") from None
 
 
-def _measured_gaps(found: Sequence[Measurement], options: argparse.Namespace) -> list[float]:
+def _measured_gaps(found: Sequence[Measurement], test: Records, jobs: int) -> list[float]:
     """Test loss - training loss of each model."""
     from joblib import Parallel, delayed
 
-    records = read_records(options, options.test, options.test_arrays)
-    losses = Parallel(n_jobs=options.jobs)(delayed(_loss)(each.name, records) for each in found)
+    losses = Parallel(n_jobs=jobs)(delayed(_loss)(each.name, test) for each in found)
     return [test - each.loss for test, each in zip(losses, found, strict=True)]
 
 
-def _loss(path: str, records: object) -> float:
+def _loss(path: str, records: Records) -> float:
     from zkds.sharpness.baselines import evaluate
 
     return evaluate(load_module(path), records).loss

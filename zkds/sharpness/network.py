@@ -44,15 +44,16 @@ class Network:
         self.names = tuple(trainable)
         self.device = _device(trainable, device)
         self.dtype = _dtype(trainable, dtype)
-        self.initial = tuple(self._place(parameter) for parameter in trainable.values())
-        frozen = {name: self._place(p) for name, p in model.named_parameters() if name not in trainable}
-        buffers = {name: self._place(buffer, copy=True) for name, buffer in model.named_buffers()}
+        with torch.inference_mode(False):  # whose tensors autograd refuses
+            self.initial = tuple(self._place(parameter) for parameter in trainable.values())
+            frozen = {name: self._place(p) for name, p in model.named_parameters() if name not in trainable}
+            buffers = {name: self._place(buffer, copy=True) for name, buffer in model.named_buffers()}
         self._fixed = frozen | buffers
 
     def _place(self, tensor: Tensor, copy: bool = False) -> Tensor:
         """The tensor on this device, floats in this dtype; the same memory if that is so already, unless copied."""
         dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
-        return tensor.detach().to(self.device, dtype, copy=copy)
+        return tensor.detach().to(self.device, dtype, copy=copy or tensor.is_inference())
 
     @contextlib.contextmanager
     def isolated(self) -> Iterator[None]:

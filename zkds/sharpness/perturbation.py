@@ -68,6 +68,6 @@ def check_radius(rho: float) -> None:
 
 
 def norm(tensors: Iterable[Tensor]) -> float:
-    """The Euclidean norm of all entries of all tensors, added up in float64: small squares underflow in float32."""
+    """The Euclidean norm of all entries of all tensors, added up in float64 on every device."""
     norms = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
     return math.sqrt(torch.stack(norms).square().sum().item())

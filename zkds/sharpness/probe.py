@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -73,10 +74,10 @@ def probe_batches(
     batch_size, steps and probes are not used.
     """
     examples = as_examples(dataset)
-    _check_plan(plan, examples.count)
+    checked = _checked(plan, examples.count)
     network = Network(model, batch_norm=config.batch_norm, device=device, dtype=dtype)
     with network.isolated():
-        return _probe(None, _trajectory(network, examples, config, plan, lambda: None), config)
+        return _probe(None, _trajectory(network, examples, config, checked, lambda: None), config)
 
 
 def probe_seed(seed: bytes, number: int) -> bytes:
@@ -88,12 +89,15 @@ def probe_seed(seed: bytes, number: int) -> bytes:
     return hashlib.sha256(PROBE_LABEL + seed + number.to_bytes(8, "little")).digest() if number else seed
 
 
-def _check_plan(plan: Sequence[Sequence[int]], count: int) -> None:
-    if len(plan) < 2 or not all(plan):
+def _checked(plan: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+    """The plan in Python ints. Raises TypeError for indices that are not integers, ValueError for those of no record."""
+    indices = [[operator.index(index) for index in batch] for batch in plan]
+    if len(indices) < 2 or not all(indices):
         raise ValueError("plan: expected two or more batches, none of them empty")
-    outside = [index for batch in plan for index in batch if not 0 <= index < count]
+    outside = [index for batch in indices for index in batch if not 0 <= index < count]
     if outside:
         raise ValueError(f"plan: expected record indices from 0 to {count - 1}, got {outside[0]}")
+    return indices
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[], None]:

@@ -24,7 +24,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; max-width: 52rem; margin: 2rem auto;
   padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h1, td { overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; } h1, .names td + td { overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .verdict { padding: .8rem 1.1rem; border-left: .5rem solid; margin: 1rem 0; } .verdict strong { font-size: 1.2rem; }
 .accepted { border-color: #2b8a3e; background: #ebf7ee; } .rejected { border-color: #c92a2a; background: #fdeeee; }
@@ -32,7 +32,8 @@ h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .warning { border-left: .5rem solid #d9640a; background: #fff4e8; padding: .5rem 1.1rem; margin: .5rem 0; }
 table { border-collapse: collapse; margin: .8rem 0; }
 th, td { text-align: left; padding: .2rem 1.2rem .2rem 0; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; } tr + tr { border-top: 1px solid #eee; }
+th + th, td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+tr + tr { border-top: 1px solid #eee; }
 pre { background: #f3f3f3; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 figure { margin: 1rem 0; } svg { width: 100%; height: auto; } footer { margin-top: 2.5rem; color: #666; font-size: .85rem; }
 """
@@ -95,14 +96,16 @@ def _number(value: float) -> str:
 
 
 def _table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
-    """Numbers, which are right-aligned, come as strings of digits; everything is escaped."""
+    """Numbers and percentages are right-aligned; everything is escaped."""
     lines = ["<tr>" + "".join(f"<th>{_text(name)}</th>" for name in head) + "</tr>"] if head else []
     lines += ["<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows]
     return "<table>\n" + "\n".join(lines) + "\n</table>"
 
 
 def _cell(value: object) -> str:
-    return f'<td class="number">{_number(value)}</td>' if isinstance(value, float) else f"<td>{_text(value)}</td>"
+    if isinstance(value, float):
+        return f'<td class="number">{_number(value)}</td>'
+    return f'<td class="number">{_text(value)}</td>' if str(value).endswith("%") else f"<td>{_text(value)}</td>"
 
 
 def _verdict(result: SharpnessResult, tau: float | None) -> str:
@@ -162,7 +165,7 @@ def _reproduction(result: SharpnessResult, subject: Subject) -> str:
         ("seed", result.seed.hex()),
         ("versions", versions),
     ]
-    return f"<h2>How to reproduce</h2>\n{_table(rows)}\n<pre>{_text(subject.command)}</pre>"
+    return f'<h2>How to reproduce</h2>\n<div class="names">{_table(rows)}</div>\n<pre>{_text(subject.command)}</pre>'
 
 
 def _caveats() -> str:

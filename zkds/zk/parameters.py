@@ -134,7 +134,7 @@ class LigeroParameters:
     def query_term(self) -> ErrorTerm:
         bits = self.queries * self._bits_per_query()
         formula = "((n - e - 1) / n)^t with e = (n - 2k)/2"
-        return ErrorTerm("Ligero queries", bits, formula, "unique decoding, protocol.md section 12", QUERY_GRINDING)
+        return ErrorTerm("Ligero queries", bits, formula, "unique decoding; protocol.md, section 9", QUERY_GRINDING)
 
 
 def choose_parameters(messages: int, products: int) -> LigeroParameters:

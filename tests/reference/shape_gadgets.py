@@ -1,0 +1,301 @@
+"""Softmax, norms and results as tensors and identities: written from docs/protocol.md, sections 17 and 18, sharing no code with
+zkds.
+
+An expression is a list of terms (coefficient, factors, number of inner indices), a factor (intervals of the digits, interval of
+the value): this is all that the carries depend on.
+"""
+
+from decimal import Decimal, localcontext
+from math import prod
+
+from tests.reference.shape_plans import committed, multiply, plan, plus, times
+from tests.reference.shape_statement import nearest
+
+with localcontext(prec=60):
+    LN2 = int((Decimal(2).ln() * 2**48).to_integral_value())
+
+
+# ---- section 17: expressions -------------------------------------------------------------------------------------------
+
+
+def number(c):
+    return [(c, (), 1)] if c else []
+
+
+def entry(tensor):
+    """A tensor as an operand whose axes run along those of the shape."""
+    return [(1, ((tuple(tensor.digits), tensor.interval),), 1)]
+
+
+def over(tensor, weights):
+    """The sum with integer weights along one axis."""
+    digits = tuple(plus(*(times(digit, w) for w in weights)) for digit in tensor.digits)
+    return [(1, ((digits, plus(*(times(tensor.interval, w) for w in weights))),), 1)]
+
+
+def up_to(tensor, n):
+    def widened(interval):
+        return (min(interval[0], n * interval[0]), max(interval[1], n * interval[1]))
+
+    return [(1, ((tuple(map(widened, tensor.digits)), widened(tensor.interval)),), 1)]
+
+
+def scaled(terms, c):
+    return [(c * coefficient, factors, inner) for coefficient, factors, inner in terms]
+
+
+def minus(left, *others):
+    return left + [term for other in others for term in scaled(other, -1)]
+
+
+def mul(left, right, inner=1):
+    return [(a * b, f + g, inner if f and g else 1) for a, f, _ in left for b, g, _ in right]
+
+
+def base_digits(c):
+    sign, c = (-1 if c < 0 else 1), abs(c)
+    return [sign * (c >> 16 * s & 0xFFFF) for s in range((c.bit_length() + 15) // 16)]
+
+
+def intervals(terms):
+    digits, total = [(0, 0)] * 40, (0, 0)
+    for c, factors, inner in terms:
+        parts, value = {0: (1, 1)}, (1, 1)
+        for factor, interval in factors:
+            parts = convolve(parts, factor)
+            value = multiply(value, interval)
+        for s, part in enumerate(base_digits(c)):
+            for d, interval in parts.items():
+                digits[s + d] = plus(digits[s + d], times(interval, inner * part))
+        total = plus(total, times(value, inner * c))
+    return digits, total
+
+
+def convolve(parts, factor):
+    result = {}
+    for i, a in parts.items():
+        for j, b in enumerate(factor):
+            result[i + j] = plus(result.get(i + j, (0, 0)), multiply(a, b))
+    return result
+
+
+# ---- section 18: gadgets -----------------------------------------------------------------------------------------------
+
+
+class Scalars:
+    """`tensors` and `lookups` of the gadgets, `carries` of the blocks S, Q, P."""
+
+    def __init__(self, s, logits, labels, delta, parameters, rho_int, normalised, second_scale):
+        self.s, self.K = s, s.layers[-1].co
+        self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": [], "P": []}
+        self.gadget = ""
+        self.softmax(logits, labels, delta, second_scale)
+        self.gadget = "norms"
+        squares = self.norms(parameters, rho_int, normalised)
+        eps_int = nearest(s.eps * 2**56 / (s.B * s.rho**2))
+        self.statistic(squares, eps_int)
+        self.carries = [carry for block in "SQP" for identity in self.identities[block] for carry in identity]
+
+    def tensor(self, name, width, shape, *, signed=False, whole=False, in_table=False, limb=16):
+        name = name if whole else f"{self.gadget}: {name}"
+        self.own(committed(name, width, shape, signed=signed, checked=not in_table, limb=limb))
+        return self.tensors[-1]
+
+    def own(self, tensor):
+        self.tensors.append(tensor)
+        self.lookups += [(("range", w), name, ()) for name, w in tensor.columns if w is not None]
+
+    def wide(self, name, width, shape):
+        """The value as an expression."""
+        parts = [min(48, width - low) for low in range(0, width, 48)]
+        tensors = [self.tensor(f"{name} {i}", bits, shape) for i, bits in enumerate(parts)]
+        return [term for i, tensor in enumerate(tensors) for term in scaled(entry(tensor), 2 ** (48 * i))]
+
+    def identity(self, block, name, shape, terms, total=None):
+        digits, found = intervals(terms)
+        self.identities[block].append(plan(f"{self.gadget}: {name}", digits, total or found, shape))
+
+    def rounding(self, block, name, x, shift, out, remainder, total=None):
+        terms = minus(x + number(2 ** (shift - 1)), entry(remainder), scaled(entry(out), 2**shift))
+        self.identity(block, name, out.shape, terms, total)
+
+    def square_root(self, block, name, width, shape, x):
+        y, rest, gap = self.wide(name, width, shape), *(self.wide(f"{name}, {k}", width + 1, shape) for k in ("rest", "gap"))
+        self.identity(block, f"{name}: square", shape, minus(x, mul(y, y), rest))
+        self.identity(block, f"{name}: rest", shape, minus(scaled(y, 2), rest, gap))
+        return y
+
+    def softmax(self, logits, record_labels, delta, second_scale):
+        T, B, K = self.s.T, self.s.B, self.K
+        self.gadget = "softmax"
+        self.own(delta)
+        labels = self.tensor("labels", 1, (K, T, B))
+        losses = self.tensor("losses", 60, (B, T))
+        record = entry(record_labels) if len(record_labels.shape) == 2 else over(record_labels, (1, 256))
+        self.identity("S", "one label", (T, B), minus(over(labels, [1] * K), number(1)))
+        self.identity("S", "label", (T, B), minus(over(labels, range(K)), record))
+        distance, selectors, sums = self.scores("first passes", T, 2**44, logits, labels, delta)
+        self.scores("second passes", T - 1, second_scale, logits, labels, delta)
+        log = self.logarithm("log of sums", (B, T), entry(sums))
+        self.gadget = "softmax"
+        shifted = scaled(mul(entry(distance), entry(labels), K), 2**16)
+        self.identity("Q", "losses", (B, T), minus(minus(log, number(48 * LN2)) + shifted, entry(losses)))
+        self.losses, self.correct = losses, mul(entry(labels), entry(selectors), K * T * B)
+
+    def scores(self, gadget, n, scale, logits, labels, delta):
+        self.gadget, B, K = gadget, self.s.B, self.K
+        shape, few = (K, n, B), (n, B)
+        selectors = self.tensor("selectors", 1, shape)
+        maximum = self.tensor("maximum", 43, few, signed=True)
+        distance = self.tensor("distance", 44, shape, in_table=True)
+        before = self.tensor("before", 44, shape)
+        values = [self.looked_up(name, distance, limb) for limb, name in enumerate(("EXP_LO", "EXP_HI", "EXP_INT"))]
+        product, product_rest = self.tensor("product", 49, shape), self.tensor("product, remainder", 48, shape)
+        e, e_rest = self.tensor("exponential", 49, shape), self.tensor("exponential, remainder", 48, shape)
+        total = self.tensor("sum", (2**48 * K).bit_length(), few)
+        rest, gap = (self.wide(f"delta, {k}", (2**49 * B * K).bit_length(), shape) for k in ("remainder", "gap"))
+        u, m, s_k = entry(distance), entry(maximum), entry(selectors)
+        self.identity("S", "one maximum", few, minus(over(selectors, [1] * K), number(1)))
+        self.identity("S", "distance", shape, minus(m, entry(logits), u))
+        self.identity("S", "maximum", shape, mul(s_k, u))
+        self.identity("S", "first maximum", shape, minus(minus(u, number(1)) + up_to(selectors, K), entry(before)))
+        low, high, whole = map(entry, values)
+        self.rounding("S", "product", mul(whole, high), 48, product, product_rest)
+        self.rounding("S", "exponential", mul(entry(product), low), 48, e, e_rest)
+        self.identity("S", "sum", few, minus(over(e, [1] * K), entry(total)))
+        exact = minus(scaled(entry(e), 2 * scale), scaled(mul(entry(total), entry(labels)), 2 * scale))
+        divisor = scaled(entry(total), 2 * B)
+        exact += scaled(entry(total), B)
+        self.identity("S", "delta", shape, minus(exact, mul(divisor, entry(delta)), rest))
+        self.identity("S", "delta, least", shape, minus(divisor, number(1), rest, gap))
+        return distance, selectors, total
+
+    def looked_up(self, name, distance, limb):
+        low = self.tensor(f"{name} low", 32, distance.shape, in_table=True, limb=32)
+        high = self.tensor(f"{name} high", 17, distance.shape, in_table=True, limb=32)
+        value = self.tensor(name, 49, distance.shape)
+        self.lookups.append((name, distance.columns[limb][0], (low.columns[0][0], high.columns[0][0])))
+        terms = minus(entry(low) + scaled(entry(high), 2**32), entry(value))
+        self.identity("S", f"{name} in limbs", distance.shape, terms)
+        return value
+
+    def logarithm(self, gadget, shape, argument):
+        """LOG of the argument, an expression."""
+        self.gadget = gadget
+        b = self.tensor("b", 4, shape, in_table=True)
+        power = self.tensor("2^b", 16, shape, in_table=True)
+        q, w = self.tensor("q", 1, (8, *shape)), self.tensor("W", 16, (8, *shape))
+        c = self.tensor("c", 16, shape, in_table=True)
+        low = self.tensor("LOGT low", 32, shape, in_table=True, limb=32)
+        high = self.tensor("LOGT high", 16, shape, in_table=True, limb=32)
+        m, inv = self.tensor("m", 31, shape), self.tensor("INV", 33, shape)
+        d, gap = self.tensor("d", 17, shape), self.tensor("d, gap", 17, shape)
+        y, y_rest = self.tensor("Y", 33, shape), self.tensor("Y, remainder", 31, shape)
+        y2, y2_rest = self.tensor("Y2", 17, shape), self.tensor("Y2, remainder", 49, shape)
+        self.lookups.append(("2^b", b.columns[0][0], (power.columns[0][0],)))
+        self.lookups.append(("LOGT", c.columns[0][0], (low.columns[0][0], high.columns[0][0])))
+        back, below, product = [], [], mul(entry(q), entry(w))
+        for a in range(8):
+            back += [term for e in range(a, 8) for term in scaled(product, 2 ** (16 * (e - a)))]
+            below += product * a
+        mantissa = number(2**47) + scaled(entry(c), 2**31) + entry(m)
+        self.identity("S", "one a", shape, minus(over(q, [1] * 8), number(1)))
+        self.identity("S", "W", shape, minus(mul(argument, entry(power)), back))
+        self.identity("S", "W, low digits", shape, below)
+        self.identity("S", "M", shape, minus(entry(w) + scaled(entry(w), 2**16) + scaled(entry(w), 2**32), mantissa))
+        divisor = entry(c) + number(2**16)
+        self.identity("S", "INV", shape, minus(mul(entry(inv), divisor), number(2**48), entry(d)))
+        self.identity("S", "INV, least", shape, minus(divisor, number(1), entry(d), entry(gap)))
+        self.rounding("S", "Y", minus(mul(entry(inv), mantissa), number(2**79)), 31, y, y_rest)
+        self.rounding("S", "Y2", mul(entry(y), entry(y)), 49, y2, y2_rest)
+        whole = minus(number(127), over(q, [16 * a for a in range(8)]), entry(b))
+        return scaled(whole, LN2) + entry(low) + scaled(entry(high), 2**32) + minus(entry(y), entry(y2))
+
+    def norms(self, parameters, rho_int, normalised):
+        s, T = self.s, self.s.T
+        scales = s.adaptive or s.perturbs_adaptively
+        v = {}
+        for p in parameters if scales else []:
+            v[p.name] = self.tensor(f"{p.name}: scaled", 48, (T, *p.shape), signed=True, whole=True)
+            rest = self.tensor(f"{p.name}: scaled remainder", 40, (T, *p.shape), whole=True)
+            self.rounding("P", f"scaled of {p.name}", mul(entry(p.gradient), entry(p.first)), 40, v[p.name], rest)
+
+        def sum_of_squares(name, adaptive, steps):
+            squares = self.wide(name, 112, (steps,))
+            kinds = [v[p.name] if adaptive else p.gradient for p in parameters]
+            sums = [term for p, t in zip(parameters, kinds, strict=True) for term in mul(entry(t), entry(t), prod(p.shape))]
+            self.identity("Q", name, (steps,), minus(sums, squares))
+            return squares
+
+        squares = sum_of_squares("V", s.adaptive, T)
+        x = squares if s.adaptive == s.perturbs_adaptively else sum_of_squares("x", s.perturbs_adaptively, T - 1)
+        kappa = self.kappa(x, rho_int)
+        for p in parameters:
+            self.perturb(p, v.get(p.name), kappa, rho_int, normalised)
+        return squares
+
+    def kappa(self, x, rho_int):
+        shape = (self.s.T - 1,)
+        y = self.square_root("S", "norm", 56, shape, x)
+        kappa = self.tensor("kappa", 60, shape, whole=True)
+        zero = entry(self.tensor("norm is zero", 1, shape))
+        least, rest, gap = (self.wide(name, 56, shape) for name in ("divisor - 1", "kappa, remainder", "kappa, gap"))
+        self.identity("S", "zero", shape, mul(zero, y))
+        self.identity("S", "divisor", shape, minus(y + zero, number(1), least))
+        dividend = scaled(minus(number(1), zero), rho_int * 2**40)
+        self.identity("S", "kappa", shape, minus(mul(entry(kappa), y + zero) + rest, dividend))
+        self.identity("S", "kappa, least", shape, minus(least, rest, gap))
+        return kappa
+
+    def perturb(self, p, v, kappa, rho_int, normalised):
+        b = rho_int * 2**40
+
+        def stated(out):
+            return plus((-b, b), (2**31, 2**31), (-(2**32) + 1, 0), times(out.interval, -(2**32)))
+
+        shape = p.perturbation.shape
+        if not self.s.perturbs_adaptively:
+            self.own(p.perturbation)
+            rest = self.tensor(f"{p.name}: perturbation remainder", 32, shape, whole=True)
+            product = mul(entry(p.gradient), entry(kappa))
+            self.rounding("P", f"perturbation of {p.name}", product, 32, p.perturbation, rest, stated(p.perturbation))
+            return
+        n = self.tensor(f"{p.name}: normalised", normalised, shape, signed=True, whole=True)
+        self.own(p.perturbation)
+        rests = [
+            self.tensor(f"{p.name}: {k} remainder", w, shape, whole=True) for k, w in (("normalised", 32), ("perturbation", 40))
+        ]
+        self.rounding("P", f"normalised of {p.name}", mul(entry(v), entry(kappa)), 32, n, rests[0], stated(n))
+        self.rounding("P", f"perturbation of {p.name}", mul(entry(n), entry(p.first)), 40, p.perturbation, rests[1])
+
+    def statistic(self, squares, eps_int):
+        s, T = self.s, self.s.T
+        self.gadget = "statistic"
+        empty, least = self.tensor("loss is zero", 1, (T,)), self.tensor("loss - 1", 60, (T,))
+        ratios = self.tensor("log ratios", 56, (T,), signed=True)
+        rest, gap = (self.tensor(f"value, {k}", max(1, (T - 1).bit_length()), (1,)) for k in ("remainder", "gap"))
+        width = (2**55 * T).bit_length()
+        square, ratio = mul(entry(ratios), entry(ratios), T), mul(entry(ratios), entry(ratios), T * T)
+        loss = over(self.losses, [1] * s.B)
+        self.identity("S", "loss", (T,), minus(loss + entry(empty), number(1), entry(least)))
+        self.identity("S", "loss is zero", (T,), mul(entry(empty), entry(least)))
+        every = [1] * T
+        self.identity("S", "total loss", (1,), minus(over(least, every) + number(T), over(empty, every), number(s.loss)))
+        place = len(self.identities["S"])
+        y = self.square_root("Q", "deviation", width, (1,), minus(scaled(square, T), ratio))
+        if s.threshold:
+            shown = entry(self.tensor("value", 56, (1,)))
+            margin = entry(self.tensor("margin", 60, (1,)))
+        else:
+            shown, margin = number(s.shown), None
+        self.identity("S", "value", (1,), minus(y, entry(rest), scaled(shown, T)))
+        if margin:
+            self.identity("S", "threshold", (1,), minus(number(s.shown), shown, margin))
+        self.identity("S", "value, least", (1,), minus(number(T - 1), entry(rest), entry(gap)))
+        self.identity("Q", "correct", (1,), minus(self.correct, number(s.correct)))
+        big_l = entry(least) + number(1)
+        first = self.logarithm("log of squares", (T,), scaled(squares, 2**16) + scaled(big_l, eps_int))
+        second = self.logarithm("log of losses", (T,), big_l)
+        self.gadget = "statistic"
+        self.identity("S", "log ratios", (T,), minus(first, second, entry(ratios)))
+        self.identities["S"].insert(place, self.identities["S"].pop())

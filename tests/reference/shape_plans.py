@@ -1,0 +1,83 @@
+"""Tensors, exact intervals and the plans of identities: written from docs/protocol.md, section 3, sharing no code with zkds."""
+
+from collections import namedtuple
+
+P = 2**61 - 1
+
+Tensor = namedtuple("Tensor", "name shape digits interval columns")  # columns: (name, width); width None: no range check
+
+
+def plus(*intervals):
+    return (sum(low for low, _ in intervals), sum(high for _, high in intervals))
+
+
+def times(interval, factor):
+    return tuple(sorted(factor * bound for bound in interval))
+
+
+def multiply(a, b):
+    corners = [x * y for x in a for y in b]
+    return (min(corners), max(corners))
+
+
+def with_zero(interval):
+    return (min(interval[0], 0), max(interval[1], 0))
+
+
+def magnitude(interval):
+    return max(map(abs, interval))
+
+
+def get(digits, j):
+    return digits[j] if 0 <= j < len(digits) else (0, 0)
+
+
+def widths(width, limb):
+    return [limb] * ((width - 1) // limb) + [width - (width - 1) // limb * limb]
+
+
+def committed(name, width, shape, *, signed=False, limb=16, checked=True):
+    """A tensor of the format (limb, width, signed)."""
+    bits = widths(width, limb)
+    digits = [(0, 2**w - 1) for w in bits]
+    if signed:
+        digits[-1] = (-(2 ** (bits[-1] - 1)), 2 ** (bits[-1] - 1) - 1)
+    interval = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
+    columns = [(f"{name}/{j}", w if checked else None) for j, w in enumerate(bits)]
+    return Tensor(name, tuple(shape), digits, interval, columns)
+
+
+def virtual(digits, interval, shape=()):
+    return Tensor("", tuple(shape), list(digits), interval, [])
+
+
+def compositions(m):
+    if m == 0:
+        return [()]
+    return [(k, *rest) for k in range(1, min(3, m) + 1) for rest in compositions(m - k)]
+
+
+def plan(name, digits, total, shape):
+    """The carries of an identity."""
+    m = 0
+    while magnitude(total) >= P << 16 * m:
+        m += 1
+    assert m <= 12, name
+    found = []
+    for groups in compositions(m):
+        carries, incoming, f = [], (0, 0), 0
+        for k in groups:
+            group = plus(incoming, *(times(get(digits, f + i), 2 ** (16 * i)) for i in range(k)))
+            low, high = -(-group[0] // 2 ** (16 * k)), group[1] // 2 ** (16 * k)
+            signed = low < 0
+            width = max(1, signed + max(high.bit_length(), (low + 1).bit_length() if signed else 0))
+            if width > 60:
+                break
+            carries.append(committed(f"{name}: carry {len(carries)}", width, shape, signed=signed))
+            incoming, f = carries[-1].interval, f + k
+            if magnitude(plus(group, times(incoming, -(2 ** (16 * k))))) >= P:
+                break
+        else:
+            limbs = sum(len(carry.columns) for carry in carries)
+            found.append(((limbs, len(groups), [-k for k in groups]), carries))
+    return min(found, key=lambda pair: pair[0])[1]
