@@ -24,18 +24,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from zkds import multilinear, sumcheck
+from zkds import sumcheck
 from zkds.circuits.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.circuits.block_weights import BlockWeights
 from zkds.circuits.expressions import Operand, Tables
-from zkds.circuits.field_tables import canonical, flat, real_tables, scale_outer
+from zkds.circuits.field_tables import flat_length, flat_tables, scale_outer
 from zkds.circuits.settlement import settle_prover, settle_verifier
 from zkds.circuits.tensors import ProverContext, Reader, VerifierContext, eq_axes
-from zkds.field import ONE, ZERO, K, to_pairs
+from zkds.field import ONE, ZERO, to_pairs
 from zkds.hidden import Hidden
 from zkds.native import U32, U64, field
 
-Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], U64]  # an operand's digits over a shape: `real_tables`
+Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], U64]  # an operand's digits over a shape: `flat_tables`
 
 
 class Block(BlockPlan):
@@ -64,66 +64,47 @@ class Block(BlockPlan):
     def prove(self, context: ProverContext) -> None:
         """The prover's side. Adds claims to the operands and the carries."""
         weights = BlockWeights.draw(context, self)
-        left, right, total = self._tables(context.reader, weights)
-        if self.products:
-            context.channel.send(f"{self.name}: sum", [total])
-        settle_prover(context, self.name, [weights.linear_equation(total)])
         if not self.products:
+            settle_prover(context, self.name, [weights.linear_equation(ZERO)])
             return
-        count = len(left)
-        point, finals = sumcheck.prove(
-            context.channel,
-            [*left, *right],
-            [(ONE, (j, count + j)) for j in range(count)],
-            None if self.is_summed else weights.point,
-            name=self.name,
-            variables=self.variables,
-        )
+        tables = self._tables(context.reader, weights)
+        count = len(tables) // 2
+        terms = [(ONE, (j, count + j)) for j in range(count)]
+        eq_point = None if self.is_summed else weights.point
+        total = sumcheck.total(tables, terms, eq_point, variables=self.variables)
+        context.channel.send(f"{self.name}: sum", [total])
+        settle_prover(context, self.name, [weights.linear_equation(total)])
+        point, finals = sumcheck.prove(context.channel, tables, terms, eq_point, name=self.name, variables=self.variables)
         context.channel.send(f"{self.name}: factors", finals)
         settle_prover(context, self.name, weights.factor_equations(context, point, finals))
 
-    def _tables(self, reader: Reader, weights: BlockWeights) -> tuple[list[U64], list[U64], K]:
-        """left_i and R_i, flat tables of F and of K (blocked), and S."""
+    def _tables(self, reader: Reader, weights: BlockWeights) -> list[U64]:
+        """All left_i, flat tables of F, then all R_i, of K (blocked)."""
         tables: Tables = cache(lambda tensor: tensor.tables(reader))
 
         @cache
-        def digits(operand: Operand, shape: tuple[int, ...]) -> list[U64]:
-            return [flat(canonical(operand.values(table, shape)), shape) for table in tables(operand.tensor)]
-
-        @cache
         def elements(operand: Operand, shape: tuple[int, ...]) -> U64:
-            return real_tables(digits(operand, shape))
+            return flat_tables([operand.values(table, shape) for table in tables(operand.tensor)], shape)
 
         lefts: list[U64] = []
         rights: list[U64] = []
-        total = ZERO
         for left, uses in self.products.items():
-            right = self._right_tables(left, uses, elements, weights)
-            total = total + self._total(elements(left.operand, left.shape), right, weights.point)
-            lefts += digits(left.operand, left.shape)
-            rights += list(right)
-        return lefts, rights, total
+            entries = flat_length(left.shape)
+            lefts += [table[:entries] for table in elements(left.operand, left.shape)]
+            rights += list(self._right_tables(left, uses, elements, weights))
+        return lefts + rights
 
     def _right_tables(self, left: LeftOperand, uses: Sequence[RightOperand], elements: Elements, weights: BlockWeights) -> U64:
         """R_i = sum over uses of right^(i), where products are summed times eq(z, .): (digits of left, m, 2, 8)."""
         total: U64 | None = None
         for use in uses:
             hankel = np.stack([to_pairs(weights.of(use, i)) for i in range(left.digits)])
-            part = field.k_matmul(hankel, elements(use.operand, left.shape))
+            part = field.f_matmul(hankel, elements(use.operand, left.shape))
             total = part if total is None else field.add(total, part, out=total)
         assert total is not None
         if self.is_summed:
             scale_outer(total, eq_axes(left.outer, weights.points(left.outer)), left.inner)
         return total
-
-    def _total(self, left: U64, right: U64, point: Sequence[K]) -> K:
-        """The part of S of one left operand."""
-        if self.is_summed:
-            return sum((K(*field.k_dot(a, b).tolist()) for a, b in zip(left, right, strict=True)), ZERO)
-        products = [field.k_mul(a, b) for a, b in zip(left, right, strict=True)]
-        for product in products[1:]:
-            field.add(products[0], product, out=products[0])
-        return multilinear.evaluate(products[0], point)
 
     # ---- verifier ----------------------------------------------------------------------------------------------------
 

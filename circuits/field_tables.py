@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkds.circuits.tensors import Axis, axes_table, ones_axis
 from zkds.field import K, P, to_pairs
@@ -20,37 +18,28 @@ from zkds.native import U64, field
 LANES = 8
 
 
-def canonical(values: I64) -> U64:
-    """Integers of absolute value below p, modulo p."""
-    return np.ascontiguousarray(np.where(values < 0, values + P, values)).astype(np.uint64)
+def flat_length(shape: Sequence[int]) -> int:
+    """The number of entries of a flat table."""
+    return shape[0] * math.prod(1 << (length - 1).bit_length() for length in shape[1:])
 
 
-def flat(values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
-    """The flat table of an array that is broadcast to `shape`."""
-    sides = tuple(1 << (length - 1).bit_length() for length in shape[1:])
-    values = np.broadcast_to(values, shape)
-    if sides == tuple(shape[1:]):
-        return np.ascontiguousarray(values).reshape(-1)
-    result = np.zeros((shape[0], *sides), dtype=values.dtype)
-    result[tuple(slice(length) for length in shape)] = values
-    return result.reshape(-1)
+def flat_tables(digits: Sequence[I64], shape: Sequence[int]) -> U64:
+    """The flat tables of integers of absolute value below p, which are broadcast to `shape`, modulo p.
 
-
-def real_tables(tables: Sequence[U64]) -> U64:
-    """Flat tables of F, of one length, as tables of K: (number, m, 2, 8), blocked."""
-    length = len(tables[0])
-    whole, rest = divmod(length, LANES)
-    result = np.zeros((len(tables), whole + (rest > 0), 2, LANES), dtype=np.uint64)
-    for blocked, table in zip(result, tables, strict=True):
-        blocked[:whole, 0] = table[: whole * LANES].reshape(-1, LANES)
-        blocked[whole:, 0, :rest] = table[whole * LANES :]
+    (number, entries) uint64, with zeros up to a multiple of 8 entries.
+    """
+    sides = (shape[0], *(1 << (length - 1).bit_length() for length in shape[1:]))
+    entries = flat_length(shape)
+    result = np.zeros((len(digits), -(-entries // LANES) * LANES), dtype=np.uint64)
+    inside = tuple(slice(length) for length in shape)
+    for row, digit in zip(result, digits, strict=True):
+        row[:entries].reshape(sides)[inside] = np.where(digit < 0, digit + P, digit)
     return result
 
 
 def weighed(digits: Sequence[I64], weights: Sequence[K], shape: Sequence[int]) -> U64:
     """The flat table of sum_j weights_j digits_j: blocked (m, 2, 8)."""
-    tables = real_tables([flat(canonical(digit), shape) for digit in digits])
-    (table,) = field.k_matmul(to_pairs(weights)[None], tables)
+    (table,) = field.f_matmul(to_pairs(weights)[None], flat_tables(digits, shape))
     return np.ascontiguousarray(table)
 
 

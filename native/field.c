@@ -90,21 +90,31 @@ struct matmul_job {
     const uint64_t *weights, *tables;
     uint64_t *out;
     size_t count, vectors, chunks; /* chunks of each row of the result */
+    size_t entries;                /* uint64 a vector of the tables: 16 in K, 8 in F */
 };
 
-static void k_matmul_task(void *context, size_t task, int worker) {
+static void matmul_task(void *context, size_t task, int worker) {
     (void)worker;
     const struct matmul_job *job = context;
     size_t row = task / job->chunks, from = task % job->chunks * MATMUL_VECTORS;
     size_t vectors = job->vectors - from < MATMUL_VECTORS ? job->vectors - from : MATMUL_VECTORS;
-    OPS(field)->k_combine(job->weights + 2 * row * job->count, job->count, job->tables + 16 * from, job->vectors, vectors,
-                          job->out + 16 * (row * job->vectors + from));
+    (job->entries == 16 ? OPS(field)->k_combine : OPS(field)->f_combine)(
+        job->weights + 2 * row * job->count, job->count, job->tables + job->entries * from, job->vectors, vectors,
+        job->out + 16 * (row * job->vectors + from));
+}
+
+static int matmul(struct matmul_job job, size_t rows) {
+    job.chunks = (job.vectors + MATMUL_VECTORS - 1) / MATMUL_VECTORS;
+    zkds_parallel(rows * job.chunks, matmul_task, &job);
+    return ZKDS_OK;
 }
 
 int zkds_k_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out) {
-    struct matmul_job job = {weights, tables, out, count, vectors, (vectors + MATMUL_VECTORS - 1) / MATMUL_VECTORS};
-    zkds_parallel(rows * job.chunks, k_matmul_task, &job);
-    return ZKDS_OK;
+    return matmul((struct matmul_job){weights, tables, out, count, vectors, 0, 16}, rows);
+}
+
+int zkds_f_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out) {
+    return matmul((struct matmul_job){weights, tables, out, count, vectors, 0, 8}, rows);
 }
 
 static void k_bind_task(void *context, size_t task, int worker) {

@@ -49,10 +49,28 @@ static void k_combine_arrays(const uint64_t *weights, size_t count, const uint64
         }
     }
 }
+/* The same for tables of F: 8 entries a vector. */
+static void f_combine_arrays(const uint64_t *weights, size_t count, const uint64_t *tables, size_t stride, size_t vectors,
+                             uint64_t *out) {
+    for (size_t from = 0; from < count || from == 0; from += KACC_TERMS) {
+        size_t end = count - from < KACC_TERMS ? count : from + KACC_TERMS;
+        for (size_t v = 0; v < vectors; v++) {
+            FAcc re = facc_zero(), im = facc_zero();
+            for (size_t c = from; c < end; c++) {
+                V entries = v_load(tables + 8 * (c * stride + v));
+                facc_add(&re, entries, v_set1(weights[2 * c]));
+                facc_add(&im, entries, v_set1(weights[2 * c + 1]));
+            }
+            KV total = {facc_value(&re), facc_value(&im)};
+            kv_store_canonical(out, v, from ? kv_add(kv_load(out, v), total) : total);
+        }
+    }
+}
 static void k_bind_array(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors) {
     KFactor k = kv_factor((K1){r[0], r[1]});
     for (size_t v = 0; v < vectors / 2; v++) kv_store_canonical(out, v, kv_bind(kv_load(a, 2 * v), kv_load(a, 2 * v + 1), &k));
     if (vectors % 2) kv_store_canonical(out, vectors / 2, kv_bind(kv_load(a, vectors - 1), kv_zero(), &k));
 }
 const struct field_ops ISA(field_ops) = {f_add_array, f_sub_array,   f_mul_array, k_mul_array,
-                                         k_scale_array, k_dot_array, k_combine_arrays, k_bind_array};
+                                         k_scale_array, k_dot_array, k_combine_arrays, f_combine_arrays,
+                                         k_bind_array};

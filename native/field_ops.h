@@ -13,6 +13,9 @@ struct field_ops {
     /* out[v] = sum_c weights[c] tables[c stride + v], v < vectors; a table has `stride` vectors */
     void (*k_combine)(const uint64_t *weights, size_t count, const uint64_t *tables, size_t stride, size_t vectors,
                       uint64_t *out);
+    /* the same for tables of F, 8 entries a vector */
+    void (*f_combine)(const uint64_t *weights, size_t count, const uint64_t *tables, size_t stride, size_t vectors,
+                      uint64_t *out);
     void (*k_bind)(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
 };
 ZKDS_DECLARE_OPS(field);

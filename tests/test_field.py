@@ -158,6 +158,21 @@ def test_long_products_of_matrices_of_the_largest_values(kernels):
     assert {*map(tuple, unblock(kernels_of_field.k_matmul(weights, tables)[0]).tolist())} == {expected}
 
 
+@pytest.mark.parametrize(("rows", "count", "vectors"), [(1, 1, 1), (3, 4, 2), (2, 7, 300), (5, 0, 2), (2, 513, 1)])
+def test_products_of_matrices_over_k_and_f(kernels, rows, count, vectors):
+    weights = np.array(pairs_of(rows, rows * count), dtype=np.uint64).reshape(rows, count, 2)
+    real = np.array([a for a, _ in pairs_of(count, 8 * count * vectors)], dtype=np.uint64).reshape(count, 8 * vectors)
+    real.flat[:1] = P - 1
+    spread = np.zeros((count, vectors, 2, 8), dtype=np.uint64)
+    spread[:, :, 0] = real.reshape(count, vectors, 8)
+    assert np.array_equal(kernels_of_field.f_matmul(weights, real), kernels_of_field.k_matmul(weights, spread))
+
+
+def test_long_products_with_f_of_the_largest_values(kernels):
+    weights, tables = np.full((1, 1100, 2), P - 1, dtype=np.uint64), np.full((1100, 8), P - 1, dtype=np.uint64)
+    assert (kernels_of_field.f_matmul(weights, tables) == 1100).all()
+
+
 def test_output_may_be_an_input():
     a, b = blocked(pairs_of(1, 64)), blocked(pairs_of(2, 64))
     expected = kernels_of_field.k_mul(a, b)
@@ -195,6 +210,11 @@ SCALAR = np.zeros(2, dtype=np.uint64)
             lambda: kernels_of_field.k_matmul(np.zeros((1, 3, 2), np.uint64), GOOD[None]),
             ValueError,
             r"tables: expected shape \(3, n, 2, 8\), got \(1, 2, 2, 8\)",
+        ),
+        (
+            lambda: kernels_of_field.f_matmul(np.zeros((1, 3, 2), np.uint64), np.zeros((3, 9), np.uint64)),
+            ValueError,
+            "tables: expected a multiple of 8 entries, got 9",
         ),
         (lambda: kernels_of_field.k_bind(GOOD, [1, 0]), TypeError, "r: expected a numpy array of uint64, got list"),
     ],

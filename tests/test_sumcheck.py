@@ -13,7 +13,7 @@ from zkds import sumcheck
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
-from zkds.multilinear import evaluate
+from zkds.multilinear import evaluate, index_weight
 from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
 
@@ -190,3 +190,29 @@ def test_dry_run_needs_no_proof():
     assert dry.constraints.messages == 15 and len(dry.budget.terms) == 5
     assert {term.name for term in dry.budget.terms} == {"test: sumcheck round"}
     assert dry.budget.terms[0].formula == "d/|K|"
+
+
+@pytest.mark.parametrize("with_eq", [False, True])
+@pytest.mark.parametrize("variables", [0, 1, 3, 4, 6])
+def test_the_sum_itself(kernels, variables, with_eq):
+    """sumcheck.total, also for tables that end early, against one entry after the other."""
+    rng = random.Random(variables)
+    tables = [random_table(rng, variables, kind) for kind in ("f", "k", "u32")]
+    tables.append(random_table(rng, variables, "f", length=1))
+    terms = [(random_k(rng), (0, 1)), (ONE, (2, 2)), (random_k(rng), (3,)), (ONE, (3, 1))]
+    eq_point = random_point(rng, variables) if with_eq else None
+    weights = [index_weight(eq_point, x) if with_eq else ONE for x in range(1 << variables)]
+    columns = [entries(table, variables) for table in tables]
+    expected = ZERO
+    for x, weight in enumerate(weights):
+        for coefficient, factors in terms:
+            product = weight * coefficient
+            for j in factors:
+                product = product * columns[j][x]
+            expected = expected + product
+    assert sumcheck.total(tables, terms, eq_point, variables=variables) == expected
+
+
+def test_the_sum_of_a_higher_degree_is_refused():
+    with pytest.raises(ValueError, match="terms: expected at most 2 factors"):
+        sumcheck.total([np.zeros(4, dtype=np.uint64)], [(ONE, (0, 0, 0))], variables=2)

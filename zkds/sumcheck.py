@@ -190,6 +190,31 @@ def prove(
     return (*low, *high), finals
 
 
+def total(tables: Sequence[Table], terms: Sequence[Term], eq_point: Sequence[K] | None = None, *, variables: int) -> K:
+    """The sum that `prove` proves, of terms of 1 or 2 factors. Tables as there; none is overwritten.
+
+    Over fewer than four variables it is h(0) for a fourth one, at which all tables end; else h(1), in (1 - z) h(0) + z h(1) or
+    h(0) + h(1), follows from three nodes of the first round: 3 h(1) = h(0) + 3 h(2) - h(3) for a degree of at most 2.
+    """
+    _variables(tables, eq_point, variables)
+    _check_terms(terms, len(tables))
+    _check_eq_point(eq_point, variables)
+    if max(len(factors) for _, factors in terms) > 2:
+        raise ValueError("terms: expected at most 2 factors")
+    native_terms = [((coefficient.re, coefficient.im), factors) for coefficient, factors in terms]
+    missing = [ZERO] * max(0, LANE_VARIABLES + 1 - variables)
+    point = None if eq_point is None else [*eq_point, *missing]
+    rounds = VectorRounds(tables, native_terms, variables + len(missing), None if point is None else to_pairs(point))
+    at_zero, _, at_two, at_three = from_pairs(rounds.at_nodes(4))
+    if missing:
+        return at_zero
+    at_one = at_two + (at_zero - at_three) * K(3).inverse()
+    if eq_point is None:
+        return at_zero + at_one
+    z = eq_point[LANE_VARIABLES]
+    return at_zero * (1 - z) + at_one * z
+
+
 def _variables(tables: Sequence[Table], eq_point: Sequence[K] | None, variables: int | None) -> int:
     """The number of variables, and a check that every table fits."""
     lengths = [table_kind(f"tables[{j}]", table)[1] for j, table in enumerate(tables)]

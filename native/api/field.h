@@ -11,6 +11,8 @@ int zkds_k_dot(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *s
 /* The product of matrices: out[r] = sum_c weights[r][c] tables[c]; weights (rows, count) as pairs (re, im), each of the `count`
  * tables and of the `rows` results `vectors` long. `out` overlaps nothing. */
 int zkds_k_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out);
+/* The same for tables of F, of 8 `vectors` entries each; the results are in K. */
+int zkds_f_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out);
 /* Bind the lowest vector variable to r: out[v] = a[2v] + r (a[2v+1] - a[2v]), a missing vector being zero.
  * `out` has ceil(vectors / 2) vectors and does not overlap `a`. */
 int zkds_k_bind(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);

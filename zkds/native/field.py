@@ -78,6 +78,20 @@ def k_matmul(weights: U64, tables: U64) -> U64:
     return result
 
 
+def f_matmul(weights: U64, tables: U64) -> U64:
+    """The same for tables of F: (rows, count, 2) pairs times (count, 8 m) uint64 -> (rows, m, 2, 8)."""
+    array("weights", weights, np.uint64, (None, None, 2))
+    rows, count, _ = weights.shape
+    array("tables", tables, np.uint64, (count, None))
+    vectors, rest = divmod(tables.shape[1], 8)
+    if rest:
+        raise ValueError(f"tables: expected a multiple of 8 entries, got {tables.shape[1]}")
+    result = np.empty((rows, vectors, 2, 8), dtype=np.uint64)
+    inputs = (pointer(weights, "uint64_t *"), rows, count, pointer(tables, "uint64_t *"), vectors)
+    check(lib.zkds_f_matmul(*inputs, pointer(result, "uint64_t *")), "f_matmul")
+    return result
+
+
 def k_bind(a: U64, r: U64) -> U64:
     """Bind the lowest vector variable (index bit 3) to the (2,) scalar r: out[v] = a[2v] + r (a[2v+1] - a[2v]).
 

@@ -53,6 +53,10 @@ class VectorRounds:
         """The sums of the first round, at the nodes 0, infinity, 2, 3: (degree, 2) pairs."""
         return self._round(ffi.NULL, self._degree)
 
+    def at_nodes(self, count: int) -> U64:
+        """The sums of the first round at the first `count` of the nodes 0, infinity, 2, 3, above the degree too: (count, 2)."""
+        return self._round(ffi.NULL, count)
+
     def next(self, r: tuple[int, int]) -> U64:
         """Bind the current variable to r, then the sums of the next round: (degree, 2) pairs."""
         self._bit += 1
