@@ -9,7 +9,7 @@ from zkds.circuits.expressions import DIGIT, Operand, base_digits, product_axis
 from zkds.circuits.settlement import Equation, Form
 from zkds.circuits.tensors import Axis, Context, eq_axes, split_point, variables
 from zkds.claims import Value
-from zkds.field import ONE, ZERO, K, dot, powers
+from zkds.field import ONE, ZERO, K, powers
 from zkds.soundness import algebraic
 
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 17"
@@ -49,7 +49,7 @@ class BlockWeights:
     def _shifted(self, identity: int, coefficient: int, first: int, count: int) -> list[K]:
         """The weights of the digits first, first + 1, ... of coefficient * (a number)."""
         weights, parts = self._digits[identity], base_digits(coefficient)
-        return [dot(weights[d : d + len(parts)], parts) for d in range(first, first + count)]
+        return [sum((weights[d + s] * digit for s, digit in parts), ZERO) for d in range(first, first + count)]
 
     def points(self, shape: Sequence[int]) -> tuple[tuple[K, ...], ...]:
         """z, cut for an identity of this shape."""

@@ -100,8 +100,8 @@ class Operand:
             if isinstance(use, UpTo):
                 interval = Interval(min(interval.low, length * interval.low), max(interval.high, length * interval.high))
             elif isinstance(use, Over):
-                parts = [interval.times(weight) for weight in use.weights]
-                interval = sum(parts[1:], parts[0])
+                positive = sum(weight for weight in use.weights if weight > 0)
+                interval = interval.times(positive) + interval.times(sum(use.weights) - positive)
         return interval
 
     def values(self, table: I64, shape: Sequence[int]) -> I64:
@@ -215,13 +215,11 @@ def sum_of(parts: Sequence[Expression]) -> Expression:
     return Expression([term for part in parts for term in part.terms])
 
 
-def base_digits(number: int) -> list[int]:
-    """number = sum_s digit_s 2^(16 s), every digit of the number's sign."""
-    sign, rest, digits = (-1 if number < 0 else 1), abs(number), []
-    while rest:
-        digits.append(sign * (rest % DIGIT))
-        rest //= DIGIT
-    return digits
+def base_digits(number: int) -> list[tuple[int, int]]:
+    """(s, digit_s) with number = sum_s digit_s 2^(16 s), every digit of the number's sign; without zeros."""
+    sign, rest = (-1 if number < 0 else 1), abs(number)
+    digits = [(s, rest >> DIGIT_BITS * s & (DIGIT - 1)) for s in range(-(-rest.bit_length() // DIGIT_BITS))]
+    return [(s, sign * digit) for s, digit in digits if digit]
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,7 @@ class Identity:
             parts = [[operand.interval(digit) for digit in operand.tensor.digits] for operand in term.factors]
             values = [operand.interval(operand.tensor.interval) for operand in term.factors]
             count = math.prod(term.inner)
-            for s, digit in enumerate(base_digits(term.coefficient)):
+            for s, digit in base_digits(term.coefficient):
                 for d, interval in enumerate(_product(parts)):
                     digits += [Interval(0, 0)] * (s + d + 1 - len(digits))
                     digits[s + d] += interval.times(count).times(digit)
@@ -269,7 +267,7 @@ class Identity:
         for term in self.expression.terms:
             shape = (*self.shape, *term.inner)
             parts = [[operand.values(table, shape) for table in tables(operand.tensor)[:count]] for operand in term.factors]
-            for s, digit in enumerate(base_digits(term.coefficient)[:count]):
+            for s, digit in base_digits(term.coefficient):
                 for d in range(count - s):
                     sums[s + d] += np.int64(digit) * self._digit_sum(parts, d, len(term.inner))
         return sums

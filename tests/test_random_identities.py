@@ -114,5 +114,5 @@ def test_random_expressions(seed, summed):
 def test_digits_of_coefficients():
     for number in (0, 1, -1, 2**16, -(2**16), 2**50 + 12345, -(2**100) + 7):
         digits = base_digits(number)
-        assert sum(digit << 16 * s for s, digit in enumerate(digits)) == number
-        assert all(abs(digit) < 2**16 and digit * number >= 0 for digit in digits)
+        assert sum(digit << 16 * s for s, digit in digits) == number
+        assert all(abs(digit) < 2**16 and digit * number > 0 for _, digit in digits)
