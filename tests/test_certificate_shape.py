@@ -1,4 +1,4 @@
-"""Columns and lookups of certificates against a function of the statement's bytes alone, written from docs/protocol.md."""
+"""Columns, lookups and conversations of certificates against functions of their statements' bytes, written from protocol.md."""
 
 from fractions import Fraction
 
@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.networks import networks
+from tests.reference.sharpness_conversation import conversation_of
 from tests.reference.sharpness_shape import shape_of
+from zkds.channel import DryRun
 from zkds.circuits.directional_sharpness import DirectionalSharpness
 from zkds.circuits.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
 from zkds.circuits.graph import Layer, Network, Pool
@@ -20,6 +22,8 @@ from zkds.circuits.statistic import Results
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.lookup import ExplicitTable, RangeTable
+from zkds.soundness import LOG2_K
+from zkds.statement import Statement
 
 VALUE = Results(3 << 48, 3, value=1 << 48)
 THRESHOLD = Results(0, 0, threshold=(1 << 60) - 1)
@@ -59,6 +63,52 @@ def require_equal_shapes(statement):
     columns, lookups = shape_of(statement.encode())
     assert [(column.name, column.shape) for column in relation.columns] == columns
     assert found == lookups
+    entries, claims = conversation_of(statement.encode())
+    layout = Statement(relation).layout
+    recorder = Recorder()
+    verified = relation.verify(recorder, layout)
+    assert recorder.entries == entries
+    assert list(map(ColumnFinder(layout), verified)) == claims
+
+
+class Recorder(DryRun):
+    """Everything that a verifier says and hears, but for the length of the Merkle proof, which depends on the indices."""
+
+    def __init__(self):
+        super().__init__()
+        self.entries = []
+
+    def receive(self, label, count):
+        self.entries.append(("hidden", label, count))
+        return super().receive(label, count)
+
+    def receive_elements(self, label, count):
+        self.entries.append(("elements", label, count))
+        return super().receive_elements(label, count)
+
+    def receive_bytes(self, label, count):
+        self.entries.append(("bytes", label, None if label == "membership: Merkle proof" else count))
+        return super().receive_bytes(label, count)
+
+    def challenge(self, term):
+        self.entries.append(("challenge", term.name, round(2 ** (LOG2_K - term.bits))))
+        return super().challenge(term)
+
+    def assert_zero(self, expression, reason):
+        self.entries.append(("equation", reason))
+        super().assert_zero(expression, reason)
+
+
+class ColumnFinder:
+    """The names of the columns that a claim on the vector is about."""
+
+    def __init__(self, layout):
+        self.layout = layout
+        self.starts = layout.table.offsets
+
+    def __call__(self, claim):
+        boxes = np.searchsorted(self.starts, [piece.offset for piece in claim.pieces], side="right") - 1
+        return frozenset(self.layout.columns[self.layout.table.columns[box]].name for box in boxes)
 
 
 @pytest.mark.parametrize("sharpness", SHARPNESS)

@@ -1,10 +1,12 @@
 """Softmax, norms and results as tensors and identities: written from docs/protocol.md, sections 17 and 18, sharing no code with
 zkds.
 
-An expression is a list of terms (coefficient, factors, number of inner indices), a factor (intervals of the digits, interval of
-the value): this is all that the carries depend on.
+An expression is a list of terms (coefficient, operands, lengths of the inner axes). An operand is a tensor and the use of each
+of its axes: an int is the axis that it runs along, ("from", axis, start) the same from an index on, ("up to", axis), and a list
+holds the weights of a sum over it.
 """
 
+from collections import namedtuple
 from decimal import Decimal, localcontext
 from math import prod
 
@@ -18,26 +20,31 @@ with localcontext(prec=60):
 # ---- section 17: expressions -------------------------------------------------------------------------------------------
 
 
+Operand = namedtuple("Operand", "tensor uses")
+Identity = namedtuple("Identity", "name shape terms carries")
+
+
 def number(c):
-    return [(c, (), 1)] if c else []
+    return [(c, (), ())] if c else []
 
 
-def entry(tensor):
-    """A tensor as an operand whose axes run along those of the shape."""
-    return [(1, ((tuple(tensor.digits), tensor.interval),), 1)]
+def entry(tensor, *uses):
+    """An operand as an expression; by default axis by axis."""
+    return [(1, (Operand(tensor, uses or tuple(range(len(tensor.shape)))),), ())]
 
 
-def over(tensor, weights):
-    """The sum with integer weights along one axis."""
-    digits = tuple(plus(*(times(digit, w) for w in weights)) for digit in tensor.digits)
-    return [(1, ((digits, plus(*(times(tensor.interval, w) for w in weights))),), 1)]
+def at(a):
+    """Entry a of the eight of q or W."""
+    return [int(i == a) for i in range(8)]
 
 
-def up_to(tensor, n):
-    def widened(interval):
-        return (min(interval[0], n * interval[0]), max(interval[1], n * interval[1]))
-
-    return [(1, ((tuple(map(widened, tensor.digits)), widened(tensor.interval)),), 1)]
+def operand_interval(operand, interval):
+    for use, n in zip(operand.uses, operand.tensor.shape, strict=True):
+        if isinstance(use, list):
+            interval = plus(*(times(interval, weight) for weight in use))
+        elif isinstance(use, tuple) and use[0] == "up to":
+            interval = (min(interval[0], n * interval[0]), max(interval[1], n * interval[1]))
+    return interval
 
 
 def scaled(terms, c):
@@ -48,8 +55,8 @@ def minus(left, *others):
     return left + [term for other in others for term in scaled(other, -1)]
 
 
-def mul(left, right, inner=1):
-    return [(a * b, f + g, inner if f and g else 1) for a, f, _ in left for b, g, _ in right]
+def mul(left, right, inner=()):
+    return [(a * b, f + g, inner if f and g else ()) for a, f, _ in left for b, g, _ in right]
 
 
 def base_digits(c):
@@ -61,13 +68,13 @@ def intervals(terms):
     digits, total = [(0, 0)] * 40, (0, 0)
     for c, factors, inner in terms:
         parts, value = {0: (1, 1)}, (1, 1)
-        for factor, interval in factors:
-            parts = convolve(parts, factor)
-            value = multiply(value, interval)
+        for operand in factors:
+            parts = convolve(parts, [operand_interval(operand, digit) for digit in operand.tensor.digits])
+            value = multiply(value, operand_interval(operand, operand.tensor.interval))
         for s, part in enumerate(base_digits(c)):
             for d, interval in parts.items():
-                digits[s + d] = plus(digits[s + d], times(interval, inner * part))
-        total = plus(total, times(value, inner * c))
+                digits[s + d] = plus(digits[s + d], times(interval, prod(inner) * part))
+        total = plus(total, times(value, prod(inner) * c))
     return digits, total
 
 
@@ -94,7 +101,7 @@ class Scalars:
         squares = self.norms(parameters, rho_int, normalised)
         eps_int = nearest(s.eps * 2**56 / (s.B * s.rho**2))
         self.statistic(squares, eps_int)
-        self.carries = [carry for block in "SQP" for identity in self.identities[block] for carry in identity]
+        self.carries = [carry for block in "SQP" for identity in self.identities[block] for carry in identity.carries]
 
     def tensor(self, name, width, shape, *, signed=False, whole=False, in_table=False, limb=16):
         name = name if whole else f"{self.gadget}: {name}"
@@ -113,7 +120,8 @@ class Scalars:
 
     def identity(self, block, name, shape, terms, total=None):
         digits, found = intervals(terms)
-        self.identities[block].append(plan(f"{self.gadget}: {name}", digits, total or found, shape))
+        name = f"{self.gadget}: {name}"
+        self.identities[block].append(Identity(name, shape, terms, plan(name, digits, total or found, shape)))
 
     def rounding(self, block, name, x, shift, out, remainder, total=None):
         terms = minus(x + number(2 ** (shift - 1)), entry(remainder), scaled(entry(out), 2**shift))
@@ -131,20 +139,21 @@ class Scalars:
         self.own(delta)
         labels = self.tensor("labels", 1, (K, T, B))
         losses = self.tensor("losses", 60, (B, T))
-        record = entry(record_labels) if len(record_labels.shape) == 2 else over(record_labels, (1, 256))
-        self.identity("S", "one label", (T, B), minus(over(labels, [1] * K), number(1)))
-        self.identity("S", "label", (T, B), minus(over(labels, range(K)), record))
-        distance, selectors, sums = self.scores("first passes", T, 2**44, logits, labels, delta)
-        self.scores("second passes", T - 1, second_scale, logits, labels, delta)
-        log = self.logarithm("log of sums", (B, T), entry(sums))
+        record = entry(record_labels) if len(record_labels.shape) == 2 else entry(record_labels, 0, 1, [1, 256])
+        self.identity("S", "one label", (T, B), minus(entry(labels, [1] * K, 0, 1), number(1)))
+        self.identity("S", "label", (T, B), minus(entry(labels, list(range(K)), 0, 1), record))
+        distance, selectors, sums = self.scores("first passes", (0, T), 2**44, logits, labels, delta)
+        self.scores("second passes", (T, T - 1), second_scale, logits, labels, delta)
+        log = self.logarithm("log of sums", (B, T), entry(sums, 1, 0))
         self.gadget = "softmax"
-        shifted = scaled(mul(entry(distance), entry(labels), K), 2**16)
+        shifted = scaled(mul(entry(distance, 2, 1, 0), entry(labels, 2, 1, 0), (K,)), 2**16)
         self.identity("Q", "losses", (B, T), minus(minus(log, number(48 * LN2)) + shifted, entry(losses)))
-        self.losses, self.correct = losses, mul(entry(labels), entry(selectors), K * T * B)
+        self.losses, self.correct = losses, mul(entry(labels, 1, 2, 3), entry(selectors, 1, 2, 3), (K, T, B))
 
-    def scores(self, gadget, n, scale, logits, labels, delta):
+    def scores(self, gadget, passes, scale, logits, labels, delta):
         self.gadget, B, K = gadget, self.s.B, self.K
-        shape, few = (K, n, B), (n, B)
+        start, n = passes
+        shape, few, uses = (K, n, B), (n, B), (("from", 1, start), 2, 0, [1], [1])
         selectors = self.tensor("selectors", 1, shape)
         maximum = self.tensor("maximum", 43, few, signed=True)
         distance = self.tensor("distance", 44, shape, in_table=True)
@@ -154,19 +163,19 @@ class Scalars:
         e, e_rest = self.tensor("exponential", 49, shape), self.tensor("exponential, remainder", 48, shape)
         total = self.tensor("sum", (2**48 * K).bit_length(), few)
         rest, gap = (self.wide(f"delta, {k}", (2**49 * B * K).bit_length(), shape) for k in ("remainder", "gap"))
-        u, m, s_k = entry(distance), entry(maximum), entry(selectors)
-        self.identity("S", "one maximum", few, minus(over(selectors, [1] * K), number(1)))
-        self.identity("S", "distance", shape, minus(m, entry(logits), u))
-        self.identity("S", "maximum", shape, mul(s_k, u))
-        self.identity("S", "first maximum", shape, minus(minus(u, number(1)) + up_to(selectors, K), entry(before)))
+        u, sums = entry(distance), entry(total, 1, 2)
+        self.identity("S", "one maximum", few, minus(entry(selectors, [1] * K, 0, 1), number(1)))
+        self.identity("S", "distance", shape, minus(entry(maximum, 1, 2), entry(logits, *uses), u))
+        self.identity("S", "maximum", shape, mul(entry(selectors), u))
+        earlier = entry(selectors, ("up to", 0), 1, 2)
+        self.identity("S", "first maximum", shape, minus(minus(u, number(1)) + earlier, entry(before)))
         low, high, whole = map(entry, values)
         self.rounding("S", "product", mul(whole, high), 48, product, product_rest)
         self.rounding("S", "exponential", mul(entry(product), low), 48, e, e_rest)
-        self.identity("S", "sum", few, minus(over(e, [1] * K), entry(total)))
-        exact = minus(scaled(entry(e), 2 * scale), scaled(mul(entry(total), entry(labels)), 2 * scale))
-        divisor = scaled(entry(total), 2 * B)
-        exact += scaled(entry(total), B)
-        self.identity("S", "delta", shape, minus(exact, mul(divisor, entry(delta)), rest))
+        self.identity("S", "sum", few, minus(entry(e, [1] * K, 0, 1), entry(total)))
+        exact = minus(scaled(entry(e), 2 * scale), scaled(mul(sums, entry(labels)), 2 * scale)) + scaled(sums, B)
+        divisor = scaled(sums, 2 * B)
+        self.identity("S", "delta", shape, minus(exact, mul(divisor, entry(delta, *uses)), rest))
         self.identity("S", "delta, least", shape, minus(divisor, number(1), rest, gap))
         return distance, selectors, total
 
@@ -194,21 +203,22 @@ class Scalars:
         y2, y2_rest = self.tensor("Y2", 17, shape), self.tensor("Y2, remainder", 49, shape)
         self.lookups.append(("2^b", b.columns[0][0], (power.columns[0][0],)))
         self.lookups.append(("LOGT", c.columns[0][0], (low.columns[0][0], high.columns[0][0])))
-        back, below, product = [], [], mul(entry(q), entry(w))
-        for a in range(8):
-            back += [term for e in range(a, 8) for term in scaled(product, 2 ** (16 * (e - a)))]
-            below += product * a
+        axes = tuple(range(len(shape)))
+        products = {(a, e): mul(entry(q, at(a), *axes), entry(w, at(e), *axes)) for a in range(8) for e in range(8)}
+        back = [term for (a, e), product in products.items() if e >= a for term in scaled(product, 2 ** (16 * (e - a)))]
+        below = [term for (a, e), product in products.items() if e < a for term in product]
+        top = [term for j in range(3) for term in scaled(entry(w, at(5 + j), *axes), 2 ** (16 * j))]
         mantissa = number(2**47) + scaled(entry(c), 2**31) + entry(m)
-        self.identity("S", "one a", shape, minus(over(q, [1] * 8), number(1)))
+        self.identity("S", "one a", shape, minus(entry(q, [1] * 8, *axes), number(1)))
         self.identity("S", "W", shape, minus(mul(argument, entry(power)), back))
         self.identity("S", "W, low digits", shape, below)
-        self.identity("S", "M", shape, minus(entry(w) + scaled(entry(w), 2**16) + scaled(entry(w), 2**32), mantissa))
+        self.identity("S", "M", shape, minus(top, mantissa))
         divisor = entry(c) + number(2**16)
         self.identity("S", "INV", shape, minus(mul(entry(inv), divisor), number(2**48), entry(d)))
         self.identity("S", "INV, least", shape, minus(divisor, number(1), entry(d), entry(gap)))
         self.rounding("S", "Y", minus(mul(entry(inv), mantissa), number(2**79)), 31, y, y_rest)
         self.rounding("S", "Y2", mul(entry(y), entry(y)), 49, y2, y2_rest)
-        whole = minus(number(127), over(q, [16 * a for a in range(8)]), entry(b))
+        whole = minus(number(127), entry(q, [16 * a for a in range(8)], *axes), entry(b))
         return scaled(whole, LN2) + entry(low) + scaled(entry(high), 2**32) + minus(entry(y), entry(y2))
 
     def norms(self, parameters, rho_int, normalised):
@@ -223,7 +233,7 @@ class Scalars:
         def sum_of_squares(name, adaptive, steps):
             squares = self.wide(name, 112, (steps,))
             kinds = [v[p.name] if adaptive else p.gradient for p in parameters]
-            sums = [term for p, t in zip(parameters, kinds, strict=True) for term in mul(entry(t), entry(t), prod(p.shape))]
+            sums = [term for p, t in zip(parameters, kinds, strict=True) for term in mul(entry(t), entry(t), p.shape)]
             self.identity("Q", name, (steps,), minus(sums, squares))
             return squares
 
@@ -275,14 +285,15 @@ class Scalars:
         ratios = self.tensor("log ratios", 56, (T,), signed=True)
         rest, gap = (self.tensor(f"value, {k}", max(1, (T - 1).bit_length()), (1,)) for k in ("remainder", "gap"))
         width = (2**55 * T).bit_length()
-        square, ratio = mul(entry(ratios), entry(ratios), T), mul(entry(ratios), entry(ratios), T * T)
-        loss = over(self.losses, [1] * s.B)
+        square = mul(entry(ratios, 1), entry(ratios, 1), (T,))
+        double = mul(entry(ratios, 1), entry(ratios, 2), (T, T))
+        loss = entry(self.losses, [1] * s.B, 0)
         self.identity("S", "loss", (T,), minus(loss + entry(empty), number(1), entry(least)))
         self.identity("S", "loss is zero", (T,), mul(entry(empty), entry(least)))
         every = [1] * T
-        self.identity("S", "total loss", (1,), minus(over(least, every) + number(T), over(empty, every), number(s.loss)))
+        self.identity("S", "total loss", (1,), minus(entry(least, every) + number(T), entry(empty, every), number(s.loss)))
         place = len(self.identities["S"])
-        y = self.square_root("Q", "deviation", width, (1,), minus(scaled(square, T), ratio))
+        y = self.square_root("Q", "deviation", width, (1,), minus(scaled(square, T), double))
         if s.threshold:
             shown = entry(self.tensor("value", 56, (1,)))
             margin = entry(self.tensor("margin", 60, (1,)))

@@ -1,9 +1,10 @@
 """The tensors of a network's layers: written from docs/protocol.md, section 16, sharing no code with zkds."""
 
+from collections import namedtuple
 from itertools import product
 from math import prod
 
-from tests.reference.shape_plans import committed, get, multiply, plan, plus, times, virtual, with_zero
+from tests.reference.shape_plans import NONE, committed, get, multiply, plan, plus, times, virtual, with_zero
 from tests.reference.shape_statement import affine
 
 
@@ -20,10 +21,15 @@ def most(triples, which):
     return max(counts.values(), default=0)
 
 
+Sum = namedtuple("Sum", "name out products linear own")  # own: remainder and carries
+Place = namedtuple("Place", "layer triples inputs bits z unpooled output average shape pool bit")
+Back = namedtuple("Back", "place delta behind input_delta")
+
+
 def rounded(name, out, shift, products=None, linear=None):
-    """Remainder and carries; products: (left, right, n); linear: (tensor, exponent, n')."""
-    left, right, n = products or (virtual([], (0, 0)), virtual([], (0, 0)), 0)
-    addend, exponent, m = linear or (virtual([], (0, 0)), 0, 0)
+    """products: (left, right, n); linear: (tensor, exponent, n')."""
+    left, right, n = products or (NONE, NONE, 0)
+    addend, exponent, m = linear or (NONE, 0, 0)
     remainder = committed(f"{name}: remainder", shift, out.shape)
     digits = [
         plus(
@@ -42,7 +48,7 @@ def rounded(name, out, shift, products=None, linear=None):
         times(remainder.interval, -1),
         times(out.interval, -(2**shift)),
     )
-    return [remainder, *plan(name, digits, total, out.shape)]
+    return Sum(name, out, products, linear, [remainder, *plan(name, digits, total, out.shape)])
 
 
 class Parameter:
@@ -55,15 +61,17 @@ class Parameter:
         self.gradient = committed(f"{name}: gradient", 48, (s.T, *shape), signed=True)
         self.update = committed(f"{name}: update", update, (s.T - 1, *shape), signed=True)
         self.perturbation = committed(f"{name}: perturbation", perturbation, (s.T - 1, *shape), signed=True)
-        self.passes, self.first = self.sums(s.T, self.perturbation), self.sums(s.T, virtual([], (0, 0)))
+        self.passes = self.sums("passes", 2 * s.T - 1, s.T, self.perturbation)
+        self.first = self.sums("first passes", s.T, s.T, NONE)
 
-    def sums(self, steps, perturbation):
+    def sums(self, kind, passes, steps, perturbation):
         def of(start, update, e):
             return plus(start, with_zero(times(update, -(steps - 1))), with_zero(e))
 
         tensors = (self.start, self.update, perturbation)
         digits = [of(*(get(tensor.digits, j) for tensor in tensors)) for j in range(max(len(t.digits) for t in tensors))]
-        return virtual(digits, of(*(tensor.interval for tensor in tensors)))
+        interval = of(*(tensor.interval for tensor in tensors))
+        return virtual(f"{self.name}: {kind}", digits, interval, (passes, *self.shape))
 
 
 def balanced(number, count):
@@ -87,45 +95,50 @@ def input_tensor(s):
         return (min(low for low, _ in intervals), max(high for _, high in intervals))
 
     by_digit = [[(balanced(m, count)[j], balanced(n, count)[j]) for m, n in maps] for j in range(count)]
-    return virtual(map(hull, by_digit), hull(maps), (2 * s.T - 1, s.B, *s.input))
+    return virtual("input", map(hull, by_digit), hull(maps), (2 * s.T - 1, s.B, *s.input))
 
 
 class Stack:
-    """All layers: `sums` are the tensors of rounded sums and of max pools, in the order of columns; then come `convolutions`, with
-    the bits of ReLU, and `deltas`. `signs` are the lookups of those bits."""
+    """All layers: `parts` are their rounded sums and max pools, `sums` the tensors of these, in order; then come `convolutions`,
+    with the bits of ReLU, and `deltas`. `signs` are the lookups of those bits."""
 
     def __init__(self, s, parameters, logit_delta, second_bits):
         self.s, self.e2, self.parameters = s, second_bits, parameters
-        self.sums, self.convolutions, self.deltas, self.signs = [], [], [], []
-        inputs, bits, places = input_tensor(s), 32, []
+        self.parts, self.convolutions, self.signs, self.backs = [], [], [], []
+        inputs, bits, self.places = input_tensor(s), 32, []
         for layer in s.layers:
-            place, inputs, bits = self.forward(layer, inputs, bits)
-            places.append(place)
+            self.places.append(self.forward(layer, inputs, bits))
+            inputs, bits = self.places[-1].output, 32 + self.places[-1].average
         self.logits = self.convolutions[-1]
-        behind = [*self.backward_inputs(places), logit_delta]
-        for index, (place, delta) in enumerate(zip(places, behind[1:], strict=True)):
-            self.backward(*place, delta, behind[index] if index else None)
+        self.deltas = [
+            committed(f"{place.layer.name}: input delta", 46, place.inputs.shape, signed=True) for place in self.places[1:]
+        ]
+        for place, behind, own in zip(self.places, [*self.deltas, logit_delta], [None, *self.deltas], strict=True):
+            self.backs.append(self.backward(place, behind, own))
+
+    @property
+    def sums(self):
+        return [tensor for part in self.parts for tensor in (part.own if isinstance(part, Sum) else part)]
 
     def forward(self, layer, inputs, bits):
-        s, triples = self.s, []
-        sides = []
+        triples, sides = [], []
         for axis in range(2):
             n = (inputs.shape[3 + axis] + 2 * layer.padding[axis] - layer.kernel[axis]) // layer.stride[axis] + 1
             sides.append(n // layer.size * layer.size)
             window = (layer.kernel[axis], layer.stride[axis], layer.padding[axis], sides[-1])
             triples.append(meetings(inputs.shape[3 + axis], *window))
-        passes = 2 * s.T - 1
-        shape = (passes, s.B, layer.co, *sides)
-        pooled = (passes, s.B, layer.co, sides[0] // layer.size, sides[1] // layer.size)
-        z, output, pool, next_bits = self.output(layer, shape, pooled)
+        shape = (*inputs.shape[:2], layer.co, *sides)
+        pooled = (*shape[:3], sides[0] // layer.size, sides[1] // layer.size)
+        z, unpooled, output, average, pool, bit = self.output(layer, shape, pooled)
         terms = layer.ci * most(triples[0], 0) * most(triples[1], 0)
         weight, bias = self.parameters[f"{layer.name}.weight"], self.parameters.get(f"{layer.name}.bias")
         linear = (bias.passes, bits, 1) if bias else None
-        self.sums += rounded(f"{layer.name}: forward", z, 8 + bits, (weight.passes, inputs, terms), linear) + pool
-        return (layer, triples, inputs, bits, next_bits - 32, shape), output, next_bits
+        self.parts.append(rounded(f"{layer.name}: forward", z, 8 + bits, (weight.passes, inputs, terms), linear))
+        self.parts += [pool] if pool else []
+        return Place(layer, triples, inputs, bits, z, unpooled, output, average, shape, pool, bit)
 
     def output(self, layer, shape, pooled):
-        """z, the layer's output, the tensors of a max pool, the output's fractional bits."""
+        """z, the output before and behind an average pool, its shift of the binary point, a max pool's tensors, ReLU's bits."""
         name = f"{layer.name}: max pool"
         if layer.pool == "max":
             out = committed(f"{name}: output", 42 if layer.relu else 43, pooled, signed=not layer.relu)
@@ -133,44 +146,41 @@ class Stack:
             gap = committed(f"{name}: difference", 43, shape)
             c = [(-1, 0), (0, 0), (0, 0)]
             digits = [plus(a, times(d, -1), e) for a, d, e in zip(out.digits, gap.digits, c, strict=True)]
-            z = virtual(digits, plus(out.interval, times(gap.interval, -1), (-1, 0)), shape)
-            return z, out, [out, mask, gap], 32
-        z = output = committed(f"{layer.name}: convolution", 43, shape, signed=True)
+            z = virtual(f"{name}: input", digits, plus(out.interval, times(gap.interval, -1), (-1, 0)), shape)
+            return z, out, out, 0, [out, mask, gap], None
+        bit, z = None, committed(f"{layer.name}: convolution", 43, shape, signed=True)
+        output = z
         self.convolutions.append(z)
         if layer.relu:
             bit = committed(f"{layer.name}: relu: bit", 1, shape, checked=False)
             self.convolutions.append(bit)
             self.signs.append((("sign", 43 - 32), z.columns[-1][0], (bit.columns[0][0],)))
             digits = [*map(with_zero, z.digits[:-1]), (0, z.digits[-1][1])]
-            output = virtual(digits, (0, 2**42 - 1), shape)
-        if layer.pool == "average":
-            area = layer.size**2
-            output = virtual([times(digit, area) for digit in output.digits], times(output.interval, area), pooled)
-            return z, output, [], 32 + area.bit_length() - 1
-        return z, output, [], 32
+            output = virtual(f"{layer.name}: relu: output", digits, (0, 2**42 - 1), shape)
+        if layer.pool != "average":
+            return z, output, output, 0, [], bit
+        area = layer.size**2
+        digits = [times(digit, area) for digit in output.digits]
+        pool = virtual(f"{layer.name}: average pool", digits, times(output.interval, area), pooled)
+        return z, output, pool, area.bit_length() - 1, [], bit
 
-    def backward_inputs(self, places):
-        deltas = [committed(f"{layer.name}: input delta", 46, inputs.shape, signed=True) for layer, _, inputs, *_ in places]
-        self.deltas = deltas[1:]
-        return deltas
-
-    def backward(self, layer, triples, inputs, bits, average, shape, behind, input_delta):
-        s = self.s
-        masked = layer.relu or layer.pool == "max"
-        if masked:
-            behind = virtual(map(with_zero, behind.digits), with_zero(behind.interval))
+    def backward(self, place, behind, input_delta):
+        s, layer, delta = self.s, place.layer, behind
+        name = f"{layer.name}: delta"
+        if layer.relu or layer.pool == "max":
+            delta = virtual(name, map(with_zero, behind.digits), with_zero(behind.interval), place.shape)
+        elif layer.pool == "average":
+            delta = virtual(name, behind.digits, behind.interval, place.shape)
         names = [f"{layer.name}.{kind}" for kind in ("weight", "bias")]
-        parameters = [self.parameters[name] for name in names if name in self.parameters]
+        weight, *bias = (self.parameters[name] for name in names if name in self.parameters)
+        rows, columns = place.triples
         if input_delta:
-            terms = layer.co * most(triples[0], 2) * most(triples[1], 2)
-            products = (parameters[0].passes, behind, terms)
-            self.sums += rounded(f"{layer.name}: input gradient", input_delta, 40 + average, products)
-        terms = s.B * most(triples[0], 1) * most(triples[1], 1)
-        for kind, shift in (("gradient", bits + average), ("update", bits + self.e2 + average - 40)):
-            for parameter in parameters:
-                out = parameter.gradient if kind == "gradient" else parameter.update
-                name = f"{parameter.name}: {kind}"
-                if parameter is parameters[0]:
-                    self.sums += rounded(name, out, shift, (behind, inputs, terms))
-                else:
-                    self.sums += rounded(name, out, shift, None, (behind, bits, s.B * shape[3] * shape[4]))
+            products = (weight.passes, delta, layer.co * most(rows, 2) * most(columns, 2))
+            self.parts.append(rounded(f"{layer.name}: input gradient", input_delta, 40 + place.average, products))
+        products = (delta, place.inputs, s.B * most(rows, 1) * most(columns, 1))
+        linear = (delta, place.bits, s.B * place.shape[3] * place.shape[4])
+        shifts = {"gradient": place.bits + place.average, "update": place.bits + self.e2 + place.average - 40}
+        for kind, shift in shifts.items():
+            self.parts.append(rounded(f"{weight.name}: {kind}", getattr(weight, kind), shift, products))
+            self.parts += [rounded(f"{b.name}: {kind}", getattr(b, kind), shift, None, linear) for b in bias]
+        return Back(place, delta, behind, input_delta)

@@ -47,8 +47,11 @@ def committed(name, width, shape, *, signed=False, limb=16, checked=True):
     return Tensor(name, tuple(shape), digits, interval, columns)
 
 
-def virtual(digits, interval, shape=()):
-    return Tensor("", tuple(shape), list(digits), interval, [])
+def virtual(name, digits, interval, shape):
+    return Tensor(name, tuple(shape), list(digits), interval, [])
+
+
+NONE = virtual("", [], (0, 0), ())
 
 
 def compositions(m):

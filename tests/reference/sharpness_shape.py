@@ -12,22 +12,54 @@ from tests.reference.shape_statement import nearest, parse
 
 
 def shape_of(encoding):
-    s = parse(encoding)
-    e2 = max(e for e in range(80) if s.lr * 2**e <= 2**43)
-    rho_int = nearest(s.rho * 2**32)
-    normalised = (2**8 * rho_int + 1).bit_length() + 1
-    formats = (16 * -(-(88 - e2) // 16), normalised + 4 * s.perturbs_adaptively)
-    parameters = {}
-    for layer in s.layers:
-        shapes = {"weight": (layer.co, layer.ci, *layer.kernel)} | ({"bias": (layer.co,)} if layer.bias else {})
-        for kind, shape in shapes.items():
-            parameters[f"{layer.name}.{kind}"] = Parameter(s, f"{layer.name}.{kind}", shape, formats)
-    records = membership(s)
-    delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.layers[-1].co, 1, 1), signed=True)
-    stack = Stack(s, parameters, delta, e2)
-    scalars = Scalars(s, stack.logits, records[1], delta, list(parameters.values()), rho_int, normalised, nearest(s.lr * 2**e2))
-    private = private_model(s, parameters) if s.private else []
-    return columns(s, records, stack, scalars, parameters, private), lookups(s, records, stack, scalars, parameters, private)
+    shape = Shape(encoding)
+    return shape.columns(), shape.lookups()
+
+
+class Shape:
+    """All tensors: of membership `records`, of the layers `stack`, of the gadgets `scalars`, `parameters`, `private`."""
+
+    def __init__(self, encoding):
+        s = self.s = parse(encoding)
+        e2 = max(e for e in range(80) if s.lr * 2**e <= 2**43)
+        rho_int = nearest(s.rho * 2**32)
+        normalised = (2**8 * rho_int + 1).bit_length() + 1
+        formats = (16 * -(-(88 - e2) // 16), normalised + 4 * s.perturbs_adaptively)
+        self.parameters = {}
+        for layer in s.layers:
+            shapes = {"weight": (layer.co, layer.ci, *layer.kernel)} | ({"bias": (layer.co,)} if layer.bias else {})
+            for kind, shape in shapes.items():
+                self.parameters[f"{layer.name}.{kind}"] = Parameter(s, f"{layer.name}.{kind}", shape, formats)
+        self.records = membership(s)
+        delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.layers[-1].co, 1, 1), signed=True)
+        self.stack = Stack(s, self.parameters, delta, e2)
+        parameters = list(self.parameters.values())
+        scale = nearest(s.lr * 2**e2)
+        self.scalars = Scalars(s, self.stack.logits, self.records[1], delta, parameters, rho_int, normalised, scale)
+        self.private = private_model(s, self.parameters) if s.private else []
+
+    @property
+    def _of_layers(self):
+        return [*self.stack.sums, *self.stack.convolutions, *self.stack.deltas]
+
+    @property
+    def _of_parameters(self):
+        for p in self.parameters.values():
+            yield from ([] if self.s.private else [p.start]) + [p.gradient, p.update, p.perturbation]
+
+    def columns(self):
+        """Section 20."""
+        tensors = [*self.records, *self._of_layers, *self.scalars.tensors, *self.scalars.carries]
+        tensors += [*self._of_parameters, *self.private]
+        return list({name: (name, tensor.shape) for tensor in tensors for name, _ in tensor.columns}.values())
+
+    def lookups(self):
+        """Section 20."""
+        first = [*ranges(self.records), *self.scalars.lookups, *ranges(self.scalars.carries)]
+        first += [*self.stack.signs, *ranges(self.private)]
+        done = {name for _, primary, secondary in first for name in (primary, *secondary)}
+        rest = ranges([*self._of_layers, *self._of_parameters])
+        return first + [lookup for lookup in rest if lookup[1] not in done]
 
 
 def membership(s):
@@ -53,27 +85,6 @@ def private_model(s, parameters):
     randomness = -(-(61 * 128 + 256 + (count**2 - 1).bit_length()) // 8)
     bytes_ = [committed(f"weights {p.name}: bytes", 44, p.shape, signed=True, limb=8) for p in parameters.values()]
     return [*bytes_, committed("model randomness", 8, (count, randomness), limb=8)]
-
-
-def of_parameters(s, parameters):
-    for p in parameters.values():
-        yield from ([] if s.private else [p.start]) + [p.gradient, p.update, p.perturbation]
-
-
-def columns(s, records, stack, scalars, parameters, private):
-    """Section 20."""
-    tensors = [*records, *stack.sums, *stack.convolutions, *stack.deltas, *scalars.tensors, *scalars.carries]
-    tensors += [*of_parameters(s, parameters), *private]
-    return list({name: (name, tensor.shape) for tensor in tensors for name, _ in tensor.columns}.values())
-
-
-def lookups(s, records, stack, scalars, parameters, private):
-    """Section 20."""
-    first = [(("range", 8), tensor.name, ()) for tensor in records]
-    first += [*scalars.lookups, *ranges(scalars.carries), *stack.signs, *ranges(private)]
-    done = {name for _, primary, secondary in first for name in (primary, *secondary)}
-    rest = [*stack.sums, *stack.convolutions, *stack.deltas, *of_parameters(s, parameters)]
-    return first + [lookup for lookup in ranges(rest) if lookup[1] not in done]
 
 
 def ranges(tensors):
