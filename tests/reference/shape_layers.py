@@ -99,8 +99,8 @@ def input_tensor(s):
 
 
 class Stack:
-    """All layers: `parts` are their rounded sums and max pools, `sums` the tensors of these, in order; then come `convolutions`,
-    with the bits of ReLU, and `deltas`. `signs` are the lookups of those bits."""
+    """All layers: `parts` are their rounded sums and max pools, `sums` the tensors of these, in order; then come
+    `convolutions`, with the bits of ReLU, and `deltas`. `signs` are the lookups of those bits."""
 
     def __init__(self, s, parameters, logit_delta, second_bits):
         self.s, self.e2, self.parameters = s, second_bits, parameters

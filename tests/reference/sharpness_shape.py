@@ -24,7 +24,7 @@ class Shape:
         e2 = max(e for e in range(80) if s.lr * 2**e <= 2**43)
         rho_int = nearest(s.rho * 2**32)
         normalised = (2**8 * rho_int + 1).bit_length() + 1
-        formats = (16 * -(-(88 - e2) // 16), normalised + 4 * s.perturbs_adaptively)
+        formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
         self.parameters = {}
         for layer in s.layers:
             shapes = {"weight": (layer.co, layer.ci, *layer.kernel)} | ({"bias": (layer.co,)} if layer.bias else {})
