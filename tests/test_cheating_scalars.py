@@ -77,10 +77,10 @@ class Lie:
         """The committed vector, with multiplicities as if the tables' rows were the honest ones."""
         statement = Statement(self.relation)
         columns = forged_carries(self.scalars.blocks, self.columns)
-        rows = dict(columns)
+        rows, honest = dict(columns), self._honest()
         for wanted in statement.lookups:
             if isinstance(wanted.table, lookup.ExplicitTable):
-                rows |= {name: self._honest()[name] for name in (wanted.primary, *wanted.secondary)}
+                rows |= {name: honest[name] for name in (wanted.primary, *wanted.secondary)}
         counted = statement.vector(rows)
         lookup.multiplicities(statement.lookups, statement.layout, counted)
         vector = statement.vector(columns)
@@ -344,6 +344,20 @@ def test_the_integers_tell(tell):
 @pytest.mark.parametrize("tell", THROUGH_PROOFS, ids=name_of)
 def test_the_proof_is_rejected(tell):
     lie = tell()
+    plain = prove_vector(*lie.vector(), zero_knowledge=False)
+    assert reject(plain, lie.relation, allow_plain=True).reason == BATCHING_REASON
+
+
+CELLS = ["first passes: selectors/0", "second passes: delta, gap 1/0", "log of squares: W/0", "norms: kappa, remainder 0/1"]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_one_cell_changed(name):
+    """All kinds of cells are changed in tests/test_scalars.py, on the integers."""
+    lie = Lie()
+    cells = lie.columns[name].copy()
+    cells.flat[-1] ^= 1
+    lie.columns[name] = cells
     plain = prove_vector(*lie.vector(), zero_knowledge=False)
     assert reject(plain, lie.relation, allow_plain=True).reason == BATCHING_REASON
 
