@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from tests.forgery import forged_carries
 from tests.reference.claims import claim_sum, committed
 from tests.test_cheating_layers import dishonest_vector
 from zkds.channel import ProverChannel, VerifierChannel
@@ -25,6 +24,7 @@ from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
 from zkds.circuits.private_model import OpenedModel, PrivateModel
 from zkds.circuits.proving import network_inputs, prove_certificate
+from zkds.circuits.rounded import ColumnReader, RoundedSum
 from zkds.circuits.statement import SharpnessStatement
 from zkds.circuits.statistic import Results
 from zkds.circuits.weights import model_digest
@@ -153,17 +153,14 @@ class Cheat:
         statement = Statement(self.relation)
         return prove_vector(statement, dishonest_vector(statement, self.columns), zero_knowledge=zero_knowledge)
 
-    def with_carries(self) -> Cheat:
-        """The carries of blocks as close as they come to what false identities would need."""
-        return replace(self, columns=forged_carries(self.relation.scalars.blocks, self.columns))
 
-
-def cheat(case: Case = TINY, *, records=None, labels=None, inputs=None, model=None, digest=None, results=None) -> Cheat:
+def cheat(case: Case = TINY, *, records=None, labels=None, inputs=None, model=None, opened_model=None, results=None) -> Cheat:
     """A certificate of `case`, but for what is given:
 
     records   indices of the records that are committed and shown, where the seed names others
     labels, inputs   of the probe, where the committed records have others
-    model     the weights of the probe, where the statement has the digest of the case's
+    model     the weights of the probe, where the statement has the digest or the root of the case's
+    opened_model   what a private model's root is opened with
     results   those of the statement, from the trajectory's
     """
     network, opened = NETWORKS[case.network], opening(case.source)
@@ -190,9 +187,28 @@ def cheat(case: Case = TINY, *, records=None, labels=None, inputs=None, model=No
         case.private,
         true_results if results is None else results(true_results),
     )
-    hidden = PrivateModel(network, root, private_model(case.network)) if case.private else None
+    hidden = PrivateModel(network, root, opened_model or private_model(case.network)) if case.private else None
     relation = DirectionalSharpness(statement, membership=membership, private_model=hidden)
     return Cheat(case, statement, relation, trajectory, relation.witness(trajectory, committed))
+
+
+def broken_identities(found: Cheat) -> list[str]:
+    """The identities of blocks and rounded sums that are false over the integers, whatever the carries; modulo 2^64."""
+    reader = ColumnReader(found.columns)
+    identities = [identity for block in found.relation.scalars.blocks for identity in block.identities]
+    broken = [identity.name for identity in identities if joined(identity.low_sums(reader.tables, 4)).any()]
+    for part in found.relation.layers.parts:
+        if isinstance(part, RoundedSum):
+            exact = joined(part._low_sums(reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))
+            remainder = part.remainder.format.join(part.remainder.limbs(found.columns))
+            output = joined(reader.tables(part.output)) << np.int64(part.shift)
+            broken += [part.name] * bool((exact - remainder - output).any())
+    return broken
+
+
+def joined(digits: list[np.ndarray]) -> np.ndarray:
+    """sum_d digits_d 2^(16 d) modulo 2^64."""
+    return sum(digit << np.int64(16 * d) for d, digit in enumerate(digits))
 
 
 def rejection(proof: bytes, **options) -> ProofRejected:
