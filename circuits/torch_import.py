@@ -85,6 +85,7 @@ class _Importer:
         self._input_shape: Shape = (shape[0], shape[1], shape[2]) if len(shape) == 3 else (shape[0], 1, 1)
         self._layers: list[Layer] = []
         self._parameters: Parameters = {}
+        self._used: set[str] = set()
 
     def add(self, operation: Operation) -> None:
         """Takes the next operation of the program."""
@@ -188,8 +189,6 @@ class _Importer:
         name = parameter.removesuffix(".weight")
         layer = Layer(name, weight.shape[0], weight.shape[1], *window, bias is not None)
         layer.shapes(self._shape)
-        if f"{name}.weight" in self._parameters:
-            raise ValueError(f"{name}: two layers that share parameters aren't supported")
         self._layers.append(layer)
         self._parameters[f"{name}.weight"] = weight
         if bias is not None:
@@ -224,6 +223,9 @@ class _Importer:
         values = self._program.values.get(name)
         if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.ndim != dimensions:
             raise ValueError(f"{name}: expected a tensor of floats of {dimensions} dimensions")
+        if name in self._used:
+            raise ValueError(f"{name}: two layers that share parameters aren't supported")
+        self._used.add(name)
         return values
 
     def _require(self, operation: Operation, **supported: tuple[Any, ...]) -> None:

@@ -256,10 +256,17 @@ def test_batch_normalization_has_a_remedy():
     assert from_module(nn.Sequential(fused, nn.Flatten()), (1, 3, 3))[0].classes == 2
 
 
-def test_shared_parameters_are_refused():
-    layer = nn.Linear(4, 4)
+def tied(attribute):
+    """Two layers of which one parameter is the same."""
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    setattr(second, attribute, getattr(first, attribute))
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+@pytest.mark.parametrize("make", [lambda: tied("weight"), lambda: tied("bias"), lambda: nn.Sequential(*[nn.Linear(4, 4)] * 2)])
+def test_shared_parameters_are_refused(make):
     with pytest.raises(ValueError, match="two layers that share parameters aren't supported"):
-        from_module(nn.Sequential(layer, nn.ReLU(), layer), (4,))
+        from_module(make(), (4,))
 
 
 def test_every_supported_operator_is_listed():
