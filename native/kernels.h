@@ -26,3 +26,6 @@
 
 #include "ajtai_ops.h"
 #include "ajtai_kernels.h"
+
+#include "exact_ops.h"
+#include "exact_kernels.h"

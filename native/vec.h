@@ -5,9 +5,9 @@
  *
  *   v_load, v_store      64 bytes, any alignment          v_load_u32  eight uint32, widened
  *   v_set1, v_zero       broadcast                        v_mul32     product of the low 32 bits of each lane
- *   v_add, v_sub, v_and  lane-wise, modulo 2^64           v_min       unsigned minimum
+ *   v_add, v_sub, v_and, v_or  modulo 2^64               v_min       unsigned minimum
  *   v_srl, v_sll         logical shift by a constant      v_reverse   lane i <- lane 7 - i
- *   v_prefetch           hint only
+ *   v_prefetch           hint only                        v_mul32s    product of the low 32 bits as signed numbers
  */
 #ifndef ZKDS_VEC_H
 #define ZKDS_VEC_H

@@ -28,9 +28,11 @@ INLINE V v_zero(void) { return (V){_mm256_setzero_si256(), _mm256_setzero_si256(
 INLINE V v_add(V a, V b) { return (V){_mm256_add_epi64(a.lo, b.lo), _mm256_add_epi64(a.hi, b.hi)}; }
 INLINE V v_sub(V a, V b) { return (V){_mm256_sub_epi64(a.lo, b.lo), _mm256_sub_epi64(a.hi, b.hi)}; }
 INLINE V v_and(V a, V b) { return (V){_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
+INLINE V v_or(V a, V b) { return (V){_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
 #define v_srl(x, n) ((V){_mm256_srli_epi64((x).lo, (n)), _mm256_srli_epi64((x).hi, (n))})
 #define v_sll(x, n) ((V){_mm256_slli_epi64((x).lo, (n)), _mm256_slli_epi64((x).hi, (n))})
 INLINE V v_mul32(V a, V b) { return (V){_mm256_mul_epu32(a.lo, b.lo), _mm256_mul_epu32(a.hi, b.hi)}; }
+INLINE V v_mul32s(V a, V b) { return (V){_mm256_mul_epi32(a.lo, b.lo), _mm256_mul_epi32(a.hi, b.hi)}; }
 INLINE __m256i v_min_half(__m256i a, __m256i b) {
     const __m256i top = _mm256_set1_epi64x((long long)(1ULL << 63));
     __m256i greater = _mm256_cmpgt_epi64(_mm256_xor_si256(a, top), _mm256_xor_si256(b, top));

@@ -14,9 +14,11 @@ INLINE V v_zero(void) { return _mm512_setzero_si512(); }
 INLINE V v_add(V a, V b) { return _mm512_add_epi64(a, b); }
 INLINE V v_sub(V a, V b) { return _mm512_sub_epi64(a, b); }
 INLINE V v_and(V a, V b) { return _mm512_and_si512(a, b); }
+INLINE V v_or(V a, V b) { return _mm512_or_si512(a, b); }
 #define v_srl(x, n) _mm512_srli_epi64((x), (n))
 #define v_sll(x, n) _mm512_slli_epi64((x), (n))
 INLINE V v_mul32(V a, V b) { return _mm512_mul_epu32(a, b); }
+INLINE V v_mul32s(V a, V b) { return _mm512_mul_epi32(a, b); }
 INLINE V v_min(V a, V b) { return _mm512_min_epu64(a, b); }
 INLINE V v_reverse(V x) { return _mm512_permutexvar_epi64(_mm512_set_epi64(0, 1, 2, 3, 4, 5, 6, 7), x); }
 INLINE void v_prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }

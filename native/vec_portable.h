@@ -24,9 +24,11 @@ INLINE V v_zero(void) { V_EACH(0); }
 INLINE V v_add(V a, V b) { V_EACH(a.lane[i] + b.lane[i]); }
 INLINE V v_sub(V a, V b) { V_EACH(a.lane[i] - b.lane[i]); }
 INLINE V v_and(V a, V b) { V_EACH(a.lane[i] & b.lane[i]); }
+INLINE V v_or(V a, V b) { V_EACH(a.lane[i] | b.lane[i]); }
 INLINE V v_srl(V x, int n) { V_EACH(x.lane[i] >> n); }
 INLINE V v_sll(V x, int n) { V_EACH(x.lane[i] << n); }
 INLINE V v_mul32(V a, V b) { V_EACH((a.lane[i] & 0xffffffffu) * (b.lane[i] & 0xffffffffu)); }
+INLINE V v_mul32s(V a, V b) { V_EACH((uint64_t)((int64_t)(int32_t)a.lane[i] * (int32_t)b.lane[i])); }
 INLINE V v_min(V a, V b) { V_EACH(a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]); }
 INLINE V v_reverse(V x) { V_EACH(x.lane[7 - i]); }
 INLINE void v_prefetch(const void *p) { (void)p; }
