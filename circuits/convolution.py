@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zkds.circuits.contraction import F64, multiply, scale_rows, weigh
-from zkds.circuits.low_digits import LowDigits, channels_first, over_passes, patches, scatter
+from zkds.circuits.contraction import multiply, scale_rows, weigh
+from zkds.circuits.low_digits import LowDigits, layer_views
 from zkds.circuits.sums import Linear, Products
 from zkds.circuits.tensors import Axis, EqAxis, Reader, Tensor, VectorAxis, ones_axis
 from zkds.circuits.weights_trajectory import WeightTensor
@@ -68,16 +68,8 @@ class ForwardProducts(Products):
         return (by_pass, EqAxis(geometry.batch, tuple(points[1])), channel, rows, columns)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        geometry, digits = self.geometry, LowDigits.of(self, reader, count)
-        sums = np.zeros((count, *geometry.output_shape), dtype=np.int64)
-        shape = (geometry.channels_out, geometry.batch, *geometry.output_shape[3:])
-
-        def add_up(p: int) -> None:
-            for d, total in enumerate(digits.sums(p, count, _flat_kernels, lambda values: patches(geometry, values))):
-                sums[d, p] = total.reshape(shape).swapaxes(0, 1)
-
-        over_passes(add_up, geometry.passes)
-        return list(sums)
+        views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
+        return digits.sums([views.values], self.geometry.output_shape, count, views.frame_inputs)
 
 
 class InputGradientProducts(Products):
@@ -118,15 +110,8 @@ class InputGradientProducts(Products):
         return (by_pass, EqAxis(geometry.batch, tuple(points[1])), channel, rows, columns)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        digits = LowDigits.of(self, reader, count)
-        sums = np.zeros((count, *self.geometry.input_shape), dtype=np.int64)
-
-        def add_up(p: int) -> None:
-            for d, total in enumerate(digits.sums(p, count, lambda kernels: _flat_kernels(kernels).T, channels_first)):
-                sums[d, p] = scatter(self.geometry, total)
-
-        over_passes(add_up, self.geometry.passes)
-        return list(sums)
+        views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
+        return digits.sums(views.input_gradient, self.geometry.input_shape, count, views.frame_outputs)
 
 
 class WeightGradientProducts(Products):
@@ -182,21 +167,8 @@ class WeightGradientProducts(Products):
         return place(axis, self.first, self.geometry.passes)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        geometry, digits = self.geometry, LowDigits.of(self, reader, count)
-        sums = np.zeros((count, *self.output_shape), dtype=np.int64)
-
-        def add_up(step: int) -> None:
-            p = self.first + step
-            for d, total in enumerate(digits.sums(p, count, channels_first, lambda values: patches(geometry, values).T)):
-                sums[d, step] = total.reshape(geometry.weight_shape)
-
-        over_passes(add_up, self.count)
-        return list(sums)
-
-
-def _flat_kernels(kernels: F64) -> F64:
-    """(Cout, Cin, taps, taps) -> (Cout, Cin taps taps)"""
-    return kernels.reshape(len(kernels), -1)
+        views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
+        return digits.sums([views.weight_gradient], self.output_shape, count, views.frame_inputs, self._part)
 
 
 def bias_term(geometry: Geometry, bias: Tensor, exponent: int) -> Linear:

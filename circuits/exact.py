@@ -1,33 +1,26 @@
-"""Exact sums of products of int64 operands, wider than 64 bits, at the speed of floating-point matrix products.
+"""Exact sums of products of int64 operands, wider than 64 bits, by exact matrix products (zkds/native/exact.py).
 
-An operand is cut into pieces: balanced digits of p bits, |digit| <= 2^(p - 1), value = sum_i digit_i 2^(p i). Pieces are
-float64 matrices, and if the sum of the absolute products of two pieces is at most 2^53, their matrix product is exact in
-float64: in every order of summation, with or without fused multiply-adds, each partial sum is an integer of at most 2^53. How
-many pieces are taken depends on the operands' actual magnitudes; the result does not, it is the exact sum.
+An operand is an array and its width: how many bits its largest entry takes. Up to 51 bits a product of matrices is exact
+whatever its length; wider operands have no place in the formats of the semantics.
 
 `Wide` holds such sums: (hi, lo), value = hi 2^32 + lo, 0 <= lo < 2^32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product as pairs
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
+from zkds.circuits.window_views import ConvolutionViews, MatrixProduct, views
+from zkds.circuits.windows import Window as Axis
 from zkds.integers.limbs import I64
+from zkds.native import exact
 
-F64 = NDArray[np.float64]
-
-FLOAT_BITS = 53
 WORD_BITS = 32
 WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit can be added
-ESTIMATE_BITS = 130  # so large may sums be for a float64 estimate to tell whether they fit a Wide
 MAX_SHIFT = 62
-MAX_PIECES = 4
 SQUARES_CHUNK = 1 << 14  # entries whose squared 24-bit halves can be added up in an int64
 
 _WORD = np.int64(WORD_BITS)
@@ -100,37 +93,16 @@ class Sum:
         return _carried(self._hi, self._lo)
 
 
+@dataclass(frozen=True)
 class Operand:
-    """An int64 array as a factor of exact products, cut into float64 matrices on demand.
+    """An int64 array as a factor of exact products: contiguous, and every |entry| below 2^bits."""
 
-    `arrange` makes the matrix out of each piece, and may repeat, reorder and zero-pad its entries (im2col).
-    """
+    values: I64
+    bits: int
 
-    def __init__(self, values: I64, arrange: Callable[[F64], F64]) -> None:
-        self._values = values
-        self._arrange = arrange
-        self._cut: dict[int, list[F64]] = {}
-        self.bits = magnitude(values).bit_length()
-
-    def piece_bits(self, count: int) -> int:
-        """p for `count` pieces: |values| < 2^bits <= 2^(p count - 1), so the top digit too is at most 2^(p - 1)."""
-        return -(-(self.bits + 1) // count)
-
-    def pieces(self, count: int) -> list[F64]:
-        """The matrices of the digits, lowest first."""
-        if count not in self._cut:
-            self._cut[count] = [self._arrange(piece) for piece in balanced_digits(self._values, self.piece_bits(count), count)]
-        return self._cut[count]
-
-
-def balanced_digits(values: I64, bits: int, count: int) -> Iterator[F64]:
-    """`count` arrays: values = sum_i digit_i 2^(bits i), with -2^(bits - 1) <= digit_i < 2^(bits - 1) except in the top one."""
-    half, mask = np.int64(1 << (bits - 1)), np.int64((1 << bits) - 1)
-    for _ in range(count - 1):
-        digit = ((values + half) & mask) - half
-        yield digit.astype(np.float64)
-        values = (values - digit) >> np.int64(bits)
-    yield values.astype(np.float64)
+    @classmethod
+    def of(cls, values: I64) -> Operand:
+        return cls(np.ascontiguousarray(values), magnitude(values).bit_length())
 
 
 def magnitude(values: I64) -> int:
@@ -138,46 +110,22 @@ def magnitude(values: I64) -> int:
     return max(int(values.max()), -int(values.min())) if values.size else 0
 
 
-def piece_counts(left: Operand, right: Operand, terms: int) -> tuple[int, int]:
-    """The cheapest numbers of pieces for which sums of `terms` products are exact in float64."""
-    counts = [(i, j) for i in range(1, MAX_PIECES + 1) for j in range(1, MAX_PIECES + 1)]
-    for count in sorted(counts, key=lambda count: (count[0] * count[1], abs(count[0] - count[1]))):
-        bits = (left.piece_bits(count[0]) - 1) + (right.piece_bits(count[1]) - 1)
-        if terms << bits <= 1 << FLOAT_BITS:
-            return count
-    raise ValueError(f"exact sums of {terms} products of {left.bits} and {right.bits} bits need more than {MAX_PIECES} pieces")
-
-
-def combine(left: Operand, right: Operand, terms: int, multiply: Callable[[F64, F64], F64]) -> Wide:
-    """The exact bilinear form that `multiply` computes on float64 matrices, each result a sum of at most `terms` products.
+def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shape: tuple[int, ...]) -> Wide:
+    """The products of matrices in two operands, in an array of this shape; zero where no product reaches.
 
     Results of 2^94 or more become +-2^94, which no format holds after the roundings of the semantics.
+    Raises ArithmeticError for operands of more than 51 bits or sums that might need more than 113.
     """
-    left_count, right_count = piece_counts(left, right, terms)
-    left_bits, right_bits = left.piece_bits(left_count), right.piece_bits(right_count)
-    bound = terms << (left.bits + right.bits)
-    if bound >> ESTIMATE_BITS:
-        raise ValueError(f"expected sums below 2^{ESTIMATE_BITS}, got {terms} products of {left.bits} and {right.bits} bits")
-    total, estimate = None, None
-    for (i, a), (j, b) in pairs(enumerate(left.pieces(left_count)), enumerate(right.pieces(right_count))):
-        partial = multiply(a, b)
-        shift = left_bits * i + right_bits * j
-        total = total or Sum(partial.shape)
-        total.add(partial.astype(np.int64), shift)
-        if bound >> WIDE_BITS:
-            estimate = np.ldexp(partial, shift) + (0 if estimate is None else estimate)
-    assert total is not None
-    return total.wide() if estimate is None else _saturated(total.wide(), estimate)
-
-
-def _saturated(total: Wide, estimate: F64) -> Wide:
-    """`total` is right modulo 2^96, and `estimate` within 2^82 (2^-48 of the largest partial sum): where it is below 2^94, so
-    are both, and `total` is the sum.
-    """
-    limit = np.ldexp(1.0, WIDE_BITS)
-    large = np.abs(estimate) >= limit
-    hi = np.where(large, np.where(estimate > 0, 1, -1) * np.int64(1 << (WIDE_BITS - WORD_BITS)), total.hi)
-    return Wide(hi, np.where(large, 0, total.lo))
+    hi, lo = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for place in where:
+        terms = len(place.left.columns)
+        bits = left.bits, right.bits
+        if max(bits) > exact.WIDE_BITS or sum(bits) + (terms - 1).bit_length() > exact.MAX_SUM_BITS:
+            raise ArithmeticError(
+                f"expected operands of {exact.WIDE_BITS} bits, got {terms} products of {bits[0]} and {bits[1]}"
+            )
+        exact.wide(left.values[None], place.left, right.values[None], place.right, bits, hi[None], lo[None], place.out)
+    return Wide(hi, lo)
 
 
 def products(left: I64, right: I64) -> Wide:
@@ -223,82 +171,44 @@ class Window:
     padding: tuple[int, int]
     output: tuple[int, int]
 
-    @property
-    def padded(self) -> tuple[int, int]:
-        """The rows and columns of an input that is padded and, at the far end, cut or extended to what the output uses."""
-        rows, columns = (s * (n - 1) + k for k, s, n in zip(self.kernel, self.stride, self.output, strict=True))
-        return rows, columns
-
-    def columns(self, images: F64) -> F64:
-        """(B, C, H, W) -> (C kernel, B output): column (b, y, x) holds the entries under the window at (y, x)."""
-        batch, channels = images.shape[:2]
-        framed = np.zeros((batch, channels, *self.padded))
-        inside, source = self._overlap(images.shape[2:])
-        framed[:, :, *inside] = images[:, :, *source]
-        windows = sliding_window_view(framed, self.kernel, axis=(2, 3))[:, :, :: self.stride[0], :: self.stride[1]]
-        return windows.transpose(1, 4, 5, 0, 2, 3).reshape(channels * self.kernel[0] * self.kernel[1], -1)
-
-    def scatter(self, columns: F64, batch: int, size: tuple[int, int]) -> F64:
-        """The transpose of `columns`: (C kernel, B output) -> (C, B, *size), adding up what falls onto one entry."""
-        taps = columns.reshape(-1, *self.kernel, batch, *self.output)
-        framed = np.zeros((len(taps), batch, *self.padded))
-        for y in range(self.kernel[0]):
-            for x in range(self.kernel[1]):
-                framed[:, :, self._taps(y, 0), self._taps(x, 1)] += taps[:, y, x]
-        inside, source = self._overlap(size)
-        images = np.zeros((len(taps), batch, *size))
-        images[:, :, *source] = framed[:, :, *inside]
-        return images
-
-    def _taps(self, offset: int, axis: int) -> slice:
-        """Where tap `offset` of the windows lies along an axis of the padded input."""
-        return slice(offset, offset + self.stride[axis] * (self.output[axis] - 1) + 1, self.stride[axis])
-
-    def _overlap(self, size: Sequence[int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-        """Slices of the padded and of the plain input that are the same entries."""
-        ends = [min(n, total - pad) for n, total, pad in zip(size, self.padded, self.padding, strict=True)]
-        inside = tuple(slice(pad, pad + end) for pad, end in zip(self.padding, ends, strict=True))
-        return inside, tuple(slice(0, end) for end in ends)
+    def views(self, batch: int, weight_shape: Sequence[int], size: Sequence[int]) -> ConvolutionViews:
+        """The matrices of a convolution of images (B, C, *size) with weights (C_out, C_in, *kernel)."""
+        rows, columns = map(Axis, size, self.kernel, self.stride, self.padding, self.output)
+        return views(batch, weight_shape[1], weight_shape[0], rows, columns)
 
 
-def image_operand(images: I64, window: Window) -> Operand:
-    """(B, C, H, W) as the matrix of its windows."""
-    return Operand(images, window.columns)
+@dataclass(frozen=True)
+class Images:
+    """Images (B, C, H, W) as an operand, with the zeros around them that the windows reach."""
+
+    window: Window
+    size: tuple[int, int]
+    framed: Operand
 
 
-def channel_operand(values: I64) -> Operand:
-    """(B, C, H, W) as the matrix (C, B H W)."""
-    return Operand(values, lambda piece: piece.transpose(1, 0, 2, 3).reshape(piece.shape[1], -1))
+def image_operand(images: I64, window: Window) -> Images:
+    """(B, C, H, W), for windows that the kernels of a layer see."""
+    size = images.shape[2], images.shape[3]
+    places = window.views(len(images), (1, images.shape[1]), size)
+    return Images(window, size, Operand.of(places.frame_inputs(images)))
 
 
-def kernel_operand(weights: I64) -> Operand:
-    """(C_out, C_in, kernel) as the matrix (C_out, C_in kernel)."""
-    return Operand(weights, lambda piece: piece.reshape(len(piece), -1))
+def convolution(weights: Operand, images: Images) -> Wide:
+    """sum over input channels and taps, (B, C_out, *output)."""
+    batch, window = len(images.framed.values), images.window
+    places = window.views(batch, weights.values.shape, images.size)
+    return multiply(weights, images.framed, [places.values], (batch, len(weights.values), *window.output))
 
 
-def convolution(weights: Operand, images: Operand, terms: int, batch: int, output: tuple[int, int]) -> Wide:
-    """sum over input channels and taps, (B, C_out, *output); `terms` = C_in kernel."""
-    total = combine(weights, images, terms, np.matmul)
-    return _batch_first(total, batch, output)
+def input_gradient(weights: Operand, deltas: Operand, window: Window, size: tuple[int, int]) -> Wide:
+    """The transposed convolution of deltas (B, C_out, *output), (B, C_in, *size)."""
+    batch, channels = len(deltas.values), weights.values.shape[1]
+    places = window.views(batch, weights.values.shape, size)
+    framed = Operand(places.frame_outputs(deltas.values), deltas.bits)
+    return multiply(weights, framed, places.input_gradient, (batch, channels, *size))
 
 
-def input_gradient(weights: Operand, deltas: Operand, terms: int, batch: int, window: Window, size: tuple[int, int]) -> Wide:
-    """The transposed convolution, (B, C_in, *size); `terms` = C_out kernel."""
-    total = combine(
-        weights, deltas, terms, lambda w, dz: window.scatter(w.T @ dz, batch, size).reshape(-1, batch * size[0] * size[1])
-    )
-    return _batch_first(total, batch, size)
-
-
-def weight_gradient(deltas: Operand, images: Operand, terms: int, shape: tuple[int, ...]) -> Wide:
-    """sum over records and output positions, of the weights' shape; `terms` = B output."""
-    return combine(deltas, images, terms, lambda dz, columns: dz @ columns.T).reshape(*shape)
-
-
-def _batch_first(total: Wide, batch: int, size: tuple[int, int]) -> Wide:
-    """(C, B size) -> (B, C, *size)."""
-
-    def move(part: I64) -> I64:
-        return np.ascontiguousarray(part.reshape(-1, batch, *size).transpose(1, 0, 2, 3))
-
-    return Wide(move(total.hi), move(total.lo))
+def weight_gradient(deltas: Operand, images: Images, shape: tuple[int, ...]) -> Wide:
+    """sum over records and output positions, of the weights' shape."""
+    places = images.window.views(len(deltas.values), shape, images.size)
+    return multiply(deltas, images.framed, [places.weight_gradient], shape)

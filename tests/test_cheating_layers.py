@@ -14,7 +14,7 @@ from tests.test_layers import CONFIGURATION, NETWORKS, honest
 from tests.whole_proof import LIGERO_REASON, reject
 from zkds.channel import ProverChannel
 from zkds.circuits import semantics
-from zkds.circuits.exact import Wide, Window
+from zkds.circuits.exact import Images, Operand, Wide
 from zkds.circuits.max_pool import MaxPool
 from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.selection import Relu
@@ -247,12 +247,13 @@ def test_stale_weights(lenient):
 
 
 def test_values_in_the_padding(lenient):
-    unpatched = Window.columns
+    unpatched = semantic_forward.image_operand
 
-    def filled(self, images):
-        return unpatched(self, images) + (1 - unpatched(self, np.ones_like(images)))
+    def filled(images, window):
+        honest, inside = unpatched(images, window), unpatched(np.ones_like(images), window).framed.values
+        return Images(window, honest.size, Operand.of(honest.framed.values + (1 - inside)))
 
-    lenient.setattr(Window, "columns", filled)
+    lenient.setattr(semantic_forward, "image_operand", filled)
     assert reason_of(*dishonest(POOLED)) == FALSE_CLAIM
 
 

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
+from tests.reference import integer_convolution as reference
 from zkds.circuits import exact
 from zkds.circuits.exact import Operand, Sum, Wide, Window, products, sum_of_squares
+from zkds.circuits.window_views import MatrixProduct
+from zkds.native.exact import View
 
 pytestmark = pytest.mark.any_kernels  # nothing here runs native code
 
@@ -74,40 +77,21 @@ def test_products(left_bits, right_bits, random_seed):
 
 @seed(4)
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 30), st.integers(0, 2**32))
+@given(st.integers(1, 51), st.integers(1, 51), st.integers(1, 30), st.integers(0, 2**32))
 def test_matrix_products(left_bits, right_bits, inner, random_seed):
     source = random.Random(random_seed)
     left, right = random_array(source, left_bits, (3, inner)), random_array(source, right_bits, (inner, 2))
-    operands = Operand(left, lambda piece: piece), Operand(right, lambda piece: piece)
-    found = integers(exact.combine(*operands, inner, np.matmul))
+    place = MatrixProduct(View.of_matrix(3, inner), View.of_matrix(inner, 2), View.of_matrix(3, 2))
+    found = integers(exact.multiply(Operand.of(left), Operand.of(right), [place], (3, 2)))
     expected = (left.astype(object) @ right.astype(object)).ravel().tolist()
-    for actual, wanted in zip(found, expected, strict=True):
-        if abs(wanted) < 2**94 - 2**60:
-            assert actual == wanted
-        else:
-            assert abs(actual) >= 2**94 - 2**60 and (actual > 0) == (wanted > 0)
+    assert found == [max(-(2**94), min(2**94, wanted)) for wanted in expected]
 
 
-def test_longest_exact_sums():
-    """The lower digits are as large as two pieces allow, and of one sign: their float64 sums are 2^53."""
-    terms = 1 << 13
-    value = 2**40 - 2**20  # lower digit -2^20
-    rows = np.full((2, terms), value), np.full((terms, 2), -value)
-    left, right = (Operand(row, lambda piece: piece) for row in rows)
-    assert exact.piece_counts(left, right, terms) == (2, 2)
-    assert integers(exact.combine(left, right, terms, np.matmul)) == [-terms * value**2] * 4
-
-
-def test_too_wide_to_estimate():
-    operand = Operand(np.full((1, 1), 2**61), lambda piece: piece)
-    with pytest.raises(ValueError, match=r"expected sums below 2\^130, got 128 products of 62 and 62 bits"):
-        exact.combine(operand, operand, 1 << 7, np.matmul)
-
-
-def test_too_wide_for_any_number_of_pieces():
-    operand = Operand(np.full((1, 1), 2**62), lambda piece: piece)
-    with pytest.raises(ValueError, match="need more than 4 pieces"):
-        exact.piece_counts(operand, operand, 1 << 40)
+def test_wider_operands_are_refused():
+    place = MatrixProduct(*[View.of_matrix(1, 1)] * 3)
+    small, large = Operand.of(np.full((1, 1), 1)), Operand.of(np.full((1, 1), 2**51))
+    with pytest.raises(ArithmeticError, match="expected operands of 51 bits, got 1 products of 1 and 52"):
+        exact.multiply(small, large, [place], (1, 1))
 
 
 @pytest.mark.parametrize("bits", [1, 20, 46])
@@ -133,19 +117,25 @@ def test_sums_of_nothing():
 
 @seed(5)
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.tuples(*[st.integers(1, 3)] * 4), st.tuples(*[st.integers(0, 2)] * 2), st.integers(1, 7), st.integers(1, 7))
-def test_scatter_is_the_transpose_of_columns(kernel_stride, padding, height, width):
+@given(st.tuples(*[st.integers(1, 4)] * 4), st.tuples(*[st.integers(0, 3)] * 2), st.integers(1, 7), st.integers(1, 7))
+def test_convolutions(kernel_stride, padding, height, width):
+    """All three sums of all small geometries, strides larger than kernels and outputs that stop short among them."""
     kernel, stride = kernel_stride[:2], kernel_stride[2:]
-    padding = tuple(min(p, k - 1) for p, k in zip(padding, kernel, strict=True))  # as in every Layer
     fits = [(n + 2 * p - k) // s + 1 for n, p, k, s in zip((height, width), padding, kernel, stride, strict=True)]
     if min(fits) < 1:
         return
-    generator = np.random.default_rng(height)
+    source = random.Random(height)
+    images, weights = random_array(source, 41, (2, 3, height, width)), random_array(source, 44, (2, 3, *kernel))
     for output in {(fits[0], fits[1]), (1, fits[1])}:
         window = Window(kernel, stride, padding, output)
-        images = generator.integers(-5, 5, (2, 3, height, width)).astype(np.float64)
-        columns = window.columns(images)
-        assert columns.shape == (3 * kernel[0] * kernel[1], 2 * output[0] * output[1])
-        other = generator.integers(-5, 5, columns.shape).astype(np.float64)
-        back = window.scatter(other, 2, (height, width)).transpose(1, 0, 2, 3)
-        assert (columns * other).sum() == (images * back).sum()
+        deltas = random_array(source, 46, (2, 2, *output))
+        operands = Operand.of(weights), exact.image_operand(images, window), Operand.of(deltas)
+        results = [
+            exact.convolution(operands[0], operands[1]),
+            exact.weight_gradient(operands[2], operands[1], weights.shape),
+            exact.input_gradient(operands[0], operands[2], window, (height, width)),
+        ]
+        expected = reference.sums(images, weights, deltas, stride, padding)
+        for found, wanted in zip(results, expected, strict=True):
+            assert found.hi.shape == wanted.shape
+            assert integers(found) == wanted.ravel().tolist()

@@ -60,30 +60,24 @@ def _runner(*arguments: object) -> Callable[[], object]:
 
 
 def _kernels(repeat: int) -> dict[str, float]:
-    """GMAC/s of the three convolutions of LeNet-5's second layer on 64 records, cutting into pieces included."""
+    """GMAC/s of the three convolutions of LeNet-5's second layer on 64 records, framing and rounding included."""
     generator = np.random.default_rng(2)
     placed = placed_layers(zoo.network("lenet5"))[1]
     batch_size = 64
     images = generator.integers(0, 2**38, (batch_size, *placed.shapes.input))
     weights = generator.integers(-(2**41), 2**41, placed.layer.weight_shape)
     deltas = generator.integers(-(2**40), 2**40, (batch_size, *placed.convolution))
-    window, size = placed.window, placed.shapes.input[1:]
-    terms = placed.forward_terms, placed.backward_terms, placed.gradient_terms(batch_size)
-
-    def operands() -> tuple[exact.Operand, exact.Operand, exact.Operand]:
-        return exact.kernel_operand(weights), exact.image_operand(images, window), exact.channel_operand(deltas)
+    window, size = placed.window, (placed.shapes.input[1], placed.shapes.input[2])
 
     def forward() -> object:
-        kernel, columns, _ = operands()
-        return exact.convolution(kernel, columns, terms[0], batch_size, window.output).round(40)
+        return exact.convolution(exact.Operand.of(weights), exact.image_operand(images, window)).round(40)
 
     def input_gradient() -> object:
-        kernel, _, delta = operands()
-        return exact.input_gradient(kernel, delta, terms[1], batch_size, window, size).round(40)
+        return exact.input_gradient(exact.Operand.of(weights), exact.Operand.of(deltas), window, size).round(40)
 
     def weight_gradient() -> object:
-        _, columns, delta = operands()
-        return exact.weight_gradient(delta, columns, terms[2], placed.layer.weight_shape).round(32)
+        operand = exact.image_operand(images, window)
+        return exact.weight_gradient(exact.Operand.of(deltas), operand, placed.layer.weight_shape).round(32)
 
     count = macs(placed, batch_size) / 1e9
     actions = {"forward": forward, "input gradient": input_gradient, "weight gradient": weight_gradient}

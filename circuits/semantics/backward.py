@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zkds.circuits.exact import Operand, Wide, channel_operand, input_gradient, weight_gradient
+from zkds.circuits.exact import Operand, Wide, input_gradient, weight_gradient
 from zkds.circuits.fixed_point import DELTA, Place, require_format
 from zkds.circuits.graph import Layer
 from zkds.circuits.semantics.forward import U8, LayerForward
@@ -51,14 +51,14 @@ def backward(
         placed, passed = layers[index], forwards[index]
         here = place.at(placed.layer.name)
         delta = through_mask(placed.layer, passed.mask, behind)
-        operand = channel_operand(delta)
+        operand = Operand.of(delta)
         shift = placed.gradient_shift(delta_bits, bits)
         for parameter, total in _gradients(placed, passed, delta, operand).items():
             gradients[parameter] = Rounded(*total.round(shift))
             require_format(gradients[parameter].value, number, name, here.at(parameter))
         if index:
             size = placed.shapes.input[1:]
-            sums = input_gradient(passed.weights, operand, placed.backward_terms, len(delta), placed.window, size)
+            sums = input_gradient(passed.weights, operand, placed.window, (size[0], size[1]))
             behind, remainder = sums.round(placed.backward_shift)
             require_format(behind, DELTA, "input delta", here)
             deltas.append(LayerBackward(delta, behind, remainder))
@@ -83,8 +83,7 @@ def through_mask(layer: Layer, mask: U8, behind: I64) -> I64:
 def _gradients(placed: Placed, passed: LayerForward, delta: I64, operand: Operand) -> dict[str, Wide]:
     """The exact sums of the layer's parameters. A bias is the weight of a constant input 1 = 2^input_bits."""
     layer = placed.layer
-    terms = placed.gradient_terms(len(delta))
-    sums = {f"{layer.name}.weight": weight_gradient(operand, passed.images, terms, layer.weight_shape)}
+    sums = {f"{layer.name}.weight": weight_gradient(operand, passed.images, layer.weight_shape)}
     if layer.bias:
         sums[f"{layer.name}.bias"] = Wide.of(delta.sum(axis=(0, 2, 3)), placed.input_bits)
     return sums

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.exact import Operand, Wide, convolution, image_operand, kernel_operand
+from zkds.circuits.exact import Images, Operand, Wide, convolution, image_operand
 from zkds.circuits.fixed_point import CONVOLUTION, Place, require_format
 from zkds.circuits.graph import Layer, Pool
 from zkds.circuits.semantics.layers import Placed
@@ -28,7 +28,7 @@ class LayerForward:
     mask: U8
     activation: I64
     weights: Operand
-    images: Operand
+    images: Images
 
 
 def forward(layers: tuple[Placed, ...], weights: Mapping[str, I64], inputs: I64, place: Place) -> list[LayerForward]:
@@ -42,16 +42,16 @@ def forward(layers: tuple[Placed, ...], weights: Mapping[str, I64], inputs: I64,
 
 def _layer(placed: Placed, weights: Mapping[str, I64], images: I64, place: Place) -> LayerForward:
     layer = placed.layer
-    kernel = kernel_operand(weights[f"{layer.name}.weight"])
-    columns = image_operand(images, placed.window)
-    total = convolution(kernel, columns, placed.forward_terms, len(images), placed.convolution[1:])
+    kernel = Operand.of(weights[f"{layer.name}.weight"])
+    operand = image_operand(images, placed.window)
+    total = convolution(kernel, operand)
     if layer.bias:
         bias = weights[f"{layer.name}.bias"].reshape(1, -1, 1, 1)
         total = total + Wide.of(bias, placed.input_bits)
     z, remainder = total.round(placed.forward_shift)
     require_format(z, CONVOLUTION, "convolution", place)
     mask = selection(layer, z)
-    return LayerForward(z, remainder, mask, _activation(layer, z, mask), kernel, columns)
+    return LayerForward(z, remainder, mask, _activation(layer, z, mask), kernel, operand)
 
 
 def selection(layer: Layer, z: I64) -> U8:

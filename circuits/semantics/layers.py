@@ -54,15 +54,6 @@ class Placed:
         """Products in one entry of z."""
         return self.layer.channels_in * math.prod(self.layer.kernel)
 
-    @property
-    def backward_terms(self) -> int:
-        """At most so many products in one entry of dx."""
-        return self.layer.channels_out * math.prod(self.layer.kernel)
-
-    def gradient_terms(self, batch_size: int) -> int:
-        """Products in one entry of the weight's gradient."""
-        return batch_size * math.prod(self.convolution[1:])
-
 
 def placed_layers(network: Network) -> tuple[Placed, ...]:
     """The layers of a network. Raises ValueError for an average pool whose size is no power of two."""

@@ -26,7 +26,7 @@ MAX_SUM_BITS = 113  # of a wide sum
 
 @dataclass(frozen=True)
 class View:
-    """Where a matrix has its entries within one array of a batch: rows (n,) and columns (m,) of offsets, int64, none negative."""
+    """Where a matrix has its entries within one array of a batch: rows (n,) and columns (m,), int64 offsets, none negative."""
 
     rows: I64
     columns: I64
@@ -69,9 +69,7 @@ def wide(left: I64, left_view: View, right: I64, right_view: View, bits: tuple[i
     for name, values in (("hi", hi), ("lo", lo)):
         _require_array(name, values, out, batches)
     view, keep = _view(out, hi)
-    code = lib.zkds_exact_wide(
-        factors[0][0], factors[1][0], batches, view, pointer(hi, "int64_t *"), pointer(lo, "int64_t *")
-    )
+    code = lib.zkds_exact_wide(factors[0][0], factors[1][0], batches, view, pointer(hi, "int64_t *"), pointer(lo, "int64_t *"))
     check(code, "exact.wide")
     del keep
 
@@ -105,9 +103,7 @@ def digits(
         _require_array("sums", values, out, batches)
     view, keep = _view(out, sums[0])
     targets = ffi.new("int64_t *[]", [pointer(values, "int64_t *") for values in sums])
-    code = lib.zkds_exact_digits(
-        factors[0][0], len(left), factors[1][0], len(right), batches, view, targets, len(sums)
-    )
+    code = lib.zkds_exact_digits(factors[0][0], len(left), factors[1][0], len(right), batches, view, targets, len(sums))
     check(code, "exact.digits")
     del keep
 

@@ -1,0 +1,197 @@
+"""The three sums of a convolution as products of matrices, for exact matrix products (zkds/native/exact.py).
+
+The matrices are views: tables of offsets into arrays that stay as they are, but for a frame of zeros around every image. With
+y, d, u an output, a tap and an input along one axis, u = y stride + d - padding (circuits/windows.py):
+
+    values            (o; c, d, e) weights times (c, d, e; b, y, x) framed inputs
+    weight gradient   (o; b, y, x) deltas times (b, y, x; c, d, e) framed inputs
+    input gradient    (c; o, d, e) weights times (o, d, e; b, u, v) framed deltas, one product for each remainder of (u, v)
+                      modulo the strides: only every stride-th tap meets such an input
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds.circuits.windows import Window
+from zkds.integers.limbs import I64
+from zkds.native.exact import View
+
+
+@dataclass(frozen=True)
+class MatrixProduct:
+    """Where a product has its factors and its result."""
+
+    left: View
+    right: View
+    out: View
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The inputs of one remainder modulo the stride along one axis, the taps that meet them, and where in the framed outputs.
+
+    Tap number q meets input number n at framed output tap_offsets[q] + input_offsets[n].
+    """
+
+    inputs: I64
+    taps: I64
+    input_offsets: I64
+    tap_offsets: I64
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a convolution and its frames."""
+
+    window: Window
+
+    @property
+    def framed_inputs(self) -> int:
+        window = self.window
+        return max(window.padding + window.inputs, (window.outputs - 1) * window.stride + window.kernel)
+
+    @property
+    def zeros_before_outputs(self) -> int:
+        """So many outputs before the first one would meet an input, had the kernel been there."""
+        return max(0, -((self.window.padding + 1 - self.window.kernel) // self.window.stride))
+
+    @property
+    def framed_outputs(self) -> int:
+        last = (self.window.inputs - 1 + self.window.padding) // self.window.stride
+        return self.zeros_before_outputs + max(self.window.outputs, last + 1)
+
+    @property
+    def phases(self) -> list[Phase]:
+        """All inputs that a tap can meet, by their remainder modulo the stride."""
+        window, phases = self.window, []
+        for remainder in range(min(window.stride, window.inputs)):
+            inputs = np.arange(remainder, window.inputs, window.stride, dtype=np.int64)
+            first = (remainder + window.padding) % window.stride
+            taps = np.arange(first, window.kernel, window.stride, dtype=np.int64)
+            if len(taps):
+                last = len(taps) - 1
+                outputs = (inputs + window.padding - first) // window.stride  # of the first tap
+                tap_offsets = last - np.arange(len(taps), dtype=np.int64)
+                phases.append(Phase(inputs, taps, outputs - last + self.zeros_before_outputs, tap_offsets))
+        return phases
+
+
+@dataclass(frozen=True)
+class ConvolutionViews:
+    """The views of a convolution of `batch` records; arrays (B, C, H, W), weights (Cout, Cin, taps, taps), all contiguous."""
+
+    batch: int
+    channels_in: int
+    channels_out: int
+    rows: Window
+    columns: Window
+
+    @cached_property
+    def _axes(self) -> tuple[Axis, Axis]:
+        return Axis(self.rows), Axis(self.columns)
+
+    @cached_property
+    def _framed_inputs(self) -> tuple[int, int]:
+        return self._axes[0].framed_inputs, self._axes[1].framed_inputs
+
+    @cached_property
+    def _framed_outputs(self) -> tuple[int, int]:
+        return self._axes[0].framed_outputs, self._axes[1].framed_outputs
+
+    def frame_inputs(self, values: NDArray[Any]) -> I64:
+        """(.., H, W) with the convolution's padding, int64."""
+        return _framed(values, self._framed_inputs, (self.rows.padding, self.columns.padding))
+
+    def frame_outputs(self, values: NDArray[Any]) -> I64:
+        """(.., Y, X) with zeros wherever a tap meets an input and there is no output, int64."""
+        before = (self._axes[0].zeros_before_outputs, self._axes[1].zeros_before_outputs)
+        return _framed(values, self._framed_outputs, before)
+
+    @cached_property
+    def values(self) -> MatrixProduct:
+        """weights (Cout, Cin kernel), framed inputs (Cin kernel, B outputs) -> (B, Cout, Y, X)."""
+        left = View.of_matrix(self.channels_out, self.channels_in * self._taps)
+        return MatrixProduct(left, self._patches, self._outputs)
+
+    @cached_property
+    def weight_gradient(self) -> MatrixProduct:
+        """deltas (Cout, B outputs), framed inputs (B outputs, Cin kernel) -> the weights' shape."""
+        out = View.of_matrix(self.channels_out, self.channels_in * self._taps)
+        return MatrixProduct(self._outputs, self._patches.transposed, out)
+
+    @cached_property
+    def input_gradient(self) -> list[MatrixProduct]:
+        """weights (Cin, Cout taps), framed deltas (Cout taps, B inputs) -> (B, Cin, H, W), zero where no product reaches."""
+        return [self._phase(rows, columns) for rows, columns in product(self._axes[0].phases, self._axes[1].phases)]
+
+    def _phase(self, rows: Phase, columns: Phase) -> MatrixProduct:
+        height, width = self._framed_outputs
+        frame, size = height * width, self.rows.inputs * self.columns.inputs
+        kernel = self.columns.kernel
+        weights = View(
+            _offsets((self.channels_in, self._taps)),
+            _offsets((self.channels_out, self.channels_in * self._taps), (rows.taps, kernel), (columns.taps, 1)),
+        )
+        deltas = View(
+            _offsets((self.channels_out, frame), (rows.tap_offsets, width), (columns.tap_offsets, 1)),
+            _offsets((self.batch, self.channels_out * frame), (rows.input_offsets, width), (columns.input_offsets, 1)),
+        )
+        inputs = View(
+            _offsets((self.channels_in, size)),
+            _offsets((self.batch, self.channels_in * size), (rows.inputs, self.columns.inputs), (columns.inputs, 1)),
+        )
+        return MatrixProduct(weights, deltas, inputs)
+
+    @property
+    def _taps(self) -> int:
+        return self.rows.kernel * self.columns.kernel
+
+    @cached_property
+    def _patches(self) -> View:
+        """(Cin kernel, B outputs) of the framed inputs: what every tap meets at every output."""
+        height, width = self._framed_inputs
+        frame, rows, columns = height * width, self.rows, self.columns
+        return View(
+            _offsets((self.channels_in, frame), (rows.kernel, width), (columns.kernel, 1)),
+            _offsets(
+                (self.batch, self.channels_in * frame), (rows.outputs, rows.stride * width), (columns.outputs, columns.stride)
+            ),
+        )
+
+    @cached_property
+    def _outputs(self) -> View:
+        """(Cout, B outputs) of an array (B, Cout, Y, X)."""
+        size = self.rows.outputs * self.columns.outputs
+        return View(_offsets((self.channels_out, size)), _offsets((self.batch, self.channels_out * size), (size, 1)))
+
+
+@lru_cache(maxsize=256)
+def views(batch: int, channels_in: int, channels_out: int, rows: Window, columns: Window) -> ConvolutionViews:
+    """The views of a convolution, made once."""
+    return ConvolutionViews(batch, channels_in, channels_out, rows, columns)
+
+
+def _offsets(*axes: tuple[int | I64, int]) -> I64:
+    """The offsets of all entries of a grid, in C order: (positions along an axis, or their number; offset of one step) each."""
+    total = np.zeros(1, dtype=np.int64)
+    for positions, step in axes:
+        steps = np.arange(positions, dtype=np.int64) if isinstance(positions, int) else positions
+        total = (total[:, None] + step * steps).reshape(-1)
+    return total
+
+
+def _framed(values: NDArray[Any], size: Sequence[int], before: Sequence[int]) -> I64:
+    """(.., h, w) placed into zeros (.., *size) after `before` rows and columns."""
+    if tuple(size) == values.shape[-2:]:
+        return np.ascontiguousarray(values, dtype=np.int64)
+    framed = np.zeros((*values.shape[:-2], *size), dtype=np.int64)
+    framed[..., before[0] : before[0] + values.shape[-2], before[1] : before[1] + values.shape[-1]] = values
+    return framed
