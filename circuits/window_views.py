@@ -12,7 +12,7 @@ y, d, u an output, a tap and an input along one axis, u = y stride + d - padding
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
@@ -23,6 +23,11 @@ from numpy.typing import NDArray
 from zkds.circuits.windows import Window
 from zkds.integers.limbs import I64
 from zkds.native.exact import View
+
+
+def _one() -> I64:
+    """The offsets of one entry."""
+    return np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,19 @@ class MatrixProduct:
 
 @dataclass(frozen=True)
 class Phase:
-    """The inputs of one remainder modulo the stride along one axis, the taps that meet them, and where in the framed outputs.
+    """One axis of a product for the input gradient: which taps, framed outputs and inputs are counted by its rows, by the terms
+    of its sums and by its columns.
 
-    Tap number q meets input number n at framed output tap_offsets[q] + input_offsets[n].
+    Tap term_taps[q] takes column n's output to its input: framed output term_outputs[q] + column_outputs[n], input
+    column_inputs[n]. An axis of one output has no sums: tap row_taps[m] takes that to input row_inputs[m].
     """
 
-    inputs: I64
-    taps: I64
-    input_offsets: I64
-    tap_offsets: I64
+    row_taps: I64 = field(default_factory=_one)
+    row_inputs: I64 = field(default_factory=_one)
+    term_taps: I64 = field(default_factory=_one)
+    term_outputs: I64 = field(default_factory=_one)
+    column_outputs: I64 = field(default_factory=_one)
+    column_inputs: I64 = field(default_factory=_one)
 
 
 @dataclass(frozen=True)
@@ -61,26 +70,33 @@ class Axis:
     @property
     def zeros_before_outputs(self) -> int:
         """So many outputs before the first one would meet an input, had the kernel been there."""
+        if self.window.outputs == 1:
+            return 0
         return max(0, -((self.window.padding + 1 - self.window.kernel) // self.window.stride))
 
     @property
     def framed_outputs(self) -> int:
+        if self.window.outputs == 1:
+            return 1
         last = (self.window.inputs - 1 + self.window.padding) // self.window.stride
         return self.zeros_before_outputs + max(self.window.outputs, last + 1)
 
     @property
     def phases(self) -> list[Phase]:
-        """All inputs that a tap can meet, by their remainder modulo the stride."""
+        """All inputs that a tap can meet, by their remainder modulo the stride; those of a single output at once."""
         window, phases = self.window, []
+        if window.outputs == 1:
+            inputs = np.arange(min(window.inputs, window.kernel - window.padding), dtype=np.int64)
+            return [Phase(row_taps=inputs + window.padding, row_inputs=inputs)]
         for remainder in range(min(window.stride, window.inputs)):
             inputs = np.arange(remainder, window.inputs, window.stride, dtype=np.int64)
             first = (remainder + window.padding) % window.stride
             taps = np.arange(first, window.kernel, window.stride, dtype=np.int64)
             if len(taps):
                 last = len(taps) - 1
-                outputs = (inputs + window.padding - first) // window.stride  # of the first tap
-                tap_offsets = last - np.arange(len(taps), dtype=np.int64)
-                phases.append(Phase(inputs, taps, outputs - last + self.zeros_before_outputs, tap_offsets))
+                before = last - np.arange(len(taps), dtype=np.int64)
+                outputs = (inputs + window.padding - first) // window.stride - last + self.zeros_before_outputs
+                phases.append(Phase(term_taps=taps, term_outputs=before, column_outputs=outputs, column_inputs=inputs))
         return phases
 
 
@@ -137,16 +153,17 @@ class ConvolutionViews:
         frame, size = height * width, self.rows.inputs * self.columns.inputs
         kernel = self.columns.kernel
         weights = View(
-            _offsets((self.channels_in, self._taps)),
-            _offsets((self.channels_out, self.channels_in * self._taps), (rows.taps, kernel), (columns.taps, 1)),
+            _offsets((self.channels_in, self._taps), (rows.row_taps, kernel), (columns.row_taps, 1)),
+            _offsets((self.channels_out, self.channels_in * self._taps), (rows.term_taps, kernel), (columns.term_taps, 1)),
         )
         deltas = View(
-            _offsets((self.channels_out, frame), (rows.tap_offsets, width), (columns.tap_offsets, 1)),
-            _offsets((self.batch, self.channels_out * frame), (rows.input_offsets, width), (columns.input_offsets, 1)),
+            _offsets((self.channels_out, frame), (rows.term_outputs, width), (columns.term_outputs, 1)),
+            _offsets((self.batch, self.channels_out * frame), (rows.column_outputs, width), (columns.column_outputs, 1)),
         )
+        row, record = self.columns.inputs, self.channels_in * size
         inputs = View(
-            _offsets((self.channels_in, size)),
-            _offsets((self.batch, self.channels_in * size), (rows.inputs, self.columns.inputs), (columns.inputs, 1)),
+            _offsets((self.channels_in, size), (rows.row_inputs, row), (columns.row_inputs, 1)),
+            _offsets((self.batch, record), (rows.column_inputs, row), (columns.column_inputs, 1)),
         )
         return MatrixProduct(weights, deltas, inputs)
 

@@ -89,24 +89,6 @@ class Window:
         """The largest number of outputs at which one tap meets an input."""
         return int(np.bincount(self._triples[1]).max(initial=0))
 
-    def taps(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The last axis, `inputs`, becomes (kernel, outputs): what each tap meets at each output, zeros in the padding."""
-        needed = (self.outputs - 1) * self.stride + self.kernel
-        if needed > self.inputs or self.padding:
-            padded = np.zeros((*values.shape[:-1], max(needed, self.padding + self.inputs)))
-            padded[..., self.padding : self.padding + self.inputs] = values
-            values = padded
-        windows = np.lib.stride_tricks.sliding_window_view(values, self.kernel, axis=-1)
-        return np.moveaxis(windows[..., :: self.stride, :][..., : self.outputs, :], -1, -2)
-
-    def scatter(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The adjoint of `taps`: (..., kernel, outputs) -> (..., inputs)."""
-        length = max(self.padding + self.inputs, (self.outputs - 1) * self.stride + self.kernel)
-        total = np.zeros((*values.shape[:-2], length), dtype=np.float64)
-        for tap in range(self.kernel):
-            total[..., tap : tap + (self.outputs - 1) * self.stride + 1 : self.stride] += values[..., tap, :]
-        return total[..., self.padding : self.padding + self.inputs]
-
 
 @dataclass(frozen=True)
 class Geometry:

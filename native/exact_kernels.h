@@ -11,6 +11,8 @@
 #define EXACT_DIGIT_ROWS 4
 #endif
 
+#define EXACT_MERGED 3 /* runs of a vector, beyond which its lanes are packed one by one */
+
 /* What a packing adds to every entry, and the terms that it takes. */
 struct exact_terms {
     const int64_t *offsets;
@@ -18,14 +20,23 @@ struct exact_terms {
     uint64_t bias, limit;
 };
 
-/* A whole vector of columns. */
-static uint64_t exact_pack_vector(const int64_t *values, const struct exact_terms *terms, size_t width, uint64_t *out,
-                                  uint64_t *sums) {
+/* A vector of columns in a few runs. */
+INLINE uint64_t exact_pack_vector(const int64_t *values, const struct exact_terms *terms, const struct exact_run *runs,
+                                  size_t run_count, size_t width, uint64_t *out, uint64_t *sums) {
     const V bias = v_set1(terms->bias), limit = v_set1(terms->limit);
     V seen = v_zero(), sum = v_zero();
     uint64_t lanes[8], any = 0;
     for (size_t k = 0; k < terms->count; k++, out += width) {
-        const V value = v_load(values + terms->offsets[k]), biased = v_add(value, bias);
+        const int64_t *from = values + terms->offsets[k];
+        V value = v_zero();
+        if (runs[0].length == 8)
+            value = v_load(from + runs[0].offset);
+        else
+            for (size_t r = 0; r < run_count; r++) {
+                const unsigned mask = (1u << runs[r].length) - 1, first = (unsigned)(runs[r].lane % 8);
+                value = v_merge(value, mask << first, (const uint64_t *)from + (runs[r].offset - (int64_t)first));
+            }
+        const V biased = v_add(value, bias);
         seen = v_or(seen, v_add(value, limit));
         sum = v_add(sum, biased);
         v_store(out, biased);
@@ -53,15 +64,22 @@ static uint64_t exact_pack(const int64_t *values, const int64_t *offsets, size_t
                            size_t run_count, size_t width, uint64_t bias, uint64_t limit, uint64_t *out, uint64_t *sums) {
     const struct exact_terms all = {offsets, terms, bias, limit};
     uint64_t seen = 0;
-    for (size_t r = 0; r < run_count; r++) {
-        const int64_t *from = values + runs[r].offset;
-        const size_t lane = runs[r].lane;
-        if (runs[r].length == 8) {
-            seen |= exact_pack_vector(from, &all, width, out + lane, sums + lane);
-            continue;
+    for (size_t r = 0, count; r < run_count; r += count) {
+        const size_t vector = runs[r].lane / 8;
+        uint64_t *to = out + 8 * vector, *sum = sums + 8 * vector;
+        for (count = 1; r + count < run_count && runs[r + count].lane / 8 == vector;) count++;
+        if (width < 8 || count > EXACT_MERGED) {
+            for (size_t i = r; i < r + count; i++)
+                for (size_t lane = 0; lane < runs[i].length; lane++)
+                    seen |= exact_pack_lane(values + runs[i].offset + lane, &all, width, out + runs[i].lane + lane,
+                                            sums + runs[i].lane + lane);
+        } else if (runs[r].length == 8) {
+            seen |= exact_pack_vector(values, &all, &(struct exact_run){0, 8, runs[r].offset}, 1, width, to, sum);
+        } else if (count == 2) {
+            seen |= exact_pack_vector(values, &all, runs + r, 2, width, to, sum);
+        } else {
+            seen |= exact_pack_vector(values, &all, runs + r, count, width, to, sum);
         }
-        for (size_t i = 0; i < runs[r].length; i++)
-            seen |= exact_pack_lane(from + i, &all, width, out + lane + i, sums + lane + i);
     }
     return seen;
 }

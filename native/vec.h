@@ -7,6 +7,7 @@
  *   v_set1, v_zero       broadcast                        v_mul32     product of the low 32 bits of each lane
  *   v_add, v_sub, v_and, v_or  modulo 2^64               v_min       unsigned minimum
  *   v_srl, v_sll         logical shift by a constant      v_reverse   lane i <- lane 7 - i
+ *   v_merge              x with the lanes of a mask taken from memory, p + 8 lane; the others are not touched
  *   v_prefetch           hint only                        v_mul32s    product of the low 32 bits as signed numbers
  */
 #ifndef ZKDS_VEC_H

@@ -16,6 +16,14 @@ INLINE void v_store(void *p, V x) {
     _mm256_storeu_si256(q, x.lo);
     _mm256_storeu_si256(q + 1, x.hi);
 }
+INLINE __m256i v_merge_half(__m256i x, unsigned lanes, const uint64_t *p) {
+    const __m256i bits = _mm256_set_epi64x(8, 4, 2, 1), chosen = _mm256_and_si256(_mm256_set1_epi64x((long long)lanes), bits);
+    const __m256i mask = _mm256_cmpeq_epi64(chosen, bits);
+    return _mm256_blendv_epi8(x, _mm256_maskload_epi64((const long long *)p, mask), mask);
+}
+INLINE V v_merge(V x, unsigned lanes, const uint64_t *p) {
+    return (V){v_merge_half(x.lo, lanes & 15, p), v_merge_half(x.hi, lanes >> 4, p + 4)};
+}
 INLINE V v_load_u32(const uint32_t *p) {
     const __m128i *q = (const __m128i *)p;
     return (V){_mm256_cvtepu32_epi64(_mm_loadu_si128(q)), _mm256_cvtepu32_epi64(_mm_loadu_si128(q + 1))};

@@ -8,6 +8,7 @@ typedef __m512i V;
 
 INLINE V v_load(const void *p) { return _mm512_loadu_si512(p); }
 INLINE void v_store(void *p, V x) { _mm512_storeu_si512(p, x); }
+INLINE V v_merge(V x, unsigned lanes, const uint64_t *p) { return _mm512_mask_loadu_epi64(x, (__mmask8)lanes, p); }
 INLINE V v_load_u32(const uint32_t *p) { return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)p)); }
 INLINE V v_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
 INLINE V v_zero(void) { return _mm512_setzero_si512(); }

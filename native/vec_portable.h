@@ -18,6 +18,7 @@ INLINE V v_load(const void *p) {
     return x;
 }
 INLINE void v_store(void *p, V x) { memcpy(p, &x, sizeof x); }
+INLINE V v_merge(V x, unsigned lanes, const uint64_t *p) { V_EACH(lanes >> i & 1 ? p[i] : x.lane[i]); }
 INLINE V v_load_u32(const uint32_t *p) { V_EACH(p[i]); }
 INLINE V v_set1(uint64_t x) { V_EACH(x); }
 INLINE V v_zero(void) { V_EACH(0); }
