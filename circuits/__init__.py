@@ -15,17 +15,20 @@ The semantics, executable by itself (docs/fixed-point.md)
     fixed_point         formats, the one rounding, the configuration
     exact, tables       exact sums of products; the exponential and the logarithm
     semantics           a whole probe on integers
+    record_inputs       from records to its inputs and labels
 
 Tensors and claims
     tensors             committed and virtual tensors, and claims about them that wait until their turn comes
     reshaping, pooling  tensors with the entries of another one in other places, or sums of them
     expressions         integer expressions in tensors; elementwise proves identities between them, entry by entry
+    block_plan, block_weights    the public part of such a block of identities, and its weights at the challenges
     field_tables, contraction    the arithmetic below
     settlement          linear equations between hidden values: the end of every relation's protocol
 
 Layers
     layers              one layer as a part of the circuit, forwards and backwards
     convolution         its three sums; windows is their geometry, sums and rounded are what a rounded sum is
+    low_digits          exact sums of the low digits of products, for the carries of its identities
     selection, max_pool what stands between two convolutions
     weights_trajectory, public_model     the weights at every step, and at the first
 
