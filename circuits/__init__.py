@@ -40,4 +40,5 @@ The whole
     statement           every public choice, and the results
     proving, certificate     make a certificate, check one
     summary             what the compiler made of a network: columns, cells, lookups
+    simulator           certificates without records or trajectory under programmed challenges: zero knowledge, executable
 """

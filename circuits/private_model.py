@@ -110,7 +110,7 @@ def _model_bytes(network: Network) -> int:
     return BYTES.limbs * sum(int(np.prod(shape)) for _, shape in network.parameters)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OpenedModel:
     """The private half: quantised weights (int64, [40]) and rnd, (chunks, |rnd|) uint8. Never shown."""
 
@@ -184,21 +184,27 @@ class PrivateModel:
 
     def witness(self) -> dict[str, U32]:
         """All columns. Raises ValueError without an opened model, or if it is not that of the root."""
+        opened = self._require_opened()
+        if opened.root() != self.root:
+            raise ValueError("model: the opening is not that of the root")
+        columns = self.randomness.columns.split(opened.randomness.astype(np.int64))
+        for name, tensor in self.weights.items():
+            columns |= tensor.bytes.columns.split(opened.weights[name].reshape(tensor.shape))
+        return columns
+
+    def commitments(self) -> U64:
+        """What a proof shows of the model: h_c, (chunks, ROWS) uint64. Raises ValueError without an opened model."""
+        return self._require_opened().commitments()
+
+    def _require_opened(self) -> OpenedModel:
         if self.opened is None:
             raise ValueError("opened: a prover needs the model's opening")
-        if self.opened.root() != self.root:
-            raise ValueError("model: the opening is not that of the root")
-        columns = self.randomness.columns.split(self.opened.randomness.astype(np.int64))
-        for name, tensor in self.weights.items():
-            columns |= tensor.bytes.columns.split(self.opened.weights[name].reshape(tensor.shape))
-        return columns
+        return self.opened
 
     def prove(self, context: ProverContext) -> None:
         """The prover's side; leaves claims on the committed vector."""
-        if self.opened is None:
-            raise ValueError("opened: a prover needs the model's opening")
         channel, layout, reader = context.channel, context.layout, context.reader
-        channel.send_bytes(f"{NAME}: commitments", self.opened.commitments().astype("<u8").tobytes())
+        channel.send_bytes(f"{NAME}: commitments", self.commitments().astype("<u8").tobytes())
         row_point, chunk_point = self._draw(channel)
         weights = _row_weights(self.chunk_bytes + self.randomness.shape[1], row_point)
         for tensor, coefficients in self._coefficients(weights, chunk_point):
