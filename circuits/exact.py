@@ -28,7 +28,7 @@ _LOW = np.int64((1 << WORD_BITS) - 1)
 _INT64 = np.iinfo(np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Wide:
     """Integers of at most 2^94 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
 

@@ -20,7 +20,7 @@ Frame = Callable[[NDArray[Any]], I64]
 SUM_BITS = 62
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LowDigits:
     """The lowest digits of both operands: left_0, ..., right_0, ..., int64, and their widths."""
 

@@ -34,6 +34,10 @@ class Model(NamedTuple):
     parameters: Mapping[str, NDArray[np.float64]]
     architecture: str | None = None
 
+    def __repr__(self) -> str:
+        """Without the parameters, which may be secret."""
+        return f"Model(network={self.network!r}, architecture={self.architecture!r})"
+
     def module(self) -> NetworkModule:
         """The torch module with these parameters, float64. Needs torch."""
         from zkds.circuits.torch_module import NetworkModule, load_parameters

@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class Program:
     operations: tuple[Operation, ...]
     shapes: Mapping[Tensor, tuple[int, ...]]
     parameters: Mapping[Tensor, str]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)
 
 
 def is_program(archive: Archive) -> bool:

@@ -40,7 +40,7 @@ class Form:
         return K(*field.k_dot(weights[: len(table)], table[: len(weights)]).tolist())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Equation(Generic[Value]):
     """The forms add up to the value. Several equations must come with factors that make one sum of them as good as all."""
 

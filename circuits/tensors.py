@@ -128,7 +128,7 @@ class TensorClaim(Generic[Value]):
 
     axes: tuple[Axis, ...]
     digit_weights: tuple[K, ...]
-    value: Value
+    value: Value = field(repr=False)
 
 
 class Book(Generic[Value]):

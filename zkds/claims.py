@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from zkds.field import K
@@ -32,4 +32,4 @@ class Claim(Generic[Value]):
     """
 
     pieces: Sequence[Piece]
-    value: Value
+    value: Value = field(repr=False)

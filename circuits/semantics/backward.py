@@ -14,7 +14,7 @@ from zkds.circuits.semantics.layers import Placed
 from zkds.integers.limbs import I64, LimbFormat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerBackward:
     """Deltas of one layer in one pass, without the pass axis; input deltas are empty for the first layer."""
 
@@ -23,7 +23,7 @@ class LayerBackward:
     input_delta_remainder: I64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rounded:
     """A rounded tensor and the remainder of its rounding."""
 

@@ -17,7 +17,7 @@ from zkds.integers.limbs import I64
 U8 = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerForward:
     """What one layer computes in one pass; shapes as in Trajectory, without the pass axis. `weights` and `images` are kept as
     operands: the backward pass multiplies by the same ones.

@@ -20,7 +20,7 @@ Integers = NDArray[np.object_]
 LOG_ONE = EXPONENTIAL_BITS * tables.LN2  # logarithm(2^48): that of the number 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Softmax:
     """Of one batch; shapes as in Trajectory, without the pass axis."""
 
@@ -33,7 +33,7 @@ class Softmax:
     exponential_sum: I64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LogitDelta:
     """(B, K): the quotient (int64), and the remainder (Python ints) in [0, 2 B sum)."""
 

@@ -27,7 +27,7 @@ from zkds.integers.limbs import I64, LimbFormat
 Parameters = Mapping[str, I64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Perturbation:
     """Phi of one step: the norm y and kappa, n (ASAM only) and E of every parameter."""
 

@@ -10,7 +10,7 @@ from zkds.circuits import tables
 from zkds.circuits.fixed_point import LOGARITHM_WIDTH, Configuration, Place, require_unsigned, round_half_up
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Logarithm:
     """log(N) and what it is made of, for 1 <= N < 2^128.
 

@@ -24,7 +24,7 @@ PerLayer = tuple[I64, ...]  # index l: layer l of network.layers
 PerParameter = dict[str, I64]  # keys: names of network.parameters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory:
     """All values of a probe; arrays are int64 unless said otherwise, fractional bits in brackets.
 

@@ -18,7 +18,7 @@ from zkds.native.sha256 import DIGEST_BYTES
 SALT_BYTES = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Matrix:
     """Rows of polynomials over K of degree below 2^log_data + tail; what is encoded, committed and opened.
 

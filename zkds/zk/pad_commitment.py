@@ -43,7 +43,7 @@ def uniform_with_zeros(parameters: LigeroParameters, stream: SecretStream) -> U6
     return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Masks:
     """Values of the three mask rows: (k, 2) uniform; (2k, 2) with zero sum over the message points, and zero at them."""
 
