@@ -50,8 +50,9 @@ bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke
 
-experiments: native ## the paper's experiments on MNIST and digits; writes bench/results/experiments/
+experiments: native ## the paper's experiments on MNIST and digits; writes bench/results/experiments/ and the tables of docs/experiments.md
 	$(BIN)/python -m bench.experiments --data $(MNIST)
+	$(BIN)/python -m bench.experiments.document
 
 clean:
 	rm -rf $(VENV) build zkds/_native*.so zkds/_native.c

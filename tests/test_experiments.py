@@ -1,11 +1,13 @@
 """The experiments' data and training do what their tables say; the document shows the results that were measured."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from bench.experiments import correlation, data, small_test_set
+from bench.experiments.document import PLACE, with_tables
 from bench.experiments.harness import TOY, Setting, with_spread
 from bench.experiments.training import Recipe, Stop, evaluate, quantized, train
 
@@ -104,3 +106,13 @@ def test_spread():
         and with_spread([2.0]) == "2"
         and with_spread([float("nan")]) == "-"
     )
+
+
+def test_the_document_shows_the_results():
+    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+    names = PLACE.findall(text)
+    assert sorted(names) == sorted(path.stem for path in RESULTS.glob("*.json")) and len(names) >= 9
+    assert with_tables(text, RESULTS) == text
+    for name in names:
+        assert f"python -m bench.experiments.{name}" in text
+        assert json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"]
