@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.core import batching, ceilings, commitment, dataset, end_to_end, field, lookup, memory, sumcheck
+from bench.core import batching, ceilings, commitment, dataset, end_to_end, exact, field, lookup, memory, sumcheck
 from zkds import native
 
 Figures = dict[str, float]
 
 BENCHES: dict[str, Callable[[int, int], Figures]] = {
     "field": field.measure,
+    "exact products": exact.measure,
     "sumcheck": sumcheck.measure,
     "lookup": lookup.measure,
     "commitment": commitment.measure,
