@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zkds.output import write_whole
 from zkds.sharpness.calibrate import Calibration
 from zkds.sharpness.grid import Measurement
 
@@ -35,22 +36,22 @@ def _axes(size: tuple[float, float] = SIZE) -> tuple[Figure, Axes]:
 
 def save(figure: Figure, path: str | Path) -> None:
     """Raises ValueError if the suffix is not one that matplotlib writes."""
-    _write(figure, path, str(path).rpartition(".")[2])
-
-
-def _write(figure: Figure, target: str | Path | io.StringIO, kind: str) -> None:
-    """Text in an SVG as text, and the same bytes for the same figure."""
-    metadata = {name: None for name in ("Date", "Creator", "Format", "Type")} if kind == "svg" else None
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "zkds"}):
-        figure.savefig(target, format=kind, metadata=metadata)
+    write_whole(Path(path), _rendered(figure, Path(path).suffix.removeprefix(".")))
 
 
 def inline_svg(figure: Figure) -> str:
     """An <svg> element, without the XML declaration and the metadata of a file."""
-    buffer = io.StringIO()
-    _write(figure, buffer, "svg")
-    text = buffer.getvalue()
+    text = _rendered(figure, "svg").decode()
     return text[text.index("<svg") :]
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
+    """Text in an SVG as text, and the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    metadata = {name: None for name in ("Date", "Creator", "Format", "Type")} if kind == "svg" else None
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "zkds"}):
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
 
 
 def plot_probe(sharpness: Sequence[float], loss: Sequence[float], asam: float | None = None) -> Figure:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zkds.output import write_whole
 from zkds.sharpness.grid import Measurement
 
 SERIES = ("sharpness", "trajectory")  # fields of Measurement with several numbers: columns "sharpness 0", "sharpness 1", ...
@@ -35,10 +37,11 @@ def to_json(value: Any) -> str:
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """One line for each row under a line of names: those of the first row. A row with other names raises ValueError."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(Path(path), text.getvalue().encode())
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
