@@ -14,6 +14,7 @@ The model
 The semantics, executable by itself (docs/fixed-point.md)
     fixed_point         formats, the one rounding, the configuration
     exact, tables       exact sums of products; the exponential and the logarithm
+    window_views        a convolution's sums as products of matrices
     semantics           a whole probe on integers
     record_inputs       from records to its inputs and labels
 

@@ -93,7 +93,7 @@ class Sum:
         return _carried(self._hi, self._lo)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Operand:
     """An int64 array as a factor of exact products: contiguous, and every |entry| below 2^bits."""
 
