@@ -118,7 +118,8 @@ def measure_files(paths: Sequence[str], options: argparse.Namespace, seed: bytes
     for path in paths:
         check_model(path)
     records = read_records(options)
-    sources = {path: functools.partial(load_module, path) for path in paths}
+    whole = {path: str(Path(path).resolve()) for path in paths}  # a worker may be in another folder
+    sources = {path: functools.partial(load_module, whole[path]) for path in paths}
     with Stages({"measuring": 1}, unit="models") as stages:
         stages.begin("measuring")
         found = measure_grid(sources, records, probe_config(options), seed, jobs=options.jobs, progress=stages.report)
