@@ -122,6 +122,9 @@ def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
         digest = pins.model if isinstance(pins.model, bytes) else model_digest(*pins.model)
         if digest != statement.model:
             raise StatementMismatch("model", digest.hex(), statement.model.hex())
+        if isinstance(pins.model, tuple) and pins.model[0] != statement.network:
+            # the digest in a statement is any 32 bytes that its prover chose; the circuit is that of the statement's network
+            raise StatementMismatch("network", "the given model's", "another one")
     if pins.root is not None and pins.root.digest() != statement.root.digest():
         raise StatementMismatch("data root", pins.root.digest().hex(), statement.root.digest().hex())
     if pins.seed is not None and pins.seed != statement.seed:

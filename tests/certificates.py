@@ -154,16 +154,19 @@ class Cheat:
         return prove_vector(statement, dishonest_vector(statement, self.columns), zero_knowledge=zero_knowledge)
 
 
-def cheat(case: Case = TINY, *, records=None, labels=None, inputs=None, model=None, opened_model=None, results=None) -> Cheat:
+def cheat(
+    case: Case = TINY, *, records=None, labels=None, inputs=None, network=None, model=None, opened_model=None, results=None
+) -> Cheat:
     """A certificate of `case`, but for what is given:
 
     records   indices of the records that are committed and shown, where the seed names others
     labels, inputs   of the probe, where the committed records have others
-    model     the weights of the probe, where the statement has the digest or the root of the case's
+    network, model   of the probe, where the statement has the digest or the root of the case's
     opened_model   what a private model's root is opened with
     results   those of the statement, from the trajectory's
     """
-    network, opened = NETWORKS[case.network], opening(case.source)
+    stated, opened = NETWORKS[case.network], opening(case.source)
+    network = stated if network is None else network
     configuration = case.configuration
     indices = batches(case.seed, opened.root.count, configuration.steps, configuration.batch_size)
     membership, committed = Membership.open(opened, indices if records is None else records)
@@ -176,7 +179,7 @@ def cheat(case: Case = TINY, *, records=None, labels=None, inputs=None, model=No
         configuration,
     )
     true_results = Results(trajectory.total_loss, trajectory.correct, trajectory.value)
-    root = private_model(case.network).root() if case.private else model_digest(network, weights(case.network))
+    root = private_model(case.network).root() if case.private else model_digest(stated, weights(case.network))
     statement = SharpnessStatement(
         network,
         configuration,

@@ -33,12 +33,14 @@ from zkds.circuits.exact import Wide, Window
 from zkds.circuits.private_model import OpenedModel
 from zkds.circuits.semantics import probe
 from zkds.circuits.semantics import sam as semantic_sam
+from zkds.circuits.weights import model_digest
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import StatementMismatch
 
 lenient = test_cheating_layers.lenient  # a fixture: a witness for anything
 FALSE_CLAIM = "batching: final claim"
+KINDS = ("weight", "bias")
 STEPS, BATCH = CONFIGURATION.steps, CONFIGURATION.batch_size
 
 
@@ -153,6 +155,23 @@ def test_weights_that_the_digest_is_not_of():
     assert verify_certificate(proof, allow_plain=True).not_pinned[0] == "model"
     error = rejection(proof, pins=Pins(model=(NETWORKS["dense"], weights("dense"))))
     assert isinstance(error, StatementMismatch) and error.reason == "public model: weights of hidden.weight"
+
+
+@pytest.mark.parametrize("change", [{"relu": False}, {"bias": False}, {"name": "other"}], ids=str)
+def test_a_network_that_the_digest_is_not_of(change):
+    """The statement has the digest of the verifier's model and another network: without the ReLU, or with other parameters."""
+    network = NETWORKS["dense"]
+    other = replace(network, layers=(replace(network.layers[0], **change), network.layers[1]))
+    names = {
+        f"{layer.name}.{kind}": f"{true.name}.{kind}"
+        for layer, true in zip(other.layers, network.layers, strict=True)
+        for kind in KINDS
+    }
+    model = {name: weights("dense")[names[name]] for name, _ in other.parameters}
+    proof = cheat(network=other, model=model).proof()
+    assert verify_certificate(proof, allow_plain=True).statement.model == model_digest(network, weights("dense"))
+    error = rejection(proof, pins=Pins(model=(network, weights("dense"))))
+    assert isinstance(error, StatementMismatch) and error.reason == "network"
 
 
 def test_a_private_model_with_other_weights(lenient):
