@@ -21,7 +21,7 @@ with localcontext(prec=60):
 
 
 Operand = namedtuple("Operand", "tensor uses")
-Identity = namedtuple("Identity", "name shape terms carries")
+Identity = namedtuple("Identity", "name shape terms groups carries")
 
 
 def number(c):
@@ -121,7 +121,7 @@ class Scalars:
     def identity(self, block, name, shape, terms, total=None):
         digits, found = intervals(terms)
         name = f"{self.gadget}: {name}"
-        self.identities[block].append(Identity(name, shape, terms, plan(name, digits, total or found, shape)))
+        self.identities[block].append(Identity(name, shape, terms, *plan(name, digits, total or found, shape)))
 
     def rounding(self, block, name, x, shift, out, remainder, total=None):
         terms = minus(x + number(2 ** (shift - 1)), entry(remainder), scaled(entry(out), 2**shift))

@@ -21,13 +21,13 @@ def most(triples, which):
     return max(counts.values(), default=0)
 
 
-Sum = namedtuple("Sum", "name out products linear own")  # own: remainder and carries
+Sum = namedtuple("Sum", "name place out shift products linear groups own")  # own: remainder and carries
 Place = namedtuple("Place", "layer triples inputs bits z unpooled output average shape pool bit")
 Back = namedtuple("Back", "place delta behind input_delta")
 
 
-def rounded(name, out, shift, products=None, linear=None):
-    """products: (left, right, n); linear: (tensor, exponent, n')."""
+def rounded(name, place, out, shift, products=None, linear=None):
+    """place: of the layer; products: (left, right, n); linear: (tensor, exponent, n')."""
     left, right, n = products or (NONE, NONE, 0)
     addend, exponent, m = linear or (NONE, 0, 0)
     remainder = committed(f"{name}: remainder", shift, out.shape)
@@ -48,7 +48,8 @@ def rounded(name, out, shift, products=None, linear=None):
         times(remainder.interval, -1),
         times(out.interval, -(2**shift)),
     )
-    return Sum(name, out, products, linear, [remainder, *plan(name, digits, total, out.shape)])
+    groups, carries = plan(name, digits, total, out.shape)
+    return Sum(name, place, out, shift, products, linear, groups, [remainder, *carries])
 
 
 class Parameter:
@@ -84,6 +85,7 @@ def balanced(number, count):
 
 
 def input_tensor(s):
+    """The tensor; the balanced digits of m and n, by channel."""
     maps = [affine(s.schema, c) for c in range(s.schema.shape[0])]
     count = 1
     while any(not -(2**15) <= balanced(number, count)[-1] < 2**15 for pair in maps for number in pair):
@@ -94,8 +96,10 @@ def input_tensor(s):
         intervals = [plus(times(stored, m), (n, n)) for m, n in pairs]
         return (min(low for low, _ in intervals), max(high for _, high in intervals))
 
-    by_digit = [[(balanced(m, count)[j], balanced(n, count)[j]) for m, n in maps] for j in range(count)]
-    return virtual("input", map(hull, by_digit), hull(maps), (2 * s.T - 1, s.B, *s.input))
+    slopes, constants = ([balanced(number, count) for number in numbers] for numbers in zip(*maps, strict=True))
+    by_digit = [[(m[j], n[j]) for m, n in zip(slopes, constants, strict=True)] for j in range(count)]
+    tensor = virtual("input", map(hull, by_digit), hull(maps), (2 * s.T - 1, s.B, *s.input))
+    return tensor, (slopes, constants)
 
 
 class Stack:
@@ -105,7 +109,8 @@ class Stack:
     def __init__(self, s, parameters, logit_delta, second_bits):
         self.s, self.e2, self.parameters = s, second_bits, parameters
         self.parts, self.convolutions, self.signs, self.backs = [], [], [], []
-        inputs, bits, self.places = input_tensor(s), 32, []
+        bits, self.places = 32, []
+        inputs, self.input_digits = input_tensor(s)
         for layer in s.layers:
             self.places.append(self.forward(layer, inputs, bits))
             inputs, bits = self.places[-1].output, 32 + self.places[-1].average
@@ -133,9 +138,10 @@ class Stack:
         terms = layer.ci * most(triples[0], 0) * most(triples[1], 0)
         weight, bias = self.parameters[f"{layer.name}.weight"], self.parameters.get(f"{layer.name}.bias")
         linear = (bias.passes, bits, 1) if bias else None
-        self.parts.append(rounded(f"{layer.name}: forward", z, 8 + bits, (weight.passes, inputs, terms), linear))
+        place = Place(layer, triples, inputs, bits, z, unpooled, output, average, shape, pool, bit)
+        self.parts.append(rounded(f"{layer.name}: forward", place, z, 8 + bits, (weight.passes, inputs, terms), linear))
         self.parts += [pool] if pool else []
-        return Place(layer, triples, inputs, bits, z, unpooled, output, average, shape, pool, bit)
+        return place
 
     def output(self, layer, shape, pooled):
         """z, the output before and behind an average pool, its shift of the binary point, a max pool's tensors, ReLU's bits."""
@@ -176,11 +182,11 @@ class Stack:
         rows, columns = place.triples
         if input_delta:
             products = (weight.passes, delta, layer.co * most(rows, 2) * most(columns, 2))
-            self.parts.append(rounded(f"{layer.name}: input gradient", input_delta, 40 + place.average, products))
+            self.parts.append(rounded(f"{layer.name}: input gradient", place, input_delta, 40 + place.average, products))
         products = (delta, place.inputs, s.B * most(rows, 1) * most(columns, 1))
         linear = (delta, place.bits, s.B * place.shape[3] * place.shape[4])
         shifts = {"gradient": place.bits + place.average, "update": place.bits + self.e2 + place.average - 40}
         for kind, shift in shifts.items():
-            self.parts.append(rounded(f"{weight.name}: {kind}", getattr(weight, kind), shift, products))
-            self.parts += [rounded(f"{b.name}: {kind}", getattr(b, kind), shift, None, linear) for b in bias]
+            self.parts.append(rounded(f"{weight.name}: {kind}", place, getattr(weight, kind), shift, products))
+            self.parts += [rounded(f"{b.name}: {kind}", place, getattr(b, kind), shift, None, linear) for b in bias]
         return Back(place, delta, behind, input_delta)

@@ -61,7 +61,7 @@ def compositions(m):
 
 
 def plan(name, digits, total, shape):
-    """The carries of an identity."""
+    """(groups, carries) of an identity."""
     m = 0
     while magnitude(total) >= P << 16 * m:
         m += 1
@@ -82,5 +82,5 @@ def plan(name, digits, total, shape):
                 break
         else:
             limbs = sum(len(carry.columns) for carry in carries)
-            found.append(((limbs, len(groups), [-k for k in groups]), carries))
+            found.append(((limbs, len(groups), [-k for k in groups]), (groups, carries)))
     return min(found, key=lambda pair: pair[0])[1]
