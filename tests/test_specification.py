@@ -75,6 +75,8 @@ def require_equal_shapes(statement):
     columns, lookups = shape_of(statement.encode())
     assert [(column.name, column.shape) for column in relation.columns] == columns
     assert found == lookups
+    checked = {name for _, primary, secondary in lookups for name in (primary, *secondary)}
+    assert all(name.endswith(": max pool: mask/0") for name in {name for name, _ in columns} - checked)
     require_equal_verifiers(relation, statement.encode())
 
 
