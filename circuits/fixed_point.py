@@ -51,6 +51,7 @@ MAX_RHO = 8
 MIN_LEARNING_RATE = Fraction(1, 1 << 20)  # updates keep 16 bits, their shift stays below 60
 MAX_LEARNING_RATE = 8
 EPS_WIDTH = 48
+MAX_EXPONENT = 100  # of a decimal number, in absolute value
 
 Rational = Fraction | Decimal | str | int
 
@@ -254,7 +255,10 @@ def _rational(name: str, value: Rational) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, Fraction | Decimal | str | int):
         raise TypeError(f"{name}: expected a decimal string, an int, a Decimal or a Fraction, got {type(value).__name__}")
     try:
-        return Fraction(Decimal(value)) if isinstance(value, str) and "/" not in value else Fraction(value)
+        number = Decimal(value) if isinstance(value, str) and "/" not in value else value
+        if isinstance(number, Decimal) and abs(number.adjusted()) > MAX_EXPONENT:
+            raise ValueError("its exact value would fill the memory")
+        return Fraction(number)
     except (ArithmeticError, ValueError):
         raise ValueError(f"{name}: expected a decimal number, got {value!r}") from None
 

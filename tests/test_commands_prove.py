@@ -206,6 +206,12 @@ def test_rejected_with_exit_code_1(folder, arguments):
     assert result.stdout.startswith(f"REJECTED   {REJECTED[arguments]}")
 
 
+def test_inspect_shows_nothing_of_a_false_proof(folder):
+    result = shell("inspect tampered.bin", folder)
+    assert result.returncode == 1 and not complaints(result)
+    assert result.stdout.startswith("REJECTED   ") and result.stdout.count("\n") == 1
+
+
 def test_a_rejection_as_json(folder):
     result = shell("verify proof.bin --tau 0.001 --json", folder)
     found = json.loads(result.stdout)
@@ -248,7 +254,10 @@ UNUSABLE = {
     proving(rest=f"{PROBE} --tau 1"): "--hide-value and --tau go together",
     proving(rest=f"{PROBE} --hide-value --tau 0.0001"): "tau: the value is above it",
     proving(rest="--seed 12"): "expected 64 hex digits",
-    f"{PROVE} -o none/proof.bin": "none",
+    f"{PROVE} -o none/proof.bin": "--output none/proof.bin: expected a name in a folder that exists",
+    proving(rest="--rho 1e999999999"): "rho: expected a decimal number",
+    "verify proof.bin --tau 1e999999999": "expected a decimal such as 0.8",
+    "verify proof.bin --max-loss nan": "expected a decimal such as 0.8",
     "verify none.bin": "none.bin",
     "verify proof.bin --model text.pt": "text.pt: ",
     "verify proof.bin --model nan.pt": "expected a finite number",

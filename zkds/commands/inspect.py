@@ -6,16 +6,17 @@ import argparse
 import json
 
 from zkds.circuits.certificate import verify_certificate
-from zkds.commands import DONE, Commands, add_parser
-from zkds.commands.verdict import print_verdict, public_content
+from zkds.commands import DONE, REJECTED, Commands, add_parser
+from zkds.commands.verdict import print_rejection, print_verdict, public_content
 from zkds.commands.verify import read_proof
+from zkds.errors import ProofRejected
 
 EXAMPLES = """examples:
   zkds inspect proof.bin
   zkds inspect proof.bin --json | jq .batches           the record numbers of every batch
 
-The proof is checked first, and nothing is printed about one that does not hold; but nothing is pinned: `zkds verify` is what
-tells whether a proof is about your model, your data and your seed."""
+The proof is checked first; of one that does not hold only the reason is printed, with exit code 1. But nothing is
+pinned: `zkds verify` is what tells whether a proof is about your model, your data and your seed."""
 
 
 def add(commands: Commands) -> None:
@@ -31,7 +32,12 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    verdict = verify_certificate(read_proof(options.proof), allow_plain=True)
+    data = read_proof(options.proof)
+    try:
+        verdict = verify_certificate(data, allow_plain=True)
+    except ProofRejected as rejection:
+        print_rejection(rejection, as_json=options.json)
+        return REJECTED
     if options.json:
         print(json.dumps(public_content(verdict)))
         return DONE

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import string
+from decimal import Decimal
 from fractions import Fraction
 
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.fixed_point import MAX_EXPONENT, Configuration
 from zkds.dataset.sampling import SEED_BYTES
 
 FIELDS = ("steps", "batch_size", "rho", "lr", "sharpness", "perturbation")
@@ -49,8 +50,11 @@ def seed_bytes(text: str) -> bytes:
 
 
 def rational(text: str) -> Fraction:
-    """A decimal argument, exactly."""
+    """A decimal argument, exactly. Huge exponents are refused: their exact value would fill the memory."""
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"expected a decimal such as 0.8, got {text!r}") from None
+        number = Decimal(text)
+        if number.is_finite() and abs(number.adjusted()) <= MAX_EXPONENT:
+            return Fraction(number)
+    except ArithmeticError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a decimal such as 0.8, got {text!r}")

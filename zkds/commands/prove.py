@@ -68,6 +68,8 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.hide_value != (options.tau is not None):
         raise ValueError("--hide-value and --tau go together: the proof says value <= tau and hides the value")
+    if not Path(options.output).parent.is_dir():
+        raise ValueError(f"--output {options.output}: expected a name in a folder that exists")
     configuration = configuration_of(options)
     root = DataRoot.read(options.commit)
     seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from zkds.circuits.certificate import Verdict
 from zkds.circuits.fixed_point import EXPONENTIAL_BITS
 from zkds.circuits.statement import SharpnessStatement
+from zkds.errors import ProofRejected
 
 PROVER_SEED = "NOT PINNED: chosen by the prover, no certification value against a dishonest one"
 NOT_PINNED = "NOT PINNED"
@@ -92,6 +94,16 @@ def print_verdict(verdict: Verdict, tau: Fraction | None) -> None:
     print(f"probe      {_probe(statement)}  {NOT_PINNED if 'configuration' in missing else 'as given'}")
     print(f"soundness  {verdict.bits:.1f} bits, {verdict.mode.name.lower().replace('_', '-')}")
     print(f"proof      {sum(verdict.sizes.values()):,} bytes")
+
+
+def print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
+    """Why a proof was not accepted, on stdout."""
+    if as_json:
+        found = {"expected": rejection.expected, "actual": rejection.actual}
+        shown = {name: None if value is None else str(value) for name, value in found.items()}
+        print(json.dumps({"accepted": False, "reason": rejection.reason, **shown}))
+    else:
+        print(f"REJECTED   {rejection}")
 
 
 def _value(statement: SharpnessStatement, tau: Fraction | None) -> str:

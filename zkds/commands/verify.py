@@ -10,7 +10,7 @@ from zkds.api import pinned_model
 from zkds.circuits.certificate import Pins, Verdict, verify_certificate
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.probe_options import add_configuration, configuration_given, configuration_of, rational, seed_bytes
-from zkds.commands.verdict import print_verdict, public_content
+from zkds.commands.verdict import print_rejection, print_verdict, public_content
 from zkds.dataset.root import DataRoot
 from zkds.errors import ProofRejected
 from zkds.progress import Stages
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
             stages.begin("verifying")
             verdict = verify_certificate(data, pins, strict=options.strict, allow_plain=options.allow_plain)
     except ProofRejected as rejection:
-        _print_rejection(rejection, as_json=options.json)
+        print_rejection(rejection, as_json=options.json)
         return REJECTED
     _print_acceptance(verdict, pins, as_json=options.json)
     return DONE
@@ -80,15 +80,6 @@ def _pins(options: argparse.Namespace) -> Pins:
         max_loss=options.max_loss,
         min_accuracy=options.min_accuracy,
     )
-
-
-def _print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
-    if as_json:
-        found = {"expected": rejection.expected, "actual": rejection.actual}
-        shown = {name: None if value is None else str(value) for name, value in found.items()}
-        print(json.dumps({"accepted": False, "reason": rejection.reason, **shown}))
-    else:
-        print(f"REJECTED   {rejection}")
 
 
 def _print_acceptance(verdict: Verdict, pins: Pins, *, as_json: bool) -> None:
