@@ -136,3 +136,9 @@ def test_an_interruption_leaves_nothing(tmp_path, number, code):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code and "Traceback" not in errors
     assert os.listdir(tmp_path) == ["train.npz"]
+
+
+def test_a_reader_that_stops_is_no_error(data):
+    shell(f"{ZKDS} commit --data train.npz", data)
+    result = shell(f"{ZKDS} commit --data train.npz --overwrite | true; exit ${{PIPESTATUS[0]}}".join(("bash -c '", "'")), data)
+    assert "Errno" not in result.stderr and "Traceback" not in result.stderr

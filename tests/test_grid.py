@@ -53,7 +53,7 @@ def test_measurements_are_the_metric(models, data):
 def test_two_workers_and_a_backend_from_outside(models, data):
     alone = measure_grid(models, data, CONFIG, SEED)
     assert measure_grid(models, data, CONFIG, SEED, jobs=2) == alone
-    with joblib.parallel_config(backend="threading", n_jobs=2):
+    with joblib.parallel_config(backend="loky", n_jobs=2):
         assert measure_grid(models, data, CONFIG, SEED) == alone
 
 

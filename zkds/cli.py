@@ -1,6 +1,7 @@
 """The command line: its commands, and what becomes of their errors.
 
-Exit codes: 0 done or accepted, 1 rejected, 2 bad usage or input that cannot be used, 130 interrupted, 143 terminated.
+Exit codes: 0 done or accepted, 1 rejected, 2 bad usage or input that cannot be used, 130 interrupted, 141 nobody reads
+the output, 143 terminated.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from zkds import __version__
-from zkds.commands import BAD_INPUT, INTERRUPTED, TERMINATED
+from zkds.commands import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, TERMINATED
 from zkds.errors import ZkdsError
 
 # numpy's matrix products are small here, and its threads wait for each other by spinning: next to anything else that runs they
@@ -35,10 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser(arguments).parse_args(arguments)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\nzkds: interrupted, nothing was written", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # nobody reads the rest, as in `zkds inspect proof.bin | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except MemoryError:
         print("zkds: not enough memory", file=sys.stderr)
     except (ZkdsError, ValueError, OSError) as error:

@@ -14,6 +14,7 @@ DONE = 0  # or a proof accepted
 REJECTED = 1  # a proof rejected
 BAD_INPUT = 2  # bad usage, or input that cannot be used
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 TERMINATED = 143
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
