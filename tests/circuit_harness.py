@@ -10,7 +10,6 @@ from zkds.circuits import semantics
 from zkds.circuits.fixed_point import DELTA, Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.layers import BackwardLayer, ForwardLayer, Parameter, range_lookups
-from zkds.circuits.reshaping import Reshaped
 from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.selection import InputTensor, RecordElements
 from zkds.circuits.semantics.layers import placed_layers
@@ -76,7 +75,7 @@ class NetworkCircuit:
         """All columns of an honest trajectory; stored: the elements of the records, (T, B, C, H, W)."""
         (name,) = self.elements.columns.names
         columns = {name: stored.astype(np.uint32)}
-        columns |= self.score_delta.columns.split(trajectory.logit_delta)
+        columns |= self.score_delta.columns.split(trajectory.logit_delta[..., None, None])
         for parameter in self.parameters.values():
             columns |= parameter.witness(trajectory)
         reader = ColumnReader(columns)
@@ -99,8 +98,7 @@ def network_circuit(network: Network, configuration: Configuration) -> NetworkCi
         forwards.append(ForwardLayer(placed, configuration, tensor, weight, bias))
         tensor = forwards[-1].output
     shape = (configuration.passes, configuration.batch_size, network.classes)
-    score_delta = Committed(LimbColumns("score delta", DELTA, shape))
-    reshaped = delta = Reshaped("score delta, with rows and columns", score_delta, (*shape, 1, 1))
+    score_delta = delta = Committed(LimbColumns("score delta", DELTA, (*shape, 1, 1)))
     backwards = []
     for layer in reversed(forwards):
         backwards.append(BackwardLayer(layer, configuration, delta, first=layer is forwards[0]))
@@ -109,7 +107,7 @@ def network_circuit(network: Network, configuration: Configuration) -> NetworkCi
     halves = [*forwards, *backwards]
     parts = [part for half in halves for part in half.parts]
     virtual = [tensor for half in [*backwards, *forwards[::-1]] for tensor in half.virtual]
-    virtual += [tensor for parameter in parameters.values() for tensor in parameter.virtual] + [inputs, reshaped]
+    virtual += [tensor for parameter in parameters.values() for tensor in parameter.virtual] + [inputs]
     committed = [tensor for owner in [*halves, *parameters.values()] for tensor in owner.committed] + [elements, score_delta]
     own = [tensor for layer in forwards for tensor in layer.own]
     lookups = [lookup for layer in forwards for lookup in layer.lookups]

@@ -10,7 +10,7 @@ from tests.circuit_harness import PartsRelation
 from tests.whole_proof import reject
 from zkds.circuits.contraction import weighted_sum
 from zkds.circuits.max_pool import MaxPool
-from zkds.circuits.reshaping import AveragePooled, Repeated, Reshaped
+from zkds.circuits.reshaping import AveragePooled, Repeated
 from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.selection import InputTensor, Masked, RecordElements, Relu
 from zkds.circuits.tensors import Committed, EqAxis, VectorAxis
@@ -127,18 +127,6 @@ def repeated():
     return Case(Repeated("repeated", tensor, 3), big(values, 3), columns, [tensor])
 
 
-def reshaped():
-    values = random_values(41, (3, 2, 5))
-    tensor, columns = committed("values", 41, (3, 2, 5), values)
-    return Case(Reshaped("reshaped", tensor, (3, 2, 5, 1, 1)), values[..., None, None], columns, [tensor])
-
-
-def reshaped_back():
-    values = random_values(41, (3, 2, 5, 1, 1))
-    tensor, columns = committed("values", 41, values.shape, values)
-    return Case(Reshaped("reshaped", tensor, (3, 2, 5)), values[..., 0, 0], columns, [tensor])
-
-
 def image_input():
     stored = np.random.default_rng(3).integers(0, 256, (2, 2, 3, 4, 5))
     elements = Committed(RecordElements(Column("record elements", stored.shape)))
@@ -184,8 +172,6 @@ CASES = {
     "input of max pool": functools.partial(max_pool, with_relu=False),
     "average pool": average,
     "repeated": repeated,
-    "reshaped": reshaped,
-    "reshaped back": reshaped_back,
     "images": image_input,
     "vectors of int16": vector_input,
     "weights": weights,
