@@ -20,7 +20,7 @@ CASES = {
     "max pool": Case("max"),
     "average pool, ASAM perturbation": Case("average", "normalised images", ADAPTIVE),
 }
-SAMPLE = 12  # columns of each case; the whole sweep takes minutes
+SAMPLE = 8  # columns of each case; the whole sweep takes minutes
 
 
 @functools.cache
@@ -34,19 +34,21 @@ def prepared(name):
 def moved(cells, lookup, name, generator):
     """{column: cells}: one entry of column `name` moved by one, or to a neighbouring row of its table."""
     index = int(generator.integers(cells[name].size))
-    changed = {name: cells[name].copy().reshape(-1)}
-    cell = int(changed[name][index])
-    if lookup is None or isinstance(lookup.table, RangeTable) or name != lookup.primary:
-        rows = lookup.table.rows if lookup is not None and isinstance(lookup.table, RangeTable) else 2
-        changed[name][index] = cell + 1 if cell + 1 < rows or name != getattr(lookup, "primary", name) else cell - 1
+    cell = int(cells[name].reshape(-1)[index])
+    if lookup is None or name != lookup.primary:  # a selector, or a cell that goes with another one
+        changes = {name: cell ^ 1}
+    elif isinstance(lookup.table, RangeTable):
+        changes = {name: cell + 1 if cell + 1 < lookup.table.rows else cell - 1}
     else:
-        table = list(zip(*(column.tolist() for column in lookup.table.columns()), strict=True))
-        row = next(number for number, entries in enumerate(table) if entries[0] == cell)
-        other = table[row + 1] if row + 1 < len(table) else table[row - 1]
-        for column, entry in zip((lookup.primary, *lookup.secondary), other, strict=True):
-            changed[column] = cells[column].copy().reshape(-1)
-            changed[column][index] = entry
-    return {column: values.reshape(cells[column].shape) for column, values in changed.items()}
+        columns = lookup.table.columns()
+        row = int(np.flatnonzero(columns[0] == cell)[0])
+        other = row + 1 if row + 1 < lookup.table.rows else row - 1
+        names = (lookup.primary, *lookup.secondary)
+        changes = {column: int(values[other]) for column, values in zip(names, columns, strict=True)}
+    result = {column: cells[column].copy() for column in changes}
+    for column, value in changes.items():
+        result[column].reshape(-1)[index] = value
+    return result
 
 
 def unnoticed(name, columns, seed):
