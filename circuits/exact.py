@@ -1,7 +1,7 @@
 """Exact sums of products of int64 operands, wider than 64 bits, by exact matrix products (zkds/native/exact.py).
 
-An operand is an array and its width: how many bits its largest entry takes. Up to 51 bits a product of matrices is exact
-whatever its length; wider operands have no place in the formats of the semantics.
+An operand is an array and its width: how many bits its largest entry takes. Products of matrices are exact for widths of up to
+51 bits and sums of up to 113; wider operands have no place in the formats of the semantics.
 
 `Wide` holds such sums: (hi, lo), value = hi 2^32 + lo, 0 <= lo < 2^32.
 """
