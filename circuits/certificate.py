@@ -15,7 +15,7 @@ from zkds import verifier
 from zkds.circuits.directional_sharpness import DirectionalSharpness
 from zkds.circuits.fixed_point import EXPONENTIAL_BITS, Configuration
 from zkds.circuits.graph import Network
-from zkds.circuits.statement import SharpnessStatement, StatementError
+from zkds.circuits.statement import RESULT_BITS, SharpnessStatement, StatementError
 from zkds.circuits.statistic import Results
 from zkds.circuits.weights import QuantisedWeights, model_digest
 from zkds.dataset.root import DataRoot
@@ -106,10 +106,12 @@ def threshold_integer(tau: Fraction) -> int:
 
 
 def hidden(statement: SharpnessStatement, tau: Fraction) -> SharpnessStatement:
-    """The statement that says value <= tau instead of the value. Raises StatementError if it is not."""
+    """The statement that says value <= tau instead of the value. Raises StatementError if it is not, or tau is too large."""
     results, threshold = statement.results, threshold_integer(tau)
     if results.value is None or results.value > threshold:
         raise StatementError("tau: the value is above it, so no proof can say otherwise")
+    if threshold >= 1 << RESULT_BITS:
+        raise StatementError(f"tau: expected a number below {1 << RESULT_BITS - EXPONENTIAL_BITS}")
     return replace(statement, results=Results(results.total_loss, results.correct, threshold=threshold))
 
 

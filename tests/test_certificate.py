@@ -152,6 +152,8 @@ def test_hidden_value_at_the_threshold_and_above_it():
     assert isinstance(error, ThresholdRejected) and error.reason == "proven threshold above tau"
     with pytest.raises(StatementError, match="tau: the value is above it"):
         honest(replace(TINY, tau=exactly(value - 1)))
+    with pytest.raises(StatementError, match="tau: expected a number below 4096"):
+        hidden(honest(TINY)[1], Fraction(4096))
     with pytest.raises(StatementError, match="tau: the value is above it"):
         hidden(statement, Fraction(1))  # of a statement that hides its value already
 
