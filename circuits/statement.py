@@ -26,7 +26,7 @@ from zkds.circuits.semantics.probe import MAX_CLASSES
 from zkds.circuits.statistic import Results
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES, batches
-from zkds.dataset.schema import encode_number, read_number
+from zkds.dataset.schema import Schema, encode_number, read_number
 from zkds.errors import MalformedProof, ZkdsError
 from zkds.proof import ProofReader
 
@@ -40,6 +40,7 @@ RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
 MAX_LAYERS = 1 << 6
 MAX_SAMPLES = 1 << 14  # T B
 MAX_VALUES = 1 << 24  # of all convolutions in all passes; of all parameters in all steps; bytes of all records
+MAX_INPUT = 1 << 62  # so that no product wraps in int64; what is above 2^42 is an overflow of the probe anyway
 MAX_WINDOW = 1 << 20  # kernel times inputs, or outputs, along an axis of a convolution
 
 
@@ -174,10 +175,19 @@ def _require_bounded(network: Network, configuration: Configuration, root: DataR
         ("probe: outputs of convolutions", configuration.passes * configuration.batch_size * values, MAX_VALUES),
         ("probe: parameters of all steps", configuration.steps * network.parameter_count, MAX_VALUES),
         ("network: kernel times inputs or outputs along an axis", max(map(_window, layers)), MAX_WINDOW),
+        ("data set: an input after normalization, in 2^-32", _largest_input(root.schema), MAX_INPUT),
     )
     for name, size, most in sizes:
         if size > most:
             raise StatementError(f"{name}: expected at most {most}, got {size}")
+
+
+def _largest_input(schema: Schema) -> int:
+    """A bound on the absolute value of what the network sees."""
+    alike = schema.normalization is None or len(schema.normalization.mean) == 1
+    affine = map(schema.affine, range(1 if alike else schema.shape[0]))
+    stored = (1 << 8 * schema.element_bytes) - 1
+    return max(abs(slope) * stored + abs(constant) for slope, constant in affine)
 
 
 def _window(placed: Placed) -> int:

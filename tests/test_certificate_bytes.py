@@ -212,8 +212,16 @@ LARGE = {
 }
 
 
-def large_root(network):
-    return DataRoot(1 << 32, Schema("image", network.input_shape, "uint8", 2), bytes(32))
+def large_root(network, normalization=None):
+    return DataRoot(1 << 32, Schema("image", network.input_shape, "uint8", 2, normalization=normalization), bytes(32))
+
+
+def test_inputs_that_do_not_fit_int64():
+    network = Network((1, 1, 1), (dense(),))
+    for deviation in (1, 3):
+        with pytest.raises(StatementError, match="data set: an input after normalization"):
+            require_fit(network, Configuration(), large_root(network, Normalization((0,), (deviation,))))
+    require_fit(network, Configuration(), large_root(network, Normalization((-(1 << 47),), (1 << 20,))))
 
 
 @pytest.mark.parametrize("reason", LARGE)
