@@ -18,7 +18,7 @@ from tests.reference.claims import claim_sum, committed
 from tests.test_cheating_layers import dishonest_vector
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.circuits import semantics
-from zkds.circuits.certificate import verify_certificate
+from zkds.circuits.certificate import threshold_integer, verify_certificate
 from zkds.circuits.directional_sharpness import DirectionalSharpness
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
@@ -178,7 +178,8 @@ def cheat(
         found[1] if labels is None else labels(found[1]),
         configuration,
     )
-    true_results = Results(trajectory.total_loss, trajectory.correct, trajectory.value)
+    shown = {"value": trajectory.value} if case.tau is None else {"threshold": threshold_integer(case.tau)}
+    true_results = Results(trajectory.total_loss, trajectory.correct, **shown)
     root = private_model(case.network).root() if case.private else model_digest(stated, weights(case.network))
     statement = SharpnessStatement(
         network,
