@@ -25,6 +25,11 @@ def shell(command, cwd):
     return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
 
 
+def interruptible():
+    """In the child: background jobs of a shell ignore SIGINT, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def data(tmp_path):
     rng = np.random.default_rng(1)
@@ -127,7 +132,7 @@ def test_an_interruption_leaves_nothing(tmp_path, number, code):
     np.savez(tmp_path / "train.npz", x=np.zeros((15000, 784), dtype=np.uint8), y=np.zeros(15000, dtype=np.uint8))
     slow = ENVIRONMENT | {"ZKDS_KERNELS": "portable", "ZKDS_THREADS": "1"}
     command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     deadline = time.monotonic() + 30
     while len(os.listdir(tmp_path)) == 1 and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.test_cli import interruptible
 from zkds.circuits.torch_module import build, save_checkpoint
 from zkds.cli import main
 
@@ -323,7 +324,13 @@ def test_interrupted_while_proving(folder, sent, code):
     arguments = [sys.executable, "-m", "zkds", "prove", "--model", "../m.pt", "--commit", "../data.root", *PROBE.split()]
     watch = f"import sys, runpy; sys.argv = {['zkds', *arguments[3:]]!r}\n" + INTERRUPTIBLE
     process = subprocess.Popen(
-        [sys.executable, "-c", watch], cwd=work, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", watch],
+        cwd=work,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interruptible,
     )
     assert process.stdout is not None and process.stdout.readline() == "proving\n"
     time.sleep(0.05)
