@@ -20,6 +20,8 @@ from zkds.cli import main
 from zkds.dataset.records import from_npz
 from zkds.sharpness import SharpnessConfig, baselines, directional_sharpness
 
+pytestmark = pytest.mark.any_kernels
+
 ROOT = Path(__file__).parent.parent
 SEED = bytes(range(32))
 

@@ -4,7 +4,11 @@ import inspect
 import re
 from pathlib import Path
 
+import pytest
+
 import zkds.sharpness
+
+pytestmark = pytest.mark.any_kernels
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "audit.md").read_text()
 

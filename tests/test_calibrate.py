@@ -12,6 +12,8 @@ from zkds.sharpness.calibrate import calibrate, threshold
 from zkds.sharpness.grid import Measurement
 from zkds.sharpness.ranks import probability_below
 
+pytestmark = pytest.mark.any_kernels
+
 RISKS = st.sampled_from([0.01, 0.05, 0.1, 0.25, 0.3, 0.5, 0.9])
 VALUES = st.lists(st.floats(0, 10) | st.sampled_from([1.0, 2.0]), min_size=1, max_size=40)
 

@@ -23,6 +23,8 @@ from zkds.errors import MalformedProof, ProofRejected
 from zkds.proof import ProofReader
 from zkds.statement import MAGIC
 
+pytestmark = pytest.mark.any_kernels
+
 HEAD = len(MAGIC) + 5  # magic, version, mode
 HIDDEN = replace(TINY, zero_knowledge=True)
 

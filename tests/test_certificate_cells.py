@@ -16,6 +16,8 @@ from zkds.circuits.directional_sharpness import DirectionalSharpness
 from zkds.circuits.fixed_point import Configuration
 from zkds.lookup import RangeTable
 
+pytestmark = pytest.mark.any_kernels
+
 ADAPTIVE = Configuration.of(steps=2, batch_size=1, sharpness="SAM", perturbation="ASAM")
 CASES = {
     "dense": TINY,

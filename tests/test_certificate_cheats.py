@@ -39,6 +39,8 @@ from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import StatementMismatch
 
+pytestmark = pytest.mark.any_kernels
+
 lenient = test_cheating_layers.lenient  # a fixture: a witness for anything
 FALSE_CLAIM = "batching: final claim"
 KINDS = ("weight", "bias")

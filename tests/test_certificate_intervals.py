@@ -16,6 +16,8 @@ from zkds.circuits.rounded import ColumnReader, RoundedSum
 from zkds.field import P
 from zkds.lookup import RangeTable
 
+pytestmark = pytest.mark.any_kernels
+
 CASES = {
     "max": Case("max", configuration=Configuration.of(steps=3, batch_size=2)),
     "max alone": Case("max alone", "normalised images", Configuration.of(steps=2, batch_size=1, sharpness="SAM")),

@@ -30,6 +30,8 @@ from zkds.prover import prove_vector
 from zkds.statement import Statement
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.any_kernels
+
 FALSE_CLAIM = "batching: final claim"
 NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
 POOLED = "max pool and ReLU"

@@ -24,6 +24,8 @@ from zkds.circuits.statistic import Results
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 
+pytestmark = pytest.mark.any_kernels
+
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 BATCHING_REASON = "batching: final claim"
 

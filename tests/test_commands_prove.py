@@ -17,6 +17,8 @@ from tests.test_cli import interruptible
 from zkds.circuits.torch_module import build, save_checkpoint
 from zkds.cli import main
 
+pytestmark = pytest.mark.any_kernels
+
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}

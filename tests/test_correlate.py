@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.reference.statistics import granulated_by_definition, kendall_by_pairs, spearman_by_ranks
 from zkds.sharpness.correlate import correlate
 
+pytestmark = pytest.mark.any_kernels
+
 GRID = [
     {"optimizer": optimizer, "rate": rate, "decay": decay}
     for optimizer, rate, decay in itertools.product(["sgd", "adam", "sam"], [0.1, 0.01], [0.0, 1e-4])

@@ -11,6 +11,8 @@ from bench.experiments.document import PLACE, with_tables
 from bench.experiments.harness import TOY, Setting, with_spread
 from bench.experiments.training import Recipe, Stop, evaluate, quantized, train
 
+pytestmark = pytest.mark.any_kernels
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results/experiments"
 

@@ -17,6 +17,8 @@ from zkds.circuits.semantics.statistic import logarithm
 from zkds.circuits.tables import log_table
 from zkds.integers.limbs import WitnessOverflow
 
+pytestmark = pytest.mark.any_kernels
+
 
 def near_powers(bits, least):
     """2^k - 1, 2^k, 2^k + 1."""

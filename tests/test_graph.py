@@ -12,6 +12,8 @@ from tests.networks import networks
 from zkds.circuits.graph import NETWORK_LABEL, Layer, LayerShapes, Network, Pool
 from zkds.errors import MalformedProof
 
+pytestmark = pytest.mark.any_kernels
+
 CONVOLUTION = Layer("conv1", 6, 1, (5, 5), padding=(2, 2), pool=Pool("max", 2), relu=True)
 SCORES = Layer("fc", 10, 6, (14, 14))
 SMALL = Network((1, 28, 28), (CONVOLUTION, SCORES))

@@ -13,6 +13,8 @@ from zkds.sharpness.compare import compare
 from zkds.sharpness.grid import Measurement, measure_grid
 from zkds.sharpness.tables import measurement_rows, plain, read_csv, read_measurements, to_json, write_csv
 
+pytestmark = pytest.mark.any_kernels
+
 CONFIG = SharpnessConfig(batch_size=4, steps=3, probes=3)
 SEED = bytes(range(32))
 

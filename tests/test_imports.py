@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_kernels
+
 ROOT = Path(__file__).parents[1]
 LARGE = ("torch", "galois", "numba", "matplotlib", "scipy", "sklearn", "joblib", "rich", "PIL", "hypothesis")
 NEED_TORCH = ("zkds.sharpness", "zkds.circuits.torch_module")

@@ -12,6 +12,8 @@ from tests.reference.statistics import auc_by_pairs, best_accuracy_by_trying
 from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.membership import SCORES, attack, example_scores, membership
 
+pytestmark = pytest.mark.any_kernels
+
 NUMBERS = st.lists(st.integers(0, 6).map(float), min_size=1, max_size=15)
 CONFIG = SharpnessConfig(steps=4, learning_rate=0.01)
 

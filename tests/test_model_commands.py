@@ -15,6 +15,8 @@ from zkds.cli import main
 from zkds.sharpness import SharpnessConfig, directional_sharpness
 from zkds.sharpness.tables import read_csv, read_measurements
 
+pytestmark = pytest.mark.any_kernels
+
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}

@@ -19,6 +19,8 @@ from zkds.circuits.checkpoint import strided
 from zkds.circuits.model_file import load_model
 from zkds.circuits.torch_module import build, save_checkpoint
 
+pytestmark = pytest.mark.any_kernels
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -13,6 +13,8 @@ from tests.test_private_model import NETWORK, weights
 from zkds.circuits.model_root import ModelFileError, is_model_root, opening_path, read_model_root, read_opening, write_model
 from zkds.circuits.private_model import OpenedModel
 
+pytestmark = pytest.mark.any_kernels
+
 
 @pytest.fixture
 def committed(tmp_path: Path) -> tuple[Path, OpenedModel]:

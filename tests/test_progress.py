@@ -5,6 +5,8 @@ import pytest
 from zkds import progress
 from zkds.progress import Stages
 
+pytestmark = pytest.mark.any_kernels
+
 
 @pytest.fixture
 def clock(monkeypatch):

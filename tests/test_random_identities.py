@@ -17,6 +17,8 @@ from zkds.circuits.gadget import Gadget, make_blocks
 from zkds.prover import prove
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.any_kernels
+
 
 class RandomBlock:
     """Tensors of random shapes, formats and entries, and identities that set random expressions equal to committed results."""

@@ -29,6 +29,8 @@ from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Schema
 from zkds.field import K
 
+pytestmark = pytest.mark.any_kernels
+
 ARRAYS = re.compile(r"\b(I64|U8|U32|U64|NDArray|Integers|PerLayer|PerParameter|Rounded|Value|QuantisedWeights)\b")
 PUBLIC = {  # what a proof shows, what is made of it and of challenges, and where things lie
     "zkds.circuits.certificate.Pins",

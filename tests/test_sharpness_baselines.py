@@ -23,6 +23,8 @@ from zkds.sharpness import (
 )
 from zkds.sharpness.baselines import PASSES
 
+pytestmark = pytest.mark.any_kernels
+
 
 @pytest.fixture(autouse=True)
 def fixed_generator() -> None:

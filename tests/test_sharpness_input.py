@@ -20,6 +20,8 @@ from zkds.dataset.schema import NUMBER_BITS, Normalization
 from zkds.sharpness import SharpnessConfig, directional_sharpness
 from zkds.sharpness.examples import as_examples
 
+pytestmark = pytest.mark.any_kernels
+
 SEED = bytes(32)
 SMALL = SharpnessConfig(batch_size=4, steps=3)
 

@@ -15,6 +15,8 @@ from zkds.sharpness.loss import example_losses
 from zkds.sharpness.perturbation import Scaling, norm
 from zkds.sharpness.statistic import fluctuation, ratio
 
+pytestmark = pytest.mark.any_kernels
+
 finite = st.floats(-50, 50, width=32)
 
 

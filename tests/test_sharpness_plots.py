@@ -8,6 +8,8 @@ from zkds.sharpness.calibrate import calibrate
 from zkds.sharpness.grid import Measurement
 from zkds.sharpness.plots import inline_svg, plot_calibration, plot_correlation, plot_probe, plot_trajectories, save
 
+pytestmark = pytest.mark.any_kernels
+
 HOSTILE = 'a<script>alert("$x$")</script>&'
 
 

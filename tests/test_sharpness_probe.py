@@ -23,6 +23,8 @@ from tests.sharpness_networks import convolutional, dense, features, images, tra
 from zkds.dataset.sampling import batches
 from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step, directional_sharpness, probe_batches
 
+pytestmark = pytest.mark.any_kernels
+
 SEED = bytes(range(32))
 SMALL = SharpnessConfig(batch_size=4, steps=3)
 LARGE: dict[str, Any] = {"rho": 0.3, "learning_rate": 0.5, "sharpness": "asam", "scale": "all", "eta": 0.0}  # updates matter

@@ -18,6 +18,8 @@ from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step
 from zkds.sharpness.baselines import Baselines
 from zkds.sharpness.report import Subject, html_report
 
+pytestmark = pytest.mark.any_kernels
+
 HOSTILE = '<script>alert("x")</script>&\'</pre><img src=//e.example/x>'
 SUBJECT = Subject("m.pt", "train.npz", "zkds audit --model m.pt --data train.npz")
 BASELINES = Baselines(0.05, 0.99, 0.011, 0.022, 0.033, 0.044, 0.055)

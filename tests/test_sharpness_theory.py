@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from tests.sharpness_networks import dense, features, trained
 from zkds.sharpness import Objective, gradient_coherence, gradient_sharpness
 
+pytestmark = pytest.mark.any_kernels
+
 RHO = 0.05
 
 

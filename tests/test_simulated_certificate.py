@@ -37,6 +37,8 @@ from zkds.transcript import Transcript
 from zkds.zk.pads import SecretStream
 from zkds.zk.simulator import ProgrammedTranscript
 
+pytestmark = pytest.mark.any_kernels
+
 PROGRAM = b"program of a certificate"
 TAU = Fraction(1 << 11)
 CASES = {

@@ -31,6 +31,8 @@ from zkds.lookup import ExplicitTable, RangeTable
 from zkds.soundness import LOG2_K
 from zkds.statement import Statement
 
+pytestmark = pytest.mark.any_kernels
+
 COMMITMENTS = (  # equations that are public constants, of checks that have tests of their own
     "membership: canonical commitments",
     "membership: Merkle root",

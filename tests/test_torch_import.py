@@ -17,6 +17,8 @@ from zkds.circuits.graph import Layer, Network, Pool
 from zkds.circuits.torch_import import SUPPORTED, from_exported_program, from_module
 from zkds.circuits.torch_module import NetworkModule, build, load_parameters
 
+pytestmark = pytest.mark.any_kernels
+
 TOLERANCE = 1e-12
 NO_SHRINKING = (Phase.explicit, Phase.generate)  # an export takes long
 

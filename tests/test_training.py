@@ -7,6 +7,8 @@ from bench.demo.train import digits, mnist_records, trained
 from zkds.circuits.model_file import load_model
 from zkds.dataset.records import from_npz
 
+pytestmark = pytest.mark.any_kernels
+
 
 def test_training_is_deterministic_and_keeps_what_is_there(tmp_path):
     first, second = (trained("digits-mlp", tmp_path / name, epochs=2) for name in ("a", "b"))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from zkds.circuits.graph import Layer, Network
 from zkds.circuits.weights import model_digest, quantise
 
+pytestmark = pytest.mark.any_kernels
+
 NETWORK = Network((3, 2, 2), (Layer("hidden", 2, 3, (2, 2), relu=True), Layer("scores", 2, 2, (1, 1), bias=False)))
 
 

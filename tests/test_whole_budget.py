@@ -17,6 +17,8 @@ from zkds.verifier import verify
 from zkds.zk.parameters import choose_parameters
 from zkds.zk.tableau import equation_count
 
+pytestmark = pytest.mark.any_kernels
+
 
 def all_terms(relation):
     """What a zero-knowledge proof's budget must hold: the encrypted part by dry run, Ligero and the opening by their sizes."""
