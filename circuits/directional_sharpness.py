@@ -14,8 +14,8 @@ book; when all have, the tensors' claims are reduced, users before what they use
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -45,6 +45,9 @@ from zkds.native import U32
 NAME = "directional sharpness"
 MAX_BOXES = 1 << 17  # of all columns: a verifier's work grows with them. Even sizes, such as powers of two, need few
 RECORD_ELEMENTS = "record elements"  # the column of membership
+
+
+Named = TypeVar("Named", Column, Tensor)
 
 
 class DirectionalSharpness:
@@ -104,7 +107,7 @@ class DirectionalSharpness:
         columns = [*self.membership.columns, *self.layers.columns, *self.scalars.columns]
         columns += [column for parameter in self.parameters.values() for column in _columns(parameter.committed)]
         columns += [] if self.private_model is None else self.private_model.columns
-        return list({column.name: column for column in columns}.values())
+        return _once(columns)
 
     @property
     def lookups(self) -> list[Lookup]:
@@ -139,7 +142,7 @@ class DirectionalSharpness:
         committed = [*self.layers.committed, *self.scalars.tensors, self.elements, self.labels]
         committed += [tensor for parameter in parameters for tensor in parameter.committed]
         private = [] if self.private_model is None else self.private_model.tensors
-        return list({tensor.name: tensor for tensor in [*virtual, *private, *committed]}.values())
+        return _once([*virtual, *private, *committed])
 
     # ---- prover ------------------------------------------------------------------------------------------------------
 
@@ -256,3 +259,12 @@ class LayerStack:
 
 def _columns(tensors: Iterable[Committed]) -> list[Column]:
     return [column for tensor in tensors for column in tensor.columns.columns]
+
+
+def _once(items: Sequence[Named]) -> list[Named]:
+    """In order, without repetitions. Raises ValueError if two different ones have one name: one of them would go unproved."""
+    found: dict[str, Named] = {}
+    for item in items:
+        if found.setdefault(item.name, item) != item:
+            raise ValueError(f"circuit: two parts are called {item.name!r}")
+    return list(found.values())

@@ -44,7 +44,7 @@ from zkds.field import ONE, ZERO, K, dot, powers
 from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points, ones_at
-from zkds.integers.limbs import I64, LimbFormat
+from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
 from zkds.native import U32, U64, field
 from zkds.soundness import ErrorTerm, algebraic
 
@@ -70,6 +70,8 @@ class RoundedSum:
     def __init__(self, name: str, output: Tensor, shift: int, products: Products | None, linear: Linear | None = None) -> None:
         if products is None and linear is None:
             raise ValueError(f"{name}: expected products or a linear term")
+        if not 1 <= shift <= MAX_WIDTH:  # of a remainder; a small learning rate behind a large average pool
+            raise PlanRejected(f"{name}: expected a rounding of 1 to {MAX_WIDTH} bits, got {shift}")
         self.name = name
         self.output = output
         self.shift = shift

@@ -9,12 +9,13 @@ import pytest
 from tests.certificates import IMAGES, NETWORKS, SEED, TINY, Case, honest, opening, private_model, rejection, weights
 from zkds.circuits import semantics
 from zkds.circuits.certificate import PINS, Pins, ThresholdRejected, hidden, read_statement, verify_certificate
-from zkds.circuits.directional_sharpness import DirectionalSharpness
+from zkds.circuits.directional_sharpness import DirectionalSharpness, _once
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.proving import network_inputs, prove_certificate
 from zkds.circuits.statement import SharpnessStatement, StatementError
 from zkds.circuits.statistic import Results
 from zkds.circuits.weights import model_digest
+from zkds.commit.layout import Column
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import ProofRejected, StatementMismatch
@@ -221,3 +222,9 @@ def test_two_proofs_of_one_statement_differ():
     )
     body = 13 + 8 + len(statement.encode())
     assert statement == again and first[:body] == second[:body] and first[body:][:2048] != second[body:][:2048]
+
+
+def test_two_parts_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="circuit: two parts are called 'a'"):
+        _once([Column("a", (2,)), Column("b", (2,)), Column("a", (3,))])
+    assert _once([Column("a", (2,)), Column("b", (2,)), Column("a", (2,))]) == [Column("a", (2,)), Column("b", (2,))]

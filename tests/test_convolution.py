@@ -180,6 +180,10 @@ WEIGHTS, INPUTS = (
         (lambda: ForwardProducts(GEOMETRY, WEIGHTS, WEIGHTS), r"weights: expected shape \(5, 2, 6, 1, 1\), got \(5, 4, 6"),
         (lambda: WeightGradientProducts(GEOMETRY, INPUTS, INPUTS, 0, 3), r"inputs: expected shape \(5, 2, 4, 1, 1\)"),
         (lambda: RoundedSum("sum", INPUTS, 40, None), "sum: expected products or a linear term"),
+        (
+            lambda: RoundedSum("sum", INPUTS, 63, ForwardProducts(GEOMETRY, WEIGHTS, INPUTS)),
+            "sum: expected a rounding of 1 to 60 bits, got 63",
+        ),
     ],
 )
 def test_misuse_is_named(call, message):
