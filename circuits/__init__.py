@@ -19,6 +19,7 @@ The semantics, executable by itself (docs/fixed-point.md)
     record_inputs       from records to its inputs and labels
 
 Tensors and claims
+    axes                weights along the axes of a tensor, and the padded index space of a sumcheck over it
     tensors             committed and virtual tensors, and claims about them that wait until their turn comes
     reshaping, pooling  tensors with the entries of another one in other places, or sums of them
     expressions         integer expressions in tensors; elementwise proves identities between them, entry by entry

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zkds.circuits.axes import variables
 from zkds.circuits.expressions import Identity, Operand
-from zkds.circuits.tensors import Committed, variables
+from zkds.circuits.tensors import Committed
 from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
 from zkds.integers.identity import IdentityPlan, plan_identity

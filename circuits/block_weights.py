@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zkds.circuits.axes import Axis, eq_axes, split_point, variables
 from zkds.circuits.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.circuits.expressions import DIGIT, Operand, base_digits, product_axis
 from zkds.circuits.settlement import Equation, Form
-from zkds.circuits.tensors import Axis, Context, eq_axes, split_point, variables
+from zkds.circuits.tensors import Context
 from zkds.claims import Value
 from zkds.field import ONE, ZERO, K, powers
 from zkds.soundness import algebraic

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.tensors import Axis
+from zkds.circuits.axes import Axis
 from zkds.field import K, P, block, unblock
 from zkds.integers.intervals import Interval
 from zkds.integers.products import FLOAT_BITS, times_power_of_two

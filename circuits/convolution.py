@@ -16,10 +16,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zkds.circuits.axes import Axis, EqAxis, VectorAxis, ones_axis
 from zkds.circuits.contraction import multiply, scale_rows, weigh
 from zkds.circuits.low_digits import LowDigits, layer_views
 from zkds.circuits.sums import Linear, Products
-from zkds.circuits.tensors import Axis, EqAxis, Reader, Tensor, VectorAxis, ones_axis
+from zkds.circuits.tensors import Reader, Tensor
 from zkds.circuits.weights_trajectory import WeightTensor
 from zkds.circuits.windows import Geometry
 from zkds.field import K, block, unblock

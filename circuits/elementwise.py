@@ -25,12 +25,13 @@ from typing import TypeAlias
 import numpy as np
 
 from zkds import sumcheck
+from zkds.circuits.axes import eq_axes
 from zkds.circuits.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.circuits.block_weights import BlockWeights
 from zkds.circuits.expressions import Operand, Tables
 from zkds.circuits.field_tables import flat_length, flat_tables, scale_outer
 from zkds.circuits.settlement import settle_prover, settle_verifier
-from zkds.circuits.tensors import ProverContext, Reader, VerifierContext, eq_axes
+from zkds.circuits.tensors import ProverContext, Reader, VerifierContext
 from zkds.field import ONE, ZERO, to_pairs
 from zkds.hidden import Hidden
 from zkds.native import U32, U64, field

@@ -18,7 +18,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from zkds.circuits.tensors import Axis, EqAxis, Tensor, VectorAxis
+from zkds.circuits.axes import Axis, EqAxis, VectorAxis
+from zkds.circuits.tensors import Tensor
 from zkds.field import ONE, K, block, from_pairs, unblock
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zkds.circuits.tensors import Axis, axes_table, ones_axis
+from zkds.circuits.axes import Axis, axes_table, ones_axis
 from zkds.field import K, P, to_pairs
 from zkds.integers.limbs import I64
 from zkds.native import U64, field

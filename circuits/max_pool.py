@@ -27,6 +27,7 @@ from itertools import zip_longest
 import numpy as np
 
 from zkds import sumcheck
+from zkds.circuits.axes import Axis, VectorAxis, eq_axes, padded, split_point, variables
 from zkds.circuits.contraction import weighted_sum
 from zkds.circuits.pooling import (
     as_windows,
@@ -39,22 +40,7 @@ from zkds.circuits.pooling import (
 )
 from zkds.circuits.rounded import SCHWARTZ_ZIPPEL, draw_points, ones
 from zkds.circuits.selection import BIT, field_table
-from zkds.circuits.tensors import (
-    Axis,
-    Book,
-    Committed,
-    Context,
-    ProverContext,
-    Reader,
-    Tensor,
-    TensorClaim,
-    VectorAxis,
-    VerifierContext,
-    eq_axes,
-    padded,
-    split_point,
-    variables,
-)
+from zkds.circuits.tensors import Book, Committed, Context, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 from zkds.circuits.weights_trajectory import Weights
 from zkds.claims import Value
 from zkds.commit.layout import Column

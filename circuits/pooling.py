@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zkds.circuits.tensors import Axis, VectorAxis
+from zkds.circuits.axes import Axis, VectorAxis
 from zkds.integers.limbs import I64
 from zkds.native import field
 

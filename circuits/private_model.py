@@ -26,21 +26,10 @@ import numpy as np
 
 from zkds import multilinear, sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
+from zkds.circuits.axes import EqAxis, VectorAxis, axes_table, padded, split_point, variables
 from zkds.circuits.fixed_point import WEIGHT
 from zkds.circuits.graph import Network
-from zkds.circuits.tensors import (
-    Committed,
-    EqAxis,
-    ProverContext,
-    Reader,
-    Tensor,
-    VectorAxis,
-    VerifierContext,
-    axes_table,
-    padded,
-    split_point,
-    variables,
-)
+from zkds.circuits.tensors import Committed, ProverContext, Reader, Tensor, VerifierContext
 from zkds.claims import Claim, Piece
 from zkds.commit.layout import Column, Layout
 from zkds.dataset import ajtai

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zkds import multilinear
 from zkds.channel import ProverChannel, VerifierEnd
+from zkds.circuits.axes import eq_axes, padded
 from zkds.circuits.fixed_point import WEIGHT
-from zkds.circuits.tensors import Committed, Context, ProverContext, VerifierContext, eq_axes, padded
+from zkds.circuits.tensors import Committed, Context, ProverContext, VerifierContext
 from zkds.errors import StatementMismatch
 from zkds.field import ONE, K, dot, powers
 from zkds.hidden import Hidden

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from zkds.circuits.axes import Axis
 from zkds.circuits.pooling import pooled_axes, pooled_shape, repeat_entries, repeated_axes, repeated_shape, window_sums
-from zkds.circuits.tensors import Axis, Book, ProverContext, Reader, Tensor, VerifierContext
+from zkds.circuits.tensors import Book, ProverContext, Reader, Tensor, VerifierContext
 from zkds.claims import Value
 from zkds.integers.limbs import I64
 

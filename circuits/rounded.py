@@ -22,21 +22,10 @@ from itertools import zip_longest
 import numpy as np
 
 from zkds import sumcheck
+from zkds.circuits.axes import Axis, eq_axes, split_point, variables
 from zkds.circuits.contraction import combine, padded_pairs, weighted_sum
 from zkds.circuits.sums import Linear, Products
-from zkds.circuits.tensors import (
-    Axis,
-    Book,
-    Committed,
-    Context,
-    ProverContext,
-    Reader,
-    Tensor,
-    VerifierContext,
-    eq_axes,
-    split_point,
-    variables,
-)
+from zkds.circuits.tensors import Book, Committed, Context, ProverContext, Reader, Tensor, VerifierContext
 from zkds.claims import Claim, Value
 from zkds.commit.layout import Column, Layout
 from zkds.errors import PlanRejected

@@ -15,23 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds import sumcheck
+from zkds.circuits.axes import Axis, VectorAxis, eq_axes, padded, split_point, variables
 from zkds.circuits.contraction import canonical
 from zkds.circuits.pooling import pooled_axes, repeat_entries, repeated_shape
-from zkds.circuits.tensors import (
-    Axis,
-    Combination,
-    Committed,
-    ProverContext,
-    Reader,
-    Tensor,
-    TensorClaim,
-    VectorAxis,
-    VerifierContext,
-    eq_axes,
-    padded,
-    split_point,
-    variables,
-)
+from zkds.circuits.tensors import Combination, Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 from zkds.claims import Value
 from zkds.commit.layout import Column
 from zkds.field import ONE, K, dot, from_pairs

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
+from zkds.circuits.axes import Axis, axes_table
 from zkds.circuits.field_tables import weighed
-from zkds.circuits.tensors import Axis, Book, Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext, axes_table
+from zkds.circuits.tensors import Book, Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 from zkds.claims import Claim, Piece, Value
 from zkds.commit.layout import Layout
 from zkds.field import ZERO, K

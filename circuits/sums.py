@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zkds.circuits.tensors import Axis, Reader, Tensor
+from zkds.circuits.axes import Axis
+from zkds.circuits.tensors import Reader, Tensor
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
 from zkds.native import U64

@@ -15,8 +15,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from zkds.circuits.axes import Axis, VectorAxis
 from zkds.circuits.contraction import weigh, weighted_sum
-from zkds.circuits.tensors import Axis, Book, ProverContext, Reader, Tensor, TensorClaim, VectorAxis, VerifierContext
+from zkds.circuits.tensors import Book, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 from zkds.claims import Value
 from zkds.field import K, from_pairs, to_pairs
 from zkds.integers.intervals import Interval

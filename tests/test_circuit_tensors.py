@@ -8,18 +8,8 @@ import numpy as np
 import pytest
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.circuits.tensors import (
-    Axis,
-    Book,
-    Committed,
-    EqAxis,
-    ProverContext,
-    Reader,
-    VectorAxis,
-    VerifierContext,
-    axes_table,
-    ones_axis,
-)
+from zkds.circuits.axes import Axis, EqAxis, VectorAxis, axes_table, ones_axis
+from zkds.circuits.tensors import Book, Committed, ProverContext, Reader, VerifierContext
 from zkds.claims import Claim
 from zkds.commit.layout import Column, Layout
 from zkds.errors import ConstraintRejected, PlanRejected

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from zkds.channel import ProverChannel, VerifierEnd
+from zkds.circuits.axes import EqAxis
 from zkds.circuits.graph import Layer, Network
 from zkds.circuits.private_model import MIN_CHUNK_BYTES, OpenedModel, PrivateModel, chunk_bytes, chunks
-from zkds.circuits.tensors import EqAxis, ProverContext, Reader, VerifierContext
+from zkds.circuits.tensors import ProverContext, Reader, VerifierContext
 from zkds.claims import Claim
 from zkds.commit.layout import Layout
 from zkds.errors import ConstraintRejected

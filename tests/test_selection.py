@@ -8,12 +8,13 @@ import pytest
 
 from tests.circuit_harness import PartsRelation
 from tests.whole_proof import reject
+from zkds.circuits.axes import EqAxis, VectorAxis
 from zkds.circuits.contraction import weighted_sum
 from zkds.circuits.max_pool import MaxPool
 from zkds.circuits.reshaping import AveragePooled, Repeated
 from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.selection import InputTensor, Masked, RecordElements, Relu
-from zkds.circuits.tensors import Committed, EqAxis, VectorAxis
+from zkds.circuits.tensors import Committed
 from zkds.circuits.weights_trajectory import WeightTensor
 from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
