@@ -52,7 +52,7 @@ class Task:
     def first(self, records: int) -> Images:
         """The first records as the trainer takes them: u / 255."""
         x, y = torch.tensor(self.x[:records] / 255, dtype=torch.float32), torch.tensor(self.y[:records])
-        return Images(self.architecture, x, y, x, y, 0.0, 1.0)
+        return Images(self.architecture, x, y, x, y, high=1.0)
 
 
 @dataclass(frozen=True)
