@@ -12,12 +12,12 @@ the prover, exactly as they stand, and cost one reading of each operand; the sum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from zkds.circuits.axes import Axis, EqAxis, VectorAxis, ones_axis
-from zkds.circuits.contraction import multiply, scale_rows, weigh
+from zkds.circuits.contraction import multiply, scale, scale_rows, weigh
 from zkds.circuits.low_digits import LowDigits, layer_views
 from zkds.circuits.sums import Linear, Products
 from zkds.circuits.tensors import Reader, Tensor
@@ -29,86 +29,82 @@ from zkds.integers.limbs import I64
 from zkds.native import U64
 from zkds.native import field as native
 
-Vectors = Sequence[U64]
+Spread = Callable[[U64], U64]
 
 
-class ForwardProducts(Products):
-    """sum over input channels and taps of weight times input, at every output position."""
+class _TapProducts(Products):
+    """Products of weights with another tensor, summed over its channels and the taps, at every position of the result.
 
-    def __init__(self, geometry: Geometry, weights: Tensor, inputs: Tensor) -> None:
+    result   the result's shape, (P, B, channels, rows, columns)
+    kept     the weights' axis whose channels are the result's: 1 or 2
+    spread   for rows and for columns: the weights of the result's positions -> those at which a tap meets the other tensor
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        weights: Tensor,
+        other: Tensor,
+        result: Sequence[int],
+        kept: int,
+        spread: tuple[Spread, Spread],
+    ) -> None:
         _require_shape(weights, (geometry.passes, *geometry.weight_shape))
-        _require_shape(inputs, geometry.input_shape)
-        rows, columns = geometry.rows, geometry.columns
         self.geometry = geometry
         self.left = weights
-        self.right = inputs
-        self.terms = geometry.channels_in * rows.most_terms_of_an_output * columns.most_terms_of_an_output
-        self.inner = (geometry.passes, geometry.channels_in, rows.kernel, columns.kernel)
+        self.right = other
+        self.inner = (geometry.passes, other.shape[2], geometry.rows.kernel, geometry.columns.kernel)
+        self._result = result
+        self._kept = kept
+        self._spread = spread
 
     def left_tables(self, reader: Reader, points: Points) -> list[U64]:
-        by_pass, _, outputs, *_ = _vectors(self.geometry.output_shape, points)
-        return [scale_rows(table, by_pass) for table in _weigh_digits(self.left, reader, 1, outputs)]
+        by_pass, _, channels, *_ = _vectors(self._result, points)
+        return [scale_rows(table, by_pass) for table in _weigh_digits(self.left, reader, self._kept, channels)]
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
-        _, batch, _, y, x = _vectors(self.geometry.output_shape, points)
-        rows, columns = self.geometry.rows.by_outputs(y), self.geometry.columns.by_outputs(x)
+        _, batch, _, *positions = _vectors(self._result, points)
+        rows, columns = (spread(weights) for spread, weights in zip(self._spread, positions, strict=True))
         return [_spatial(table, rows, columns) for table in _weigh_digits(self.right, reader, 1, batch)]
 
     def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
-        geometry = self.geometry
-        by_pass = _product_axis(geometry.passes, points[0], inner[0])
-        return (by_pass, EqAxis(geometry.channels_out, tuple(points[2])), *_eq(self.inner[1:], inner[1:]))
+        by_pass = _product_axis(self.geometry.passes, points[0], inner[0])
+        summed, *taps = _eq(self.inner[1:], inner[1:])
+        kept = EqAxis(self._result[2], tuple(points[2]))
+        return (by_pass, *((kept, summed) if self._kept == 1 else (summed, kept)), *taps)
 
     def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
-        geometry = self.geometry
-        _, _, _, y, x = _vectors(geometry.output_shape, points)
+        *_, y, x = _vectors(self._result, points)
         _, _, d, e = _vectors(self.inner, inner)
-        rows = _kernel_axis(d, geometry.rows.by_outputs(y))
-        columns = _kernel_axis(e, geometry.columns.by_outputs(x))
+        rows, columns = (
+            _kernel_axis(taps, spread(weights)) for spread, weights, taps in zip(self._spread, (y, x), (d, e), strict=True)
+        )
         by_pass, channel = _eq(self.inner[:2], inner[:2])
-        return (by_pass, EqAxis(geometry.batch, tuple(points[1])), channel, rows, columns)
+        return (by_pass, EqAxis(self.geometry.batch, tuple(points[1])), channel, rows, columns)
+
+
+class ForwardProducts(_TapProducts):
+    """sum over input channels and taps of weight times input, at every output position."""
+
+    def __init__(self, geometry: Geometry, weights: Tensor, inputs: Tensor) -> None:
+        _require_shape(inputs, geometry.input_shape)
+        rows, columns = geometry.rows, geometry.columns
+        super().__init__(geometry, weights, inputs, geometry.output_shape, 1, (rows.by_outputs, columns.by_outputs))
+        self.terms = geometry.channels_in * rows.most_terms_of_an_output * columns.most_terms_of_an_output
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
         return digits.sums([views.values], self.geometry.output_shape, count, views.frame_inputs)
 
 
-class InputGradientProducts(Products):
+class InputGradientProducts(_TapProducts):
     """sum over output channels and taps of weight times delta, at every input position."""
 
     def __init__(self, geometry: Geometry, weights: Tensor, deltas: Tensor) -> None:
-        _require_shape(weights, (geometry.passes, *geometry.weight_shape))
         _require_shape(deltas, geometry.output_shape)
         rows, columns = geometry.rows, geometry.columns
-        self.geometry = geometry
-        self.left = weights
-        self.right = deltas
+        super().__init__(geometry, weights, deltas, geometry.input_shape, 2, (rows.by_inputs, columns.by_inputs))
         self.terms = geometry.channels_out * rows.most_terms_of_an_input * columns.most_terms_of_an_input
-        self.inner = (geometry.passes, geometry.channels_out, rows.kernel, columns.kernel)
-
-    def left_tables(self, reader: Reader, points: Points) -> list[U64]:
-        by_pass, _, inputs, *_ = _vectors(self.geometry.input_shape, points)
-        return [scale_rows(table, by_pass) for table in _weigh_digits(self.left, reader, 2, inputs)]
-
-    def right_tables(self, reader: Reader, points: Points) -> list[U64]:
-        _, batch, _, u, v = _vectors(self.geometry.input_shape, points)
-        rows, columns = self.geometry.rows.by_inputs(u), self.geometry.columns.by_inputs(v)
-        return [_spatial(table, rows, columns) for table in _weigh_digits(self.right, reader, 1, batch)]
-
-    def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
-        geometry = self.geometry
-        by_pass = _product_axis(geometry.passes, points[0], inner[0])
-        output, *taps = _eq(self.inner[1:], inner[1:])
-        return (by_pass, output, EqAxis(geometry.channels_in, tuple(points[2])), *taps)
-
-    def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
-        geometry = self.geometry
-        _, _, _, u, v = _vectors(geometry.input_shape, points)
-        _, _, d, e = _vectors(self.inner, inner)
-        rows = _kernel_axis(d, geometry.rows.by_inputs(u))
-        columns = _kernel_axis(e, geometry.columns.by_inputs(v))
-        by_pass, channel = _eq(self.inner[:2], inner[:2])
-        return (by_pass, EqAxis(geometry.batch, tuple(points[1])), channel, rows, columns)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
@@ -183,7 +179,7 @@ def bias_term(geometry: Geometry, bias: Tensor, exponent: int) -> Linear:
         for d in (1, 3, 4):
             rest = rest * EqAxis(shape[d], tuple(points[d])).total()
         by_pass = EqAxis(shape[0], tuple(points[0])).vector()
-        return (VectorAxis(_scaled(by_pass, rest)), EqAxis(shape[2], tuple(points[2])))
+        return (VectorAxis(scale(by_pass, rest)), EqAxis(shape[2], tuple(points[2])))
 
     def sums(digit: I64) -> I64:
         return digit[:, None, :, None, None]
@@ -261,11 +257,6 @@ def _product_axis(length: int, first: Sequence[K], second: Sequence[K]) -> Vecto
     """w(x) = eq(first, x) eq(second, x)."""
     left, right = (block(EqAxis(length, tuple(point)).vector()) for point in (first, second))
     return VectorAxis(unblock(native.k_mul(left, right), length))
-
-
-def _scaled(pairs: U64, factor: K) -> U64:
-    scaled = native.k_scale(block(pairs), np.array([factor.re, factor.im], dtype=np.uint64))
-    return unblock(scaled, len(pairs))
 
 
 def _require_shape(tensor: Tensor, shape: tuple[int, ...]) -> None:

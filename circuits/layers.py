@@ -7,7 +7,6 @@ forwards from the first layer, backwards from the last. Shapes, shifts and forma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from zkds.circuits.convolution import (
@@ -38,7 +37,7 @@ from zkds.circuits.windows import Geometry, Window
 from zkds.commit.layout import Column
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
-from zkds.lookup import Lookup, RangeTable
+from zkds.lookup import Lookup
 from zkds.native import U32
 
 
@@ -281,9 +280,3 @@ def geometry_of(placed: Placed, configuration: Configuration) -> Geometry:
         )
     )
     return Geometry(configuration.steps, configuration.batch_size, layer.channels_in, layer.channels_out, rows, columns)
-
-
-def range_lookups(widths: dict[str, int], others: Sequence[Lookup]) -> list[Lookup]:
-    """A range check for every column with a width, except where another table checks it; then those tables."""
-    names = {lookup.primary for lookup in others}
-    return [Lookup(RangeTable(width), name) for name, width in widths.items() if name not in names] + list(others)

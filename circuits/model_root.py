@@ -25,6 +25,7 @@ import numpy as np
 from zkds.circuits.graph import Network
 from zkds.circuits.private_model import LABEL, OpenedModel, chunks
 from zkds.dataset import ajtai
+from zkds.dataset.files import opening_path
 from zkds.dataset.opening import open_private
 from zkds.dataset.schema import encode_number, read_number
 from zkds.errors import MalformedProof, ZkdsError
@@ -39,13 +40,6 @@ MAX_ROOT_BYTES = 1 << 24
 
 class ModelFileError(ZkdsError, ValueError):
     """A model.root or model.open that is damaged, of another version, or not of the other."""
-
-
-def opening_path(root_path: Path) -> Path:
-    """Where the private half lies: beside the root, its suffix replaced by `.open`."""
-    if root_path.suffix == ".open":
-        raise ValueError(f"{root_path}: expected a name for the public file, `.open` is that of the private one")
-    return root_path.with_suffix(".open")
 
 
 def write_model(opened: OpenedModel, root_path: Path, *, overwrite: bool = False) -> bytes:

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from zkds import multilinear, sumcheck
-from zkds.channel import ProverChannel, VerifierEnd
+from zkds.channel import ProverChannel, VerifierEnd, assert_public
 from zkds.circuits.axes import EqAxis, VectorAxis, axes_table, padded, split_point, variables
+from zkds.circuits.contraction import padded_pairs
 from zkds.circuits.fixed_point import WEIGHT
 from zkds.circuits.graph import Network
 from zkds.circuits.tensors import Committed, ProverContext, Reader, Tensor, VerifierContext
@@ -221,8 +222,8 @@ class PrivateModel:
         data = channel.receive_bytes(f"{NAME}: commitments", self.chunks * ajtai.ROWS * 8)
         commitments = np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(self.chunks, ajtai.ROWS)
         canonical = bool((commitments < P).all())
-        _assert_public(channel, canonical, f"{NAME}: canonical commitments")
-        _assert_public(channel, root_of(self.network, commitments) == self.root, f"{NAME}: root")
+        assert_public(channel, canonical, f"{NAME}: canonical commitments")
+        assert_public(channel, root_of(self.network, commitments) == self.root, f"{NAME}: root")
         commitments = commitments if canonical else np.zeros_like(commitments)
         row_point, chunk_point = self._draw(channel)
         weights = _row_weights(self.chunk_bytes + self.randomness.shape[1], row_point)
@@ -255,7 +256,7 @@ class PrivateModel:
             count = BYTES.limbs * int(np.prod(tensor.shape))
             parts = flat[used : used + count].reshape(*tensor.shape, BYTES.limbs, 2)
             used += count
-            tables.append((tensor, [_padded_pairs(parts[..., j, :], tensor.shape) for j in range(BYTES.limbs)]))
+            tables.append((tensor, [padded_pairs(parts[..., j, :]) for j in range(BYTES.limbs)]))
         return tables
 
     def _pieces(self, layout: Layout, tensor: ByteWeights, point: Sequence[K], weights: Sequence[K]) -> list[Piece]:
@@ -272,17 +273,8 @@ def _row_weights(length: int, row_point: Sequence[K]) -> U64:
     return ajtai.weighted_sums(ajtai.matrix(length), unblock(multilinear.eq_table(row_point), ajtai.ROWS))
 
 
-def _padded_pairs(pairs: U64, shape: tuple[int, ...]) -> U64:
-    """(*shape, 2) pairs over the padded index space, blocked."""
-    return block(np.stack([padded(pairs[..., part], shape) for part in range(2)], axis=-1))
-
-
 def _integer_dot(integers: U32, weights: U64) -> K:
     """sum_x integers[x] weights[x]: (n,) uint32, blocked weights."""
     pairs = np.zeros((len(integers), 2), dtype=np.uint64)
     pairs[:, 0] = integers
     return K(*native.k_dot(block(pairs), weights).tolist())
-
-
-def _assert_public(channel: VerifierEnd, condition: bool, reason: str) -> None:
-    channel.assert_zero(Hidden.public(ZERO if condition else ONE), reason)

@@ -57,8 +57,8 @@ class Masked(Tensor):
         self.mask = mask
         self.values = values
         self.size = size
-        self.digits = tuple(_with_zero(digit) for digit in (values.digits if digits is None else digits))
-        self.interval = _with_zero(values.interval if interval is None else interval)
+        self.digits = tuple(digit.with_zero() for digit in (values.digits if digits is None else digits))
+        self.interval = (values.interval if interval is None else interval).with_zero()
 
     def tables(self, reader: Reader) -> list[I64]:
         (mask,) = self.mask.tables(reader)
@@ -244,10 +244,6 @@ def _digit_count(value: int) -> int:
 
 def _hull(intervals: Sequence[Interval]) -> Interval:
     return Interval(min(interval.low for interval in intervals), max(interval.high for interval in intervals))
-
-
-def _with_zero(interval: Interval) -> Interval:
-    return Interval(min(interval.low, 0), max(interval.high, 0))
 
 
 def field_table(values: NDArray[np.int64]) -> U64:

@@ -64,8 +64,8 @@ class WeightTensor(Tensor):
     def _hull(self, parts: Sequence[Interval]) -> Interval:
         """Of the sum in any pass: from none to all updates, with or without a perturbation."""
         start, update, perturbation = parts
-        updates = _with_zero((-update).times(self.steps - 1))
-        return start + updates + _with_zero(perturbation)
+        updates = (-update).times(self.steps - 1).with_zero()
+        return start + updates + perturbation.with_zero()
 
     def tables(self, reader: Reader) -> list[I64]:
         result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
@@ -167,7 +167,3 @@ def _add(
 
 def _digit(tensor: Tensor | None, j: int) -> Interval:
     return tensor.digits[j] if tensor is not None and j < len(tensor.digits) else ZERO_INTERVAL
-
-
-def _with_zero(interval: Interval) -> Interval:
-    return Interval(min(interval.low, 0), max(interval.high, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +10,22 @@ import numpy as np
 from zkds.circuits import semantics
 from zkds.circuits.fixed_point import DELTA, Configuration
 from zkds.circuits.graph import Network
-from zkds.circuits.layers import BackwardLayer, ForwardLayer, Parameter, range_lookups
+from zkds.circuits.layers import BackwardLayer, ForwardLayer, Parameter
 from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.selection import InputTensor, RecordElements
 from zkds.circuits.semantics.layers import placed_layers
 from zkds.circuits.tensors import Committed, ProverContext, Reader, VerifierContext
 from zkds.commit.layout import Column
 from zkds.integers.limb_columns import LimbColumns
+from zkds.lookup import Lookup, RangeTable
 
 MULTIPLIER = 16843009  # round(2^32 / 255)
+
+
+def range_lookups(widths: dict[str, int], others: Sequence[Lookup]) -> list[Lookup]:
+    """A range check for every column with a width, except where another table checks it; then those tables."""
+    names = {lookup.primary for lookup in others}
+    return [Lookup(RangeTable(width), name) for name, width in widths.items() if name not in names] + list(others)
 
 
 class PartsRelation:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.test_private_model import NETWORK, weights
-from zkds.circuits.model_root import ModelFileError, is_model_root, opening_path, read_model_root, read_opening, write_model
+from zkds.circuits.model_root import ModelFileError, is_model_root, read_model_root, read_opening, write_model
 from zkds.circuits.private_model import OpenedModel
+from zkds.dataset.files import opening_path
 
 pytestmark = pytest.mark.any_kernels
 

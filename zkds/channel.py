@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from zkds.errors import GrindingRejected
-from zkds.field import ZERO, K
+from zkds.field import ONE, ZERO, K
 from zkds.hidden import Constraints, Hidden
 from zkds.native import U64
 from zkds.native.grinding import find_nonce, leading_zero_bits
@@ -108,6 +108,11 @@ class VerifierEnd(Protocol):
     def challenge(self, term: ErrorTerm) -> K: ...
     def product(self, left: Hidden, right: Hidden) -> Hidden: ...
     def assert_zero(self, expression: Hidden, reason: str) -> None: ...
+
+
+def assert_public(channel: VerifierEnd, condition: bool, reason: str) -> None:
+    """A check of public data as an equation, true or false for everybody: the verifier's code never raises on what it reads."""
+    channel.assert_zero(Hidden.public(ZERO if condition else ONE), reason)
 
 
 class _Collector:

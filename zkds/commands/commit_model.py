@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 from zkds.circuits.model_file import load_model
-from zkds.circuits.model_root import opening_path, write_model
+from zkds.circuits.model_root import write_model
 from zkds.circuits.private_model import OpenedModel
 from zkds.circuits.weights import quantise
 from zkds.commands import DONE, Commands, add_parser
+from zkds.dataset.files import opening_path
 
 EXAMPLES = """examples:
   zkds commit-model --model m.pt                        writes model.root and model.open

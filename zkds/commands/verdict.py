@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from fractions import Fraction
 from typing import Any
 
@@ -41,7 +40,7 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
         },
         "model": statement.model.hex(),
         "private_model": statement.private_model,
-        "parameters": sum(math.prod(shape) for _, shape in statement.network.parameters),
+        "parameters": statement.network.parameter_count,
         "data_root": statement.root.digest().hex(),
         "records": statement.root.count,
         "seed": statement.seed.hex(),

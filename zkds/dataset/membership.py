@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zkds import multilinear, sumcheck
-from zkds.channel import ProverChannel, VerifierEnd
+from zkds.channel import ProverChannel, VerifierEnd, assert_public
 from zkds.claims import Claim, Value
 from zkds.commit.layout import Column, Layout
 from zkds.dataset import ajtai
@@ -30,7 +30,7 @@ from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import encode_number
 from zkds.dataset.tree import DIGEST_BYTES, compute_root, leaf_digests, siblings
-from zkds.field import ONE, ZERO, K, P, block, from_pairs, unblock
+from zkds.field import ONE, K, P, block, from_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.lookup import Lookup, RangeTable
 from zkds.native import U8, U32, U64, field
@@ -173,8 +173,8 @@ class Membership:
         digests = leaf_digests(commitments)
         leaves = {index: digests[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] for k, index in enumerate(self.indices)}
         under_root = compute_root(self.root.count, leaves, proof) == self.root.tree_root
-        _assert_public(channel, canonical, f"{NAME}: canonical commitments")
-        _assert_public(channel, under_root, f"{NAME}: Merkle root")
+        assert_public(channel, canonical, f"{NAME}: canonical commitments")
+        assert_public(channel, under_root, f"{NAME}: Merkle root")
         return commitments if canonical else np.zeros_like(commitments)
 
     # ---- both --------------------------------------------------------------------------------------------------------
@@ -231,10 +231,6 @@ def _index_bits(column: Column) -> tuple[int, ...]:
 
 def _coordinate_term(what: str) -> ErrorTerm:
     return algebraic(f"{NAME}: {what} coordinate", 1, "1/|K|", "Schwartz-Zippel; multilinear in every coordinate")
-
-
-def _assert_public(channel: VerifierEnd, condition: bool, reason: str) -> None:
-    channel.assert_zero(Hidden.public(ZERO if condition else ONE), reason)
 
 
 def _padded(pairs: U64, column: Column) -> U64:

@@ -64,6 +64,10 @@ class Interval:
         """Whether every integer of `other` is in this interval."""
         return self.low <= other.low and other.high <= self.high
 
+    def with_zero(self) -> Interval:
+        """The hull of this interval and 0."""
+        return Interval(min(self.low, 0), max(self.high, 0))
+
     def magnitude(self) -> int:
         """The largest absolute value."""
         return max(-self.low, self.high, 0)
