@@ -41,6 +41,7 @@ The whole
     directional_sharpness    the relation
     statement           every public choice, and the results
     proving, certificate     make a certificate, check one
+    degenerate          results that say nothing: their names, and sentences about them
     summary             what the compiler made of a network: columns, cells, lookups
     simulator           certificates without records or trajectory under programmed challenges: zero knowledge, executable
 """

@@ -24,6 +24,7 @@ GRADIENT_BITS = 44  # deltas of first passes, gradients, v = w o g
 EXPONENTIAL_BITS = 48  # exponentials, logarithms, losses, the published value
 KAPPA_BITS = 28
 RHO_BITS = 32
+LOSS_FLOOR_BITS = 32  # a batch whose mean loss is below 2^-32 nats is saturated: fewer than 16 bits of its loss are left
 KAPPA_SHIFT = 40  # rho [32] over a norm [44] is kappa [28]
 PERTURBATION_SHIFT = 32  # kappa [28] times a gradient [44] is a perturbation [40]
 
@@ -193,6 +194,11 @@ class Configuration:
     def eps_int(self) -> int:
         """round(eps 2^56 / (B rho^2)): eps beside 2^16 V, in N = 2^16 V + eps_int L."""
         return round_rational(self.eps * self._eps_unit)
+
+    @property
+    def loss_floor(self) -> int:
+        """B 2^16: a batch is saturated if the sum of its losses [48] is below it, its mean loss below 2^-32 nats."""
+        return self.batch_size << EXPONENTIAL_BITS - LOSS_FLOOR_BITS
 
     @property
     def _eps_unit(self) -> Fraction:

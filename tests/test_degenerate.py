@@ -1,0 +1,19 @@
+"""The sentences about results that say nothing of sharpness."""
+
+import pytest
+
+from zkds.circuits.degenerate import degenerate_warnings
+
+pytestmark = pytest.mark.any_kernels
+
+
+def test_nothing_to_warn_of():
+    assert degenerate_warnings(steps=5, saturated=0, below_eps=0, surplus_classes=0) == []
+
+
+def test_each_warning_begins_with_its_name():
+    warnings = degenerate_warnings(steps=5, saturated=1, below_eps=5, surplus_classes=2)
+    assert [warning.split(":")[0] for warning in warnings] == ["saturated batches", "ratios below eps", "surplus classes"]
+    assert "1 of 5 batches have a mean loss below 2^-32" in warnings[0]
+    assert "5 of 5 batches have a ratio s^2 / L below eps" in warnings[1]
+    assert "2 outputs that belong to no class" in warnings[2]
