@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.field import K, block, dot, from_pairs, to_pairs, unblock
+from zkds.field import K, block, to_pairs, unblock
 from zkds.integers.limb_columns import ones_at
 from zkds.multilinear import eq_at, eq_table
 from zkds.native import U64
@@ -47,7 +47,9 @@ class Axis(ABC):
 
     def total(self) -> K:
         """sum_x w(x)."""
-        return dot(from_pairs(self.vector()), [1] * self.length)
+        parts = self.vector().T
+        low, high = (parts & np.uint64((1 << 32) - 1)).sum(axis=1), (parts >> np.uint64(32)).sum(axis=1)
+        return K(*(a + (b << 32) for a, b in zip(low.tolist(), high.tolist(), strict=True)))
 
 
 @dataclass(frozen=True)

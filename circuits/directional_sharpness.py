@@ -78,7 +78,7 @@ class DirectionalSharpness:
         self.parameters = {name: Parameter(name, shape, configuration, starts.get(name)) for name, shape in network.parameters}
         self.elements = Committed(RecordElements(self._membership_column(RECORD_ELEMENTS)))
         self.labels = record_labels(self.membership.batch_shape, schema.label_bytes)
-        multipliers, offsets = zip(*(schema.affine(channel) for channel in range(schema.shape[0])), strict=True)
+        multipliers, offsets = zip(*schema.channel_maps, strict=True)
         self.inputs = InputTensor("input", self.elements, schema.element_bytes, multipliers, offsets)
         self.layers = LayerStack(statement, self.inputs, self.parameters)
         delta = logit_delta_tensor(configuration, network.classes)

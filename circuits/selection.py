@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from zkds import sumcheck
 from zkds.circuits.axes import Axis, VectorAxis, eq_axes, padded, split_point, variables
 from zkds.circuits.contraction import canonical
+from zkds.circuits.field_tables import weighed
 from zkds.circuits.pooling import pooled_axes, repeat_entries, repeated_shape
 from zkds.circuits.tensors import Combination, Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 from zkds.claims import Value
 from zkds.commit.layout import Column
-from zkds.field import ONE, K, dot, from_pairs
+from zkds.field import ONE, K, block, dot, to_pairs, unblock
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
@@ -161,20 +162,19 @@ class InputTensor(Tensor):
             raise ValueError(f"{name}: expected {shape[2]} multipliers and offsets, got {len(multipliers)} and {len(offsets)}")
         steps, batch, channels, *spatial = shape
         self.name = name
+        self._channels = channels
         self.elements = elements
         self.element_bytes = element_bytes
         self.steps = steps
         self.shape = (2 * steps - 1, batch, channels, *(spatial or (1, 1)))
-        count = max(map(_digit_count, [*multipliers, *offsets]))
-        self._multipliers = [balanced_digits(value, count) for value in multipliers]
-        self._offsets = [balanced_digits(value, count) for value in offsets]
-        stored = Interval.unsigned(8 * element_bytes)
-        pairs = list(zip(multipliers, offsets, strict=True))
-        self.interval = _hull([stored.times(m) + Interval.point(n) for m, n in pairs])
-        digits = zip(zip(*self._multipliers, strict=True), zip(*self._offsets, strict=True), strict=True)
-        self.digits = tuple(
-            _hull([stored.times(m) + Interval.point(n) for m, n in zip(ms, ns, strict=True)]) for ms, ns in digits
-        )
+        slopes, constants = (np.array(values, dtype=np.int64) for values in (multipliers, offsets))
+        extremes = [int(bound) for values in (slopes, constants) for bound in (values.min(), values.max())]
+        count = max(map(_digit_count, extremes))
+        self._multipliers, self._offsets = balanced_digits(slopes, count), balanced_digits(constants, count)
+        most = (1 << 8 * element_bytes) - 1
+        self.interval = _hull(slopes, constants, most)
+        pairs = zip(self._multipliers, self._offsets, strict=True)
+        self.digits = tuple(_hull(slope, constant, most) for slope, constant in pairs)
 
     def tables(self, reader: Reader) -> list[I64]:
         (stored,) = self.elements.tables(reader)
@@ -183,8 +183,7 @@ class InputTensor(Tensor):
         steps = stored.reshape(self.steps, *self.shape[1:])
         passes = np.concatenate([steps, steps[:-1]])
         tables = []
-        for j in range(len(self.digits)):
-            m, n = (np.array([digits[j] for digits in by_channel]) for by_channel in (self._multipliers, self._offsets))
+        for m, n in zip(self._multipliers, self._offsets, strict=True):
             tables.append(passes * m[:, None, None] + n[:, None, None])
         return tables
 
@@ -202,17 +201,16 @@ class InputTensor(Tensor):
         """The claim's weights on the elements, and what it says of the offsets."""
         by_pass, batch, channels = claim.axes[:3]
         spatial: list[Axis] = list(claim.axes[3:])
-        scales = [dot(claim.digit_weights, digits) for digits in self._multipliers]
-        shifts = [dot(claim.digit_weights, digits) for digits in self._offsets]
-        by_channel = from_pairs(channels.vector())
-        constant = dot(by_channel, shifts)
+        scales, shifts = (weighed(d, claim.digit_weights, (self._channels,)) for d in (self._multipliers, self._offsets))
+        by_channel = block(channels.vector())
+        constant = K(*field.k_dot(by_channel, shifts).tolist())
         for axis in (by_pass, batch, *spatial):
             constant = constant * axis.total()
-        weights = [weight * scale for weight, scale in zip(by_channel, scales, strict=True)]
+        weights = field.k_mul(by_channel, scales)
         if len(self.elements.shape) - (self.element_bytes == 2) == 3:  # a vector of features: one row, one column
             factor = spatial[0].total() * spatial[1].total()
-            weights, spatial = [weight * factor for weight in weights], []
-        axes: list[Axis] = [self._folded(by_pass), batch, VectorAxis.of(weights), *spatial]
+            weights, spatial = field.k_scale(weights, to_pairs([factor])[0]), []
+        axes: list[Axis] = [self._folded(by_pass), batch, VectorAxis(unblock(weights, self._channels)), *spatial]
         return (axes if self.element_bytes == 1 else [*axes, VectorAxis.of([1, 256])]), constant
 
     def _folded(self, by_pass: Axis) -> VectorAxis:
@@ -224,26 +222,29 @@ class InputTensor(Tensor):
         return VectorAxis(folded)
 
 
-def balanced_digits(value: int, count: int) -> list[int]:
-    """`count` digits in [-2^15, 2^15) with sum_j digit_j 2^(16 j) = value; the top one takes what is left."""
+def balanced_digits(values: I64, count: int) -> list[I64]:
+    """`count` digits in [-2^15, 2^15) with sum_j digit_j 2^(16 j) = value, lowest first; the top one takes what is left."""
+    half = np.int64(1 << (DIGIT_BITS - 1))
     digits = []
     for _ in range(count - 1):
-        digit = ((value + (1 << (DIGIT_BITS - 1))) & ((1 << DIGIT_BITS) - 1)) - (1 << (DIGIT_BITS - 1))
+        digit = ((values + half) & np.int64((1 << DIGIT_BITS) - 1)) - half
         digits.append(digit)
-        value = (value - digit) >> DIGIT_BITS
-    return [*digits, value]
+        values = (values - digit) >> np.int64(DIGIT_BITS)
+    return [*digits, values]
 
 
 def _digit_count(value: int) -> int:
     """The least number of balanced digits whose top one is balanced too."""
-    count = 1
-    while not -(1 << (DIGIT_BITS - 1)) <= balanced_digits(value, count)[-1] < 1 << (DIGIT_BITS - 1):
-        count += 1
+    count, low, high = 1, -(1 << (DIGIT_BITS - 1)), (1 << (DIGIT_BITS - 1)) - 1
+    while not low <= value <= high:
+        count, low, high = count + 1, (low << DIGIT_BITS) + low, (high << DIGIT_BITS) + high
     return count
 
 
-def _hull(intervals: Sequence[Interval]) -> Interval:
-    return Interval(min(interval.low for interval in intervals), max(interval.high for interval in intervals))
+def _hull(slopes: I64, constants: I64, most: int) -> Interval:
+    """The hull of slope u + constant over all channels and 0 <= u <= most."""
+    ends = constants + slopes * np.int64(most)
+    return Interval(min(int(constants.min()), int(ends.min())), max(int(constants.max()), int(ends.max())))
 
 
 def field_table(values: NDArray[np.int64]) -> U64:

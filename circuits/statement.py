@@ -184,10 +184,8 @@ def _require_bounded(network: Network, configuration: Configuration, root: DataR
 
 def _largest_input(schema: Schema) -> int:
     """A bound on the absolute value of what the network sees."""
-    alike = schema.normalization is None or len(schema.normalization.mean) == 1
-    affine = map(schema.affine, range(1 if alike else schema.shape[0]))
     stored = (1 << 8 * schema.element_bytes) - 1
-    return max(abs(slope) * stored + abs(constant) for slope, constant in affine)
+    return max(abs(slope) * stored + abs(constant) for slope, constant in schema.distinct_maps)
 
 
 def _window(placed: Placed) -> int:

@@ -14,7 +14,6 @@ other two, are a matrix with one weight or zero in each place.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ class Window:
         if self.outputs > most:
             raise ValueError(f"outputs: expected at most {most}, got {self.outputs}")
 
-    @cached_property
+    @property
     def _triples(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """All (output, tap, input) that belong together, as three arrays of one length."""
         outputs, taps = np.meshgrid(np.arange(self.outputs), np.arange(self.kernel), indexing="ij")
@@ -77,17 +76,29 @@ class Window:
     @property
     def most_terms_of_an_output(self) -> int:
         """The largest number of taps that meet an input at one output."""
-        return int(np.bincount(self._triples[0]).max(initial=0))
+        first = np.arange(self.outputs) * self.stride - self.padding  # the input at tap 0
+        return _longest(np.maximum(0, -first), np.minimum(self.kernel, self.inputs - first))
 
     @property
     def most_terms_of_an_input(self) -> int:
         """The largest number of outputs that one input goes into."""
-        return int(np.bincount(self._triples[2]).max(initial=0))
+        last = np.arange(self.inputs) + self.padding  # stride times the output at tap 0
+        return _longest(
+            np.maximum(0, -((self.kernel - 1 - last) // self.stride)), np.minimum(self.outputs, last // self.stride + 1)
+        )
 
     @property
     def most_terms_of_a_tap(self) -> int:
         """The largest number of outputs at which one tap meets an input."""
-        return int(np.bincount(self._triples[1]).max(initial=0))
+        before = self.padding - np.arange(self.kernel)  # stride times the output that meets input 0
+        return _longest(
+            np.maximum(0, -(-before // self.stride)), np.minimum(self.outputs, -(-(self.inputs + before) // self.stride))
+        )
+
+
+def _longest(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
+    """The length of the longest of the ranges [start, end)."""
+    return int((ends - starts).max(initial=0))
 
 
 @dataclass(frozen=True)

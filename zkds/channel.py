@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from zkds.errors import GrindingRejected
+from zkds.errors import ConstraintRejected, GrindingRejected
 from zkds.field import ONE, ZERO, K
 from zkds.hidden import Constraints, Hidden
 from zkds.native import U64
@@ -111,7 +111,7 @@ class VerifierEnd(Protocol):
 
 
 def assert_public(channel: VerifierEnd, condition: bool, reason: str) -> None:
-    """A check of public data as an equation, true or false for everybody: the verifier's code never raises on what it reads."""
+    """A check of public data as an equation, true or false for everybody: only a verifier's channel raises on a false one."""
     channel.assert_zero(Hidden.public(ZERO if condition else ONE), reason)
 
 
@@ -167,6 +167,12 @@ class VerifierChannel(_Collector):
     def positions(self, term: ErrorTerm, count: int, bound: int) -> list[int]:
         self._check_grinding(term)
         return self.transcript.positions(term.name, count, bound)
+
+    def assert_zero(self, expression: Hidden, reason: str) -> None:
+        """A false equation between public values alone is rejected at once: nothing is computed for a proof that has one."""
+        if not expression.coefficients and expression.constant:
+            raise ConstraintRejected(reason, "0", "another value")
+        super().assert_zero(expression, reason)
 
     def _check_grinding(self, term: ErrorTerm) -> None:
         self.budget.add(term)

@@ -249,7 +249,8 @@ class Layout:
                 f"{name}: expected points of {column.point_sizes()[1:]} coordinates, got {tuple(map(len, points))}"
             )
         weights = _box_weights(column.shape[1:], tuple(map(tuple, points)))
-        boxes = [box for box in self.boxes(name) if box.starts[0] <= index < box.starts[0] + (1 << box.log_sides[0])]
+        part = next(j for j, (start, log_side) in enumerate(binary_parts(column.shape[0])) if index < start + (1 << log_side))
+        boxes = self.boxes(name)[part * len(weights) : (part + 1) * len(weights)]
         return [
             Piece(box.offset + ((index - box.starts[0]) << len(local)), local, constant * scale)
             for box, (local, constant) in zip(boxes, weights, strict=True)

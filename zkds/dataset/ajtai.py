@@ -19,6 +19,7 @@ import hashlib
 import os
 
 import numpy as np
+from Crypto.Hash import SHAKE256
 
 from zkds.field import P
 from zkds.native import U8, U64, array, field
@@ -28,6 +29,7 @@ ROWS = 128  # n
 MATRIX_SEED = hashlib.sha256(b"zkds ajtai matrix v1").digest()  # a protocol constant: nobody chose it
 HIDING_BITS = 256  # the statistical distance is at most 2^-(HIDING_BITS / 2 + 1)
 FIELD_BITS = 61
+PIECE = 1 << 16  # entries of A that are made, or weighed, at once
 
 
 def randomness_bytes(count: int) -> int:
@@ -47,16 +49,14 @@ def matrix(length: int) -> U64:
     """
     if not 1 <= length <= native.MAX_LENGTH:
         raise ValueError(f"length: expected 1 to {native.MAX_LENGTH} bytes, got {length}")
-    wanted = length * ROWS
-    drawn = wanted
-    while True:
-        output = hashlib.shake_256(MATRIX_SEED).digest(8 * drawn)
-        entries = np.frombuffer(output, dtype="<u8") & np.uint64(P)
-        entries = entries[entries != P][:wanted]
-        if len(entries) == wanted:
-            break
-        drawn += 64  # something was left out
-    columns: U64 = entries.astype(np.uint64).reshape(length, ROWS)
+    entries: U64 = np.empty(length * ROWS, dtype=np.uint64)
+    stream, filled = SHAKE256.new(MATRIX_SEED), 0
+    while filled < len(entries):
+        piece = np.frombuffer(stream.read(8 * min(PIECE, len(entries) - filled)), dtype="<u8") & np.uint64(P)
+        piece = piece[piece != P]
+        entries[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    columns = entries.reshape(length, ROWS)
     columns.flags.writeable = False
     return columns
 
@@ -74,11 +74,13 @@ def commit(byte_strings: U8) -> U64:
 
 def weighted_sums(rows: U64, weights: U64) -> U64:
     """sum_k weights[k] rows[:, k]: (count, n) canonical in F times (n, 2) pairs -> (count, 2) pairs."""
-    flat = np.ascontiguousarray(rows).reshape(-1)
     sums = np.empty((len(rows), 2), dtype=np.uint64)
-    for part in range(2):
-        products = field.f_mul(flat, np.tile(weights[:, part], len(rows)))
-        sums[:, part] = _sum_rows(products.reshape(rows.shape))
+    step = max(1, PIECE // max(1, rows.shape[1]))
+    for first in range(0, len(rows), step):
+        part = np.ascontiguousarray(rows[first : first + step])
+        for k in range(2):
+            products = field.f_mul(part.reshape(-1), np.tile(weights[:, k], len(part)))
+            sums[first : first + step, k] = _sum_rows(products.reshape(part.shape))
     return sums
 
 

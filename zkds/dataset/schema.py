@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 
 from zkds.errors import MalformedProof
 from zkds.proof import ProofReader
@@ -78,6 +79,11 @@ def _scaled(decimal: str | float) -> int:
 
 def _round_half_up(value: Fraction) -> int:
     return math.floor(value + Fraction(1, 2))
+
+
+def _rounded_quotient(numerator: int, denominator: int) -> int:
+    """numerator / denominator to the nearest integer, halves up; denominator > 0."""
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
 @dataclass(frozen=True)
@@ -143,17 +149,29 @@ class Schema:
         """
         if not 0 <= channel < self.shape[0]:
             raise ValueError(f"channel: expected 0 to {self.shape[0] - 1}, got {channel}")
-        unit = Fraction(1 << NUMBER_BITS)
-        slope, constant = (
-            (unit / 255, Fraction(0)) if self.element == "uint8" else (unit / (1 << self.fraction_bits), Fraction(0))
-        )
+        maps = self.distinct_maps
+        return maps[channel if len(maps) > 1 else 0]
+
+    @property
+    def channel_maps(self) -> tuple[tuple[int, int], ...]:
+        """`affine` of every channel."""
+        return self.distinct_maps * (self.shape[0] if len(self.distinct_maps) == 1 else 1)
+
+    @cached_property
+    def distinct_maps(self) -> tuple[tuple[int, int], ...]:
+        """`affine` of every channel, or of all alike if there is no normalization, or one pair.
+
+        In integers: a schema from a stranger may have a normalization pair for each of 2^18 features.
+        """
+        unit = 1 << NUMBER_BITS
+        steps, constant = (255, 0) if self.element == "uint8" else (1 << self.fraction_bits, 0)  # of stored elements in 1
         if self.element == "int16":
-            constant = -INT16_OFFSET * slope
-        if self.normalization:
-            j = channel if len(self.normalization.mean) > 1 else 0
-            deviation = self.normalization.deviation[j] / unit
-            slope, constant = slope / deviation, (constant - self.normalization.mean[j]) / deviation
-        return _round_half_up(slope), _round_half_up(constant)
+            constant = -INT16_OFFSET * unit // steps
+        pairs = self.normalization or Normalization((0,), (unit,))
+        return tuple(
+            (_rounded_quotient(unit * unit, steps * deviation), _rounded_quotient((constant - mean) * unit, deviation))
+            for mean, deviation in zip(pairs.mean, pairs.deviation, strict=True)
+        )
 
     def number(self, stored: int, channel: int) -> int:
         """What the network sees for a stored element u of a channel, in units of 2^-32: m u + n of `affine`."""

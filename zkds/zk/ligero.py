@@ -65,7 +65,6 @@ def verify(channel: VerifierChannel, root: bytes, constraints: Constraints) -> N
 
     Raises ConstraintRejected if a response is wrong, CommitmentRejected if the columns are not those under the root.
     """
-    _check_public(constraints)
     p = choose_parameters(constraints.messages, len(constraints.products))
     challenges = Challenges.draw(channel, p, constraints)
     responses = Responses.receive(channel, p)
@@ -82,13 +81,6 @@ def verify(channel: VerifierChannel, root: bytes, constraints: Constraints) -> N
         wrong = np.flatnonzero((response != add(mask, word)).any(axis=1))
         if len(wrong):
             raise ConstraintRejected(name, f"agreement in all {len(positions)} columns", f"{len(wrong)} differ")
-
-
-def _check_public(constraints: Constraints) -> None:
-    """Equations between public values alone can be named here; Ligero would only find that some equation fails."""
-    for reason, expression in constraints.equations:
-        if not expression.coefficients and expression.constant:
-            raise ConstraintRejected(reason, "0", "another value")
 
 
 def violated(constraints: Constraints, pads: Sequence[K]) -> list[str]:
