@@ -5,6 +5,7 @@ fires, query positions are fixed for both sides, which is what a prover that gue
 """
 
 import functools
+from math import log2
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from zkds.errors import CommitmentRejected, GrindingRejected, MalformedProof, Pr
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.native.codeword import Matrix
 from zkds.proof import ProofReader, ProofWriter
+from zkds.soundness import LOG2_K
 from zkds.transcript import Transcript
 from zkds.zk.pads import SecretStream
 
@@ -122,6 +124,13 @@ def test_honest_openings_are_accepted(cells, zero_knowledge):
     assert run.verify() == []
     assert run.budget.total_bits() > 100
     assert [t.name for t in run.budget.terms] == [t.name for t in run.prover.budget.terms]
+
+
+def test_theta_counts_the_gap_and_the_one_value_that_hides_a_wrong_claim(parameters):
+    run = Run(parameters)
+    assert run.verify() == []
+    (term,) = [term for term in run.budget.terms if term.name == "opening: theta"]
+    assert term.bits == LOG2_K - log2(parameters.code.points + 1) and term.formula == "(1 + n)/|K|"
 
 
 @pytest.mark.parametrize("zero_knowledge", [True, False])

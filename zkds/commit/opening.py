@@ -63,7 +63,7 @@ def prove_reduction(channel: ProverChannel, commitment: Commitment, rho: Sequenc
     rho_lo, _ = _split(parameters, rho)
     commitment.use()
     channel.send("opening: mu", [multilinear.evaluate(commitment.blinding, rho_lo)])
-    theta = channel.challenge(parameters.code.combination_term("opening: theta"))
+    theta = channel.challenge(parameters.code.combination_term("opening: theta", degree=1))
     weights = [*_row_weights(parameters, rho, theta), ONE]
     row, tail = commitment.matrix.combine(to_pairs(weights))
     committed = None
@@ -84,7 +84,7 @@ def verify_reduction(channel: VerifierEnd, parameters: Parameters, rho: Sequence
     """First part: states the constraint that ties the hidden value v = V~(rho) to u."""
     _split(parameters, rho)
     (mu,) = channel.receive("opening: mu", 1)
-    theta = channel.challenge(parameters.code.combination_term("opening: theta"))
+    theta = channel.challenge(parameters.code.combination_term("opening: theta", degree=1))
     root, row = None, None
     if parameters.recursion:
         root = channel.receive_bytes("opening: root of the masked row", ROOT_BYTES)
