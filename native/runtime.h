@@ -7,6 +7,12 @@
 #include <string.h>
 #include "api/runtime.h"
 
+/* SHA-256 swaps the bytes of words, and columns, nonces and digests are hashed as they lie in memory: elsewhere roots and proofs
+ * would be others, which nobody accepts. */
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "zkds: expected a little-endian machine; the bytes of a proof are the words of its memory"
+#endif
+
 /* Pick the twin of a table of kernels: `OPS(field)` is field_ops_portable, field_ops_avx2 or field_ops_avx512. */
 #if defined(__x86_64__)
 #define ZKDS_DECLARE_OPS(family) extern const struct family##_ops family##_ops_portable, family##_ops_avx2, family##_ops_avx512
