@@ -1,11 +1,16 @@
-"""Fixtures that several test files share: every set of kernels that this processor has."""
+"""What all tests share: every set of kernels that this processor has, and property tests that no busy machine fails."""
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kernels import use
 from zkds import native
+
+# The same examples in every run, however long one takes: a busy machine is no failure.
+settings.register_profile("zkds", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zkds")
 
 THREADS = (1, 2, 3)
 Kernels = tuple[str, int]
