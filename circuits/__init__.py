@@ -6,7 +6,8 @@ The model
     graph               the public description of a network: `Network`, `Layer`, `Pool`
     zoo                 networks with a name
     model_file          reads model files; checkpoint and program read torch's two formats as data, without torch
-    torch_import        from programs of torch.export, and from modules, to networks
+    strict_json         JSON with one meaning; operators are those a program may have, with their arguments
+    torch_import        from programs of torch.export, and from modules, to networks; obstacles lists what can't be proved
     torch_module        the torch module of a network
     weights             the integers that stand for parameters, and the digest of a public model
     private_model       weights that nobody but the owner sees; model_root reads and writes their files
