@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +25,9 @@ from zkds.circuits.graph import Network
 from zkds.circuits.private_model import LABEL, OpenedModel, chunks
 from zkds.dataset import ajtai
 from zkds.dataset.files import opening_path
-from zkds.dataset.opening import open_private
 from zkds.dataset.schema import encode_number, read_number
 from zkds.errors import MalformedProof, ZkdsError
-from zkds.output import flush, refuse_existing, temporary_names
+from zkds.output import Output, new_files
 from zkds.proof import ProofReader
 
 MAGIC = b"zkdsmodl"
@@ -46,16 +44,9 @@ def write_model(opened: OpenedModel, root_path: Path, *, overwrite: bool = False
     """Write both files, each complete or not at all; returns the root's 32 bytes. Raises FileExistsError unless `overwrite`."""
     private = opening_path(root_path)
     root = opened.root()
-    refuse_existing(overwrite, root_path, private)
-    with temporary_names(root_path, private) as (root_temporary, private_temporary):
-        with open_private(private_temporary) as file:
-            file.write(_encode_opening(opened))
-            flush(file)
-        with open(root_temporary, "xb") as file:
-            file.write(_root_file(root, opened.network))
-            flush(file)
-        os.replace(private_temporary, private)
-        os.replace(root_temporary, root_path)
+    with new_files(Output(private, private=True), Output(root_path), overwrite=overwrite) as (opening_file, root_file):
+        opening_file.write(_encode_opening(opened))
+        root_file.write(_root_file(root, opened.network))
     return root
 
 

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from zkds import native
 from zkds.cli import main
 from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
@@ -84,7 +85,7 @@ def test_help_has_examples(data):
         ("commit --data train.npz --normalize 0,0 1,1", "normalization: expected 1 or 1 means"),
         ("commit --data train.npz --normalize a 1", "normalization: expected decimal numbers, got 'a'"),
         ("commit --data train.npz --fraction-bits 3", "fraction_bits: expected only with features"),
-        ("commit --data train.npz -o none/data.root", "No such file or directory"),
+        ("commit --data train.npz -o none/data.root", "none/data.root: there is no folder none; make it first"),
         ("commit --data train.npz -o data.open", "expected a name for the public file"),
         ("commit --data . --classes 3", "--classes and --fraction-bits go with .npz files"),
         ("commit --data .", "expected a folder for each of two or more classes, got 0"),
@@ -127,6 +128,12 @@ def test_a_missing_package_is_named_with_its_remedy(data, monkeypatch, capsys):
         main(["commit", "--data", "train.npz"])
 
 
+def writes(pid, folder):
+    """Whether a process has a file of this folder open that has no name, or a temporary one."""
+    places = [os.path.realpath(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    return any(place.startswith(str(folder)) and ("(deleted)" in place or ".data.open." in place) for place in places)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_leaves_nothing(tmp_path, number, code):
     np.savez(tmp_path / "train.npz", x=np.zeros((15000, 784), dtype=np.uint8), y=np.zeros(15000, dtype=np.uint8))
@@ -134,9 +141,9 @@ def test_an_interruption_leaves_nothing(tmp_path, number, code):
     command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
     process = subprocess.Popen(command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
     deadline = time.monotonic() + 30
-    while len(os.listdir(tmp_path)) == 1 and time.monotonic() < deadline:
+    while not writes(process.pid, tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert len(os.listdir(tmp_path)) == 2
+    assert writes(process.pid, tmp_path)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == code and "Traceback" not in errors
@@ -147,3 +154,77 @@ def test_a_reader_that_stops_is_no_error(data):
     shell(f"{ZKDS} commit --data train.npz", data)
     result = shell(f"{ZKDS} commit --data train.npz --overwrite | true; exit ${{PIPESTATUS[0]}}".join(("bash -c '", "'")), data)
     assert "Errno" not in result.stderr and "Traceback" not in result.stderr
+
+
+# ---- the process around it -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        *((f"ZKDS_THREADS={value}", "expected a number from 1 to 256, got ") for value in ("x", "0", "-1", "1000000000", "²")),
+        ("ZKDS_KERNELS=fast", "instruction set: expected one of portable, avx2, avx512, got 'fast'"),
+    ],
+)
+def test_bad_settings_are_named(data, setting, message):
+    name, value = setting.split("=")
+    command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
+    result = subprocess.run(command, cwd=data, env=ENVIRONMENT | {name: value}, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2 and result.stderr.startswith(f"zkds: {name}: {message}"), result
+    assert result.stderr.count("\n") == 1 and os.listdir(data) == ["train.npz"]
+
+
+def test_kernels_that_the_processor_lacks_are_named(monkeypatch):
+    monkeypatch.setenv("ZKDS_KERNELS", "avx2")
+    monkeypatch.setattr(native, "available_instruction_sets", lambda: ("portable",))
+    with pytest.raises(ValueError, match="ZKDS_KERNELS: instruction set 'avx2': this processor has only portable"):
+        native._configure_from_environment()
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "messages"),
+    [
+        (">&-", 2, "zkds: standard output is closed; redirect it to /dev/null if nobody should read it\n"),
+        ("2>&-", 0, ""),
+        ("<&-", 0, ""),
+        ("<&- >&- 2>&-", 2, ""),
+        (">/dev/full", 2, "zkds: standard output: no space left on device\n"),
+        ("2>/dev/full", 0, ""),
+        ("--help >/dev/full", 2, "zkds: standard output: no space left on device\n"),
+        ("--data none.npz 2>/dev/full", 2, ""),
+        ("| true; exit ${PIPESTATUS[0]}", 141, ""),
+    ],
+)
+def test_standard_streams_that_are_closed_or_full(data, streams, code, messages):
+    command = f"unset PYTHONUNBUFFERED; {ZKDS} commit --data train.npz --overwrite {streams}"
+    result = subprocess.run(["bash", "-c", command], cwd=data, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (code, messages)
+    if code in (0, 141):
+        with Opening(data / "data.open", DataRoot.read(data / "data.root")) as opening:
+            assert opening.root.count == 20  # nothing else was written into these files
+
+
+@pytest.mark.parametrize("module", ["zkds.cli", "zkds.commands.commit", "numpy"])
+@pytest.mark.parametrize(
+    ("error", "code", "ends"),
+    [("KeyboardInterrupt", 130, "zkds: interrupted"), ("TypeError", 70, "this is a bug in zkds, please report it\n")],
+)
+def test_errors_while_a_module_is_imported(data, module, error, code, ends):
+    """Ctrl-C ends like any other, and only a proof that is rejected ends with 1."""
+    (data / "sitecustomize.py").write_text(IMPORT_HOOK.format(module=module, error=error))
+    environment = ENVIRONMENT | {"PYTHONPATH": f"{data}:{ROOT}"}
+    command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
+    result = subprocess.run(command, cwd=data, env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == code and result.stdout == "", result
+    assert ends in result.stderr and ("Traceback" in result.stderr) == (code == 70)
+
+
+IMPORT_HOOK = """
+import sys
+class Hook:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            raise {error}
+sys.meta_path.insert(0, Hook)
+"""

@@ -252,11 +252,11 @@ UNUSABLE = {
     proving(rest=f"{PROBE} --private-model"): "expected a model.root, as `zkds commit-model` writes it",
     proving(model="broken-model.root", rest=f"{PROBE} --private-model"): "broken-model.root: not a model.root",
     proving(model="swapped.root", rest=f"{PROBE} --private-model"): "swapped.open: damaged",
-    proving(commit="none.root"): "none.root",
-    proving(commit="truncated.root"): "data.root: fields: expected digest tree records schema matrix",
-    proving(commit="changed.root"): "data.open: checksum differs, the file is damaged",
-    proving(commit="alone.root"): "alone.open",
-    proving(commit="mixed.root"): "data.open: belongs to another data.root",
+    proving(commit="none.root"): "none.root: no such file",
+    proving(commit="truncated.root"): "truncated.root: data.root: fields: expected digest tree records schema matrix",
+    proving(commit="changed.root"): "changed.open: checksum differs, the file is damaged",
+    proving(commit="alone.root"): "alone.open: no such file; zkds commit writes it beside data.root",
+    proving(commit="mixed.root"): "mixed.open: belongs to another data.root: use the pair that one `zkds commit` wrote",
     proving(commit="m.pt"): "data.root: first line: expected 'zkds data root v1'",
     proving(rest="--steps 7 --batch-size 2"): "T B = 14 records are needed, the data set has 12",
     proving(rest="--steps 1"): "steps: expected 2 to 1024, got 1",
@@ -266,11 +266,16 @@ UNUSABLE = {
     proving(rest=f"{PROBE} --tau 1"): "--hide-value and --tau go together",
     proving(rest=f"{PROBE} --hide-value --tau 0.0001"): "tau: the value is above it",
     proving(rest="--seed 12"): "expected 64 hex digits",
-    f"{PROVE} -o none/proof.bin": "--output none/proof.bin: expected a name in a folder that exists",
+    f"{PROVE} -o .": ".: is the name of a folder, give that of a file",
+    f"{PROVE} -o data.open": "data.open: is read by this command, choose another name for its result",
+    f"{PROVE} -o /dev/null": "/dev/null: exists and is no regular file; give another name, or - for standard output",
+    f"{PROVE} -o - --json": "--json and --output - go both to standard output",
+    "commit-model --model m.pt -o -": "model.root and model.open are two files, standard output cannot hold them",
+    f"{PROVE} -o none/proof.bin": "none/proof.bin: there is no folder none; make it first",
     proving(rest="--rho 1e999999999"): "rho: expected a decimal number",
     "verify proof.bin --tau 1e999999999": "expected a decimal such as 0.8",
     "verify proof.bin --max-loss nan": "expected a decimal such as 0.8",
-    "verify none.bin": "none.bin",
+    "verify none.bin": "none.bin: no such file",
     "verify proof.bin --model text.pt": "text.pt: ",
     "verify proof.bin --model nan.pt": "expected a finite number",
     "verify proof.bin --commit truncated.root": "data.root: fields: expected ",
@@ -310,6 +315,17 @@ def test_labels_out_of_range(folder):
     assert shell("commit --data labels.npz -o labels.root", folder).returncode == 0
     result = shell(f"prove --model m.pt --commit labels.root {PROBE} -o bad.bin", folder)
     assert result.returncode == 2 and "network: 10 outputs, but the data set has 12 classes" in result.stderr
+
+
+def test_proofs_through_pipes(folder):
+    """`-` is standard output of prove, whose words go to stderr then, and standard input of verify and inspect."""
+    result = shell(f"{PROVE} -o - | {ZKDS} verify - --tau 4000 && {ZKDS} inspect - < proof.bin", folder)
+    assert result.returncode == 0 and "bytes by part" in result.stdout, result
+    assert "proved     directional sharpness" in result.stderr and "proved" not in result.stdout
+    assert not (folder / "-").exists()
+    for closed in ("verify - <&-", "inspect - <&-"):
+        result = shell(closed, folder)
+        assert (result.returncode, result.stderr) == (2, "zkds: -: standard input is closed\n")
 
 
 def test_an_existing_proof_stays_if_proving_fails(folder):

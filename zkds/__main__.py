@@ -1,7 +1,37 @@
-"""`python -m zkds`"""
+"""`zkds`, and `python -m zkds`: a process around the command line.
+
+Everything is imported inside `main`, so that Ctrl-C while numpy or torch is loaded ends as it does later. An exception that no
+command expects is a bug: it ends with an exit code of its own, since 1 says that a proof was rejected.
+"""
 
 import sys
 
-from zkds.cli import main
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command of sys.argv; returns its exit code."""
+    try:
+        from zkds.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        _complain("zkds: interrupted")
+        return INTERRUPTED
+    except Exception:
+        import traceback
+
+        _complain(f"{traceback.format_exc()}zkds: this is a bug in zkds, please report it")
+        return INTERNAL_ERROR
+
+
+def _complain(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,13 +1,14 @@
 """The command line: its commands, and what becomes of their errors.
 
-Exit codes: 0 done or accepted, 1 rejected, 2 bad usage or input that cannot be used, 130 interrupted, 141 nobody reads
-the output, 143 terminated.
+Exit codes: 0 done or accepted, 1 rejected, 2 bad usage, or input or output that cannot be used, 70 a bug of zkds (see
+__main__.py), 130 interrupted, 141 nobody reads the output, 143 terminated.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import NoReturn
 from zkds import __version__
 from zkds.commands import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, TERMINATED
 from zkds.errors import ZkdsError
+from zkds.progress import drop, to_stderr
 
 # numpy's matrix products are small here, and its threads wait for each other by spinning: next to anything else that runs they
 # are several times slower than one. The core has its own. Read when numpy is loaded, which only commands do.
@@ -33,29 +35,68 @@ OPTIONAL_PACKAGES = ("torch", "rich", "scipy", "matplotlib", "sklearn", "joblib"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments).parse_args(arguments)
+    _plug_standard_streams()
+    if sys.stdout is None:
+        complain("standard output is closed; redirect it to /dev/null if nobody should read it")
+        return BAD_INPUT
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = int(options.run(options))
-        sys.stdout.flush()
-        return code
+        try:
+            options = _parser(arguments).parse_args(arguments)
+            return int(options.run(options))
+        finally:
+            _flush_output()
     except KeyboardInterrupt:
-        print("\nzkds: interrupted, nothing was written", file=sys.stderr)
+        complain("interrupted; no file is left half-written")
         return INTERRUPTED
     except BrokenPipeError:  # nobody reads the rest, as in `zkds inspect proof.bin | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except MemoryError:
-        print("zkds: not enough memory", file=sys.stderr)
-    except (ZkdsError, ValueError, OSError) as error:
-        print(f"zkds: {error}", file=sys.stderr)
+        complain("not enough memory")
+    except OSError as error:
+        complain(_in_words(error))
+    except (ZkdsError, ValueError) as error:
+        complain(str(error))
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL_PACKAGES:
             raise
-        print(f"zkds: this command needs {error.name}: pip install 'zkds[audit]'", file=sys.stderr)
+        complain(f"this command needs {error.name}: pip install 'zkds[audit]'")
     finally:
         signal.signal(signal.SIGTERM, previous)
     return BAD_INPUT
+
+
+def complain(text: str) -> None:
+    """A message in one line on stderr."""
+    to_stderr(f"zkds: {text}\n")
+
+
+def _in_words(error: OSError) -> str:
+    """Such as "m.pt: no such file or directory"; without a file's name if the error has none."""
+    if not error.strerror:
+        return str(error)
+    reason = error.strerror[:1].lower() + error.strerror[1:]
+    return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
+
+
+def _plug_standard_streams() -> None:
+    """A file opened while one of the descriptors 0 to 2 is closed would take its place, and messages would go into it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
+
+
+def _flush_output() -> None:
+    """Raises OSError naming standard output; what could not be written is dropped, or the interpreter would try again."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        drop(sys.stdout)
+        raise OSError(error.errno, error.strerror, "standard output") from None
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -44,5 +44,9 @@ class InsufficientSecurity(ProofRejected):
     """The soundness budget of the proof's parameters is below the target."""
 
 
+class FileError(ZkdsError, ValueError):
+    """A file that is damaged, of another kind or version, or not of the one beside it. The message names it and what to do."""
+
+
 class PlanRejected(ZkdsError, ValueError):
     """A plan of limbs and carries for which an identity modulo p does not imply the identity over the integers."""

@@ -6,16 +6,32 @@ printed every five seconds.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 QUIET_SECONDS = 1.0
 TERMINAL_INTERVAL = 0.2
 LOG_INTERVAL = 5.0
 ERASE_LINE = "\r\033[K"
+
+
+def to_stderr(text: str) -> None:
+    """Print without end of line. Work goes on, and ends as it would, if nobody can see what is printed."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+def drop(stream: TextIO) -> None:
+    """Throw away what a stream holds and gets; otherwise the interpreter tries to write it again at its end, and fails."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 class Stages:
@@ -51,7 +67,7 @@ class Stages:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._end_stage()
         if self._shown and self._terminal:
-            print(ERASE_LINE, end="", file=sys.stderr, flush=True)
+            to_stderr(ERASE_LINE)
 
     def begin(self, stage: str) -> None:
         """Ends the stage before, if any. Raises ValueError on a stage that is unknown or not after it."""
@@ -81,10 +97,7 @@ class Stages:
             return
         self._last, self._shown = now, True
         text = self._text(self._stage, done, total, now - self._start)
-        if self._terminal:
-            print(f"{ERASE_LINE}{text}", end="", file=sys.stderr, flush=True)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        to_stderr(f"{ERASE_LINE}{text}" if self._terminal else f"{text}\n")
 
     def _text(self, stage: str, done: int, total: int, elapsed: float) -> str:
         position = self._order.index(stage)

@@ -25,7 +25,7 @@ from bench.experiments.training import Recipe, evaluate, train
 from zkds.circuits import zoo
 from zkds.circuits.model_file import load_model
 from zkds.circuits.torch_module import NetworkModule, build, save_checkpoint
-from zkds.output import temporary_names
+from zkds.output import Output, new_files
 
 DIGITS = Recipe(learning_rate=0.05, batch_size=32, epochs=20)
 MNIST = Recipe(learning_rate=0.05, batch_size=64, epochs=4)
@@ -65,10 +65,8 @@ def trained(architecture: str, folder: Path, *, mnist: Path | None = None, seed:
     model, data = folder / f"{architecture}.pt", folder / f"{architecture}.npz"
     images = _images(architecture, records)
     if not data.exists():
-        with temporary_names(data) as (temporary,):
-            with open(temporary, "xb") as file:
-                np.savez(file, x=records.x, y=records.y)
-            temporary.replace(data)
+        with new_files(Output(data)) as (file,):
+            np.savez(file, x=records.x, y=records.y)
     if not model.exists():
         if epochs is not None:
             recipe = replace(recipe, epochs=epochs)

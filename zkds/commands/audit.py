@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkds.circuits.fixed_point import Configuration
@@ -20,8 +19,9 @@ from zkds.commands.probing import (
     print_table,
     print_warnings,
     probe_config,
+    words,
 )
-from zkds.output import write_whole
+from zkds.output import write_result
 from zkds.progress import Stages
 
 if TYPE_CHECKING:
@@ -97,28 +97,29 @@ def run(options: argparse.Namespace) -> int:
     if fixed is not None:
         document["fixed"] = fixed
     if options.output:
-        write_whole(Path(options.output), to_json(document).encode())
+        write_result(options.output, to_json(document).encode())
     if options.report:
         from zkds.sharpness.report import Subject, html_report
 
         subject = Subject(options.model, options.data, command_again(options, result.seed))
-        write_whole(Path(options.report), html_report(result, subject, baselines=static, tau=options.tau).encode())
+        write_result(options.report, html_report(result, subject, baselines=static, tau=options.tau).encode())
     if options.json:
         print_json(document)
         return code
-    if options.tau is not None:
-        print(f"{found.words}. {found.reason}\n")
-    _print(options, result)
-    if fixed is not None:
-        print(f"\nin a proof's integers  {fixed['value']:.9g}, loss {fixed['loss']:.9g}, accuracy {fixed['accuracy']:.1%}")
-    if static:
-        print()
-        print_table(
-            [{"static baseline": STATIC_NAMES[name], "value": f"{value:.4g}"} for name, value in static.to_dict().items()]
-        )
-    if result.warnings:
-        print()
-        print_warnings(result.warnings)
+    with words(options):
+        if options.tau is not None:
+            print(f"{found.words}. {found.reason}\n")
+        _print(options, result)
+        if fixed is not None:
+            print(f"\nin a proof's integers  {fixed['value']:.9g}, loss {fixed['loss']:.9g}, accuracy {fixed['accuracy']:.1%}")
+        if static:
+            print()
+            print_table(
+                [{"static baseline": STATIC_NAMES[name], "value": f"{value:.4g}"} for name, value in static.to_dict().items()]
+            )
+        if result.warnings:
+            print()
+            print_warnings(result.warnings)
     return code
 
 

@@ -17,6 +17,7 @@ from zkds.commands.probing import (
     seed_of,
     settings,
     warnings_of,
+    words,
 )
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(settings(options, seed) | {"calibration": result, "models": found, "warnings": warnings})
         return DONE
-    _print(result, good, bad)
-    print_settings(options, seed)
-    print_warnings(warnings)
+    with words(options):
+        _print(result, good, bad)
+        print_settings(options, seed)
+        print_warnings(warnings)
     return DONE
 
 

@@ -10,6 +10,7 @@ from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.root import DataRoot
+from zkds.output import check_outputs, refuse_standard_output
 from zkds.progress import Stages
 
 EXAMPLES = """examples:
@@ -38,8 +39,10 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    records = read_records(options)
+    refuse_standard_output(options.output, "data.root and data.open")
     output = Path(options.output)
+    check_outputs(options.output, opening_path(output), overwrite=options.overwrite, inputs=[options.data])
+    records = read_records(options)
     with Stages({"committing": 1}, unit="records") as stages:
         stages.begin("committing")
         root = commit_dataset(records, output, overwrite=options.overwrite, progress=stages.report)

@@ -12,6 +12,7 @@ from zkds.circuits.private_model import OpenedModel
 from zkds.circuits.weights import quantise
 from zkds.commands import DONE, Commands, add_parser
 from zkds.dataset.files import opening_path
+from zkds.output import check_outputs, refuse_standard_output
 
 EXAMPLES = """examples:
   zkds commit-model --model m.pt                        writes model.root and model.open
@@ -36,9 +37,11 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    refuse_standard_output(options.output, "model.root and model.open")
+    output = Path(options.output)
+    check_outputs(options.output, opening_path(output), overwrite=options.overwrite, inputs=[options.model])
     model = load_model(options.model)
     weights = quantise(model.network, model.parameters)
-    output = Path(options.output)
     root = write_model(OpenedModel.commit(model.network, weights), output, overwrite=options.overwrite)
     private = opening_path(output)
     if options.json:

@@ -21,6 +21,7 @@ from zkds.commands.probing import (
     seed_of,
     settings,
     warnings_of,
+    words,
 )
 
 if TYPE_CHECKING:
@@ -90,9 +91,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(settings(options, seed) | {"correlations": results, "gaps": gaps, "models": found, "warnings": warnings})
         return DONE
-    _print(results)
-    print_settings(options, seed)
-    print_warnings(warnings)
+    with words(options):
+        _print(results)
+        print_settings(options, seed)
+        print_warnings(warnings)
     return DONE
 
 

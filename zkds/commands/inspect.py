@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         description="Print all that is public about a proof: statement, batches, soundness terms, bytes by part.",
         examples=EXAMPLES,
     )
-    parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin")
+    parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin; - for standard input")
     parser.set_defaults(run=run)
 
 

@@ -19,6 +19,7 @@ from zkds.commands.probing import (
     probe_config,
     seed_of,
     settings,
+    words,
 )
 from zkds.dataset.records import Records
 from zkds.dataset.sampling import permutation_prefix
@@ -85,9 +86,10 @@ def run(options: argparse.Namespace) -> int:
         counts = {"members": len(members[0]), "others": len(others[0])}
         print_json(settings(options, seed) | {"model": options.model, "test": options.test} | counts | {"attacks": attacks})
         return DONE
-    print(f"{options.model}: {len(members[0])} members, {len(others[0])} others\n")
-    _print(attacks)
-    print_settings(options, seed)
+    with words(options):
+        print(f"{options.model}: {len(members[0])} members, {len(others[0])} others\n")
+        _print(attacks)
+        print_settings(options, seed)
     return DONE
 
 

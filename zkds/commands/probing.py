@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zkds import output
 from zkds.commands.data import add_data_options, read_records
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.progress import Stages
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from zkds.sharpness import SharpnessConfig
     from zkds.sharpness.grid import Measurement
 
+OUTPUTS = ("csv", "plot", "output", "report")
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -90,12 +93,20 @@ def add_grid_options(parser: argparse.ArgumentParser, *, probes: int) -> None:
 
 def check_outputs(options: argparse.Namespace) -> None:
     """Before anything is measured: files that could not be written afterwards."""
-    given = {name: getattr(options, name, None) for name in ("csv", "plot", "output", "report")}
-    if given["plot"] and Path(given["plot"]).suffix not in PLOT_SUFFIXES:
-        raise ValueError(f"--plot {given['plot']}: expected a name that ends in {', '.join(PLOT_SUFFIXES)}")
-    for path in given.values():
-        if path and not Path(path).absolute().parent.is_dir():
-            raise ValueError(f"{path}: there is no folder {Path(path).parent}; make it first")
+    results = [getattr(options, name, None) for name in OUTPUTS]
+    plot = getattr(options, "plot", None)
+    if plot is not None and Path(plot).suffix not in PLOT_SUFFIXES:
+        raise ValueError(f"--plot {plot}: expected a name that ends in {', '.join(PLOT_SUFFIXES)}")
+    if options.json and any(map(output.is_standard_output, filter(None, results))):
+        raise ValueError("--json and a result named - go both to standard output; give the result a name")
+    inputs = [getattr(options, name, None) for name in ("data", "model", "test", "grid")]
+    models = [path for name in ("benign", "faulty", "good", "bad") for path in getattr(options, name, [])]
+    output.check_outputs(*results, inputs=[path for path in [*inputs, *models] if path is not None])
+
+
+def words(options: argparse.Namespace) -> contextlib.AbstractContextManager[object]:
+    """Around what a command prints in words: stderr if one of its results goes to standard output."""
+    return output.words_beside(*(getattr(options, name, None) for name in OUTPUTS))
 
 
 def load_module(path: str) -> torch.nn.Module:

@@ -16,7 +16,7 @@ from zkds.dataset.files import opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES
-from zkds.output import write_whole
+from zkds.output import check_outputs, is_standard_output, words_beside, write_result
 from zkds.progress import Stages
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--model", metavar="FILE", required=True, help="the model, m.pt; or model.root with --private-model")
     parser.add_argument("--commit", metavar="FILE", required=True, help="data.root; its private half data.open lies beside it")
-    parser.add_argument("-o", "--output", metavar="FILE", default="proof.bin", help="the proof (default: proof.bin)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="proof.bin", help="the proof, - is stdout (default: proof.bin)"
+    )
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits that decide the batches (default: drawn)")
     parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
     parser.add_argument("--tau", type=rational, metavar="X", help="the threshold of --hide-value")
@@ -68,8 +70,10 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.hide_value != (options.tau is not None):
         raise ValueError("--hide-value and --tau go together: the proof says value <= tau and hides the value")
-    if not Path(options.output).parent.is_dir():
-        raise ValueError(f"--output {options.output}: expected a name in a folder that exists")
+    if options.json and is_standard_output(options.output):
+        raise ValueError("--json and --output - go both to standard output; give the proof a name")
+    inputs = [options.model, options.commit, *map(opening_path, (options.model, options.commit))]
+    check_outputs(options.output, inputs=inputs)
     configuration = configuration_of(options)
     root = DataRoot.read(options.commit)
     seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
@@ -90,11 +94,12 @@ def run(options: argparse.Namespace) -> int:
                 private_model=private_model,
                 progress=stages.begin,
             )
-    write_whole(Path(options.output), data)
+    write_result(options.output, data)
     if options.json:
         content = {"proof": options.output, "proof_bytes": len(data), "seconds": stages.seconds}
         print(json.dumps(content | statement_content(statement)))
-    else:
+        return DONE
+    with words_beside(options.output):
         print_statement(statement)
         print(f"proof      {options.output}, {len(data):,} bytes, in {sum(stages.seconds.values()):.1f} s")
     return DONE

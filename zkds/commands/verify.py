@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from zkds.api import pinned_model
@@ -34,7 +35,7 @@ def add(commands: Commands) -> None:
         description="Check a proof. What is not given here was chosen by the prover, and the verdict says so.",
         examples=EXAMPLES,
     )
-    parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin")
+    parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin; - for standard input")
     parser.add_argument("--tau", type=rational, metavar="X", help="the largest value of directional sharpness to accept")
     parser.add_argument("--max-loss", type=rational, metavar="X", help="the largest mean loss of the probe to accept")
     parser.add_argument("--min-accuracy", type=rational, metavar="X", help="the smallest accuracy of the probe to accept")
@@ -62,9 +63,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def read_proof(path: str) -> bytes:
-    """The bytes of a proof. Raises OSError, or ValueError if the file is too large to be one."""
-    with open(path, "rb") as file:
-        data = file.read(MAX_PROOF_BYTES + 1)
+    """The bytes of a proof, of standard input for "-". Raises OSError, or ValueError if they are too many to be one."""
+    if path == "-":
+        if sys.stdin is None:
+            raise ValueError("-: standard input is closed")
+        data = sys.stdin.buffer.read(MAX_PROOF_BYTES + 1)
+    else:
+        with open(path, "rb") as file:
+            data = file.read(MAX_PROOF_BYTES + 1)
     if len(data) > MAX_PROOF_BYTES:
         raise ValueError(f"{path}: larger than {MAX_PROOF_BYTES} bytes, not a proof")
     return data

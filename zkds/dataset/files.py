@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from zkds.dataset import ajtai
-from zkds.dataset.opening import OpeningWriter, open_private
+from zkds.dataset.opening import OpeningWriter
 from zkds.dataset.records import Records
 from zkds.dataset.root import DataRoot
-from zkds.output import flush, refuse_existing, temporary_names
+from zkds.output import Output, new_files
 
 CHUNK_BYTES = 1 << 23  # byte strings in memory at a time
 
@@ -22,6 +21,8 @@ Progress = Callable[[int, int], None]  # records done, records in all
 def opening_path(root_path: str | Path) -> Path:
     """Where the private half lies: beside the root, its suffix replaced by `.open`."""
     path = Path(root_path)
+    if not path.name:
+        raise ValueError("expected the name of a public file, such as data.root, got an empty one")
     if path.suffix == ".open":
         raise ValueError(f"{path}: expected a name for the public file, `.open` is that of the private one")
     return path.with_suffix(".open")
@@ -33,22 +34,15 @@ def commit_dataset(
     """Writes both files, each complete or not at all, and returns the data root.
 
     Memory stays at a few chunks and 64 bytes a record. Raises FileExistsError if one of the files exists, unless `overwrite`:
-    without its data.open no proof about a root can be made any more. An interruption leaves no new file.
+    without its data.open no proof about a root can be made any more. An interruption leaves no new file. Only a crash between
+    the two renames leaves a new data.open without its data.root: `Opening` names that, and committing again mends it.
     """
     target, private = Path(root_path), opening_path(root_path)
-    with temporary_names(target, private) as (root_temporary, private_temporary):
-        refuse_existing(overwrite, target, private)
-        with open_private(private_temporary) as file:
-            writer = OpeningWriter(file, records.count, records.schema)
-            _add_records(writer, records, progress)
-            root = writer.finish()
-            flush(file)
-        with open(root_temporary, "xb") as file:
-            file.write(root.encode())
-            flush(file)
-        refuse_existing(overwrite, target, private)
-        os.replace(private_temporary, private)  # first: alone it harms nobody, and the root can be made from it
-        os.replace(root_temporary, target)
+    with new_files(Output(private, private=True), Output(target), overwrite=overwrite) as (opening_file, root_file):
+        writer = OpeningWriter(opening_file, records.count, records.schema)
+        _add_records(writer, records, progress)
+        root = writer.finish()
+        root_file.write(root.encode())
     return root
 
 

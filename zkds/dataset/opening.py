@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +26,10 @@ import numpy as np
 
 from zkds.dataset import ajtai
 from zkds.dataset.root import DataRoot
-from zkds.dataset.schema import Schema, encode_number
+from zkds.dataset.schema import MAX_SCHEMA_BYTES, Schema, encode_number
 from zkds.dataset.tree import DIGEST_BYTES, Tree, leaf_digests
-from zkds.errors import MalformedProof, ZkdsError
+from zkds.errors import FileError, MalformedProof
+from zkds.input import open_regular
 from zkds.native import U8, U64
 
 MAGIC = b"zkdsopen"
@@ -37,7 +37,7 @@ VERSION = 1
 READ_BYTES = 1 << 22
 
 
-class OpeningError(ZkdsError, ValueError):
+class OpeningError(FileError):
     """A `data.open` that is damaged, of another version, or of another `data.root`."""
 
 
@@ -84,17 +84,23 @@ class Opening:
     """
 
     def __init__(self, path: str | Path, expected: DataRoot | None = None) -> None:
-        """Raises OSError, or OpeningError if the file is damaged or does not open `expected`."""
-        self._file: BinaryIO = open(path, "rb")
+        """Raises OSError, or OpeningError if the file is damaged or does not open `expected`; both name the file.
+
+        What the header says is compared with the root and with the file's size before the rest is read.
+        """
+        self._path = path
+        self._file: BinaryIO = open_regular(path, "no such file; zkds commit writes it beside data.root")
         try:
             count, schema, self._start = self._read_header()
+            if expected is not None and (count, schema) != (expected.count, expected.schema):
+                raise self._of_another_root()
             self._width = schema.record_bytes + ajtai.randomness_bytes(count)
             self._check_size(count)
             self._check_checksum()
             self.tree = Tree(self._read_at(self._start + count * self._width, count * DIGEST_BYTES))
             self.root = DataRoot(count, schema, self.tree.root)
             if expected is not None and self.root.digest() != expected.digest():
-                raise OpeningError("data.open: belongs to another data.root")
+                raise self._of_another_root()
         except BaseException:
             self._file.close()
             raise
@@ -122,14 +128,21 @@ class Opening:
         found = leaf_digests(commitments)
         for k, index in enumerate(indices):
             if found[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] != self.tree.leaf(index):
-                raise OpeningError(f"data.open: record {index} does not lead to its leaf")
+                raise self._error(f"record {index} does not lead to its leaf")
         return byte_strings, commitments
+
+    def _of_another_root(self) -> OpeningError:
+        remedy = "use the pair that one `zkds commit` wrote; if --overwrite was interrupted, commit again"
+        return self._error(f"belongs to another data.root: {remedy}")
+
+    def _error(self, reason: str) -> OpeningError:
+        return OpeningError(f"{self._path}: {reason}")
 
     def _read_at(self, position: int, count: int) -> bytes:
         self._file.seek(position)
         data = self._file.read(count)
         if len(data) != count:
-            raise OpeningError("data.open: truncated")
+            raise self._error("truncated")
         return data
 
     def _read_header(self) -> tuple[int, Schema, int]:
@@ -137,14 +150,14 @@ class Opening:
         start = self._read_at(0, fixed)
         version, count, schema_bytes = (int.from_bytes(start[i : i + 8], "little") for i in (8, 16, 24))
         if start[: len(MAGIC)] != MAGIC or version != VERSION:
-            raise OpeningError(f"data.open: not an opening file of version {VERSION}")
-        if schema_bytes > self._size():
-            raise OpeningError("data.open: truncated")
+            raise self._error(f"not a data.open of version {VERSION}")
+        if schema_bytes > min(MAX_SCHEMA_BYTES, self._size()):
+            raise self._error("truncated")
         try:
             schema = Schema.decode(self._read_at(fixed, schema_bytes))
             DataRoot(count, schema, bytes(DIGEST_BYTES))
         except (MalformedProof, ValueError) as error:
-            raise OpeningError(f"data.open: {error}") from None
+            raise self._error(str(error)) from None
         return count, schema, fixed + schema_bytes
 
     def _size(self) -> int:
@@ -153,7 +166,7 @@ class Opening:
     def _check_size(self, count: int) -> None:
         expected = self._start + count * (self._width + DIGEST_BYTES) + DIGEST_BYTES
         if self._size() != expected:
-            raise OpeningError(f"data.open: expected {expected} bytes for {count} records, got {self._size()}")
+            raise self._error(f"expected {expected} bytes for {count} records, got {self._size()}")
 
     def _check_checksum(self) -> None:
         left = self._size() - DIGEST_BYTES
@@ -162,13 +175,8 @@ class Opening:
         while left:
             data = self._file.read(min(READ_BYTES, left))
             if not data:
-                raise OpeningError("data.open: truncated")
+                raise self._error("truncated")
             checksum.update(data)
             left -= len(data)
         if self._file.read() != checksum.digest():
-            raise OpeningError("data.open: checksum differs, the file is damaged")
-
-
-def open_private(path: Path) -> BinaryIO:
-    """A new file for secrets, mode 0600 from the start. Raises FileExistsError."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            raise self._error("checksum differs, the file is damaged")

@@ -22,7 +22,7 @@ from zkds.dataset.ajtai import MATRIX_SEED, ROWS, randomness_bytes
 from zkds.dataset.records import MAX_RECORDS
 from zkds.dataset.schema import Schema, encode_number
 from zkds.dataset.tree import DIGEST_BYTES
-from zkds.errors import MalformedProof
+from zkds.errors import FileError, MalformedProof
 
 ROOT_LABEL = "zkds data root v1"
 MAX_ROOT_BYTES = 1 << 23  # of the file: a schema may name one normalization pair for each of 2^18 features
@@ -80,9 +80,10 @@ class DataRoot:
         lines = data.split(b"\n")
         if lines[0] != ROOT_LABEL.encode():
             raise MalformedProof("data.root: first line", repr(ROOT_LABEL), "another one")
-        fields = dict(line.partition(b" ")[::2] for line in lines[1:-1])
-        if tuple(fields) != tuple(name.encode() for name in NAMES):
+        pairs = [line.partition(b" ")[::2] for line in lines[1:-1]]
+        if [name for name, _ in pairs] != [name.encode() for name in NAMES] or lines[-1]:
             raise MalformedProof("data.root: fields", " ".join(NAMES), "others")
+        fields = dict(pairs)
         schema = Schema.decode(_hex(fields[b"schema"], "schema"))
         try:
             root = cls(_count(fields[b"records"]), schema, _hex(fields[b"tree"], "tree"))
@@ -94,9 +95,13 @@ class DataRoot:
 
     @classmethod
     def read(cls, path: str | Path) -> DataRoot:
-        """Raises OSError, or MalformedProof."""
+        """Raises OSError, or FileError naming the file if `decode` refuses what is in it."""
         with open(path, "rb") as file:
-            return cls.decode(file.read(MAX_ROOT_BYTES + 1))
+            data = file.read(MAX_ROOT_BYTES + 1)
+        try:
+            return cls.decode(data)
+        except MalformedProof as error:
+            raise FileError(f"{path}: {error}") from None
 
 
 def _hex(text: bytes, name: str) -> bytes:

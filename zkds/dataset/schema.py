@@ -34,6 +34,7 @@ NUMBER_BITS = 32  # fraction bits of what a network sees, and of mean and deviat
 MAX_NORMALIZATION = 1 << 48  # |mean| and deviation in units of 2^-32: below 2^16
 INT16_OFFSET = 1 << 15
 SIGN = 1 << 63
+MAX_SCHEMA_BYTES = 1 << 23  # of its encoding: a normalization may have a pair for each of 2^18 features
 
 
 def encode_number(value: int) -> bytes:

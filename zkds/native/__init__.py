@@ -81,7 +81,7 @@ def available_instruction_sets() -> tuple[str, ...]:
 def select_instruction_set(name: str) -> None:
     """Use one instruction set from here on. Raises ValueError if it is unknown or missing on this processor."""
     if name not in INSTRUCTION_SETS:
-        raise ValueError(f"instruction set: expected one of {', '.join(INSTRUCTION_SETS)}, got {name!r}")
+        raise ValueError(f"instruction set: expected one of {', '.join(INSTRUCTION_SETS)}, got {name[:20]!r}")
     if name not in available_instruction_sets():
         raise ValueError(f"instruction set {name!r}: this processor has only {', '.join(available_instruction_sets())}")
     check(lib.zkds_select_isa(INSTRUCTION_SETS.index(name)), "select_instruction_set")
@@ -102,13 +102,17 @@ def set_threads(count: int) -> None:
 
 
 def _configure_from_environment() -> None:
+    """Raises ValueError naming the variable."""
     kernels = os.environ.get("ZKDS_KERNELS")
     if kernels:
-        select_instruction_set(kernels)
+        try:
+            select_instruction_set(kernels)
+        except ValueError as error:
+            raise ValueError(f"ZKDS_KERNELS: {error}") from None
     count = os.environ.get("ZKDS_THREADS")
     if count:
-        if not count.isdigit():
-            raise ValueError(f"ZKDS_THREADS: expected a number from 1 to 256, got {count!r}")
+        if not (count.isascii() and count.isdigit() and len(count) <= 3 and 1 <= int(count) <= 256):
+            raise ValueError(f"ZKDS_THREADS: expected a number from 1 to 256, got {count[:20]!r}")
         set_threads(int(count))
     else:
         set_threads(min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 256))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zkds.output import write_whole
+from zkds.output import write_result
 from zkds.sharpness.grid import Measurement
 
 SERIES = ("sharpness", "trajectory")  # fields of Measurement with several numbers: columns "sharpness 0", "sharpness 1", ...
@@ -36,12 +36,15 @@ def to_json(value: Any) -> str:
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One line for each row under a line of names: those of the first row. A row with other names raises ValueError."""
+    """One line for each row under a line of names: those of the first row; to standard output for "-".
+
+    A row with other names raises ValueError.
+    """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(Path(path), text.getvalue().encode())
+    write_result(path, text.getvalue().encode())
 
 
 def read_csv(path: str | Path) -> list[dict[str, str]]:
