@@ -5,7 +5,10 @@ Imported as `zkds.circuits`; the folder stands at the top level because it is wh
 The model
     graph               the public description of a network: `Network`, `Layer`, `Pool`
     zoo                 networks with a name
-    model_file          reads model files; checkpoint and program read torch's two formats as data, without torch
+    model_file          reads model files; foreign_models says what other files are and what to do with them
+    archive             torch's zip archives, strictly; checkpoint and program are its two formats, read as data, without torch
+    safetensors         a third format; stored_tensors are tensors in a file, not read yet
+    state_dict          from the names in a checkpoint to those of a network
     strict_json         JSON with one meaning; operators are those a program may have, with their arguments
     torch_import        from programs of torch.export, and from modules, to networks; obstacles lists what can't be proved
     torch_module        the torch module of a network

@@ -1,26 +1,32 @@
-"""Model files: a program of torch.export.save, or a checkpoint {"arch": name, "state_dict": ...} of a network of the zoo.
+"""Model files: programs of torch.export.save; checkpoints of networks of the zoo, written by torch.save or safetensors.
 
-Both are read as data; no code of theirs is run, and torch isn't needed.
+A file is recognised by its content. All are read as data; no code of theirs is run, and torch isn't needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits import zoo
-from zkds.circuits.checkpoint import open_archive, read_object
+from zkds.circuits.archive import open_archive, open_regular
+from zkds.circuits.checkpoint import ForeignObject, read_object
+from zkds.circuits.foreign_models import foreign, foreign_entry, whole_module
 from zkds.circuits.graph import Network
 from zkds.circuits.program import is_program, read_program
+from zkds.circuits.safetensors import is_safetensors, read_safetensors
+from zkds.circuits.state_dict import choose_architecture, find_state, from_state_dict
 from zkds.circuits.torch_import import from_program
-from zkds.circuits.weights import require_finite
+from zkds.circuits.weights import QuantisedWeights, quantise, require_finite
 
 if TYPE_CHECKING:
     from zkds.circuits.torch_module import NetworkModule
+
+START_BYTES = 16
 
 
 class Model(NamedTuple):
@@ -28,11 +34,15 @@ class Model(NamedTuple):
 
     parameters     name -> float64 array, of the names and shapes, and in the order, of `network.parameters`
     architecture   the name in the zoo, or None for an exported program
+    shapes         name -> shape of the parameter in the file, where it is another
+    file           where it was read, for messages
     """
 
     network: Network
     parameters: Mapping[str, NDArray[np.float64]]
     architecture: str | None = None
+    shapes: Mapping[str, tuple[int, ...]] = {}
+    file: str = "model"
 
     def __repr__(self) -> str:
         """Without the parameters, which may be secret."""
@@ -46,53 +56,60 @@ class Model(NamedTuple):
         load_parameters(module, self.parameters)
         return module
 
+    def quantised(self) -> QuantisedWeights:
+        """The integers of a proof. Raises ValueError, naming file, parameter and index, for weights out of their range."""
+        try:
+            return quantise(self.network, self.parameters, self.shapes)
+        except ValueError as error:
+            raise ValueError(f"{self.file}: {error}") from None
 
-def load_model(path: str | Path) -> Model:
+
+def load_model(path: str | Path, *, arch: str | None = None, strip_prefix: str | None = None) -> Model:
     """Reads a model file.
+
+    arch           the name in the zoo, for a checkpoint that doesn't say it
+    strip_prefix   what stands in front of the network's names in a checkpoint; module., _orig_mod., model. and net. are known
 
     Raises OSError if it can't be opened; ValueError, naming the file, if it is damaged, of another kind, of an unknown
     architecture, with an unsupported operator, or with a weight that isn't finite.
     """
     try:
-        with open_archive(path) as archive:
-            if is_program(archive):
-                network, parameters = from_program(read_program(archive))
-                model = Model(network, parameters)
-            else:
-                model = _from_checkpoint(read_object(archive))
+        with open_regular(path) as stream:
+            model = _read(stream, arch, strip_prefix)
         for name, values in model.parameters.items():
-            require_finite(name, values)
+            require_finite(name, values.reshape(model.shapes.get(name, values.shape)))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return model
+    return model._replace(file=str(path))
 
 
-def _from_checkpoint(document: Any) -> Model:
-    if (
-        not isinstance(document, dict)
-        or set(document) != {"arch", "state_dict"}
-        or not isinstance(document["state_dict"], dict)
-    ):
-        raise ValueError('checkpoint: expected {"arch": name, "state_dict": ...}; other models: torch.export.save')
-    network = zoo.network(document["arch"])
-    return Model(network, from_state_dict(network, document["state_dict"]), document["arch"])
+def _read(stream: IO[bytes], arch: str | None, strip_prefix: str | None) -> Model:
+    start = stream.read(START_BYTES)
+    if is_safetensors(start):
+        return _from_checkpoint(read_safetensors(stream), arch, strip_prefix)
+    other = foreign(start, stream)
+    if other is not None:
+        raise ValueError(f"expected a file of torch.save, torch.export.save or safetensors, got {other}")
+    if not start.startswith(b"PK\3\4"):
+        raise ValueError("expected a file of torch.save, torch.export.save or safetensors, got another one or a damaged one")
+    with open_archive(stream) as archive:
+        if not is_program(archive):
+            try:
+                document = read_object(archive)
+            except ForeignObject as error:
+                raise ValueError(whole_module(error.name) if error.whole else foreign_entry(error.name)) from None
+            return _from_checkpoint(document, arch, strip_prefix)
+        if arch is not None or strip_prefix is not None:
+            raise ValueError("arch and strip_prefix are for checkpoints; an exported program says itself what it computes")
+        program = read_program(archive)
+        network, parameters = from_program(program)
+        return Model(network, parameters, shapes={name: program.values.shape(name) for name in parameters})
 
 
-def from_state_dict(network: Network, state: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
-    """The parameters from arrays by name. A weight may have the shape (out, C*H*W) of a linear layer instead of its own.
-
-    Raises ValueError for missing and unknown names, other shapes, and numbers that aren't floats.
-    """
-    expected = dict(network.parameters)
-    if set(state) != set(expected):
-        missing, unknown = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
-        raise ValueError(f"state_dict: missing {missing}, unknown {unknown}")
-    parameters = {}
-    for name, shape in expected.items():
-        values = state[name]
-        if not isinstance(values, np.ndarray) or values.dtype != np.float64:
-            raise ValueError(f"{name}: expected a tensor of floats")
-        if values.shape not in (shape, (shape[0], values.size // shape[0])) or values.size != np.prod(shape):
-            raise ValueError(f"{name}: expected shape {shape}, got {values.shape}")
-        parameters[name] = values.reshape(shape)
-    return parameters
+def _from_checkpoint(document: Any, arch: str | None, strip_prefix: str | None) -> Model:
+    state, named = find_state(document)
+    architecture = choose_architecture(state, named, arch, strip_prefix)
+    network = zoo.network(architecture)
+    stored = from_state_dict(network, state, strip_prefix)
+    parameters = {name: stored[name].reshape(shape) for name, shape in network.parameters}
+    return Model(network, parameters, architecture, {name: values.shape for name, values in stored.items()})

@@ -22,7 +22,6 @@ from __future__ import annotations
 import io
 import itertools
 import keyword
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,9 +30,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.checkpoint import BFLOAT16, Archive, float64, open_archive, read_object, strided
-from zkds.circuits.graph import MAX_ELEMENTS, MAX_NAME_BYTES
+from zkds.circuits.archive import Archive, open_archive
+from zkds.circuits.checkpoint import read_object
+from zkds.circuits.graph import MAX_NAME_BYTES
 from zkds.circuits.operators import Argument, SizeName, Tensor
+from zkds.circuits.stored_tensors import BFLOAT16, Budget, Storage, StoredTensor
 from zkds.circuits.strict_json import (
     boolean,
     fields,
@@ -65,7 +66,6 @@ MEMBERS = re.compile(
     r"data/constants/(model\.pt|model_constants_config\.json|tensor_\d+)"
 )
 ELEMENT_TYPES = {6: "<f2", 7: "<f4", 8: "<f8", 13: BFLOAT16}  # torch's numbers of the types that parameters may have
-RAW_TYPES = {BFLOAT16: "<u2"}
 STRIDED = 7  # torch's number of the layout
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 DIALECTS = ("TRAINING", "ATEN")
@@ -173,6 +173,7 @@ def read_program(archive: Archive) -> Program:
 
 
 def _read_program(archive: Archive) -> Program:
+    archive.require_only(MEMBERS)
     if GRAPH not in archive or archive.read("archive_format", most=16) != FORMAT:
         raise ValueError("expected the layout of torch 2.8 or later; export it again with such a version")
     if archive.read("archive_version", most=16) != ARCHIVE_VERSION:
@@ -580,7 +581,7 @@ def _read_config(archive: Archive, name: str) -> dict[str, _Payload]:
 class Values:
     """The parameters' values, read one by one, when they are asked for.
 
-    What the file says of them here must agree with what it says in the graph, and of what is read, 2^26 elements are the limit.
+    What the file says of them here must agree with what it says in the graph, and they share one budget of elements.
 
     shared   names of parameters that have an element in common with another one
     """
@@ -588,11 +589,11 @@ class Values:
     def __init__(self, archive: Archive, metas: Mapping[str, Meta]) -> None:
         self._archive = archive
         self._metas = metas
-        self._unread = MAX_ELEMENTS
+        self._budget = Budget()
         self.shared: set[str] = set()
         self._loaded: dict[str, Any] | None = None  # by torch 2.8: all in one file
         self._payloads: dict[str, _Payload] = {}
-        self._last = ("", b"")
+        self._last: tuple[str, Storage | None] = ("", None)
         if f"{WEIGHTS}model.pt" in archive:
             if f"{WEIGHTS}model_weights_config.json" in archive:
                 raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
@@ -612,30 +613,34 @@ class Values:
                 if start < end:
                     self.shared |= {name, other}
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a parameter of the graph, which isn't read for it. Raises ValueError if it isn't of numbers."""
+        return _numbers(name, self._metas[name].sizes)
+
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         """The values of a parameter of the graph. Raises ValueError if they aren't floats, or not all there."""
         meta = self._metas[name]
-        self._unread -= _count(name, meta)
-        if self._unread < 0:
-            raise ValueError(f"expected parameters of at most {MAX_ELEMENTS} elements together")
-        if name not in self._payloads:
-            return self._from_checkpoint(name, meta)
+        if meta.dtype not in ELEMENT_TYPES or meta.layout != STRIDED:
+            raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
         element = ELEMENT_TYPES[meta.dtype]
+        if name not in self._payloads:
+            return self._from_checkpoint(name, element)
         path, offset = self._payloads[name].path, self._payloads[name].meta.offset
-        shape, strides, (start,) = (_numbers(name, sizes) for sizes in (meta.sizes, meta.strides, (offset,)))
-        if self._last[0] != path:
-            self._last = (path, self._archive.read(path))
-        storage = np.frombuffer(self._last[1], RAW_TYPES.get(element, element))
-        return float64(strided(storage, start, shape, strides).tobytes(), element).reshape(shape)
+        last, storage = self._last
+        if storage is None or last != path:
+            storage = Storage.of_member(self._archive, path, element, self._budget)
+            self._last = (path, storage)
+        strides, (start,) = (_numbers(name, sizes) for sizes in (meta.strides, (offset,)))
+        return StoredTensor(storage, start, self.shape(name), strides).read()
 
-    def _from_checkpoint(self, name: str, meta: Meta) -> NDArray[np.float64]:
+    def _from_checkpoint(self, name: str, element: str) -> NDArray[np.float64]:
         if self._loaded is None:
             with open_archive(io.BytesIO(self._archive.read(f"{WEIGHTS}model.pt"))) as inner:
                 self._loaded = dict(read_object(inner))
-        values = self._loaded.get(name)
-        if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != meta.sizes:
-            raise ValueError(f"{name}: expected a tensor of floats of the shape in the graph")
-        return values
+        tensor = self._loaded.get(name)
+        if not isinstance(tensor, StoredTensor) or (tensor.storage.element, tensor.shape) != (element, self.shape(name)):
+            raise ValueError(f"{name}: expected a tensor of the type and shape in the graph")
+        return tensor.read()
 
 
 def _stored(meta: Meta) -> tuple[Any, ...]:
@@ -648,13 +653,6 @@ def _numbers(name: str, sizes: tuple[int | Symbol, ...]) -> tuple[int, ...]:
     if len(numbers) != len(sizes):
         raise ValueError(f"{name}: expected sizes, strides and an offset that are numbers")
     return numbers
-
-
-def _count(name: str, meta: Meta) -> int:
-    """The number of elements. Raises ValueError for what isn't a plain tensor of floats."""
-    if meta.dtype not in ELEMENT_TYPES or meta.layout != STRIDED:
-        raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
-    return math.prod(_numbers(name, meta.sizes))
 
 
 def _span(name: str, meta: Meta) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.checkpoint import open_archive
+from zkds.circuits.archive import open_archive
 from zkds.circuits.graph import Layer, Network, Pool, Shape
 from zkds.circuits.obstacles import Obstacles, Unsupported, unsupported_operator
 from zkds.circuits.operators import (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkds.circuits.graph import Layer, Network
-from zkds.circuits.weights import model_digest, quantise
+from zkds.circuits.weights import model_digest, quantise, range_problem
 
 pytestmark = pytest.mark.any_kernels
 
@@ -54,9 +54,9 @@ def test_tiny_values(tiny):
     [
         (np.nan, r"hidden.weight\[1, 2, 0, 1\]: expected a finite number"),
         (np.inf, r"hidden.weight\[1, 2, 0, 1\]: expected a finite number"),
-        (8.0, r"hidden.weight\[1, 2, 0, 1\]: expected a number below 8 in absolute value"),
-        (-8.0, r"hidden.weight\[1, 2, 0, 1\]: expected a number below 8 in absolute value"),
-        (np.nextafter(8, 0), r"hidden.weight\[1, 2, 0, 1\]: expected a number that rounds to one below 8"),
+        (8.0, r"hidden.weight\[1, 2, 0, 1\]: expected a number between -8 and 8, .* \(1 of 24 lie outside\); clamp it"),
+        (-8.0, r"hidden.weight\[1, 2, 0, 1\]: expected a number between -8 and 8, .* \(1 of 24 lie outside\); clamp it"),
+        (np.nextafter(8, 0), r"hidden.weight\[1, 2, 0, 1\]: expected a number between -8 and 8"),
     ],
 )
 def test_values_out_of_range_are_named_but_not_shown(value, message):
@@ -65,6 +65,16 @@ def test_values_out_of_range_are_named_but_not_shown(value, message):
     with pytest.raises(ValueError, match=message) as caught:
         quantise(NETWORK, values)
     assert "7.99" not in str(caught.value)
+    if np.isfinite(value):
+        assert str(caught.value) == range_problem("hidden.weight", values["hidden.weight"])
+
+
+def test_an_index_is_in_the_shape_that_the_owner_knows():
+    values = parameters()
+    values["hidden.weight"][1, 2, 0, 1] = 9
+    with pytest.raises(ValueError, match=r"hidden.weight\[1, 9\]: expected a number between -8 and 8"):
+        quantise(NETWORK, values, {"hidden.weight": (2, 12)})
+    assert range_problem("w", np.full(3, np.nextafter(-8, 0))) is None
 
 
 def test_misuse_of_quantise():
