@@ -25,7 +25,7 @@ def foreign(start: bytes, stream: IO[bytes]) -> str | None:
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         return f"a file of HDF5, as Keras writes it. zkds reads models of PyTorch. {INSTEAD}"
     if start.startswith(b"\x93NUMPY"):
-        return f"an array of NumPy. {INSTEAD}"
+        return "an array of NumPy, which is data and no model"
     if start[:1] == b"\x08" and len(start) > 2 and 0 < start[1] < 0x80 and start[2] in ONNX_FIELDS:
         return f"a model of ONNX. zkds reads the PyTorch model that it was exported from. {INSTEAD}"
     return _foreign_archive(stream) if start.startswith(b"PK") else None
@@ -54,7 +54,7 @@ def _foreign_archive(stream: IO[bytes]) -> str | None:
     if "constants.pkl" in names:
         return f"a program of TorchScript (torch.jit.save). {INSTEAD}"
     if names and all(name.endswith(".npy") for name in names):
-        return f"an archive of NumPy's arrays (.npz). {INSTEAD}"
+        return "an archive of NumPy's arrays (.npz), which is data and no model"
     if "data.pkl" not in names and "archive_format" not in names:
         return "a zip archive, but none of torch.save or torch.export.save"
     return None

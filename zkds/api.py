@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from zkds.circuits.certificate import Pins, Verdict, verify_certificate
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Network
-from zkds.circuits.model_file import load_model
+from zkds.circuits.model_file import Model, load_model
 from zkds.circuits.model_root import is_model_root, read_model_root
 from zkds.circuits.weights import QuantisedWeights, quantise
 from zkds.dataset.files import commit_dataset, opening_path
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Decimal = str | int | Fraction
 Data = Records | tuple[NDArray[Any], NDArray[Any]]
 
-__all__ = ["commit", "prove", "verify"]
+__all__ = ["Model", "commit", "load_model", "prove", "verify"]
 
 
 def commit(data: Data, root_path: str | Path, *, overwrite: bool = False) -> DataRoot:
@@ -51,7 +51,7 @@ def commit(data: Data, root_path: str | Path, *, overwrite: bool = False) -> Dat
 
 
 def prove(
-    model: torch.nn.Module | str | Path,
+    model: torch.nn.Module | Model | str | Path,
     commitment: str | Path,
     configuration: Configuration | None = None,
     *,
@@ -61,7 +61,8 @@ def prove(
 ) -> bytes:
     """A proof of a model's directional sharpness on a committed data set; data.open lies beside `commitment`, data.root.
 
-    model           a torch module (exported as torch.export does, in evaluation mode), or the path of a model file
+    model           a torch module (exported as torch.export does, in evaluation mode), the path of a model file, or what
+                    `load_model` made of one (`load_model("m.pt", arch="lenet5")` for a bare state_dict)
     configuration   `Configuration.of(steps=5, batch_size=8, rho="0.05", ...)`; None: the defaults
     seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
     tau             hide the value and prove that it is at most tau
@@ -90,7 +91,7 @@ def prove(
 def verify(
     proof: bytes | str | Path,
     *,
-    model: str | Path | None = None,
+    model: Model | str | Path | None = None,
     commitment: str | Path | None = None,
     seed: bytes | None = None,
     configuration: Configuration | None = None,
@@ -101,14 +102,14 @@ def verify(
 ) -> Verdict:
     """Check a proof, and everything that is given beside it. Raises ProofRejected with the reason.
 
-    model        the path of a model file, or of a private model's model.root
+    model        the path of a model file or of a private model's model.root, or what `load_model` made of a model file
     commitment   the path of data.root
     strict       reject unless model, commitment, seed, configuration and tau are all given
     `verdict.statement` is what the proof says, `verdict.not_pinned` what the prover chose.
     """
     data = proof if isinstance(proof, bytes) else Path(proof).read_bytes()
     pins = Pins(
-        model=None if model is None else pinned_model(Path(model)),
+        model=None if model is None else pinned_model(model),
         root=None if commitment is None else DataRoot.read(commitment),
         seed=seed,
         configuration=configuration,
@@ -119,22 +120,24 @@ def verify(
     return verify_certificate(data, pins, strict=strict)
 
 
-def pinned_model(path: Path) -> tuple[Network, QuantisedWeights] | bytes:
+def pinned_model(model: Model | str | Path) -> tuple[Network, QuantisedWeights] | bytes:
     """What a verifier pins of a model: network and quantised weights of a model file, or the bytes of a model.root."""
-    if is_model_root(path):
-        return read_model_root(path)
-    model = load_model(path)
-    return model.network, quantise(model.network, model.parameters)
+    if isinstance(model, Model):
+        return model.network, model.quantised()
+    if is_model_root(Path(model)):
+        return read_model_root(Path(model))
+    return pinned_model(load_model(model))
 
 
-def _network(model: torch.nn.Module | str | Path, root: DataRoot) -> tuple[Network, QuantisedWeights]:
+def _network(model: torch.nn.Module | Model | str | Path, root: DataRoot) -> tuple[Network, QuantisedWeights]:
     if isinstance(model, str | Path):
-        loaded = load_model(model)
-        return loaded.network, quantise(loaded.network, loaded.parameters)
+        model = load_model(model)
+    if isinstance(model, Model):
+        return model.network, model.quantised()
     from zkds.circuits.torch_import import from_module
 
     network, parameters = from_module(model, root.schema.shape)
-    return network, quantise(network, parameters)
+    return network, quantise(network, parameters, {name: tuple(value.shape) for name, value in model.named_parameters()})
 
 
 def _exact(name: str, value: Decimal) -> Fraction:

@@ -10,6 +10,7 @@ from math import prod
 from zkds.circuits.model_file import load_model
 from zkds.circuits.summary import Summary, summarise
 from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.model_options import add_model_options, model_choice
 from zkds.commands.probe_options import add_configuration, configuration_of
 from zkds.progress import Stages
 
@@ -29,6 +30,7 @@ def add(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("--model", metavar="FILE", required=True, help="the model, m.pt; only its architecture counts")
+    add_model_options(parser)
     add_configuration(parser)
     parser.set_defaults(run=run)
 
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     configuration = configuration_of(options)
     with Stages({"compiling": 1}) as stages:
         stages.begin("compiling")
-        summary = summarise(load_model(options.model).network, configuration)
+        summary = summarise(load_model(options.model, **model_choice(options)).network, configuration)
     if options.json:
         print(json.dumps(asdict(summary)))
     else:

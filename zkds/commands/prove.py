@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkds.commands import DONE, Commands, add_parser
+from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import add_configuration, configuration_of, rational, seed_bytes
 from zkds.commands.verdict import print_statement, statement_content
 from zkds.dataset.files import opening_path
@@ -63,6 +64,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
     parser.add_argument("--tau", type=rational, metavar="X", help="the threshold of --hide-value")
     parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
+    add_model_options(parser)
     add_configuration(parser)
     parser.set_defaults(run=run)
 
@@ -81,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         stages.begin("model")
         from zkds.circuits.proving import prove_certificate
 
-        network, weights, private_model = _model(Path(options.model), private=options.private_model)
+        network, weights, private_model = _model(options)
         with Opening(opening_path(options.commit), root) as opening:
             data, statement = prove_certificate(
                 network,
@@ -105,20 +107,21 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _model(path: Path, *, private: bool) -> tuple[Network, Mapping[str, I64], OpenedModel | None]:
+def _model(options: argparse.Namespace) -> tuple[Network, Mapping[str, I64], OpenedModel | None]:
     """(network, quantised weights, None or the opened private model)."""
     from zkds.circuits.model_root import is_model_root, read_opening
 
+    path, private, choice = Path(options.model), options.private_model, model_choice(options)
     if is_model_root(path) != private:
         wanted = (
             "a model.root, as `zkds commit-model` writes it" if private else "a model file; model.root needs --private-model"
         )
         raise ValueError(f"--model {path}: expected {wanted}")
     if private:
+        refuse_choice(path, choice)
         opened = read_opening(path)
         return opened.network, opened.weights, opened
     from zkds.circuits.model_file import load_model
-    from zkds.circuits.weights import quantise
 
-    model = load_model(path)
-    return model.network, quantise(model.network, model.parameters), None
+    model = load_model(path, **choice)
+    return model.network, model.quantised(), None

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from zkds.api import pinned_model
 from zkds.circuits.certificate import Pins, Verdict, verify_certificate
+from zkds.circuits.graph import Network
+from zkds.circuits.model_file import load_model
+from zkds.circuits.model_root import is_model_root
+from zkds.circuits.weights import QuantisedWeights
 from zkds.commands import DONE, REJECTED, Commands, add_parser
+from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import add_configuration, configuration_given, configuration_of, rational, seed_bytes
 from zkds.commands.verdict import print_rejection, print_verdict, public_content
 from zkds.dataset.root import DataRoot
@@ -44,6 +49,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits: the batches must come from this seed")
     parser.add_argument("--strict", action="store_true", help="reject unless model, data, seed, probe and tau are all given")
     parser.add_argument("--allow-plain", action="store_true", help="accept a proof that hides nothing as well")
+    add_model_options(parser)
     add_configuration(parser)
     parser.set_defaults(run=run)
 
@@ -78,7 +84,7 @@ def read_proof(path: str) -> bytes:
 
 def _pins(options: argparse.Namespace) -> Pins:
     return Pins(
-        model=None if options.model is None else pinned_model(Path(options.model)),
+        model=None if options.model is None else _pinned_model(options),
         root=None if options.commit is None else DataRoot.read(options.commit),
         seed=options.seed,
         configuration=configuration_of(options) if options.strict or configuration_given(options) else None,
@@ -86,6 +92,14 @@ def _pins(options: argparse.Namespace) -> Pins:
         max_loss=options.max_loss,
         min_accuracy=options.min_accuracy,
     )
+
+
+def _pinned_model(options: argparse.Namespace) -> tuple[Network, QuantisedWeights] | bytes:
+    path, choice = Path(options.model), model_choice(options)
+    if is_model_root(path):
+        refuse_choice(path, choice)
+        return pinned_model(path)
+    return pinned_model(load_model(path, **choice))
 
 
 def _print_acceptance(verdict: Verdict, pins: Pins, *, as_json: bool) -> None:

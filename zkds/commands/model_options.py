@@ -1,0 +1,35 @@
+"""The options about checkpoints, the same for every command that reads model files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TypedDict
+
+
+class ModelChoice(TypedDict):
+    """Keyword arguments of `load_model`."""
+
+    arch: str | None
+    strip_prefix: str | None
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """--arch, --strip-prefix; None unless given."""
+    group = parser.add_argument_group("checkpoints of networks of the zoo")
+    group.add_argument("--arch", metavar="NAME", help="the architecture, if the checkpoint doesn't name it")
+    group.add_argument(
+        "--strip-prefix",
+        metavar="TEXT",
+        help="what stands in front of the network's names in it (module., _orig_mod., model. and net. are known)",
+    )
+
+
+def model_choice(options: argparse.Namespace) -> ModelChoice:
+    return {"arch": options.arch, "strip_prefix": options.strip_prefix}
+
+
+def refuse_choice(path: str | Path, choice: ModelChoice) -> None:
+    """For a model.root, which says its network itself. Raises ValueError if an option is given."""
+    if any(value is not None for value in choice.values()):
+        raise ValueError(f"{path}: --arch and --strip-prefix are for checkpoints; a model.root says its network itself")
