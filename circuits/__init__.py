@@ -13,6 +13,7 @@ The model
     torch_import        from programs of torch.export, and from modules, to networks; obstacles lists what can't be proved
     torch_module        the torch module of a network
     weights             the integers that stand for parameters, and the digest of a public model
+    threshold           tau.json: a calibrated threshold with its settings
     private_model       weights that nobody but the owner sees; model_root reads and writes their files
 
 The semantics, executable by itself (docs/fixed-point.md)

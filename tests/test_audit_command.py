@@ -55,10 +55,10 @@ def test_in_words_through_a_shell(folder: Path) -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0].startswith("directional sharpness  0.") and "one probe" in lines[0]
-    assert lines[1].endswith(" nats, of the 160 records probed")
+    assert lines[1].endswith(" nats, of the 40 records probed")
     assert lines[5] == f"seed                   {SEED.hex()}"
-    assert [line.split()[0] for line in lines[8:18]] == [str(t) for t in range(10)]
-    assert [line.startswith("warning: ") and "does not look trained" in line for line in lines[19:]] == [True, True]
+    assert [line.split()[0] for line in lines[8:13]] == [str(t) for t in range(5)]
+    assert [line.startswith("warning: ") and "does not look trained" in line for line in lines[14:]] == [True, True]
 
 
 def test_json_is_the_result_of_the_library(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,17 +116,21 @@ def test_files_stay_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--batch-size 21", "batches: 10 batches of 21 need 210 records, there are 200"),
+        ("--batch-size 41", "batches: 5 batches of 41 need 205 records, there are 200"),
         ("--steps 1", "steps: expected at least 2, got 1"),
         ("--rho 0", "rho: expected a positive number, got 0.0"),
         ("--classes 5", "y: expected labels from 0 to 4, record 5 has another"),
         ("--arrays a b", "train.npz: expected arrays a and b, got x, y"),
+        ("--fixed --parameters trainable", "--fixed: proofs have --parameters all, got trainable"),
+        ("--tau nan", "--tau: expected a number that is not negative, or a file of zkds calibrate -o, got nan"),
+        ("--tau none.json", "none.json"),
+        ("--tau train.npz", "train.npz: expected a threshold as `zkds calibrate -o` writes it"),
         ("--device nowhere", "--device nowhere: "),
         ("--fixed --probes 2", "--fixed: proofs have --probes 1, got 2"),
         ("--fixed --eta 0.01", "--fixed: proofs have --eta 0, got 0.01"),
         ("--model none.pt", "none.pt"),
         ("--model train.npz", "train.npz: "),
-        ("--data wide.npz", "model: fails on inputs of shape (16, 1, 9, 9): "),
+        ("--data wide.npz", "model: fails on inputs of shape (8, 1, 9, 9): "),
         ("--data eleven.npz", "labels: expected 0 to 9, the model's classes; record "),
     ],
 )

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.threshold import read_threshold
 from zkds.circuits.torch_module import build, save_checkpoint
 from zkds.cli import main
 from zkds.sharpness import SharpnessConfig, directional_sharpness
@@ -114,6 +116,24 @@ def test_calibrate(folder, result, words):
     assert "bad accepted" in text and "warning: b.pt: " in text
 
 
+def test_a_threshold_in_a_file(folder, words, monkeypatch, capsys):
+    """calibrate writes it with its settings; audit takes it, and warns where its own settings are others."""
+    text = words(f"calibrate --good a.pt --bad c.pt {PROBE} --risk 0.4 -o tau.json")
+    written = read_threshold(folder / "tau.json")
+    values = sorted(sharpness_of(folder, "a.pt"))
+    assert float(written.tau) == values[1] and written.false_rejection == pytest.approx(1 / 3)
+    assert written.configuration == Configuration.of(batch_size=4, steps=3) and written.parameters == "all"
+    assert f"tau               {values[1]:.4g}" in text
+    audit = f"audit --model a.pt --data train.npz --seed {SEED} --tau tau.json"
+    codes = [main(f"{audit} --batch-size {size} --steps 3 --json".split()) for size in (4, 5)]
+    same, other = map(json.loads, capsys.readouterr().out.splitlines())
+    assert same["tau"] == other["tau"] == values[1] and same["warnings"] == []
+    assert other["warnings"] == ["records in a step: tau was calibrated with 4, this has 5"]
+    assert codes[0] == (1 if same["verdict"] == "rejected" else 0)
+    assert main(f"calibrate --good a.pt {PROBE} --scale weights -o other.json".split()) == 2
+    assert "--output: proofs have --scale all, got weights" in capsys.readouterr().err and not (folder / "other.json").exists()
+
+
 def test_correlate(folder, result, words):
     (folder / "grid.csv").write_text("model,size,gap\na.pt,1,0.3\nb.pt,2,0.2\nc.pt,3,0.1\nd.pt,4,0.05\n")
     found = result(f"correlate --grid grid.csv {PROBE} --plot gap.png")
@@ -157,7 +177,7 @@ def test_help_has_examples(command, capsys):
         ("compare --benign z.pt --faulty b.pt --data train.npz", "z.pt: no such file; a model is a file of torch.export.save"),
         ("compare --benign a.pt --faulty train.npz --data train.npz --batch-size 4", "train.npz: "),
         ("compare --benign a.pt --faulty b.pt --data none.npz", "none.npz: no such file or folder"),
-        ("compare --benign a.pt --faulty b.pt --data train.npz --steps 90", "90 batches of 16 need 1440 records, there are 60"),
+        ("compare --benign a.pt --faulty b.pt --data train.npz --steps 90", "90 batches of 8 need 720 records, there are 60"),
         (
             "compare --benign a.pt --faulty b.pt --data train.npz --plot x.gif",
             "--plot x.gif: expected a name that ends in .png",

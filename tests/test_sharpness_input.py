@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import warnings
@@ -169,7 +170,6 @@ def scripted() -> nn.Module:
 
 BAD_MODELS: list[tuple[Any, str]] = [
     (nn.Flatten(), "model: has no parameters"),
-    (frozen(), "model: is frozen, no parameter requires a gradient"),
     (nn.Sequential(nn.LazyLinear(3)), "model: has parameters without a shape yet; call it once first"),
     (scripted(), "model: TorchScript modules cannot be probed; load the module they were made from"),
     (dense(features=7), "model: fails on inputs of shape (4, 6): "),
@@ -177,7 +177,7 @@ BAD_MODELS: list[tuple[Any, str]] = [
     (Output(lambda w, x: w * x[:2]), "model: expected logits of shape (4, classes), two classes or more, got (2, 6)"),
     (Output(lambda w, x: w * x[:, 0]), "model: expected logits of shape (4, classes), two classes or more, got (4,)"),
     (Output(lambda w, x: {"logits": w * x}), "model: expected a tensor of logits (B, classes), got dict"),
-    (Output(lambda w, x: w.detach() * x), "model: expected a loss that depends on the trainable parameters"),
+    (Output(lambda w, x: w.detach() * x), "model: expected a loss that depends on the parameters"),
     (Output(lambda w, x: w * x / 0.0), "step 0: loss nan and sharpness nan, expected finite numbers"),
     (dense().half(), "dtype: expected torch.float32 or torch.float64 for all parameters, got torch.float16"),
 ]
@@ -187,6 +187,11 @@ BAD_MODELS: list[tuple[Any, str]] = [
 def test_model_that_is_refused(model: nn.Module, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         directional_sharpness(model, features(), SMALL, SEED)
+
+
+def test_frozen_model_has_no_trainable_parameters() -> None:
+    with pytest.raises(ValueError, match=r"^model: is frozen, no parameter requires a gradient; "):
+        directional_sharpness(frozen(), features(), dataclasses.replace(SMALL, parameters="trainable"), SEED)
 
 
 def test_what_is_no_model_is_refused() -> None:
@@ -223,6 +228,7 @@ BAD_SETTINGS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"perturbation": "x"}, ValueError, "perturbation: expected asam or sam, got 'x'"),
     ({"scale": "biases"}, ValueError, "scale: expected all or weights, got 'biases'"),
     ({"statistic": "x"}, ValueError, "statistic: expected log_ratio or raw or log, got 'x'"),
+    ({"parameters": "x"}, ValueError, "parameters: expected all or trainable, got 'x'"),
     ({"batch_norm": "x"}, ValueError, "batch_norm: expected eval or train, got 'x'"),
 ]
 

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from tests.model_snapshot import same, snapshot
 from tests.reference import sharpness as reference
 from tests.sharpness_networks import convolutional, dense, features, images, trained
+from zkds.circuits.fixed_point import Configuration
 from zkds.dataset.sampling import batches
 from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step, directional_sharpness, probe_batches
+from zkds.sharpness.statistic import EPSILON
 
 pytestmark = pytest.mark.any_kernels
 
@@ -55,9 +57,12 @@ def test_equals_the_naive_twin(sharpness: Any, perturbation: Any, scaling: Any, 
         assert {name: getattr(step, name) for name in other} == pytest.approx(other, rel=1e-9)
 
 
-def test_defaults_are_the_papers() -> None:
-    config = SharpnessConfig()
-    assert (config.batch_size, config.steps, config.rho, config.learning_rate) == (16, 10, 0.05, 1e-4)
+def test_defaults_are_a_proofs() -> None:
+    config, proven = SharpnessConfig(), Configuration()
+    assert (config.batch_size, config.steps) == (proven.batch_size, proven.steps) == (8, 5)
+    assert (config.rho, config.learning_rate, EPSILON) == (float(proven.rho), float(proven.learning_rate), float(proven.eps))
+    assert (config.sharpness.upper(), config.perturbation.upper()) == (proven.sharpness, proven.perturbation)
+    assert config.parameters == "all"
     assert (config.sharpness, config.perturbation, config.scale, config.eta) == ("asam", "sam", "all", 0.0)
     assert (config.statistic, config.probes, config.batch_norm) == ("log_ratio", 1, "eval")
 
@@ -286,10 +291,29 @@ def test_leaves_everything_as_it_was_after_a_failure(error: Exception | None, ki
     assert same(before, snapshot(model))
 
 
-def test_frozen_parameters_stay_and_do_not_count() -> None:
+def test_frozen_parameters_count_as_all_others_do() -> None:
+    """As in a proof, which cannot tell them apart."""
+    model, data = dense(), features()
+    expected = directional_sharpness(model, data, SMALL, SEED).value
+    model[0].weight.requires_grad_(False)
+    before = snapshot(model)
+    assert directional_sharpness(model, data, SMALL, SEED).value == expected
+    assert directional_sharpness(model.requires_grad_(False), data, SMALL, SEED).value == expected
+    model.requires_grad_(True)[0].weight.requires_grad_(False)
+    assert same(before, snapshot(model))
+
+
+def test_integer_parameters_are_constants() -> None:
+    model, data = dense(), features()
+    expected = directional_sharpness(model, data, SMALL, SEED).value
+    model.table = nn.Parameter(torch.arange(3), requires_grad=False)
+    assert directional_sharpness(model, data, SMALL, SEED).value == expected
+
+
+def test_frozen_parameters_stay_and_do_not_count_if_asked() -> None:
     model, (x, y) = dense(), features()
     model[0].weight.requires_grad_(False)
-    config = SharpnessConfig(batch_size=4, steps=3, **LARGE)
+    config = SharpnessConfig(batch_size=4, steps=3, parameters="trainable", **LARGE)
     plan = batches(SEED, len(y), 3, 4)
     history = reference.history(model, x, y, plan, perturbed="sam", batch_norm="eval", **LARGE)
     result = directional_sharpness(model, (x, y), config, SEED, dtype=torch.float64)

@@ -65,7 +65,7 @@ class Page(HTMLParser):
 def test_everything_is_there():
     page = Page(html_report(result_of(), SUBJECT, baselines=BASELINES, tau=0.65))
     for part in ("Audit of m.pt", "Accepted", "F = 0.6 is not above the threshold, 0.65.", "standard deviation 0.1414 over 2",
-                 "F of the 2 probes: 0.5, 0.7.", "0.022", "Definition 7", "batch size 16", "float64", bytes(range(32)).hex(),
+                 "F of the 2 probes: 0.5, 0.7.", "0.022", "Definition 7", "batch size 8", "float64", bytes(range(32)).hex(),
                  "zkds audit --model m.pt --data train.npz", "train.npz, 60 records", "97.0%", "99.0%"):  # fmt: skip
         assert part in page.words, part
     assert {"svg", "pre", "details"} <= page.tags

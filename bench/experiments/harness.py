@@ -13,7 +13,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ from zkds.sharpness.tables import plain
 DEFAULT_DATA = Path("../shared/data/mnist.npz")
 RESULTS = Path("bench/results/experiments")
 SEED = bytes(32)
+PAPER = SharpnessConfig(
+    batch_size=16, steps=10, rho=0.05, learning_rate=1e-4, sharpness="asam", perturbation="sam"
+)  # Section 5
 DATA_SETS = ("MNIST", "digits")
 
 Row = dict[str, Any]
@@ -90,10 +93,10 @@ Summary = Callable[[str, list[Row]], list[Row]]
 
 @cache
 def measured(name: str, model: nn.Module, setting: Setting) -> Measurement:
-    """The model on the clean training images, in float64, with the defaults of an audit (B = 16, T = 10)."""
+    """The model on the clean training images, in float64, with the paper's settings."""
     images = setting.images
     precise = copy.deepcopy(model).double()
-    return measure(name, precise, (images.x.double(), images.y), SharpnessConfig(probes=setting.size.probes), SEED)
+    return measure(name, precise, (images.x.double(), images.y), replace(PAPER, probes=setting.size.probes), SEED)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

@@ -6,10 +6,9 @@ members: AUC 0.5 is chance, and below it the score points the wrong way.
 
 from dataclasses import asdict
 
-from bench.experiments.harness import Row, Setting, main, with_spread
+from bench.experiments.harness import PAPER, Row, Setting, main, with_spread
 from bench.experiments.networks import BUILD
 from bench.experiments.training import evaluate, train
-from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.membership import membership
 
 TITLES = {"loss": "loss", "asam": "ASAM sharpness", "sharpness": "directional sharpness"}
@@ -21,7 +20,7 @@ def run(setting: Setting, number: int) -> list[Row]:
     members = images.x[:examples], images.y[:examples]
     others = images.x_test[:examples], images.y_test[:examples]
     accuracies = {"training": evaluate(model, images.x, images.y)[1], "test": evaluate(model, images.x_test, images.y_test)[1]}
-    return [asdict(attack) | accuracies for attack in membership(model, members, others, SharpnessConfig())]
+    return [asdict(attack) | accuracies for attack in membership(model, members, others, PAPER)]
 
 
 def summary(data_set: str, rows: list[Row]) -> list[Row]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from typing import TYPE_CHECKING
 
 from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.threshold import read_threshold
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.probing import (
@@ -19,6 +21,7 @@ from zkds.commands.probing import (
     print_table,
     print_warnings,
     probe_config,
+    proof_configuration,
     words,
 )
 from zkds.output import write_result
@@ -32,10 +35,9 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   zkds audit --model m.pt --data train.npz                   the training data: arrays x and y
   zkds audit --model m.pt --data train.npz --probes 10       how much the value depends on the seed
-  zkds audit --model m.pt --data train.npz --batch-size 8 --steps 5 --seed HEX
-                                                             the batches of a proof with this seed
+  zkds audit --model m.pt --data train.npz --seed HEX        the batches of a proof with this seed
   zkds audit --model m.pt --data train.npz --baselines       static sharpness beside it; takes much longer
-  zkds audit --model m.pt --data train.npz --probes 10 --tau 1.3 --report report.html
+  zkds audit --model m.pt --data train.npz --tau tau.json --report report.html
                                                              a page with the verdict; exits with 1 if not accepted
 
 The value has no meaning of its own: compare it with that of models of known quality on data of the same kind. Untrained
@@ -74,7 +76,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write the result as JSON, too")
     parser.add_argument("--report", metavar="FILE", help="write it as an HTML page that stands alone, too")
     parser.add_argument(
-        "--tau", type=float, metavar="X", help="accept the model if F <= X and it looks trained; see zkds calibrate"
+        "--tau", metavar="X", help="accept the model if F <= X and it looks trained; a number, or a file of zkds calibrate -o"
     )
     parser.set_defaults(run=run)
 
@@ -85,13 +87,15 @@ def run(options: argparse.Namespace) -> int:
 
     check_outputs(options)
     configuration = fixed_configuration(options) if options.fixed else None
+    tau, differences = read_tau(options)
     result, static = measure(options)
     fixed = None if configuration is None else measure_fixed(options, configuration, result.seed)
-    found = verdict(result, options.tau)
-    code = REJECTED if options.tau is not None and found.decision == "rejected" else DONE
-    document = {"model": options.model, "data": options.data, **result.to_dict()}
-    if options.tau is not None:
-        document |= {"tau": options.tau, "verdict": found.decision}
+    found = verdict(result, tau)
+    code = REJECTED if tau is not None and found.decision == "rejected" else DONE
+    warnings = [*result.warnings, *differences]
+    document = {"model": options.model, "data": options.data, **result.to_dict(), "warnings": warnings}
+    if tau is not None:
+        document |= {"tau": tau, "verdict": found.decision}
     if static:
         document["baselines"] = static.to_dict()
     if fixed is not None:
@@ -102,12 +106,12 @@ def run(options: argparse.Namespace) -> int:
         from zkds.sharpness.report import Subject, html_report
 
         subject = Subject(options.model, options.data, command_again(options, result.seed))
-        write_result(options.report, html_report(result, subject, baselines=static, tau=options.tau).encode())
+        write_result(options.report, html_report(result, subject, baselines=static, tau=tau).encode())
     if options.json:
         print_json(document)
         return code
     with words(options):
-        if options.tau is not None:
+        if tau is not None:
             print(f"{found.words}. {found.reason}\n")
         _print(options, result)
         if fixed is not None:
@@ -117,25 +121,32 @@ def run(options: argparse.Namespace) -> int:
             print_table(
                 [{"static baseline": STATIC_NAMES[name], "value": f"{value:.4g}"} for name, value in static.to_dict().items()]
             )
-        if result.warnings:
+        if warnings:
             print()
-            print_warnings(result.warnings)
+            print_warnings(warnings)
     return code
 
 
 def fixed_configuration(options: argparse.Namespace) -> Configuration:
     """What a proof with these settings would prove. Raises ValueError for settings that proofs do not have."""
-    for name, wanted in (("probes", 1), ("scale", "all"), ("eta", 0), ("statistic", "log_ratio")):
+    for name, wanted in (("probes", 1), ("parameters", "all")):
         if getattr(options, name) != wanted:
             raise ValueError(f"--fixed: proofs have --{name} {wanted}, got {getattr(options, name)}")
-    return Configuration.of(
-        steps=options.steps,
-        batch_size=options.batch_size,
-        rho=str(options.rho),
-        learning_rate=str(options.lr),
-        sharpness=options.sharpness.upper(),
-        perturbation=options.perturbation.upper(),
-    )
+    return proof_configuration(options, "--fixed")
+
+
+def read_tau(options: argparse.Namespace) -> tuple[float | None, list[str]]:
+    """--tau, a number or a file of `zkds calibrate -o`, and in words how its settings differ from those of this probe."""
+    if options.tau is None:
+        return None, []
+    try:
+        tau = float(options.tau)
+    except ValueError:
+        calibrated = read_threshold(options.tau)
+        return float(calibrated.tau), list(calibrated.differences(proof_configuration(options, "--tau"), options.parameters))
+    if not 0 <= tau < math.inf:
+        raise ValueError(f"--tau: expected a number that is not negative, or a file of zkds calibrate -o, got {options.tau}")
+    return tau, []
 
 
 def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, float | int]:
@@ -185,7 +196,14 @@ def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | N
         result = directional_sharpness(module, records, config, options.seed, device=device, progress=stages.report)
         if options.baselines:
             stages.begin("static baselines")
-            static = baselines(module, records, rho=config.rho, device=device, progress=stages.report)
+            static = baselines(
+                module,
+                records,
+                rho=config.rho,
+                parameters=config.parameters,
+                device=device,
+                progress=stages.report,
+            )
     return result, static
 
 

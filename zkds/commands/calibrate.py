@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.threshold import LIMITS, Threshold
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.probing import (
     add_grid_options,
@@ -14,11 +18,13 @@ from zkds.commands.probing import (
     print_settings,
     print_table,
     print_warnings,
+    proof_configuration,
     seed_of,
     settings,
     warnings_of,
     words,
 )
+from zkds.output import write_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,17 +32,17 @@ if TYPE_CHECKING:
     from zkds.sharpness.calibrate import Calibration
     from zkds.sharpness.grid import Measurement
 
-LIMITS = ("false-rejection", "false-acceptance")  # of zkds.sharpness.calibrate, which needs torch
 EXAMPLES = """examples:
   zkds calibrate --good a.pt b.pt c.pt --data train.npz
                                             tau that rejects a good model at most 5 % of the time
   zkds calibrate --good a.pt b.pt --bad noisy.pt --limit false-acceptance --risk 0.01 --probes 100 --data train.npz
                                             tau that accepts a bad model at most 1 % of the time
-  zkds calibrate --good a.pt b.pt --batch-size 8 --steps 5 --data train.npz
-                                            for proofs, whose probes are smaller: settings must be those of the use
+  zkds calibrate --good a.pt b.pt --batch-size 16 --steps 10 --data train.npz -o tau.json
+                                            with the settings of the paper, written down for --tau tau.json
 
-tau is no constant: it holds for models like these, this data and these settings. Untrained networks have the lowest F of all,
-so ask for loss and accuracy beside it."""
+tau is no constant: it holds for one probe of models like these, on this data, with these settings, which are a proof's unless
+given. zkds audit and zkds verify take tau.json as --tau, and warn where their settings are others. Untrained networks have the
+lowest F of all, so ask for loss and accuracy beside it."""
 
 
 def add(commands: Commands) -> None:
@@ -54,6 +60,9 @@ def add(commands: Commands) -> None:
         "--limit", choices=LIMITS, default=LIMITS[0], help="which error stays within the risk (default: false-rejection)"
     )
     add_grid_options(parser, probes=20)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write tau and its settings as JSON, for --tau of audit and verify"
+    )
     parser.set_defaults(run=run)
 
 
@@ -61,10 +70,14 @@ def run(options: argparse.Namespace) -> int:
     from zkds.sharpness.calibrate import calibrate, check_risk
 
     check_risk(options.risk, options.limit, bad=len(options.bad))
+    configuration = proof_configuration(options, "--output") if options.output else None
     seed = seed_of(options)
     found = measure_files([*options.good, *options.bad], options, seed)
     good, bad = found[: len(options.good)], found[len(options.good) :]
     result = calibrate(good, bad, risk=options.risk, limit=options.limit)
+    if configuration is not None:
+        written = threshold_of(result, configuration, options.parameters)
+        write_result(options.output, written.to_json().encode())
     if options.plot:
         from zkds.sharpness.plots import plot_calibration, save
 
@@ -78,6 +91,19 @@ def run(options: argparse.Namespace) -> int:
         print_settings(options, seed)
         print_warnings(warnings)
     return DONE
+
+
+def threshold_of(result: Calibration, configuration: Configuration, parameters: str) -> Threshold:
+    """The calibration as a file has it."""
+    return Threshold(
+        tau=Fraction(result.tau),
+        configuration=configuration,
+        limit=result.limit,
+        risk=result.risk,
+        false_rejection=result.false_rejection,
+        false_acceptance=None if math.isnan(result.false_acceptance) else result.false_acceptance,
+        parameters=parameters,
+    )
 
 
 def _print(result: Calibration, good: Sequence[Measurement], bad: Sequence[Measurement]) -> None:

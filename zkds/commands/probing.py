@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkds import output
+from zkds.circuits.fixed_point import Configuration
 from zkds.commands.data import add_data_options, read_records
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.progress import Stages
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from zkds.sharpness.grid import Measurement
 
 OUTPUTS = ("csv", "plot", "output", "report")
+# as in a proof, so that one tau serves both
+STEPS, BATCH_SIZE = Configuration.steps, Configuration.batch_size
+RHO, LEARNING_RATE = float(Configuration.rho), float(Configuration.learning_rate)
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -34,12 +38,20 @@ def add_probe_options(parser: argparse.ArgumentParser, *, probes: int | None) ->
         parser.set_defaults(probes=1, batch_size=1)
     else:
         group.add_argument("--probes", type=int, default=probes, metavar="N", help=f"seeds for each model (default: {probes})")
-        group.add_argument("--batch-size", type=int, default=16, metavar="B", help="records in a step (default: 16)")
-    group.add_argument("--steps", type=int, default=10, metavar="T", help="steps (default: 10)")
-    group.add_argument("--rho", type=float, default=0.05, help="radius of the perturbation (default: 0.05)")
-    group.add_argument("--lr", type=float, default=1e-4, help="learning rate of a step (default: 1e-4)")
+        group.add_argument(
+            "--batch-size", type=int, default=BATCH_SIZE, metavar="B", help=f"records in a step{_default(BATCH_SIZE)}"
+        )
+    group.add_argument("--steps", type=int, default=STEPS, metavar="T", help=f"steps{_default(STEPS)}")
+    group.add_argument("--rho", type=float, default=RHO, help=f"radius of the perturbation{_default(RHO)}")
+    group.add_argument("--lr", type=float, default=LEARNING_RATE, help=f"learning rate of a step{_default(LEARNING_RATE)}")
     group.add_argument("--sharpness", choices=("asam", "sam"), default="asam", help="what a step measures (default: asam)")
     group.add_argument("--perturbation", choices=("sam", "asam"), default="sam", help="of the update (default: sam)")
+    group.add_argument(
+        "--parameters",
+        choices=("all", "trainable"),
+        default="all",
+        help="which are measured and moved: all, as in a proof, or those that require a gradient (default: all)",
+    )
     group.add_argument("--scale", choices=("all", "weights"), default="all", help="what asam scales by size (default: all)")
     group.add_argument("--eta", type=float, default=0.0, help="what asam adds to the size (default: 0)")
     group.add_argument(
@@ -49,6 +61,10 @@ def add_probe_options(parser: argparse.ArgumentParser, *, probes: int | None) ->
         help="F: the deviation of ln(s^2/L), s or ln s (default: log_ratio)",
     )
     group.add_argument("--seed", type=_seed, metavar="HEX", help="32 bytes; the same seed repeats the run (default: random)")
+
+
+def _default(value: float) -> str:
+    return f" (default: {value})"
 
 
 def _seed(text: str) -> bytes:
@@ -71,6 +87,22 @@ def probe_config(options: argparse.Namespace) -> SharpnessConfig:
         eta=options.eta,
         statistic=options.statistic,
         probes=options.probes,
+        parameters=options.parameters,
+    )
+
+
+def proof_configuration(options: argparse.Namespace, purpose: str) -> Configuration:
+    """The probe as proofs have it. Raises ValueError, naming the purpose and the option, for settings that they do not have."""
+    for name, wanted in (("scale", "all"), ("eta", 0), ("statistic", "log_ratio")):
+        if getattr(options, name) != wanted:
+            raise ValueError(f"{purpose}: proofs have --{name} {wanted}, got {getattr(options, name)}")
+    return Configuration.of(
+        steps=options.steps,
+        batch_size=options.batch_size,
+        rho=str(options.rho),
+        learning_rate=str(options.lr),
+        sharpness=options.sharpness.upper(),
+        perturbation=options.perturbation.upper(),
     )
 
 
@@ -153,7 +185,8 @@ def settings(options: argparse.Namespace, seed: bytes) -> dict[str, Any]:
 def print_settings(options: argparse.Namespace, seed: bytes) -> None:
     print(
         f"\nprobe  B = {options.batch_size}, T = {options.steps}, rho = {options.rho:g}, lr = {options.lr:g}, "
-        f"{options.sharpness} sharpness, {options.perturbation} steps, probes a model: {options.probes}"
+        f"{options.sharpness} sharpness, {options.perturbation} steps, {options.parameters} parameters, "
+        f"probes a model: {options.probes}"
     )
     print(f"seed   {seed.hex()}")
 

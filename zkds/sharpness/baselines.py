@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from zkds.sharpness.ascent import RESTARTS, STEPS, worst_case_sharpness
-from zkds.sharpness.config import Kind, Scale
+from zkds.sharpness.config import Kind, Parameters, Scale
 from zkds.sharpness.examples import as_examples
 from zkds.sharpness.objective import Evaluation, Objective
 from zkds.sharpness.perturbation import Scaling, check_radius, norm
@@ -42,6 +42,7 @@ def baselines(
     *,
     rho: float = 0.05,
     batch_size: int = 256,
+    parameters: Parameters = "all",
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     progress: Progress | None = None,
@@ -51,7 +52,9 @@ def baselines(
     progress: called with (examples done, examples in all), where every pass counts again.
     """
     report = None if progress is None else _examples_done(progress, PASSES * as_examples(dataset).count)
-    objective = Objective(model, dataset, batch_size=batch_size, device=device, dtype=dtype, progress=report)
+    objective = Objective(
+        model, dataset, batch_size=batch_size, parameters=parameters, device=device, dtype=dtype, progress=report
+    )
     evaluation = objective.evaluate(objective.network.initial)
     return Baselines(
         evaluation.loss,

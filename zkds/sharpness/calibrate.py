@@ -7,7 +7,8 @@ and a seed, estimated on the models and seeds that were measured:
     false acceptance   a bad model has F <= tau
 
 tau is the best threshold that keeps one of them within the risk: the smallest one for false rejection, the largest one for
-false acceptance. It holds for this family of models, this data set and these settings of the probe, and no others.
+false acceptance. Both are about a single probe, as a proof has it. tau holds for this family of models, this data set and these
+settings of the probe, and no others.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from zkds.circuits.threshold import LIMITS
 from zkds.sharpness.grid import Measurement
 from zkds.sharpness.ranks import probability_below
 
 Limit = Literal["false-rejection", "false-acceptance"]
-LIMITS: tuple[Limit, ...] = ("false-rejection", "false-acceptance")
 
 RESAMPLES = 1000
 INTERVAL = (0.05, 0.95)

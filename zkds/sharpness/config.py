@@ -6,9 +6,12 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from zkds.circuits.fixed_point import Configuration
+
 Kind = Literal["asam", "sam"]
 Scale = Literal["all", "weights"]
 Statistic = Literal["log_ratio", "raw", "log"]
+Parameters = Literal["all", "trainable"]
 BatchNorm = Literal["eval", "train"]
 
 _CHOICES = {
@@ -16,13 +19,14 @@ _CHOICES = {
     "perturbation": get_args(Kind),
     "scale": get_args(Scale),
     "statistic": get_args(Statistic),
+    "parameters": get_args(Parameters),
     "batch_norm": get_args(BatchNorm),
 }
 
 
 @dataclass(frozen=True)
 class SharpnessConfig:
-    """The configuration (T, B, Φ, S, fluc, Θ) of Definition 5; the loss is always cross-entropy.
+    """The configuration (T, B, Φ, S, fluc, Θ) of Definition 5; the loss is always cross-entropy. The defaults are a proof's.
 
     batch_size      B
     steps           T, at least 2: one value does not fluctuate
@@ -35,12 +39,13 @@ class SharpnessConfig:
     statistic       fluc: std of ln(s^2 / L + 1e-12), of s ("raw"), or of ln(s + 1e-12) ("log")
     probes          independent repetitions, each with batches of its own
     batch_norm      running statistics ("eval") or those of the batch ("train"); dropout is off in both
+    parameters      all, as in a proof, frozen or not; or "trainable", those with requires_grad: the others are constants
     """
 
-    batch_size: int = 16
-    steps: int = 10
-    rho: float = 0.05
-    learning_rate: float = 1e-4
+    batch_size: int = Configuration.batch_size
+    steps: int = Configuration.steps
+    rho: float = float(Configuration.rho)
+    learning_rate: float = float(Configuration.learning_rate)
     sharpness: Kind = "asam"
     perturbation: Kind = "sam"
     scale: Scale = "all"
@@ -48,6 +53,7 @@ class SharpnessConfig:
     statistic: Statistic = "log_ratio"
     probes: int = 1
     batch_norm: BatchNorm = "eval"
+    parameters: Parameters = "all"
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("steps", 2), ("probes", 1)):

@@ -60,7 +60,7 @@ def measure(name: str, source: ModelSource, dataset: Any, config: SharpnessConfi
     model = source if isinstance(source, torch.nn.Module) else source()
     try:
         result = directional_sharpness(model, dataset, config, seed)
-        objective = Objective(model, dataset)
+        objective = Objective(model, dataset, parameters=config.parameters)
         static = gradient_sharpness(objective, "asam", rho=config.rho, scale=config.scale, eta=config.eta)
         whole = objective.evaluate(objective.network.initial)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A model as a function of its trainable parameters, evaluated without writing to the model.
+"""A model as a function of its parameters, evaluated without writing to the model.
 
 Every pass goes through `torch.func.functional_call`, with the weights of the moment as an argument. So w_0 is the model's own
 memory, read only, and a probe needs room for w_t, the perturbed weights and one gradient besides. Nothing has to be restored
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from zkds.sharpness.config import BatchNorm
+from zkds.sharpness.config import BatchNorm, Parameters
 from zkds.sharpness.loss import example_losses
 
 DTYPES = (torch.float32, torch.float64)
@@ -24,7 +24,7 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 
 
 class Network:
-    """names: of the trainable parameters, in the model's order; initial: their values, w_0. device, dtype: of all passes.
+    """names: of the measured parameters, in the model's order; initial: their values, w_0. device, dtype: of all passes.
 
     classes: number of logits, known after the first pass.
     """
@@ -34,21 +34,23 @@ class Network:
         model: nn.Module,
         *,
         batch_norm: BatchNorm = "eval",
+        parameters: Parameters = "all",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        trainable = _trainable(model)
+        everything = _parameters(model)
+        measured = _measured(everything, parameters)
         self._model = model
         self._batch_norm = batch_norm
         self.classes = 0
-        self.names = tuple(trainable)
-        self.device = _device(trainable, device)
-        self.dtype = _dtype(trainable, dtype)
+        self.names = tuple(measured)
+        self.device = _device(measured, device)
+        self.dtype = _dtype(measured, dtype)
         with torch.inference_mode(False):  # whose tensors autograd refuses
-            self.initial = tuple(self._place(parameter) for parameter in trainable.values())
-            frozen = {name: self._place(p) for name, p in model.named_parameters() if name not in trainable}
+            self.initial = tuple(self._place(parameter) for parameter in measured.values())
+            constants = {name: self._place(p) for name, p in everything.items() if name not in measured}
             buffers = {name: self._place(buffer, copy=True) for name, buffer in model.named_buffers()}
-        self._fixed = frozen | buffers
+        self._fixed = constants | buffers
 
     def _place(self, tensor: Tensor, copy: bool = False) -> Tensor:
         """The tensor on this device, floats in this dtype; the same memory if that is so already, unless copied."""
@@ -107,7 +109,7 @@ class Network:
     def gradient(self, loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
         """The gradient of a scalar loss for each of the parameters; zeros for those that it does not depend on."""
         if not loss.requires_grad:
-            raise ValueError("model: expected a loss that depends on the trainable parameters; is forward under no_grad?")
+            raise ValueError("model: expected a loss that depends on the parameters; is forward under no_grad?")
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         return [gradient.to_dense() if gradient.is_sparse else gradient for gradient in gradients]
 
@@ -117,7 +119,7 @@ def leaves(parameters: Sequence[Tensor]) -> list[Tensor]:
     return [parameter.detach().requires_grad_() for parameter in parameters]
 
 
-def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
@@ -127,10 +129,16 @@ def _trainable(model: nn.Module) -> dict[str, nn.Parameter]:
         raise ValueError("model: has no parameters")
     if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters.values()):
         raise ValueError("model: has parameters without a shape yet; call it once first")
-    trainable = {name: parameter for name, parameter in parameters.items() if parameter.requires_grad and parameter.numel()}
-    if not trainable:
-        raise ValueError("model: is frozen, no parameter requires a gradient")
-    return trainable
+    return parameters
+
+
+def _measured(parameters: dict[str, nn.Parameter], choice: Parameters) -> dict[str, nn.Parameter]:
+    """Without empty ones, and without integers, which have no gradient."""
+    numbers = {name: p for name, p in parameters.items() if p.numel() and (p.is_floating_point() or p.is_complex())}
+    measured = {name: p for name, p in numbers.items() if choice == "all" or p.requires_grad}
+    if not measured:
+        raise ValueError('model: is frozen, no parameter requires a gradient; parameters="all" takes those that do not, too')
+    return measured
 
 
 def _device(parameters: dict[str, nn.Parameter], device: torch.device | str | None) -> torch.device:

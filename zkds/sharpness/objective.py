@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zkds.sharpness.config import Parameters
 from zkds.sharpness.examples import as_examples
 from zkds.sharpness.network import Network, leaves
 
@@ -34,7 +35,8 @@ class Objective:
     """L_D(w) for any weights w, of the data sets and models that `directional_sharpness` takes, which stay as they are.
 
     batch_size: examples in a pass, a matter of memory and speed: batch norm uses its running statistics, so no value depends
-    on it. device, dtype: default the model's. progress: called with the number of examples of every pass.
+    on it. parameters: which are measured, as in `SharpnessConfig`. device, dtype: default the model's. progress: called with
+    the number of examples of every pass.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Objective:
         dataset: Any,
         *,
         batch_size: int = 256,
+        parameters: Parameters = "all",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         progress: Callable[[int], None] | None = None,
@@ -50,7 +53,7 @@ class Objective:
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f"batch_size: expected a positive int, got {batch_size!r}")
         self.examples = as_examples(dataset)
-        self.network = Network(model, device=device, dtype=dtype)
+        self.network = Network(model, parameters=parameters, device=device, dtype=dtype)
         self._batch_size = batch_size
         self._progress = progress
 

@@ -43,7 +43,7 @@ def directional_sharpness(
     device, dtype   default: the model's; float32 or float64
     progress        called with (steps done, steps in all)
 
-    Raises ValueError naming the cause: fewer records than steps * batch_size, a model without trainable parameters, labels
+    Raises ValueError naming the cause: fewer records than steps * batch_size, a model without parameters, labels
     without a logit, a loss or gradient that is not finite.
     """
     config = config or SharpnessConfig()
@@ -51,7 +51,7 @@ def directional_sharpness(
     examples = as_examples(dataset)
     seeds = [probe_seed(seed, number) for number in range(config.probes)]
     plans = [batches(each, examples.count, config.steps, config.batch_size) for each in seeds]
-    network = Network(model, batch_norm=config.batch_norm, device=device, dtype=dtype)
+    network = _network(model, config, device, dtype)
     report = _counter(progress, config.probes * config.steps)
     with network.isolated():
         histories = [_trajectory(network, examples, config, plan, report) for plan in plans]
@@ -75,7 +75,7 @@ def probe_batches(
     """
     examples = as_examples(dataset)
     checked = _checked(plan, examples.count)
-    network = Network(model, batch_norm=config.batch_norm, device=device, dtype=dtype)
+    network = _network(model, config, device, dtype)
     with network.isolated():
         return _probe(None, _trajectory(network, examples, config, checked, lambda: None), config)
 
@@ -87,6 +87,12 @@ def probe_seed(seed: bytes, number: int) -> bytes:
     if len(seed) != SEED_BYTES:
         raise ValueError(f"seed: expected {SEED_BYTES} bytes, got {len(seed)}")
     return hashlib.sha256(PROBE_LABEL + seed + number.to_bytes(8, "little")).digest() if number else seed
+
+
+def _network(
+    model: nn.Module, config: SharpnessConfig, device: torch.device | str | None, dtype: torch.dtype | None
+) -> Network:
+    return Network(model, batch_norm=config.batch_norm, parameters=config.parameters, device=device, dtype=dtype)
 
 
 def _checked(plan: Sequence[Sequence[int]], count: int) -> list[list[int]]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from zkds.circuits.fixed_point import Configuration
 from zkds.sharpness.config import Statistic
 
-EPSILON = 1e-12  # inside the logarithms
+EPSILON = float(Configuration.eps)  # inside the logarithms
 LOSS_UNIT = 2.0**-32  # what a loss of exactly 0 counts as: one unit of the last place of the proof's activations
 
 
