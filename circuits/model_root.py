@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from zkds.circuits.private_model import LABEL, OpenedModel, chunks
 from zkds.dataset import ajtai
 from zkds.dataset.files import opening_path
 from zkds.dataset.schema import encode_number, read_number
-from zkds.errors import MalformedProof, ZkdsError
+from zkds.errors import FileError, MalformedProof
+from zkds.input import open_regular
 from zkds.output import Output, new_files
 from zkds.proof import ProofReader
 
@@ -36,7 +38,7 @@ CHECKSUM_BYTES = 32
 MAX_ROOT_BYTES = 1 << 24
 
 
-class ModelFileError(ZkdsError, ValueError):
+class ModelFileError(FileError):
     """A model.root or model.open that is damaged, of another version, or not of the other."""
 
 
@@ -58,26 +60,53 @@ def is_model_root(path: Path) -> bool:
 
 def read_model_root(path: Path) -> bytes:
     """The root's 32 bytes. Raises OSError, or ModelFileError for anything but a model.root."""
+    return _read_root(path)[0]
+
+
+def _read_root(path: Path) -> tuple[bytes, Network]:
     with open(path, "rb") as file:
         data = file.read(MAX_ROOT_BYTES + 1)
+    if len(data) > MAX_ROOT_BYTES:
+        raise ModelFileError(f"{path}: not a model.root: more than {MAX_ROOT_BYTES} bytes")
+    lines = data.split(b"\n")
+    if len(lines) != 4 or [line.partition(b" ")[0] for line in lines[1:]] != [b"digest", b"network", b""]:
+        raise ModelFileError(f"{path}: not a model.root: expected three lines, {LABEL.decode()}, digest and network")
     try:
-        label, digest, network, end = data.decode("ascii").split("\n")
-        root = bytes.fromhex(digest.removeprefix("digest "))
-        canonical = _root_file(root, Network.decode(bytes.fromhex(network.removeprefix("network "))))
-    except (ValueError, MalformedProof) as error:
+        root, encoding = (bytes.fromhex(line.partition(b" ")[2].decode("ascii")) for line in lines[1:3])
+    except ValueError:
+        raise ModelFileError(f"{path}: not a model.root: expected hex digits after digest and network") from None
+    try:
+        network = Network.decode(encoding)
+    except MalformedProof as error:
         raise ModelFileError(f"{path}: not a model.root: {error}") from None
-    if data != canonical or len(root) != CHECKSUM_BYTES or (label, end) != (LABEL.decode(), ""):
+    if data != _root_file(root, network) or len(root) != CHECKSUM_BYTES:
         raise ModelFileError(f"{path}: not a model.root in canonical form")
-    return root
+    return root, network
 
 
 def read_opening(root_path: Path) -> OpenedModel:
     """The private half of a model.root. Raises OSError, or ModelFileError if it is damaged or another model's."""
-    path, root = opening_path(root_path), read_model_root(root_path)
-    opened = _decode_opening(path, path.read_bytes())
-    if opened.root() != root:
-        raise ModelFileError(f"{path}: not the opening of {root_path}")
+    path = opening_path(root_path)
+    root, network = _read_root(root_path)
+    with open_regular(path, "no such file; zkds commit-model writes it beside model.root") as file:
+        expected = _opening_bytes(network)
+        if os.fstat(file.fileno()).st_size != expected:
+            raise ModelFileError(f"{path}: damaged, or of another network: expected {expected} bytes, as {root_path} says")
+        opened = _decode_opening(path, file.read(expected))
+    try:
+        same = opened.network == network and opened.root() == root
+    except ValueError as error:  # weights that no commitment holds
+        raise ModelFileError(f"{path}: {error}") from None
+    if not same:
+        remedy = "use the pair that one `zkds commit-model` wrote; if --overwrite was interrupted, commit again"
+        raise ModelFileError(f"{path}: belongs to another model.root than {root_path}: {remedy}")
     return opened
+
+
+def _opening_bytes(network: Network) -> int:
+    count = chunks(network)
+    header = len(MAGIC) + 16 + len(network.encode())
+    return header + 8 * network.parameter_count + count * ajtai.randomness_bytes(count) + CHECKSUM_BYTES
 
 
 def _root_file(root: bytes, network: Network) -> bytes:

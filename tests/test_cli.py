@@ -78,7 +78,7 @@ def test_help_has_examples(data):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("commit --data none.npz", "none.npz: no such file or folder; --data takes"),
+        ("commit --data none.npz", "none.npz: no such file or folder; expected a .npz file"),
         ("commit --data train.npz --arrays a b", "expected arrays a and b, got x, y"),
         ("commit --data train.npz --classes 2", "y: expected labels from 0 to 1, record 2 has another"),
         ("commit --data train.npz --normalize 0,0 1", "normalization: expected as many means as deviations"),
@@ -87,7 +87,7 @@ def test_help_has_examples(data):
         ("commit --data train.npz --fraction-bits 3", "fraction_bits: expected only with features"),
         ("commit --data train.npz -o none/data.root", "none/data.root: there is no folder none; make it first"),
         ("commit --data train.npz -o data.open", "expected a name for the public file"),
-        ("commit --data . --classes 3", "--classes and --fraction-bits go with .npz files"),
+        ("commit --data . --classes 3", "classes, fraction bits and names of arrays go with .npz files"),
         ("commit --data .", "expected a folder for each of two or more classes, got 0"),
     ],
 )
@@ -136,7 +136,7 @@ def writes(pid, folder):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_leaves_nothing(tmp_path, number, code):
-    np.savez(tmp_path / "train.npz", x=np.zeros((15000, 784), dtype=np.uint8), y=np.zeros(15000, dtype=np.uint8))
+    np.savez(tmp_path / "train.npz", x=np.zeros((15000, 784), dtype=np.uint8), y=np.arange(15000) % 2)
     slow = ENVIRONMENT | {"ZKDS_KERNELS": "portable", "ZKDS_THREADS": "1"}
     command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
     process = subprocess.Popen(command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)

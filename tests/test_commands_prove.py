@@ -251,7 +251,7 @@ UNUSABLE = {
     proving(model="model.root"): "model.root needs --private-model",
     proving(rest=f"{PROBE} --private-model"): "expected a model.root, as `zkds commit-model` writes it",
     proving(model="broken-model.root", rest=f"{PROBE} --private-model"): "broken-model.root: not a model.root",
-    proving(model="swapped.root", rest=f"{PROBE} --private-model"): "swapped.open: damaged",
+    proving(model="swapped.root", rest=f"{PROBE} --private-model"): "swapped.open: damaged, or of another network",
     proving(commit="none.root"): "none.root: no such file",
     proving(commit="truncated.root"): "truncated.root: data.root: fields: expected digest tree records schema matrix",
     proving(commit="changed.root"): "changed.open: checksum differs, the file is damaged",

@@ -4,6 +4,7 @@ import io
 import os
 import random
 import stat
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -245,3 +246,66 @@ def test_a_record_that_does_not_lead_to_its_leaf_is_refused(committed, tmp_path)
         opening.open([1])
         with pytest.raises(ValueError, match="indices: expected 0 to 4, got 5"):
             opening.open([5])
+
+
+EXTREMES = [0, 1, 2, 4, 6, 2**16, 2**31, 2**32, 2**32 + 1, 2**48, 2**61, 2**63, 2**64 - 1]
+
+
+def test_numbers_of_a_header_cost_nothing_and_are_named(committed, tmp_path):
+    """Every number of header and schema set to extremes, the checksum made right again: an opening of another root."""
+    path, root = committed
+    content = opening_path(path).read_bytes()
+    places = [*range(8, 32, 8), *range(32 + 14, 32 + len(root.schema.encode()), 8)]
+    assert content[32:46] == b"zkds schema v1"
+    tracemalloc.start()
+    try:
+        for place in places:
+            for number in EXTREMES:
+                changed = content[:place] + number.to_bytes(8, "little") + content[place + 8 : -32]
+                if changed == content[:-32]:
+                    continue
+                copy = tmp_path / "copy.open"
+                copy.write_bytes(changed + slow.hashlib.sha256(changed).digest())
+                with pytest.raises(OpeningError, match=r"copy\.open: "):
+                    Opening(copy, root)
+                try:
+                    with Opening(copy) as opening:
+                        assert opening.root.digest() != root.digest()
+                except OpeningError as error:
+                    assert "copy.open: " in str(error)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_schema_longer_than_any_is_not_read(tmp_path):
+    """A sparse file, whose bytes are there but cost nothing to make."""
+    path = tmp_path / "copy.open"
+    with open(path, "wb") as file:
+        file.write(b"zkdsopen" + b"".join(n.to_bytes(8, "little") for n in (1, 5, 1 << 35)))
+        file.truncate(1 << 36)
+    with pytest.raises(OpeningError, match=r"copy\.open: truncated"):
+        Opening(path)
+
+
+@pytest.mark.parametrize(("path", "message"), [("/dev/zero", "is no regular file"), (".", "is a folder")])
+def test_what_is_no_file_is_named(path, message):
+    with pytest.raises(ValueError, match=f"{path}: {message}, expected a file"):
+        Opening(path)
+    with pytest.raises((ValueError, IsADirectoryError), match=r"data\.root: size|Is a directory"):
+        DataRoot.read(path)
+
+
+def test_a_missing_opening_says_where_it_comes_from(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.open: no such file; zkds commit writes it beside data\.root"):
+        Opening(tmp_path / "none.open")
+
+
+def test_fields_of_a_root_come_once(committed):
+    lines = committed[0].read_bytes().splitlines(keepends=True)
+    for number in range(1, 6):
+        repeated = [*lines[: number + 1], *lines[number:]]
+        with pytest.raises(MalformedProof, match=r"data\.root: fields"):
+            DataRoot.decode(b"".join(repeated))
+    with pytest.raises(MalformedProof, match=r"data\.root: fields"):
+        DataRoot.decode(b"".join([lines[0], lines[2], lines[1], *lines[3:]]))

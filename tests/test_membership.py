@@ -32,7 +32,7 @@ RNG = np.random.default_rng(1)
 SOURCES = {
     "images": from_arrays(RNG.integers(0, 256, (30, 3, 3, 5), dtype=np.uint8), RNG.integers(0, 10, 30), classes=10),
     "features": from_arrays(RNG.normal(size=(17, 6)), RNG.integers(0, 300, 17), classes=300),
-    "one": from_arrays(np.array([[7]], dtype=np.uint8), np.array([1])),
+    "one": from_arrays(np.array([[7]], dtype=np.uint8), np.array([1]), classes=2),
 }
 SHAPES = {"images": (3, 5), "features": (2, 1), "one": (1, 1)}
 

@@ -12,6 +12,15 @@ PIXELS = RNG.integers(0, 256, (5, 3, 4, 6), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 1, 0])
 
 
+FEATURES = np.zeros((5, 6))
+
+
+def spoiled(values, place, value):
+    values = values.copy()
+    values[place] = value
+    return values
+
+
 def rows(source, size=2):
     return np.concatenate(list(source.chunks(size)))
 
@@ -33,7 +42,7 @@ def test_images_are_their_bytes_channels_first_then_the_label():
 
 def test_features_are_fixed_point_or_bytes():
     features = np.array([[0.5, -1.0], [7.99975, 2.0**-13], [-8.0, 0.0]])
-    source = from_arrays(features, np.array([0, 299, 1]))
+    source = from_arrays(features, np.array([0, 299, 1]), classes=300)
     assert source.schema == Schema("vector", (2,), "int16", 300, 12)
     stored = np.array([[2048, -4096], [32767, 1], [-32768, 0]]) + 32768
     packed = rows(source)
@@ -48,7 +57,7 @@ def test_features_are_fixed_point_or_bytes():
 def test_features_are_rounded_half_up_without_error():
     almost = 0.49999999999999994  # almost + 0.5 == 1.0
     features = np.array([[almost, 0.5, -0.5, -0.5000000000000001, 1.5, -1.5]])
-    stored = rows(from_arrays(features, LABELS[:1], fraction_bits=0))[0, :-1].astype(int)
+    stored = rows(from_arrays(features, LABELS[:1], classes=2, fraction_bits=0))[0, :-1].astype(int)
     assert (stored[::2] + 256 * stored[1::2] - 32768).tolist() == [0, 1, 0, -1, 2, -1]
 
 
@@ -62,15 +71,37 @@ def test_features_are_rounded_half_up_without_error():
         (PIXELS, LABELS / 2, {}, "y: expected integer labels, got dtype float64"),
         (PIXELS, LABELS, {"classes": 2}, "y: expected labels from 0 to 1, record 2 has another"),
         (PIXELS, LABELS - 1, {"classes": 3}, "y: expected labels from 0 to 2, record 0 has another"),
-        (PIXELS, LABELS + 70000, {}, "y: expected labels below 65536"),
+        (PIXELS, LABELS + 70000, {}, r"got 3 different ones from 70000 to 70002; use y - \(70000\)"),
+        (PIXELS, LABELS + 1, {}, r"from 1 to 3; say how many .* \(--classes 4, classes=4\), or use y - \(1\)"),
+        (PIXELS, LABELS - 1, {}, r"got 3 different ones from -1 to 1; use y - \(-1\)"),
+        (PIXELS, LABELS * 2, {}, r"from 0 to 4; say how .* classes=5\), or number them by `_, y = numpy.unique"),
+        (PIXELS, LABELS * 0, {}, r"got the same for all records; say how many .* \(--classes 2, classes=2\)$"),
+        (PIXELS, LABELS.astype(str), {}, "y: expected integer labels, got text or objects; number them, `names, y"),
+        (PIXELS, LABELS > 0, {}, r"y: expected integer labels, got dtype bool; if they are numbers of classes, y\.astype"),
+        (PIXELS, np.eye(5), {}, r"got \(5, 5\); y\.argmax\(axis=1\) is what one-hot rows stand for"),
         (PIXELS.astype(np.int32), LABELS, {}, "x: expected images of dtype uint8, float32 or float64, got int32"),
-        (PIXELS / 254.0, LABELS, {}, "x: expected images of bytes, or floats k/255"),
-        (np.full((1, 2, 2), np.nan), LABELS[:1], {}, "x: expected images of bytes, or floats k/255"),
+        (
+            PIXELS / 254.0,
+            LABELS,
+            {},
+            r"x: record 0, entry \(0, 0, 0\) is no number k/255: expected images of bytes, or floats k",
+        ),
+        (spoiled(np.zeros((4, 2, 2)), (3, 1, 0), np.nan), LABELS[:4], {}, r"x: record 3, entry \(0, 1, 0\) is not a number: "),
+        (spoiled(np.zeros((4, 2, 2)), (3, 1, 0), -np.inf), LABELS[:4], {}, r"x: record 3, entry \(0, 1, 0\) is infinite: "),
         (np.zeros((2, 5, 5, 5), np.uint8), LABELS[:2], {}, "x: expected images of 1 or 3 channels"),
         (PIXELS, LABELS, {"fraction_bits": 3}, "fraction_bits: expected only with features"),
-        (np.array([[8.0]]), LABELS[:1], {}, r"x: with 12 fraction bits features must lie in \[-8, 8\); use fewer bits"),
-        (np.array([[np.nan]]), LABELS[:1], {}, "x: with 12 fraction bits features must lie in"),
-        (np.array([["a"]]), LABELS[:1], {}, "x: expected numbers, got dtype"),
+        (
+            spoiled(FEATURES, (3, 4), 8.0),
+            LABELS,
+            {},
+            r"x: record 3, feature 4 lies outside \[-8, 8\), the range of 12 fraction",
+        ),
+        (spoiled(FEATURES, (3, 4), 1e308), LABELS, {}, r"x: record 3, feature 4 lies outside \[-8, 8\), the range of 12 frac"),
+        (spoiled(FEATURES, (3, 4), np.nan), LABELS, {}, "x: record 3, feature 4 is not a number$"),
+        (spoiled(FEATURES, (2, 0), np.inf), LABELS, {}, "x: record 2, feature 0 is infinite$"),
+        (spoiled(FEATURES.astype(int), (2, 0), 9), LABELS, {}, "x: record 2, feature 0 lies outside"),
+        (FEATURES.astype(str), LABELS, {}, "x: expected numbers of at most 64 bits, got dtype <U"),
+        (FEATURES.astype(np.longdouble), LABELS, {}, "x: expected numbers of at most 64 bits, got dtype float128"),
     ],
 )
 def test_bad_arrays_are_named(x, y, options, message):
@@ -95,14 +126,8 @@ def test_npz(tmp_path):
         from_npz(path, arrays=("a", "y"))
     with pytest.raises(FileNotFoundError):
         from_npz(tmp_path / "none.npz")
-    path.write_bytes(b"not a zip file")
-    with pytest.raises(ValueError, match=r"train.npz: expected a \.npz file of arrays"):
-        from_npz(path)
-    np.save(tmp_path / "x.npy", PIXELS)
-    with pytest.raises(ValueError, match=r"x.npy: expected a \.npz file of arrays"):
-        from_npz(tmp_path / "x.npy")
-    np.savez(path, x=np.array([{}]), y=LABELS)
-    with pytest.raises(ValueError, match=r"train.npz: expected a \.npz file of arrays"):
+    np.savez(path, x=spoiled(FEATURES, (3, 4), np.nan), y=LABELS)
+    with pytest.raises(ValueError, match=r"train\.npz: x: record 3, feature 4 is not a number"):
         from_npz(path)
 
 
@@ -140,12 +165,22 @@ def test_bad_folders_are_named(tmp_path):
         from_folder(tmp_path)
     image = pytest.importorskip("PIL.Image")
     (tmp_path / "a" / "1.png").write_bytes(b"no image")
+    (tmp_path / "b" / "2.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match=r"1\.png: not an image that Pillow can read"):
         from_folder(tmp_path)
     image.fromarray(PIXELS[0, 0]).save(tmp_path / "a" / "1.png")
     image.fromarray(PIXELS[0, 0, :3]).save(tmp_path / "b" / "2.png")
     with pytest.raises(ValueError, match=r"2\.png: expected an image of shape \(1, 4, 6\) like the first one"):
         rows(from_folder(tmp_path))
+    image.fromarray(PIXELS[0].transpose(1, 2, 0)).save(tmp_path / "b" / "2.png")
+    with pytest.raises(ValueError, match=r"got \(3, 4, 6\); grey images have 1 channel, others 3"):
+        rows(from_folder(tmp_path))
+    (tmp_path / "b" / "more").mkdir()
+    with pytest.raises(ValueError, match="b/more: a folder in the folder of a class"):
+        from_folder(tmp_path)
+    (tmp_path / "c.PNG").touch()
+    with pytest.raises(ValueError, match=r"c\.PNG: an image beside the folders of the classes"):
+        from_folder(tmp_path)
 
 
 def test_folder_without_pillow_says_what_to_install(tmp_path, monkeypatch):
@@ -163,7 +198,10 @@ class Tensor:
     def __init__(self, values):
         self.values = values
 
-    def numpy(self):
+    def detach(self):
+        return self
+
+    def numpy(self, force):
         return self.values
 
 
@@ -203,8 +241,9 @@ def test_torch_data_sets():
         ([(PIXELS[0], 0.5)], {"classes": 2}, "item 0: expected an integer label, got float"),
         ([(PIXELS[0], 2)], {"classes": 2}, "y: expected labels from 0 to 1, record 0 has another"),
         ([(PIXELS[0], 0), (PIXELS[0, :1], 0)], {"classes": 2}, r"item 1: expected shape \(3, 4, 6\) like the first one"),
-        ([(PIXELS[0] / 254.0, 0)], {"classes": 2}, "x: expected images of bytes, or floats k/255"),
-        ([(PIXELS, 0)], {"classes": 2}, "dataset: expected images or vectors of bytes"),
+        ([(PIXELS[0] / 254.0, 0)], {"classes": 2}, r"item 0: x: entry \(0, 0, 0\) is no number k/255: expected images"),
+        ([(FEATURES[0], 0), (FEATURES[0] + 9, 0)], {"classes": 2}, "item 1: x: feature 0 lies outside"),
+        ([(PIXELS, 0)], {"classes": 2}, "item 0: x: expected images or vectors of bytes"),
         ([(PIXELS[0], 0)], {"classes": 2, "fraction_bits": 2}, "fraction_bits: expected only with vectors"),
     ],
 )

@@ -2,7 +2,7 @@
 
     from zkds.api import commit, prove, verify
 
-    commit((x, y), "data.root")                               # x uint8 (N, C, H, W) or (N, H, W), y labels
+    commit((x, y), "data.root")                               # arrays or tensors: x uint8 (N, C, H, W), y labels; or a path
     proof = prove(model, "data.root")                         # a torch module, or the path of a model file
     verdict = verify(proof, tau="2.5", commitment="data.root")    # raises ProofRejected, which says why
 
@@ -17,8 +17,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from zkds.circuits.certificate import Pins, Verdict, verify_certificate
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Network
@@ -27,26 +25,44 @@ from zkds.circuits.model_root import is_model_root, read_model_root
 from zkds.circuits.weights import QuantisedWeights, quantise
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
-from zkds.dataset.records import Records, from_arrays
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES
+from zkds.dataset.sources import Pairs, as_normalization, as_records
 
 if TYPE_CHECKING:
     import torch
 
 Decimal = str | int | Fraction
-Data = Records | tuple[NDArray[Any], NDArray[Any]]
 
 __all__ = ["Model", "commit", "load_model", "prove", "verify"]
 
 
-def commit(data: Data, root_path: str | Path, *, overwrite: bool = False) -> DataRoot:
+def commit(
+    data: Any,
+    root_path: str | Path,
+    *,
+    normalization: Pairs | None = None,
+    classes: int | None = None,
+    fraction_bits: int | None = None,
+    arrays: tuple[str, str] | None = None,
+    overwrite: bool = False,
+) -> DataRoot:
     """Write data.root (public) and, beside it, data.open (private).
 
-    data   records of zkds/dataset/records.py (`from_npz`, `from_folder`, `from_torch`, `from_arrays`), or arrays (x, y)
-    Raises ValueError for data that cannot be committed, FileExistsError unless `overwrite`.
+    data            (x, y), numpy arrays or torch tensors: x uint8 or k/255 images (N, [C,] H, W), or features (N, d); y (N,)
+                    integers; or the path of a .npz file or of a folder CLASS/IMAGE; or a map-style torch data set of (x, label)
+    normalization   (mean, deviation), such as ("0.1307", "0.3081"), one decimal or a list with one for each channel: the
+                    network sees (x/255 - mean) / deviation
+    classes         number of classes; default: as many as there are labels, which must then be all of 0, ..., K - 1
+    fraction_bits   of features that are no bytes: they are rounded to multiples of 2^-fraction_bits (default 12)
+    arrays          names of x and y in a .npz file (default "x", "y")
+    overwrite       replace existing files; without its data.open nothing can be proved about the old data.root any more
+
+    Raises TypeError for other data, ValueError or OSError naming what cannot be committed or written.
     """
-    records = data if isinstance(data, Records) else from_arrays(*data)
+    records = as_records(
+        data, arrays=arrays, classes=classes, fraction_bits=fraction_bits, normalization=as_normalization(normalization)
+    )
     return commit_dataset(records, root_path, overwrite=overwrite)
 
 

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from zkds.dataset.records import Records, from_folder, from_npz
+from zkds.dataset.records import Records
 from zkds.dataset.schema import Normalization
+from zkds.dataset.sources import as_records
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arrays", nargs=2, metavar=("X", "Y"), default=("x", "y"), help="names in the .npz file (default: x y)"
     )
-    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: the largest label plus one)")
+    parser.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="number of classes K (default: as many as there are labels, if they are 0 to K - 1)",
+    )
     parser.add_argument(
         "--normalize",
         nargs=2,
@@ -33,22 +39,15 @@ def read_records(options: argparse.Namespace, data: str | Path | None = None, ar
 
     Raises ValueError saying what is wrong.
     """
-    path = Path(options.data if data is None else data)
+    x, y = options.arrays if arrays is None else arrays
     normalization = None
     if options.normalize:
         mean, deviation = (text.split(",") for text in options.normalize)
         normalization = Normalization.from_decimals(mean, deviation)
-    if not path.exists():
-        raise ValueError(f"{path}: no such file or folder; --data takes a .npz file or a folder of images")
-    if not path.is_dir():
-        x, y = options.arrays if arrays is None else arrays
-        return from_npz(
-            path,
-            arrays=(x, y),
-            classes=options.classes,
-            fraction_bits=options.fraction_bits,
-            normalization=normalization,
-        )
-    if options.classes is not None or options.fraction_bits is not None:
-        raise ValueError("--classes and --fraction-bits go with .npz files; a folder has one class for each of its folders")
-    return from_folder(path, normalization=normalization)
+    return as_records(
+        options.data if data is None else data,
+        arrays=(x, y),
+        classes=options.classes,
+        fraction_bits=options.fraction_bits,
+        normalization=normalization,
+    )

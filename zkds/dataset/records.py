@@ -5,8 +5,6 @@ No message shows what is in a record; at most its number or the name of its file
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zkds.dataset.images import SUFFIXES, ImageRefused, pixels, read_image
+from zkds.dataset.npz import read_arrays
 from zkds.dataset.schema import INT16_OFFSET, MAX_CLASSES, Normalization, Schema
 from zkds.native import U8
 
 MAX_RECORDS = 1 << 32
 CHANNELS = (1, 3)
-IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 AnyArray = NDArray[Any]
 
@@ -87,6 +86,29 @@ def _check_labels(y: AnyArray, classes: int, first: int = 0) -> None:
         raise ValueError(f"y: expected labels from 0 to {classes - 1}, record {first + int(outside[0])} has another")
 
 
+def _count_classes(y: AnyArray) -> int:
+    """K, if the labels are all of 0, ..., K - 1. Others have no number of classes that goes without saying."""
+    present = np.unique(y)
+    first, last, count = int(present[0]), int(present[-1]), len(present)
+    if count >= 2 and first == 0 and last == count - 1:
+        return count
+    found = f"{count} different ones from {first} to {last}" if count >= 2 else "the same for all records"
+    remedies = []
+    if first >= 0 and last < MAX_CLASSES:
+        classes = max(2, last + 1)
+        remedies.append(f"say how many classes there are if this is meant (--classes {classes}, classes={classes})")
+    if count >= 2:
+        shifted = last - first == count - 1
+        remedies.append(f"use y - ({first})" if shifted else "number them by `_, y = numpy.unique(y, return_inverse=True)`")
+    raise ValueError(f"y: expected labels 0, ..., K - 1, each at least once, got {found}; {', or '.join(remedies)}")
+
+
+def _what_instead(y: AnyArray) -> str:
+    if y.dtype.kind in "USO":
+        return "text or objects; number them, `names, y = numpy.unique(y, return_inverse=True)`"
+    return f"dtype {y.dtype}; if they are numbers of classes, y.astype('int64')"
+
+
 # ---- arrays and .npz -------------------------------------------------------------------------------------------------
 
 
@@ -101,19 +123,19 @@ def from_arrays(
     """x: images (N, H, W), (N, C, H, W) or (N, H, W, C), or features (N, d); y: (N,) integer labels.
 
     uint8 is taken as it is; images of floats must be exactly k/255; other features are rounded to multiples of
-    2^-fraction_bits (default 12), halves up, and must fit 16 bits then. classes: default the largest label plus one.
+    2^-fraction_bits (default 12), halves up, and must fit 16 bits then. classes: default K, if the labels are 0, ..., K - 1,
+    each at least once; others need it.
     Raises ValueError naming what is wrong.
     """
     if x.ndim not in (2, 3, 4) or not len(x):
         raise ValueError(f"x: expected N >= 1 images (N, [C,] H, W) or features (N, d), got shape {x.shape}")
     if y.ndim != 1 or len(y) != len(x):
-        raise ValueError(f"y: expected shape ({len(x)},), one label for each record, got {y.shape}")
+        hint = "; y.argmax(axis=1) is what one-hot rows stand for" if y.ndim == 2 and y.shape[1] > 1 else ""
+        raise ValueError(f"y: expected shape ({len(x)},), one label for each record, got {y.shape}{hint}")
     if y.dtype.kind not in "iu":
-        raise ValueError(f"y: expected integer labels, got dtype {y.dtype}")
+        raise ValueError(f"y: expected integer labels, got {_what_instead(y)}")
     if classes is None:
-        classes = max(2, int(y.max()) + 1)
-        if classes > MAX_CLASSES:
-            raise ValueError(f"y: expected labels below {MAX_CLASSES}, got a larger one")
+        classes = _count_classes(y)
     _check_labels(y, classes)
     if x.ndim == 2 and (x.dtype != np.uint8 or fraction_bits is not None):
         bits = 12 if fraction_bits is None else fraction_bits
@@ -144,27 +166,45 @@ def image_bytes(images: AnyArray) -> U8:
         return images
     if images.dtype not in (np.float32, np.float64):
         raise ValueError(f"x: expected images of dtype uint8, float32 or float64, got {images.dtype}")
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         rounded = np.rint(images * 255)
         exact = (rounded >= 0) & (rounded <= 255) & (rounded.astype(images.dtype) / images.dtype.type(255) == images)
     if not exact.all():
-        raise ValueError("x: expected images of bytes, or floats k/255; leave normalization to the schema")
+        place, value = _first(images, ~exact)
+        what = _not_a_number(value) or "is no number k/255"
+        raise ValueError(f"x: {place} {what}: expected images of bytes, or floats k/255; leave normalization to the schema")
     return np.asarray(rounded, dtype=np.uint8)
 
 
 def fixed_point(features: AnyArray, fraction_bits: int) -> NDArray[np.uint16]:
-    """Numbers -> round_half_up(number * 2^fraction_bits) + 2^15, as uint16. Raises ValueError if one does not fit."""
-    if features.dtype.kind not in "iuf":
-        raise ValueError(f"x: expected numbers, got dtype {features.dtype}")
-    exact = features.astype(np.float64) * 2.0**fraction_bits
-    with np.errstate(invalid="ignore"):
+    """Numbers -> round_half_up(number * 2^fraction_bits) + 2^15, as uint16. Raises ValueError naming one that does not fit."""
+    if features.dtype.kind not in "iuf" or features.dtype.itemsize > 8:
+        raise ValueError(f"x: expected numbers of at most 64 bits, got dtype {features.dtype}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        exact = features.astype(np.float64) * 2.0**fraction_bits
         floor = np.floor(exact)
         scaled = floor + (exact - floor >= 0.5)  # exact - floor has no rounding error, exact + 0.5 may have
-    if not ((scaled >= -INT16_OFFSET) & (scaled < INT16_OFFSET)).all():  # false for what is not a number, too
+    inside = (scaled >= -INT16_OFFSET) & (scaled < INT16_OFFSET)  # false for what is not a number, too
+    if not inside.all():
+        place, value = _first(features, ~inside)
         largest = 2.0 ** (15 - fraction_bits)
         limits = f"[-{largest:g}, {largest:g})"
-        raise ValueError(f"x: with {fraction_bits} fraction bits features must lie in {limits}; use fewer bits")
+        outside = f"lies outside {limits}, the range of {fraction_bits} fraction bits; use fewer bits, or scale it"
+        raise ValueError(f"x: {place} {_not_a_number(value) or outside}")
     return (scaled + INT16_OFFSET).astype(np.uint16)
+
+
+def _first(values: AnyArray, wrong: AnyArray) -> tuple[str, Any]:
+    """Where the first wrong value is, in words, and the value, which no message may show."""
+    record, *place = (int(index) for index in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
+    where = f"feature {place[0]}" if len(place) == 1 else f"entry {tuple(place)}"
+    return f"record {record}, {where}", values[(record, *place)]
+
+
+def _not_a_number(value: Any) -> str | None:
+    if np.isnan(value):
+        return "is not a number"
+    return "is infinite" if np.isinf(value) else None
 
 
 def from_npz(
@@ -176,21 +216,11 @@ def from_npz(
     normalization: Normalization | None = None,
 ) -> Records:
     """The records of a `.npz` file; `arrays` names x and y in it. See `from_arrays`. Pickled objects are refused."""
+    x, y = read_arrays(path, arrays)
     try:
-        with zipfile.ZipFile(path) as file:
-            names = [entry.removesuffix(".npy") for entry in file.namelist()]
-        loaded = {} if set(arrays) - set(names) else _load_arrays(path, arrays)
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError):
-        raise ValueError(f"{path}: expected a .npz file of arrays of numbers") from None
-    if not loaded:
-        raise ValueError(f"{path}: expected arrays {' and '.join(arrays)}, got {', '.join(names) or 'none'}")
-    x, y = (loaded[name] for name in arrays)
-    return from_arrays(x, y, classes=classes, fraction_bits=fraction_bits, normalization=normalization)
-
-
-def _load_arrays(path: str | Path, names: Sequence[str]) -> dict[str, AnyArray]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in names}
+        return from_arrays(x, y, classes=classes, fraction_bits=fraction_bits, normalization=normalization)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 # ---- folders of images -----------------------------------------------------------------------------------------------
@@ -199,49 +229,45 @@ def _load_arrays(path: str | Path, names: Sequence[str]) -> dict[str, AnyArray]:
 def from_folder(path: str | Path, *, normalization: Normalization | None = None) -> Records:
     """path/CLASS/IMAGE: labels number the folders in order of their names, records follow folders and file names.
 
-    All images must have one size; grey images have one channel, all others become RGB. Needs Pillow.
+    All images must have one size; which ones are read, and how, says zkds/dataset/images.py. Files that are no images by their
+    names are left out. Needs Pillow. Raises ValueError or OSError naming the file.
     """
-    folders = sorted(entry for entry in Path(path).iterdir() if entry.is_dir())
-    if len(folders) < 2:
-        raise ValueError(f"{path}: expected a folder for each of two or more classes, got {len(folders)}")
-    files = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
-    if not files:
-        raise ValueError(f"{path}: expected images ({' '.join(sorted(IMAGE_SUFFIXES))}), found none")
-    shape = _read_image(files[0][0]).shape
-    schema = Schema("image", shape, "uint8", len(folders), 0, normalization)
+    files = [(file, label) for label, folder in enumerate(_class_folders(Path(path))) for file in _images_in(folder)]
+    shape = read_image(files[0][0]).shape
+    classes = files[-1][1] + 1
+    schema = Schema("image", shape, "uint8", classes, 0, normalization)
 
     def fetch(index: int) -> tuple[AnyArray, int]:
         file, label = files[index]
-        pixels = _read_image(file)
+        pixels = read_image(file)
         if pixels.shape != shape:
-            raise ValueError(f"{file}: expected an image of shape {shape} like the first one, got {pixels.shape}")
+            channels = "; grey images have 1 channel, others 3" if pixels.shape[0] != shape[0] else ""
+            raise ValueError(f"{file}: expected an image of shape {shape} like the first one, got {pixels.shape}{channels}")
         return pixels, label
 
     return IndexedRecords(schema, len(files), fetch)
 
 
+def _class_folders(path: Path) -> list[Path]:
+    entries = sorted(path.iterdir())
+    folders = [entry for entry in entries if entry.is_dir()]
+    if len(folders) < 2:
+        raise ValueError(f"{path}: expected a folder for each of two or more classes, got {len(folders)}")
+    for entry in entries:
+        if entry not in folders and entry.suffix.lower() in SUFFIXES:
+            raise ValueError(f"{entry}: an image beside the folders of the classes, expected it in one of them")
+    return folders
+
+
 def _images_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-
-
-def _read_image(file: Path) -> U8:
-    """(C, H, W) uint8."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ValueError("folders of images need Pillow: pip install 'zkds[images]', or give a .npz file") from None
-    try:
-        with Image.open(file) as image:
-            return _pixels(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        raise ValueError(f"{file}: not an image that Pillow can read") from None
-
-
-def _pixels(image: Any) -> U8:
-    """A Pillow image -> (C, H, W) uint8."""
-    if image.mode in ("L", "1"):
-        return np.array(image.convert("L"), dtype=np.uint8)[None]
-    return np.ascontiguousarray(np.array(image.convert("RGB"), dtype=np.uint8).transpose(2, 0, 1))
+    entries = sorted(folder.iterdir())
+    images = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+    if not images:
+        raise ValueError(f"{folder}: expected images ({' '.join(sorted(SUFFIXES))}), found none")
+    inside = [entry for entry in entries if entry.is_dir()]
+    if inside:
+        raise ValueError(f"{inside[0]}: a folder in the folder of a class, expected images only")
+    return images
 
 
 # ---- torch data sets ---------------------------------------------------------------------------------------------------
@@ -276,11 +302,11 @@ def from_torch(
     elif first.ndim == 1:
         schema = Schema("vector", first.shape, "uint8", classes, 0, normalization)
     else:
-        schema = Schema("image", _stored(first).shape, "uint8", classes, 0, normalization)
+        schema = Schema("image", _stored(0, first).shape, "uint8", classes, 0, normalization)
 
     def fetch(index: int) -> tuple[AnyArray, int]:
         elements, label = _item(dataset, index)
-        stored = fixed_point(elements, schema.fraction_bits) if schema.element == "int16" else _stored(elements)
+        stored = _stored(index, elements, schema.fraction_bits if schema.element == "int16" else None)
         if stored.shape != schema.shape:
             raise ValueError(f"item {index}: expected shape {schema.shape} like the first one, got {stored.shape}")
         return stored, label
@@ -288,14 +314,20 @@ def from_torch(
     return IndexedRecords(schema, count, fetch)
 
 
-def _stored(elements: AnyArray) -> U8:
-    """One vector of bytes, or one image as (C, H, W)."""
-    if elements.ndim == 1 and elements.dtype == np.uint8:
-        return elements
-    if elements.ndim not in (2, 3):
-        raise ValueError(f"dataset: expected images or vectors of bytes, got shape {elements.shape}, dtype {elements.dtype}")
-    image: U8 = image_bytes(channels_first(elements[None]))[0]
-    return image
+def _stored(index: int, elements: AnyArray, fraction_bits: int | None = None) -> AnyArray:
+    """One vector of bytes, or of fixed-point numbers if they have fraction bits, or one image as (C, H, W)."""
+    try:
+        if fraction_bits is not None:
+            fixed: AnyArray = fixed_point(elements[None], fraction_bits)[0]
+            return fixed
+        if elements.ndim == 1 and elements.dtype == np.uint8:
+            return elements
+        if elements.ndim not in (2, 3):
+            raise ValueError(f"x: expected images or vectors of bytes, got shape {elements.shape}, dtype {elements.dtype}")
+        image: U8 = image_bytes(channels_first(elements[None]))[0]
+        return image
+    except ValueError as error:
+        raise ValueError(f"item {index}: {str(error).replace('record 0, ', '')}") from None
 
 
 def _item(dataset: Any, index: int) -> tuple[AnyArray, int]:
@@ -303,11 +335,30 @@ def _item(dataset: Any, index: int) -> tuple[AnyArray, int]:
     if not isinstance(item, (tuple, list)) or len(item) != 2:
         raise ValueError(f"item {index}: expected a pair (x, label), got {type(item).__name__}")
     x, label = item
-    if hasattr(x, "convert"):
-        elements: AnyArray = _pixels(x)
-    else:
-        elements = np.asarray(x.numpy() if hasattr(x, "numpy") else x)
+    elements = _as_elements(index, x)
     try:
         return elements, label.__index__()
     except (AttributeError, TypeError):
         raise ValueError(f"item {index}: expected an integer label, got {type(label).__name__}") from None
+
+
+def _as_elements(index: int, x: Any) -> AnyArray:
+    if not hasattr(x, "convert"):
+        return as_array(f"item {index}: x", x)
+    try:
+        return pixels(x)
+    except ImageRefused as error:
+        raise ValueError(f"item {index}: {error}") from None
+
+
+def as_array(name: str, values: Any) -> AnyArray:
+    """A numpy array as it is, a torch tensor on any device as an array; TypeError for anything else. Does not import torch."""
+    if isinstance(values, np.ndarray):
+        return values
+    if not hasattr(values, "detach"):
+        raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(values).__name__}")
+    try:
+        array: AnyArray = values.detach().numpy(force=True)
+    except (TypeError, RuntimeError):
+        raise TypeError(f"{name}: expected a dense tensor of integers, float32 or float64, got {values.dtype}") from None
+    return array
