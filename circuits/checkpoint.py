@@ -272,7 +272,7 @@ def _counter(*arguments: Any) -> dict[Any, Any]:
     """collections.Counter, in the state of a scheduler."""
     match arguments:
         case (dict() as counts,):
-            return counts
+            return dict(counts)  # a copy, as torch makes: what is set in one isn't set in the other
     raise ValueError("collections.Counter: expected a dictionary")
 
 

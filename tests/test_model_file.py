@@ -263,6 +263,16 @@ def test_what_a_pickle_may_name_cannot_be_altered(name, state):
         read_object(archive)
 
 
+def test_a_counter_is_a_copy_of_its_dictionary(tmp_path):
+    """What is set in the counter isn't set in the dictionary, here as in torch: {} and Counter({}) with x = 1 set later."""
+    path = tmp_path / "counter.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\2}q\0ccollections\nCounter\nq\1h\0\x85q\2Rq\3X\1\0\0\0xq\4K\1s\x86q\5.")
+        archive.writestr("a/version", b"3\n")
+    with open_archive(path) as archive:
+        assert read_object(archive) == ({}, {"x": 1}) == torch.load(path, weights_only=True)
+
+
 def test_compressed_archives_are_refused(tmp_path, checkpoint_file):
     path = tmp_path / "m.pt"
     with zipfile.ZipFile(checkpoint_file) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
