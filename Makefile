@@ -6,7 +6,7 @@ CEILINGS ?= ../shared/ceilings
 PROBES ?= 20
 MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test demo venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
+.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
@@ -32,6 +32,9 @@ lint: venv
 unit: native
 	$(BIN)/python -m pytest
 	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels"
+
+test-long: native ## the property tests that read ZKDS_LONG_TESTS, with that many times their usual examples
+	ZKDS_LONG_TESTS=40 $(BIN)/python -m pytest tests/test_program_meaning.py
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)

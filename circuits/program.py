@@ -66,9 +66,17 @@ MEMBERS = re.compile(
     r"data/constants/(model\.pt|model_constants_config\.json|tensor_\d+)"
 )
 ELEMENT_TYPES = {6: "<f2", 7: "<f4", 8: "<f8", 13: BFLOAT16}  # torch's numbers of the types that parameters may have
+ELEMENT_BYTES = {
+    **dict.fromkeys((1, 2, 12, *range(29, 34)), 1),
+    **dict.fromkeys((3, 6, 13, 28), 2),
+    **dict.fromkeys((4, 7, 9, 34), 4),
+    **dict.fromkeys((5, 8, 10, 35), 8),
+    11: 16,
+}  # of all of torch's types, by their numbers
 STRIDED = 7  # torch's number of the layout
 DEVICES = ("cpu", "cuda", "mps", "xpu")
-DIALECTS = ("TRAINING", "ATEN")
+FUNCTIONAL = "ATEN"
+DIALECTS = ("TRAINING", FUNCTIONAL)
 MAX_EXPRESSION = 1 << 12
 METADATA = "stack_trace nn_module_stack source_fn_stack torch_fn custom from_node"
 
@@ -83,6 +91,7 @@ _EXPRESSION = re.compile(
     r"StrictLessThan|FloorDiv|CeilDiv|CleanDiv|PythonMod|ModularIndexing|PowByNatural|true|false)(?=[(,)]|$)|'[su]\d+'|"
     r"(?:positive|integer|nonnegative|negative|zero|evaluate)=(?:True|False)|-?\d+|[(), ])*"
 )
+_IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
 _SYMBOL = re.compile(r"[su]\d+")
 _GUARD = re.compile(r"L\['\w+'\]\.size\(\)\[\d\] (?:==|!=|<=|>=|<|>) \d+")
 _MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
@@ -186,11 +195,12 @@ def _read_program(archive: Archive) -> Program:
     )
     _check_document(document)
     _check_plain(archive, SAMPLE_INPUTS)
-    if f"{CONSTANTS}model.pt" in archive:
-        _check_plain(archive, f"{CONSTANTS}model.pt")
-    else:
-        _read_config(archive, f"{CONSTANTS}model_constants_config.json")
-    return _program(document["graph_module"], archive)
+    program = _program(document["graph_module"], archive)
+    if FUNCTIONAL in document.get("verifiers", []) and any(
+        map(_IN_PLACE.fullmatch, (each.operator for each in program.operations))
+    ):
+        raise ValueError(f"verifiers: {FUNCTIONAL}: expected no operators that work in place")
+    return program
 
 
 def _check_document(document: Mapping[str, Any]) -> None:
@@ -257,7 +267,12 @@ def _program(value: Any, archive: Archive) -> Program:
     for tensor in (*reader.inputs, *reader.parameters, *reader.buffers, *reader.outputs):
         if tensor not in tensors:
             raise ValueError(f"tensor_values: expected one for {tensor.name}")
-    values = Values(archive, {name: tensors[tensor] for tensor, name in reader.parameters.items()})
+    if f"{CONSTANTS}model.pt" in archive:
+        _check_plain(archive, f"{CONSTANTS}model.pt")
+    else:
+        constants = _read_config(archive, f"{CONSTANTS}model_constants_config.json")
+        _require_all(reader.constant_names, constants, CONSTANTS)
+    values = Values(archive, {name: tensors[tensor] for tensor, name in reader.parameters.items()}, reader.buffer_names)
     return Program(
         tuple(reader.inputs),
         tuple(reader.outputs),
@@ -289,7 +304,9 @@ def _tensor(value: Any, where: str) -> Tensor:
 def _size(value: Any, where: str) -> int | Symbol:
     kind, size = union(value, where)
     if kind == "as_int":
-        return integer(size, where)
+        if integer(size, where) < 0:
+            raise ValueError(f"{where}: expected a size of at least 0")
+        return int(size)
     if kind != "as_expr":
         raise ValueError(f"{where}: expected as_int or as_expr")
     expression = fields(size, where, "expr_str", "hint")
@@ -308,10 +325,15 @@ def _meta(value: Any, where: str) -> Meta:
     meta = fields(value, where, "dtype sizes requires_grad device strides storage_offset layout")
     device = fields(meta["device"], f"{where}: device", "type", "index")
     kind, index = one_of(device["type"], f"{where}: device", DEVICES), device.get("index")
+    sizes, strides = (
+        tuple(_size(size, f"{where}: {key}") for size in sequence(meta[key], f"{where}: {key}")) for key in ("sizes", "strides")
+    )
+    if len(sizes) != len(strides):
+        raise ValueError(f"{where}: expected a stride for every size")
     return Meta(
         integer(meta["dtype"], f"{where}: dtype"),
-        tuple(_size(size, f"{where}: sizes") for size in sequence(meta["sizes"], f"{where}: sizes")),
-        tuple(_size(size, f"{where}: strides") for size in sequence(meta["strides"], f"{where}: strides")),
+        sizes,
+        strides,
         _size(meta["storage_offset"], f"{where}: storage_offset"),
         boolean(meta["requires_grad"], f"{where}: requires_grad"),
         (kind, None if index is None else integer(index, f"{where}: device")),
@@ -415,7 +437,9 @@ def _computed(value: Any, where: str) -> int | SizeName:
 class _SignatureReader:
     """Inputs and outputs in order.
 
-    names   of all inputs, "" for one that isn't a tensor
+    names            of all inputs, "" for one that isn't a tensor
+    buffer_names     in the model, of what is kept with the weights
+    constant_names   likewise, of buffers that aren't and of constants
     """
 
     def __init__(self, value: Any) -> None:
@@ -424,6 +448,8 @@ class _SignatureReader:
         self.outputs: list[Tensor] = []
         self.parameters: dict[Tensor, str] = {}
         self.buffers: list[Tensor] = []
+        self.buffer_names: list[str] = []
+        self.constant_names: list[str] = []
         self.obstacles: list[str] = []
         self.names: list[str] = []
         self.results: list[Any] = []
@@ -446,12 +472,12 @@ class _SignatureReader:
                 self.parameters[tensor] = _parameter_name(spec["parameter_name"], where)
             case "buffer":
                 spec = fields(value, where, "arg buffer_name persistent")
-                boolean(spec["persistent"], where)
-                _parameter_name(spec["buffer_name"], where)
+                names = self.buffer_names if boolean(spec["persistent"], where) else self.constant_names
+                names.append(_parameter_name(spec["buffer_name"], where))
                 self.buffers.append(tensor := _tensor(spec["arg"], where))
             case "tensor_constant":
                 spec = fields(value, where, "arg tensor_constant_name")
-                _parameter_name(spec["tensor_constant_name"], where)
+                self.constant_names.append(_parameter_name(spec["tensor_constant_name"], where))
                 self.buffers.append(tensor := _tensor(spec["arg"], where))
             case "user_input":
                 argument, content = _value(fields(value, where, "arg")["arg"], where)
@@ -525,7 +551,9 @@ def _check_module_calls(value: Any, reader: _SignatureReader) -> None:
         found = [_value(argument, where)[1] for argument in sequence(signature[key], where)]
         if found and found != tensors:
             raise ValueError(f"{where}: expected the {key} of the graph")
-    texts(signature.get("forward_arg_names") or [], where)
+    names = texts(signature.get("forward_arg_names") or [], where)
+    if repeated([_variable(name, where) for name in names]) is not None:
+        raise ValueError(f"{where}: forward_arg_names: expected different names")
     for key, count in (("in_spec", len(reader.inputs)), ("out_spec", len(reader.outputs))):
         version, *trees = sequence(read_json(text(signature[key], where).encode(), f"{where}: {key}"), where)
         one_of(version, f"{where}: {key}", (1,))
@@ -575,41 +603,51 @@ def _read_config(archive: Archive, name: str) -> dict[str, _Payload]:
     for tensor, payload in payloads.items():
         if types.setdefault(payload.path, payload.meta.dtype) != payload.meta.dtype:
             raise ValueError(f"{name}: {tensor}: expected the type of the other tensors in its member")
+    for tensor, payload in payloads.items():
+        _check_payload(archive, tensor, payload)
     return payloads
 
 
-class Values:
-    """The parameters' values, read one by one, when they are asked for.
+def _check_payload(archive: Archive, name: str, payload: _Payload) -> None:
+    """That its member holds whole elements, and all of the tensor. torch reads an empty member as zeros."""
+    meta = payload.meta
+    if meta.dtype not in ELEMENT_BYTES or meta.layout != STRIDED:
+        raise ValueError(f"{name}: expected a plain tensor of numbers")
+    shape, strides, (offset,) = (_numbers(name, sizes) for sizes in (meta.sizes, meta.strides, (meta.offset,)))
+    end = offset + 1 + sum((size - 1) * step for size, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
+    count, rest = divmod(archive.size(payload.path), ELEMENT_BYTES[meta.dtype])
+    if rest or end > count:
+        raise ValueError(f"{name}: expected whole elements, {end} or more, in {payload.path}")
 
-    What the file says of them here must agree with what it says in the graph, and they share one budget of elements.
+
+def _require_all(names: list[str], payloads: Mapping[str, _Payload], folder: str) -> None:
+    for name in names:
+        if name not in payloads:
+            raise ValueError(f"{folder}: expected {name}, an input of the graph")
+
+
+class Values:
+    """The parameters' values, each read once, when it is asked for; they share one budget of elements.
+
+    What the file says of them here must agree with what it says in the graph.
 
     shared   names of parameters that have an element in common with another one
     """
 
-    def __init__(self, archive: Archive, metas: Mapping[str, Meta]) -> None:
-        self._archive = archive
+    def __init__(self, archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> None:
         self._metas = metas
-        self._budget = Budget()
+        in_one_file = f"{WEIGHTS}model.pt" in archive
+        if in_one_file and f"{WEIGHTS}model_weights_config.json" in archive:
+            raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
+        locate = _tensors_of_one_file if in_one_file else _tensors_of_members
+        self._tensors = locate(archive, metas, buffers)
+        spans: dict[int, list[tuple[int, int, str]]] = {}
+        for name, tensor in self._tensors.items():
+            spans.setdefault(id(tensor.storage), []).append((*_span(name, tensor), name))
         self.shared: set[str] = set()
-        self._loaded: dict[str, Any] | None = None  # by torch 2.8: all in one file
-        self._payloads: dict[str, _Payload] = {}
-        self._last: tuple[str, Storage | None] = ("", None)
-        if f"{WEIGHTS}model.pt" in archive:
-            if f"{WEIGHTS}model_weights_config.json" in archive:
-                raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
-            return
-        self._payloads = _read_config(archive, f"{WEIGHTS}model_weights_config.json")
-        spans: dict[str, list[tuple[int, int, str]]] = {}
-        for name, meta in metas.items():
-            if name not in self._payloads:
-                raise ValueError(f"{WEIGHTS}model_weights_config.json: expected the parameter {name}")
-            payload = self._payloads[name]
-            if not payload.is_parameter or _stored(payload.meta) != _stored(meta):
-                raise ValueError(f"{name}: the graph and {WEIGHTS}model_weights_config.json say different things of it")
-            spans.setdefault(payload.path, []).append((*_span(name, payload.meta), name))
-        for path_spans in spans.values():
-            path_spans.sort()
-            for (_, end, name), (start, _, other) in itertools.pairwise(path_spans):
+        for of_one_storage in spans.values():
+            of_one_storage.sort()
+            for (_, end, name), (start, _, other) in itertools.pairwise(of_one_storage):
                 if start < end:
                     self.shared |= {name, other}
 
@@ -617,30 +655,46 @@ class Values:
         """Of a parameter of the graph, which isn't read for it. Raises ValueError if it isn't of numbers."""
         return _numbers(name, self._metas[name].sizes)
 
-    def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """The values of a parameter of the graph. Raises ValueError if they aren't floats, or not all there."""
-        meta = self._metas[name]
-        if meta.dtype not in ELEMENT_TYPES or meta.layout != STRIDED:
+    def read(self, name: str) -> NDArray[np.float64]:
+        """The values of a parameter of the graph. Raises ValueError if they aren't floats, or more than the budget has."""
+        if name not in self._tensors:
             raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
-        element = ELEMENT_TYPES[meta.dtype]
-        if name not in self._payloads:
-            return self._from_checkpoint(name, element)
-        path, offset = self._payloads[name].path, self._payloads[name].meta.offset
-        last, storage = self._last
-        if storage is None or last != path:
-            storage = Storage.of_member(self._archive, path, element, self._budget)
-            self._last = (path, storage)
-        strides, (start,) = (_numbers(name, sizes) for sizes in (meta.strides, (offset,)))
-        return StoredTensor(storage, start, self.shape(name), strides).read()
+        return self._tensors.pop(name).read()
 
-    def _from_checkpoint(self, name: str, element: str) -> NDArray[np.float64]:
-        if self._loaded is None:
-            with open_archive(io.BytesIO(self._archive.read(f"{WEIGHTS}model.pt"))) as inner:
-                self._loaded = dict(read_object(inner))
-        tensor = self._loaded.get(name)
-        if not isinstance(tensor, StoredTensor) or (tensor.storage.element, tensor.shape) != (element, self.shape(name)):
-            raise ValueError(f"{name}: expected a tensor of the type and shape in the graph")
-        return tensor.read()
+
+def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> dict[str, StoredTensor]:
+    """Those of floats, of torch 2.9 and later."""
+    payloads = _read_config(archive, f"{WEIGHTS}model_weights_config.json")
+    _require_all([*metas, *buffers], payloads, WEIGHTS)
+    budget, storages, tensors = Budget(), dict[str, Storage](), dict[str, StoredTensor]()
+    for name, meta in metas.items():
+        path, is_parameter, found = payloads[name]
+        if not is_parameter or _stored(found) != _stored(meta):
+            raise ValueError(f"{name}: the graph and {WEIGHTS}model_weights_config.json say different things of it")
+        if meta.dtype in ELEMENT_TYPES:
+            if path not in storages:
+                storages[path] = Storage.of_member(archive, path, ELEMENT_TYPES[meta.dtype], budget)
+            strides, (start,) = (_numbers(name, sizes) for sizes in (meta.strides, (found.offset,)))
+            tensors[name] = StoredTensor(storages[path], start, _numbers(name, meta.sizes), strides)
+    return tensors
+
+
+def _tensors_of_one_file(archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> dict[str, StoredTensor]:
+    """Likewise, of torch 2.8."""
+    with open_archive(io.BytesIO(archive.read(f"{WEIGHTS}model.pt"))) as inner:
+        found = read_object(inner)
+    if not isinstance(found, dict) or any(name not in found for name in (*metas, *buffers)):
+        raise ValueError(f"{WEIGHTS}model.pt: expected the parameters and buffers of the graph")
+    tensors = {}
+    for name, meta in metas.items():
+        tensor = found[name]
+        if not isinstance(tensor, StoredTensor) or (tensor.shape, tensor.stride) != (meta.sizes, meta.strides):
+            raise ValueError(f"{name}: the graph and {WEIGHTS}model.pt say different things of it")
+        if meta.dtype in ELEMENT_TYPES:
+            if tensor.storage.element != ELEMENT_TYPES[meta.dtype]:
+                raise ValueError(f"{name}: expected the type that the graph says")
+            tensors[name] = tensor
+    return tensors
 
 
 def _stored(meta: Meta) -> tuple[Any, ...]:
@@ -655,14 +709,11 @@ def _numbers(name: str, sizes: tuple[int | Symbol, ...]) -> tuple[int, ...]:
     return numbers
 
 
-def _span(name: str, meta: Meta) -> tuple[int, int]:
+def _span(name: str, tensor: StoredTensor) -> tuple[int, int]:
     """(first, end) of the elements in the storage. Raises ValueError if one element is in two places of the tensor."""
-    shape, strides, (offset,) = (_numbers(name, sizes) for sizes in (meta.sizes, meta.strides, (meta.offset,)))
-    if len(shape) != len(strides):
-        raise ValueError(f"{name}: expected a stride for every size")
     reach = 0
-    for step, size in sorted((step, size) for step, size in zip(strides, shape, strict=True) if size > 1):
+    for step, size in sorted((step, size) for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1):
         if step <= reach:
             raise ValueError(f"{name}: expected every element once, got one in several places")
         reach += (size - 1) * step
-    return offset, offset + reach + 1
+    return tensor.offset, tensor.offset + reach + 1

@@ -18,7 +18,7 @@ MAX_BYTES = 1 << 25
 MAX_STRINGS = 1 << 21
 MAX_VALUES = 1 << 20
 MAX_DEPTH = 64
-MAX_DIGITS = 19  # of an integer; torch's are below 2^63
+MAX_DIGITS = 19  # of an integer; here they have 64 bits
 
 _SHOWN = re.compile(r"[ -~]{1,100}")
 
@@ -73,8 +73,8 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text.removeprefix("-")) > MAX_DIGITS:
-        raise ValueError(f"expected integers of at most {MAX_DIGITS} digits")
+    if len(text.removeprefix("-")) > MAX_DIGITS or not -(1 << 63) <= int(text) < 1 << 63:
+        raise ValueError("expected integers of 64 bits")
     return int(text)
 
 

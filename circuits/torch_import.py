@@ -130,7 +130,10 @@ class _Importer:
         unknown = [tensor.name for tensor in self._program.tensors if tensor not in self._tensors]
         if unknown:
             raise ValueError(f"exported program: tensor_values: {unknown[0]} is made by no operator")
-        return Network(self._input_shape, tuple(self._layers)), self._parameters
+        network = Network(self._input_shape, tuple(self._layers))
+        if len(self._record) != 1:
+            raise ValueError(f"expected scores (B, {network.classes}), got records {self._record}: flatten them at the end")
+        return network, self._parameters
 
     def _restart(self, tensor: Tensor | None) -> None:
         """Goes on from a tensor with the sizes that the file states."""
@@ -291,6 +294,8 @@ class _Importer:
         """Contiguous copies and the like."""
 
     def dropout(self, name: str, given: Mapping[str, Any]) -> None:
+        if not 0 <= given["p"] <= 1:
+            raise ValueError(f"{name}: p: expected a probability")
         if given["train"]:
             raise Unsupported(f"{name} in training mode: {EVAL}")
 
@@ -311,11 +316,9 @@ class _Importer:
         return self._layers[-1] if self._layers else None
 
     def _reshape(self, name: str, record: tuple[int, ...]) -> None:
-        """All reshapes keep the order of a record's numbers; layers are flat or as they were."""
+        """All reshapes keep the order of a record's numbers, and each layer says what sizes it takes."""
         if math.prod(record) != math.prod(self._record):
             raise ValueError(f"{name}: expected {math.prod(self._record)} numbers in a record, got {record}")
-        if self._layers and record not in (self._shape, (math.prod(self._shape),)):
-            raise Unsupported(f"{name}: expected records flattened to ({math.prod(self._shape)},), got {record}")
         self._record = record
         if not self._layers and len(record) == 3:
             self._input_shape = _image(record)
@@ -355,9 +358,9 @@ class _Importer:
         self._layers.append(layer)
         if self._obstacles:
             return
-        self._parameters[f"{name}.weight"] = self._program.values[parameter].reshape(layer.weight_shape)
+        self._parameters[f"{name}.weight"] = self._program.values.read(parameter).reshape(layer.weight_shape)
         if given["bias"] is not None:
-            self._parameters[f"{name}.bias"] = self._program.values[self._program.parameters[given["bias"]]]
+            self._parameters[f"{name}.bias"] = self._program.values.read(self._program.parameters[given["bias"]])
 
     def _add_pool(self, name: str, kind: str, size: int) -> None:
         if len(self._record) != 3:
