@@ -12,11 +12,19 @@ from fractions import Fraction
 from math import floor
 
 from zkds import verifier
+from zkds.circuits.degenerate import (
+    BELOW_EPS,
+    FEW_RECORDS,
+    SATURATED,
+    SURPLUS,
+    below_eps_words,
+    saturated_words,
+    surplus_words,
+)
 from zkds.circuits.directional_sharpness import DirectionalSharpness
 from zkds.circuits.fixed_point import EXPONENTIAL_BITS, Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.statement import RESULT_BITS, SharpnessStatement, StatementError
-from zkds.circuits.statistic import Results
 from zkds.circuits.weights import QuantisedWeights, model_digest
 from zkds.dataset.root import DataRoot
 from zkds.errors import PlanRejected, ProofRejected, StatementMismatch
@@ -28,7 +36,7 @@ PINS = ("model", "data", "seed", "configuration", "tau")
 
 
 class ThresholdRejected(ProofRejected):
-    """The proof is valid, but what it proves is not good enough: value, loss or accuracy."""
+    """The proof is valid, but what it proves is not good enough: value, loss, accuracy, or results that say nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,11 @@ class Pins:
     tau             the largest value to accept, an exact rational
     max_loss        the largest mean loss to accept, in nats
     min_accuracy    the smallest accuracy to accept, in [0, 1]
+    min_records     the smallest data set to accept, in records
+
+    allow_saturated         accept batches whose loss is below the floor, and ratios below eps (circuits/degenerate.py)
+    allow_surplus_classes   accept a network with more outputs than the data set has classes
+    Raises ValueError for a `min_records` that is no positive int.
     """
 
     model: tuple[Network, QuantisedWeights] | bytes | None = None
@@ -51,6 +64,13 @@ class Pins:
     tau: Fraction | None = None
     max_loss: Fraction | None = None
     min_accuracy: Fraction | None = None
+    min_records: int | None = None
+    allow_saturated: bool = False
+    allow_surplus_classes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.min_records is not None and (type(self.min_records) is not int or self.min_records < 1):
+            raise ValueError(f"min_records: expected a positive int, got {self.min_records!r}")
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,7 @@ def verify_certificate(data: bytes, pins: Pins | None = None, *, strict: bool = 
         result = verifier.verify(data, DirectionalSharpness(statement, weights), allow_plain=allow_plain)
     except PlanRejected as error:
         raise ProofRejected(f"statement: no sound circuit: {error}") from None
+    _require_meaning(statement, pins)
     _require_thresholds(statement, pins)
     return Verdict(statement, not_pinned, result.mode, result.bits, result.budget, result.sizes)
 
@@ -112,7 +133,7 @@ def hidden(statement: SharpnessStatement, tau: Fraction) -> SharpnessStatement:
         raise StatementError("tau: the value is above it, so no proof can say otherwise")
     if threshold >= 1 << RESULT_BITS:
         raise StatementError(f"tau: expected a number below {1 << RESULT_BITS - EXPONENTIAL_BITS}")
-    return replace(statement, results=Results(results.total_loss, results.correct, threshold=threshold))
+    return replace(statement, results=replace(results, value=None, threshold=threshold))
 
 
 def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
@@ -133,6 +154,19 @@ def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
         raise StatementMismatch("seed", pins.seed.hex(), statement.seed.hex())
     if pins.configuration is not None and pins.configuration != statement.configuration:
         raise StatementMismatch("configuration", pins.configuration, statement.configuration)
+
+
+def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
+    """Raise ThresholdRejected for proven results that say nothing about sharpness, or a data set that is too small."""
+    results, steps = statement.results, statement.configuration.steps
+    if results.saturated and not pins.allow_saturated:
+        raise ThresholdRejected(SATURATED, "none unless allowed", saturated_words(results.saturated, steps))
+    if results.below_eps and not pins.allow_saturated:
+        raise ThresholdRejected(BELOW_EPS, "none unless allowed", below_eps_words(results.below_eps, steps))
+    if statement.surplus_classes and not pins.allow_surplus_classes:
+        raise ThresholdRejected(SURPLUS, "none unless allowed", surplus_words(statement.surplus_classes))
+    if pins.min_records is not None and statement.root.count < pins.min_records:
+        raise ThresholdRejected(FEW_RECORDS, f"at least {pins.min_records}", statement.root.count)
 
 
 def _require_thresholds(statement: SharpnessStatement, pins: Pins) -> None:

@@ -18,23 +18,23 @@ LOSS_FLOOR = 2.0**-LOSS_FLOOR_BITS  # nats, of a batch's mean loss
 
 
 def saturated_words(saturated: int, steps: int) -> str:
-    """A sentence about batches whose mean loss is below LOSS_FLOOR."""
-    return f"{_of(saturated, steps)} a mean loss below 2^-{LOSS_FLOOR_BITS}: the network is saturated, and the value inaccurate"
+    """About batches whose mean loss is below LOSS_FLOOR."""
+    floor = f"2^-{LOSS_FLOOR_BITS}"
+    return f"{saturated} of {steps}, with a mean loss below {floor} nats: too little of it is left for the value to be exact"
 
 
 def below_eps_words(below_eps: int, steps: int) -> str:
-    """A sentence about batches whose ratio s^2 / L is below eps."""
-    return f"{_of(below_eps, steps)} a ratio s^2 / L below eps: the value says what eps is, not how sharp the loss is"
+    """About batches whose ratio s^2 / L is below eps."""
+    return f"{below_eps} of {steps}, s^2 / L being smaller: the value says what eps is, not how sharp the loss is"
 
 
 def surplus_words(surplus_classes: int) -> str:
-    """A sentence about outputs that the data set has no class for."""
-    many = "outputs that belong" if surplus_classes > 1 else "output that belongs"
-    return f"the network has {surplus_classes} {many} to no class of the data set"
+    """About outputs that the data set has no class for."""
+    return f"{surplus_classes}, outputs of the network that no record of the data set can be labelled with"
 
 
 def degenerate_warnings(*, steps: int, saturated: int, below_eps: int, surplus_classes: int) -> list[str]:
-    """What `audit`, `calibrate` and `prove` warn of and `verify` refuses, a sentence each after its name.
+    """What `audit`, `calibrate` and `prove` warn of and `verify` refuses: its name, then words.
 
     steps             batches that were counted, of one probe or of several
     saturated         how many of them have a mean loss below LOSS_FLOOR
@@ -44,7 +44,3 @@ def degenerate_warnings(*, steps: int, saturated: int, below_eps: int, surplus_c
     warnings = [f"{SATURATED}: {saturated_words(saturated, steps)}"] if saturated else []
     warnings += [f"{BELOW_EPS}: {below_eps_words(below_eps, steps)}"] if below_eps else []
     return warnings + ([f"{SURPLUS}: {surplus_words(surplus_classes)}"] if surplus_classes > 0 else [])
-
-
-def _of(count: int, steps: int) -> str:
-    return f"{count} of {steps} {'batch has' if steps == 1 else 'batches have'}"

@@ -38,7 +38,7 @@ KAPPA = LimbFormat(LIMB_BITS, 60, signed=False)
 EXPONENTIAL_SUM = LimbFormat(LIMB_BITS, 60, signed=False)
 LOSS_SUM = LimbFormat(LIMB_BITS, 60, signed=False)  # of one batch: the mean loss is below 4096 / B
 SQUARES_WIDTH = 112  # unsigned: V and G
-LOGARITHM_WIDTH = 128  # unsigned: the argument of a logarithm
+LOGARITHM_WIDTH = 128  # unsigned: the argument of a logarithm, 2^16 V + eps_int L
 
 FIRST_SCALE = 1 << GRADIENT_BITS  # S_p of a first pass
 SECOND_SCALE_LOG = 43  # S_2 = round(learning_rate 2^e_2) <= 2^43, e_2 the largest for which this holds

@@ -17,7 +17,7 @@ from zkds.circuits.graph import Network
 from zkds.circuits.private_model import OpenedModel, PrivateModel
 from zkds.circuits.record_inputs import network_inputs
 from zkds.circuits.statement import SharpnessStatement, require_fit
-from zkds.circuits.statistic import Results
+from zkds.circuits.statistic import results_of
 from zkds.circuits.weights import model_digest
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
@@ -69,7 +69,7 @@ def prove_certificate(
         seed_given,
         model_digest(network, weights) if private_model is None else private_model.root(),
         private_model is not None,
-        Results(trajectory.total_loss, trajectory.correct, trajectory.value),
+        results_of(trajectory),
     )
     if tau is not None:
         statement = hidden(statement, tau)

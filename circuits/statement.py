@@ -1,13 +1,13 @@
 """What a proof of directional sharpness says: every public choice, and the results.
 
-    zkds sharpness statement v1      label
+    zkds sharpness statement v2      label
     network, configuration           their encodings
     data root                        the root file's bytes: count, schema, tree
     seed                             32 bytes: which records are in which batch
     seed source                      1 byte: 1 if the prover says that it was given the seed, 0 if it drew it
     model                            32 bytes: the digest of the quantised weights, or of a private model's root
     private model                    1 byte: 1 if `model` is a root that hides the weights
-    results                          value or threshold, total loss, correct predictions
+    results                          value or threshold, total loss, correct predictions, degenerate batches
 
 The encoding opens the transcript and stands at the head of proof.bin, so a proof says what it is about; `decode` parses
 untrusted bytes, and everything else (layout, plan, lookups, indices) is recomputed from the result.
@@ -19,6 +19,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from zkds.circuits.degenerate import degenerate_warnings
 from zkds.circuits.fixed_point import EXPONENTIAL_BITS, Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.semantics.layers import Placed, placed_layers
@@ -30,7 +31,8 @@ from zkds.dataset.schema import Schema, encode_number, read_number
 from zkds.errors import MalformedProof, ZkdsError
 from zkds.proof import ProofReader
 
-LABEL = b"zkds sharpness statement v1"
+LABEL = b"zkds sharpness statement v2"
+LABELS_BEFORE = {b"zkds sharpness statement v1": 1}  # of versions that are refused by name
 DIGEST_BYTES = 32
 MAX_PART = 1 << 23  # bytes of one encoded part
 RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
@@ -49,11 +51,12 @@ class StatementError(ZkdsError, ValueError):
 
 
 def encode_results(results: Results) -> bytes:
-    """1 byte (1: threshold mode), then value or threshold, total loss, correct, 8 bytes each."""
+    """1 byte (1: threshold mode), then value or threshold, total loss, correct, saturated, below eps, 8 bytes each."""
     hidden = results.value is None
     shown = results.threshold if results.value is None else results.value
     assert shown is not None
-    return bytes([hidden]) + b"".join(map(encode_number, (shown, results.total_loss, results.correct)))
+    numbers = (shown, results.total_loss, results.correct, results.saturated, results.below_eps)
+    return bytes([hidden]) + b"".join(map(encode_number, numbers))
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,29 @@ class SharpnessStatement:
                 raise StatementError(f"results: expected {field} below 2^{RESULT_BITS}")
         if self.results.correct > self.samples:
             raise StatementError(f"results: {self.results.correct} correct predictions of {self.samples} samples")
+        for count in (self.results.saturated, self.results.below_eps):
+            if count > self.configuration.steps:
+                raise StatementError(f"results: {count} saturated batches or ratios below eps of {self.configuration.steps}")
 
     @property
     def samples(self) -> int:
         """T B, the number of distinct records in the batches."""
         return self.configuration.steps * self.configuration.batch_size
+
+    @property
+    def surplus_classes(self) -> int:
+        """How many outputs of the network belong to no class of the data set; both are in the statement already."""
+        return self.network.classes - self.root.schema.classes
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of the results says nothing about sharpness, in words; a verifier refuses it unless told otherwise."""
+        return degenerate_warnings(
+            steps=self.configuration.steps,
+            saturated=self.results.saturated,
+            below_eps=self.results.below_eps,
+            surplus_classes=self.surplus_classes,
+        )
 
     @cached_property
     def batches(self) -> list[list[int]]:
@@ -124,7 +145,10 @@ class SharpnessStatement:
     def decode(cls, data: bytes) -> SharpnessStatement:
         """Parse untrusted bytes. Raises MalformedProof for all that `encode` does not write."""
         reader = ProofReader(data)
-        if reader.read("statement label", len(LABEL)) != LABEL:
+        label = reader.read("statement label", len(LABEL))
+        if label in LABELS_BEFORE:
+            raise MalformedProof(f"statement of version {LABELS_BEFORE[label]}: made by an older zkds, prove again")
+        if label != LABEL:
             raise MalformedProof("statement: label", LABEL.decode(), "another one")
         try:
             statement = cls(
@@ -210,6 +234,7 @@ def _flag(data: bytes, label: str) -> bool:
 def _decode_results(data: bytes) -> Results:
     reader = ProofReader(data)
     hidden = _flag(reader.read("results", 1), "threshold mode")
-    shown, total_loss, correct = (read_number(reader, "results") for _ in range(3))
+    shown, total_loss, correct, saturated, below_eps = (read_number(reader, "results") for _ in range(5))
     reader.finish()
-    return Results(total_loss, correct, None if hidden else shown, shown if hidden else None)
+    value, threshold = (None, shown) if hidden else (shown, None)
+    return Results(total_loss, correct, saturated, below_eps, value, threshold)

@@ -7,11 +7,13 @@ Per step, with a bit `empty`, V from circuits/norms.py and the losses of circuit
 
 and over all steps
 
+    (2 saturated - 1) (floor - L) - saturated = gap >= 0            saturated = [L < floor], floor = B 2^16
+    (2 below - 1) (eps_int L - 2^16 V) - below = gap >= 0           below = [2^16 V < eps_int L]: the ratio is below eps
     T sum l^2 - (sum l)^2 = y^2 + rest,  0 <= rest <= 2 y      (sum l)^2 as a double sum
     y = T ds + rem,  0 <= rem <= T - 1
 
-The total loss and the number of correct predictions are public. ds is public too, or hidden: then tau - ds = margin >= 0 for a
-public threshold tau.
+The total loss, the number of correct predictions and the sums of both bits are public. ds is public too, or hidden: then
+tau - ds = margin >= 0 for a public threshold tau.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from math import isqrt
 import numpy as np
 
 from zkds.circuits.expressions import Expression, Over, tensor
-from zkds.circuits.fixed_point import LOSS_SUM, Configuration
-from zkds.circuits.gadget import Gadget, joined, split, square_root
+from zkds.circuits.fixed_point import LOGARITHM_WIDTH, LOSS_SUM, Configuration
+from zkds.circuits.gadget import Gadget, Integers, joined, split, square_root
 from zkds.circuits.logarithm import LOG_WIDTH, Logarithm
 from zkds.circuits.norms import Norms
 from zkds.circuits.semantics.trajectory import Trajectory
 from zkds.circuits.softmax import Softmax
+from zkds.circuits.tensors import Committed
 from zkds.native import U32
 
 SCALARS, SUMS = "scalars", "sums"  # names of blocks
@@ -41,25 +44,35 @@ class Results:
 
     total_loss   sum over all steps of Lsum [48]
     correct      number of correct predictions among the T B records
+    saturated    number of the T batches whose mean loss is below 2^-32 nats
+    below_eps    number of the T batches whose ratio s^2 / L is below eps
     Raises TypeError or ValueError for anything else.
     """
 
     total_loss: int
     correct: int
+    saturated: int
+    below_eps: int
     value: int | None = None
     threshold: int | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.threshold is None):
             raise ValueError("results: expected either a value or a threshold")
-        for name in ("total_loss", "correct", "value", "threshold"):
-            number = getattr(self, name)
-            if number is None:
+        for name, number in vars(self).items():
+            if number is None and name in ("value", "threshold"):
                 continue
             if type(number) is not int:
                 raise TypeError(f"{name}: expected an int, got {type(number).__name__}")
             if number < 0:
                 raise ValueError(f"{name}: expected at least 0, got {number}")
+
+
+def results_of(trajectory: Trajectory) -> Results:
+    """What a proof about this probe says if it shows the value."""
+    return Results(
+        trajectory.total_loss, trajectory.correct, trajectory.saturated, trajectory.below_eps, value=trajectory.value
+    )
 
 
 class Statistic(Gadget):
@@ -72,16 +85,22 @@ class Statistic(Gadget):
         self.empty = self.integer("loss is zero", 1, (steps,))
         self.least = self.integer("loss - 1", LOSS_SUM.width, (steps,))
         self.ratios = self.integer("log ratios", LOG_WIDTH + 1, (steps,), signed=True)
+        self.saturated = self.integer("saturated", 1, (steps,))
+        self.saturated_gap = self.integer("saturated, gap", LOSS_SUM.width, (steps,))
+        self.below_eps = self.integer("below eps", 1, (steps,))
+        self.below_eps_gap = self.wide("below eps, gap", LOGARITHM_WIDTH, (steps,))
         self.remainder = self.integer("value, remainder", max(1, (steps - 1).bit_length()), (1,))
         self.remainder_gap = self.integer("value, gap", max(1, (steps - 1).bit_length()), (1,))
         loss = self._state_losses(softmax)
-        argument = norms.squares.expression() * (1 << SQUARES_BITS) + loss * configuration.eps_int
+        squares, scaled_loss = norms.squares.expression() * (1 << SQUARES_BITS), loss * configuration.eps_int
+        self._count("saturated", self.saturated, configuration.loss_floor - loss, tensor(self.saturated_gap), results.saturated)
+        self._count("below eps", self.below_eps, scaled_loss - squares, self.below_eps_gap.expression(), results.below_eps)
         self.logarithms = [
-            Logarithm("log of squares", (steps,), argument, SCALARS),
+            Logarithm("log of squares", (steps,), squares + scaled_loss, SCALARS),
             Logarithm("log of losses", (steps,), loss, SCALARS),
         ]
-        squares, losses = (logarithm.value for logarithm in self.logarithms)
-        self.identity(SCALARS, "log ratios", (steps,), squares - losses - tensor(self.ratios))
+        log_squares, log_losses = (logarithm.value for logarithm in self.logarithms)
+        self.identity(SCALARS, "log ratios", (steps,), log_squares - log_losses - tensor(self.ratios))
         self._state_deviation()
         self.identity(SUMS, "correct", (1,), softmax.correct - results.correct)
 
@@ -101,6 +120,13 @@ class Statistic(Gadget):
         all_steps = tensor(self.least, every) + steps - tensor(self.empty, every)
         self.identity(SCALARS, "total loss", (1,), all_steps - self.results.total_loss)
         return least + 1
+
+    def _count(self, name: str, positive: Committed, difference: Expression, gap: Expression, count: int) -> None:
+        """positive = [difference > 0], over (T,), and `count` of them are: no other bit leaves a gap that is not negative."""
+        steps = self.configuration.steps
+        bit = tensor(positive)
+        self.identity(SCALARS, name, (steps,), (bit * 2 - 1) * difference - bit - gap)
+        self.identity(SCALARS, f"{name}, count", (1,), tensor(positive, Over((1,) * steps)) - count)
 
     def _state_deviation(self) -> None:
         steps = self.configuration.steps
@@ -136,11 +162,18 @@ class Statistic(Gadget):
         argument = steps * int((ratios * ratios).sum()) - total * total
         root = isqrt(argument)
         remainder = np.array([root - trajectory.value * steps], dtype=object)
-        arguments = [(squares << SQUARES_BITS) + self.configuration.eps_int * least, least]
+        squares, scaled_loss = squares << SQUARES_BITS, self.configuration.eps_int * least
+        saturated, saturated_gap = _positive(self.configuration.loss_floor - least)
+        below_eps, below_eps_gap = _positive(scaled_loss - squares)
+        arguments = [squares + scaled_loss, least]
         parts = [
             split(self.empty, losses == 0),
             split(self.least, least - 1),
             split(self.ratios, ratios),
+            split(self.saturated, saturated),
+            split(self.saturated_gap, saturated_gap),
+            split(self.below_eps, below_eps),
+            self.below_eps_gap.split(below_eps_gap),
             split(self.remainder, remainder),
             split(self.remainder_gap, steps - 1 - remainder),
             self.root.split(np.array([root], dtype=object), np.array([argument], dtype=object)),
@@ -150,3 +183,9 @@ class Statistic(Gadget):
             value = np.array([trajectory.value], dtype=object)
             parts += [split(self.value, value), split(self.margin, self.results.threshold - value)]
         return joined(parts)
+
+
+def _positive(difference: Integers) -> tuple[Integers, Integers]:
+    """(bit, gap) of each difference: bit = [difference > 0], gap = (2 bit - 1) difference - bit."""
+    positive = difference > 0
+    return positive.astype(object), np.where(positive, difference - 1, -difference)

@@ -82,7 +82,7 @@ def supposed_statement(network: Network, configuration: Configuration, schema: S
     schema = schema if schema is not None else supposed_schema(network)
     root = DataRoot(SUPPOSED_RECORDS, schema, bytes(DIGEST_BYTES))
     nothing = bytes(SEED_BYTES)
-    return SharpnessStatement(network, configuration, root, nothing, False, nothing, False, Results(0, 0, 0))
+    return SharpnessStatement(network, configuration, root, nothing, False, nothing, False, Results(0, 0, 0, 0, value=0))
 
 
 def summarise(network: Network, configuration: Configuration) -> Summary:

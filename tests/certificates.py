@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from zkds.circuits.private_model import OpenedModel, PrivateModel
 from zkds.circuits.proving import network_inputs, prove_certificate
 from zkds.circuits.rounded import ColumnReader, RoundedSum
 from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.statistic import Results
+from zkds.circuits.statistic import results_of
 from zkds.circuits.weights import model_digest
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.membership import Membership
@@ -178,8 +178,9 @@ def cheat(
         found[1] if labels is None else labels(found[1]),
         configuration,
     )
-    shown = {"value": trajectory.value} if case.tau is None else {"threshold": threshold_integer(case.tau)}
-    true_results = Results(trajectory.total_loss, trajectory.correct, **shown)
+    true_results = results_of(trajectory)
+    if case.tau is not None:
+        true_results = replace(true_results, value=None, threshold=threshold_integer(case.tau))
     root = private_model(case.network).root() if case.private else model_digest(stated, weights(case.network))
     statement = SharpnessStatement(
         network,

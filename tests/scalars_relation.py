@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from tests.probes import dense, probe
 from zkds.circuits.block_plan import range_checks
-from zkds.circuits.fixed_point import CONVOLUTION, GRADIENT
+from zkds.circuits.fixed_point import CONVOLUTION, GRADIENT, Configuration
 from zkds.circuits.gadget import split
 from zkds.circuits.norms import Parameter, perturbation_tensor
 from zkds.circuits.rounded import ColumnReader
 from zkds.circuits.scalars import Scalars
 from zkds.circuits.semantics import run
 from zkds.circuits.softmax import logit_delta_tensor, record_labels
-from zkds.circuits.statistic import Results
+from zkds.circuits.statistic import results_of as shown_results
 from zkds.circuits.tensors import Committed, ProverContext, Reader, VerifierContext
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
@@ -25,9 +27,20 @@ def small_probe(configuration, sizes=(3, 4, 3), seed=1, weight_scale=0.5):
     return run(network, *probe(network, configuration, np.random.default_rng(seed), weight_scale), configuration)
 
 
+def degenerate_probe(steps=3):
+    """An honest step, one that is saturated, and steps of loss 0, whose ratios are below eps as well."""
+    network = dense(3, 3)
+    configuration = Configuration.of(steps=steps, batch_size=2)
+    weights = {"dense.0.weight": np.eye(3, dtype=np.int64)[:, :, None, None] * 7 << 40, "dense.0.bias": np.zeros(3, np.int64)}
+    sizes = [1 << 31, round(23.5 / 7 * 2**32), *[8 << 32] * (steps - 2)]
+    labels = np.array([[0, 1]] * steps)
+    inputs = np.eye(3, dtype=np.int64)[labels][..., None, None] * np.array(sizes)[:, None, None, None, None]
+    return run(network, weights, inputs, labels, configuration)
+
+
 def results_of(trajectory, threshold=None):
-    shown = {"value": trajectory.value} if threshold is None else {"threshold": threshold}
-    return Results(trajectory.total_loss, trajectory.correct, **shown)
+    results = shown_results(trajectory)
+    return results if threshold is None else dataclasses.replace(results, value=None, threshold=threshold)
 
 
 class ScalarsRelation:

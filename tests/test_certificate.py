@@ -49,9 +49,8 @@ def expected_results(case):
     _, records = Membership.open(opened, indices)
     inputs, labels = network_inputs(opened.root.schema, records)
     run = semantics.run(NETWORKS[case.network], weights(case.network), inputs, labels, case.configuration)
-    if case.tau is not None:
-        return Results(run.total_loss, run.correct, threshold=int(case.tau * (1 << 48)))
-    return Results(run.total_loss, run.correct, run.value)
+    shown = {"value": run.value} if case.tau is None else {"threshold": int(case.tau * (1 << 48))}
+    return Results(run.total_loss, run.correct, run.saturated, run.below_eps, **shown)
 
 
 def own_model(case):
@@ -187,6 +186,8 @@ def other_statements():
         "value": replace(statement, results=replace(results, value=results.value - 1)),
         "loss": replace(statement, results=replace(results, total_loss=results.total_loss - 1)),
         "correct": replace(statement, results=replace(results, correct=results.correct + 1)),
+        "saturated": replace(statement, results=replace(results, saturated=results.saturated + 1)),
+        "below eps": replace(statement, results=replace(results, below_eps=results.below_eps + 1)),
         "seed": replace(statement, seed=SEED[::-1]),
         "seed source": replace(statement, seed_given=False),
         "model": replace(statement, model=bytes(32)),

@@ -61,8 +61,9 @@ def statements(draw):
     samples = configuration.steps * configuration.batch_size
     root = DataRoot(draw(st.integers(samples, 1 << 32)), schema, draw(st.binary(min_size=32, max_size=32)))
     numbers = st.integers(0, (1 << 60) - 1)
-    shown = draw(numbers)
-    results = Results(draw(numbers), draw(st.integers(0, samples)), **{draw(st.sampled_from(("value", "threshold"))): shown})
+    shown, steps = draw(numbers), st.integers(0, configuration.steps)
+    counts = (draw(numbers), draw(st.integers(0, samples)), draw(steps), draw(steps))
+    results = Results(*counts, **{draw(st.sampled_from(("value", "threshold"))): shown})
     digests = [draw(st.binary(min_size=32, max_size=32)) for _ in range(2)]
     return SharpnessStatement(
         network, configuration, root, digests[0], draw(st.booleans()), digests[1], draw(st.booleans()), results
@@ -174,7 +175,9 @@ def test_versions_and_labels():
     for position, reason in ((0, "magic"), (8, "version"), (12, "mode")):
         changed = proof[:position] + b"\x07" + proof[position + 1 :]
         assert rejection(changed).reason == reason
-    label = proof.index(b"zkds sharpness statement v1")
+    label = proof.index(b"zkds sharpness statement v2")
+    older = rejection(proof.replace(b"zkds sharpness statement v2", b"zkds sharpness statement v1"))
+    assert older.reason == "statement of version 1: made by an older zkds, prove again"
     assert rejection(proof[:label] + b"Z" + proof[label + 1 :]).reason == "statement: label"
     length = (MAX_STATEMENT_BYTES + 1).to_bytes(8, "little")
     assert rejection(proof[:HEAD] + length + proof[HEAD + 8 :]).reason == "length of relation"
@@ -239,7 +242,7 @@ def test_too_many_boxes():
     layers = tuple(Layer(f"a{i}", 7, 7 if i else 1, (3, 3), padding=(1, 1), relu=True) for i in range(20))
     network = Network((1, 15, 15), (*layers, Layer("last", 2, 7, (15, 15))))
     statement = SharpnessStatement(
-        network, Configuration(4, 7), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1)
+        network, Configuration(4, 7), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
     )
     encoding = statement.encode()
     error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
@@ -253,7 +256,7 @@ def test_a_header_that_declares_too_large_a_probe(reason, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("zkds.circuits.statement._require_bounded", lambda *arguments: None)
         statement = SharpnessStatement(
-            network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1)
+            network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
         )
         encoding = statement.encode()
     proof = honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding

@@ -126,6 +126,8 @@ def test_a_swapped_label(lenient, committed):
         ("value", -(1 << 40), "statistic: value"),
         ("total_loss", -1, "statistic: total loss"),
         ("correct", 1, "statistic: correct"),
+        ("saturated", 1, "statistic: saturated, count"),
+        ("below_eps", 1, "statistic: below eps, count"),
     ],
 )
 def test_better_results(lenient, field, amount, identity):

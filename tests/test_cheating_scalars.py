@@ -14,13 +14,12 @@ import pytest
 
 from tests.forgery import forged_carries
 from tests.reference.identities import values_of, violations
-from tests.scalars_relation import ScalarsRelation, results_of, small_probe
+from tests.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
 from tests.whole_proof import LIGERO_REASON, reject
 from zkds import lookup
 from zkds.circuits import tables
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.semantics import run
-from zkds.circuits.statistic import Results
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 
@@ -33,20 +32,20 @@ BATCHING_REASON = "batching: final claim"
 class Lie:
     """A relation with the results that are claimed, and columns that start as the honest ones."""
 
-    def __init__(self, chosen=CONFIGURATION, weight_scale=0.5, threshold=None, **results):
-        self.chosen = chosen
-        self.trajectory = _probe(chosen, weight_scale)
+    def __init__(self, chosen=CONFIGURATION, weight_scale=0.5, threshold=None, trajectory=None, **results):
+        self.trajectory = _probe(chosen, weight_scale) if trajectory is None else trajectory
+        self.chosen = self.trajectory.configuration
         honest = results_of(self.trajectory)
         shown = {"threshold": threshold, "value": None} if threshold is not None else {}
         claimed = dataclasses.replace(honest, **{k: getattr(honest, k) + v for k, v in results.items()}, **shown)
-        self.relation = ScalarsRelation(chosen, self.trajectory.network, claimed)
+        self.relation = ScalarsRelation(self.chosen, self.trajectory.network, claimed)
         self.scalars = self.relation.scalars
         self.columns = self._honest()
 
     def _honest(self):
         if self.relation.results.threshold is None:
             return self.relation.open_columns(self.trajectory)
-        raised = Results(self.trajectory.total_loss, self.trajectory.correct, threshold=self.trajectory.value)
+        raised = results_of(self.trajectory, threshold=self.trajectory.value)
         return ScalarsRelation(self.chosen, self.trajectory.network, raised).open_columns(self.trajectory)
 
     def get(self, owner):
@@ -65,6 +64,12 @@ class Lie:
         wrapped = ((values + number.offset) % (1 << number.width)) - number.offset
         self.columns |= owner.columns.split(wrapped.astype(np.int64))
 
+    def put_entry(self, owner, value, index):
+        """Commit one entry, counted row-major, modulo 2^width."""
+        values = self.get(owner)
+        values.flat[index] = value
+        self.put(owner, values)
+
     def add(self, owner, change, index=0):
         """Add to one entry, counted row-major."""
         values = self.get(owner)
@@ -81,7 +86,7 @@ class Lie:
         columns = forged_carries(self.scalars.blocks, self.columns)
         rows, honest = dict(columns), self._honest()
         for wanted in statement.lookups:
-            if isinstance(wanted.table, lookup.ExplicitTable):
+            if isinstance(wanted.table, lookup.ExplicitTable) or columns[wanted.primary].max() >= wanted.table.rows:
                 rows |= {name: honest[name] for name in (wanted.primary, *wanted.secondary)}
         counted = statement.vector(rows)
         lookup.multiplicities(statement.lookups, statement.layout, counted)
@@ -270,6 +275,50 @@ def loss_called_zero():
     return lie
 
 
+def fewer_saturated():
+    return Lie(trajectory=degenerate_probe(), saturated=-1)
+
+
+def fewer_below_eps():
+    return Lie(trajectory=degenerate_probe(), below_eps=-1)
+
+
+def not_saturated(step):
+    """The bit of a saturated step is 0, the count fits, and the gap, which is negative, wraps around its width."""
+    lie = Lie(trajectory=degenerate_probe(), saturated=-1)
+    statistic = lie.scalars.statistic
+    loss = max(lie.trajectory.loss_sums[step], 1)
+    lie.add(statistic.saturated, -1, step)
+    lie.put_entry(statistic.saturated_gap, loss - lie.chosen.loss_floor, step)
+    return lie
+
+
+def not_below_eps():
+    lie = Lie(trajectory=degenerate_probe(), below_eps=-1)
+    lie.add(lie.scalars.statistic.below_eps, -1, 2)
+    lie.put_entry(lie.scalars.statistic.below_eps_gap, -lie.chosen.eps_int, 2)
+    return lie
+
+
+def both_signs():
+    """A saturated step is none and another one is: the count is right."""
+    lie = Lie(trajectory=degenerate_probe())
+    statistic, losses = lie.scalars.statistic, lie.trajectory.loss_sums
+    for step, change in ((0, 1), (1, -1)):
+        lie.add(statistic.saturated, change, step)
+        lie.put_entry(statistic.saturated_gap, change * (lie.chosen.loss_floor - losses[step]) - (change > 0), step)
+    return lie
+
+
+def a_bit_of_two():
+    """One batch counts twice: every identity holds, and no bit is 2."""
+    lie = Lie(trajectory=degenerate_probe(), saturated=1)
+    statistic, losses = lie.scalars.statistic, lie.trajectory.loss_sums
+    lie.columns[statistic.saturated.columns.names[0]] = np.array([0, 2, 1], dtype=np.uint32)
+    lie.put_entry(statistic.saturated_gap, 3 * (lie.chosen.loss_floor - losses[1]) - 2, 1)
+    return lie
+
+
 def next_row_of_the_logarithm():
     lie = Lie()
     log = lie.scalars.statistic.logarithms[0]
@@ -318,6 +367,12 @@ LIES = {
     kappa_too_small: ["norms: kappa, least"],
     kappa_of_a_zero_norm: ["norms: divisor"],
     no_perturbation: ["norms: kappa, least"],
+    fewer_saturated: ["statistic: saturated, count"],
+    fewer_below_eps: ["statistic: below eps, count"],
+    functools.partial(not_saturated, 1): ["statistic: saturated"],
+    functools.partial(not_saturated, 2): ["statistic: saturated"],
+    not_below_eps: ["statistic: below eps"],
+    both_signs: ["statistic: saturated"],
     loss_called_zero: ["statistic: loss is zero"],
     next_row_of_the_logarithm: ["log of squares: M"],
     half_of_the_logarithms_argument: ["log of losses: M"],
@@ -331,6 +386,9 @@ THROUGH_PROOFS = [
     functools.partial(delta_off_by, -1),
     functools.partial(round_down, "scaled"),
     no_perturbation,
+    fewer_saturated,
+    functools.partial(not_saturated, 2),
+    not_below_eps,
 ]
 
 
@@ -364,8 +422,13 @@ def test_one_cell_changed(name):
     assert reject(plain, lie.relation, allow_plain=True).reason == BATCHING_REASON
 
 
-def test_a_row_that_is_in_no_table():
-    lie = another_exponential()
+def test_a_bit_of_two_breaks_no_identity():
+    assert a_bit_of_two().violated() == []
+
+
+@pytest.mark.parametrize("tell", [another_exponential, a_bit_of_two], ids=name_of)
+def test_a_row_that_is_in_no_table(tell):
+    lie = tell()
     plain = prove_vector(*lie.vector(), zero_knowledge=False)
     reason = "LogUp: what is looked up is not what the tables hold"
     assert reject(plain, lie.relation, allow_plain=True).reason == reason

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.reference.identities import violations
-from tests.scalars_relation import ScalarsRelation, results_of, small_probe
+from tests.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.statistic import Results
 from zkds.integers.limbs import WitnessOverflow
@@ -58,6 +58,17 @@ def test_zero_norm_and_ties():
     assert trajectory.norms[0] == trajectory.kappas[0] == 0
     assert np.ptp(trajectory.convolution[-1][0]) == 0
     relation = ScalarsRelation(chosen, trajectory.network, results_of(trajectory))
+    columns = relation.witness(trajectory)
+    assert violations(identities_of(relation), columns) == []
+    assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
+
+
+def test_saturated_batches_and_ratios_below_eps_are_counted():
+    trajectory = degenerate_probe()
+    first, second, third = trajectory.loss_sums
+    assert first > 2 << 16 > second > third == 0
+    assert (trajectory.saturated, trajectory.below_eps) == (2, 1)
+    relation = ScalarsRelation(trajectory.configuration, trajectory.network, results_of(trajectory))
     columns = relation.witness(trajectory)
     assert violations(identities_of(relation), columns) == []
     assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
@@ -124,10 +135,10 @@ def test_a_value_above_the_threshold_is_an_error():
 
 def test_results_are_checked():
     with pytest.raises(ValueError, match="either a value or a threshold"):
-        Results(1, 2)
+        Results(1, 2, 0, 0)
     with pytest.raises(ValueError, match="either a value or a threshold"):
-        Results(1, 2, 3, 4)
+        Results(1, 2, 0, 0, 3, 4)
     with pytest.raises(ValueError, match="correct: expected at least 0"):
-        Results(1, -2, 3)
+        Results(1, -2, 0, 0, 3)
     with pytest.raises(TypeError, match="total_loss: expected an int, got float"):
-        Results(1.0, 2, 3)
+        Results(1.0, 2, 0, 0, 3)

@@ -69,7 +69,7 @@ def imagined(name):
     model = uniform(chunks(network)) if case.private else weights(case.network)
     digest = root_of(network, model) if case.private else model_digest(network, model)
     shown = {"value": 5 << 40} if case.tau is None else {"threshold": threshold_integer(case.tau)}
-    results = Results(3 << 48, 1, **shown)
+    results = Results(3 << 48, 1, 1, 2, **shown)
     statement = SharpnessStatement(network, configuration, root, case.seed, True, digest, case.private, results)
     return statement, Leakage(Revealed(records[indices], tree.proof(indices)), model)
 
@@ -127,7 +127,7 @@ def fake(name):
     """The simulated certificate, as a verifier hears it that knows and pins everything, the public model's weights included."""
     case, (statement, leakage) = CASES[name], imagined(name)
     model = statement.model if case.private else (statement.network, leakage.model)
-    pins = Pins(model, statement.root, case.seed, case.configuration, TAU)
+    pins = Pins(model, statement.root, case.seed, case.configuration, TAU, allow_saturated=True)
     return listen(simulated(name), PROGRAM, pins=pins, strict=True)
 
 

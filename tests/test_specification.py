@@ -39,8 +39,8 @@ COMMITMENTS = (  # equations that are public constants, of checks that have test
     "private model: canonical commitments",
     "private model: root",
 )
-VALUE = Results(3 << 48, 3, value=1 << 48)
-THRESHOLD = Results(0, 0, threshold=(1 << 60) - 1)
+VALUE = Results(3 << 48, 3, 0, 1, value=1 << 48)
+THRESHOLD = Results(0, 0, 2, 2, threshold=(1 << 60) - 1)
 EVERYTHING = Network(
     (2, 11, 9),
     (
@@ -164,7 +164,7 @@ def test_two_bytes_an_element_and_a_label(pairs):
 def test_extreme_configurations(rho, learning_rate):
     eps = max(rho**2 / (1 << 40), Fraction(1, (1 << 64) - 1))
     configuration = Configuration(17, 3, rho, learning_rate, eps, perturbation="ASAM")
-    require_equal_shapes(statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, value=(1 << 60) - 1)))
+    require_equal_shapes(statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, value=(1 << 60) - 1)))
 
 
 @settings(max_examples=4, deadline=None, derandomize=True)
@@ -175,13 +175,13 @@ def test_random_networks(network, steps, batch_size):
     except ValueError:  # an average pool whose size is no power of two
         return
     schema = Schema("image", network.input_shape, "uint8", 2)
-    require_equal_shapes(statement_of(network, Configuration(steps, batch_size), Results(1, 1, value=5), schema=schema))
+    require_equal_shapes(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, value=5), schema=schema))
 
 
 @pytest.mark.parametrize("entry", range(0, 300, 40))
 def test_every_message_counts(entry):
     """One changed message changes an equation or a claim: the comparison above is no empty one."""
-    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, value=0))
+    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
     relation = DirectionalSharpness(statement)
     recorder = Recorder(np.random.default_rng(2))
     relation.verify(recorder, Statement(relation).layout)

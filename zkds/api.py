@@ -114,12 +114,18 @@ def verify(
     tau: Decimal | None = None,
     max_loss: Decimal | None = None,
     min_accuracy: Decimal | None = None,
+    min_records: int | None = None,
+    allow_saturated: bool = False,
+    allow_surplus_classes: bool = False,
     strict: bool = False,
 ) -> Verdict:
     """Check a proof, and everything that is given beside it. Raises ProofRejected with the reason.
 
     model        the path of a model file or of a private model's model.root, or what `load_model` made of a model file
     commitment   the path of data.root
+    min_records  the smallest data set to accept
+    allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
+    allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
     strict       reject unless model, commitment, seed, configuration and tau are all given
     `verdict.statement` is what the proof says, `verdict.not_pinned` what the prover chose.
     """
@@ -132,6 +138,9 @@ def verify(
         tau=None if tau is None else _exact("tau", tau),
         max_loss=None if max_loss is None else _exact("max_loss", max_loss),
         min_accuracy=None if min_accuracy is None else _exact("min_accuracy", min_accuracy),
+        min_records=min_records,
+        allow_saturated=allow_saturated,
+        allow_surplus_classes=allow_surplus_classes,
     )
     return verify_certificate(data, pins, strict=strict)
 

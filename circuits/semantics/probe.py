@@ -27,7 +27,7 @@ from zkds.circuits.semantics.forward import LayerForward, forward
 from zkds.circuits.semantics.layers import placed_layers
 from zkds.circuits.semantics.loss import LogitDelta, Softmax, logit_delta, losses, softmax
 from zkds.circuits.semantics.sam import Perturbation, perturb, scaled_gradients, squared_norm
-from zkds.circuits.semantics.statistic import deviation, log_ratio
+from zkds.circuits.semantics.statistic import deviation, is_below_eps, is_saturated, log_ratio
 from zkds.circuits.semantics.trajectory import Trajectory
 from zkds.integers.limbs import I64
 
@@ -187,6 +187,7 @@ class _Probe:
         for statistic in ("loss_sums", "sharpness_squares", "log_ratios"):
             values[statistic] = tuple(getattr(self, statistic))
         predicted = values["maximum"][: self.configuration.steps]
+        ratios = zip(self.sharpness_squares, self.loss_sums, strict=True)
         return Trajectory(
             network=self.network,
             configuration=self.configuration,
@@ -201,6 +202,8 @@ class _Probe:
             value=deviation(self.log_ratios),
             total_loss=sum(self.loss_sums),
             correct=int((predicted == self.labels).sum()),
+            saturated=sum(is_saturated(loss, self.configuration) for loss in self.loss_sums),
+            below_eps=sum(is_below_eps(squares, loss, self.configuration) for squares, loss in ratios),
         )
 
     def _of_layers(self, tensor: str) -> tuple[NDArray[Any], ...]:

@@ -1,4 +1,4 @@
-"""Logarithm, log ratios and their standard deviation, on Python ints."""
+"""Logarithm, log ratios, their standard deviation, and which batches say nothing, on Python ints."""
 
 from __future__ import annotations
 
@@ -61,6 +61,16 @@ def log_ratio(squares: int, loss_sum: int, configuration: Configuration, place: 
     argument = (squares << 16) + configuration.eps_int * loss
     require_unsigned(argument, LOGARITHM_WIDTH, "argument of the logarithm", place)
     return logarithm(argument) - logarithm(loss)
+
+
+def is_saturated(loss_sum: int, configuration: Configuration) -> bool:
+    """Whether the mean loss of a batch is below 2^-32 nats."""
+    return loss_sum < configuration.loss_floor
+
+
+def is_below_eps(squares: int, loss_sum: int, configuration: Configuration) -> bool:
+    """Whether s^2 / L < eps: 2^16 V < eps_int L, L = max(Lsum, 1), so that eps makes most of the logarithm's argument."""
+    return squares << 16 < configuration.eps_int * max(loss_sum, 1)
 
 
 def deviation(log_ratios: Sequence[int]) -> int:

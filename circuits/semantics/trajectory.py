@@ -74,6 +74,8 @@ class Trajectory:
         value                   ds [48]
         total_loss              sum of loss_sums [48], T B times the mean loss
         correct                 how many of the T B records of first passes are classified as labelled
+        saturated               how many of the T batches have a mean loss below 2^-32
+        below_eps               how many have a ratio s^2 / L below eps
     """
 
     network: Network
@@ -116,6 +118,8 @@ class Trajectory:
     value: int
     total_loss: int
     correct: int
+    saturated: int
+    below_eps: int
 
     def step_of(self, pass_index: int) -> int:
         """The step, hence the batch, of a pass."""

@@ -236,4 +236,7 @@ def run(network, weights, inputs, labels, configuration):
     spread = math.isqrt(steps * sum(r * r for r in ratios) - sum(ratios) ** 2)
     correct = sum(first["maximum"][(b,)] == labels[t][b] for t, first in enumerate(firsts) for b in range(batch))
     total = sum(record["loss_sum"] for record in records)
-    return firsts + seconds, records, {"value": spread // steps, "total_loss": total, "correct": correct}
+    found = {"value": spread // steps, "total_loss": total, "correct": correct}
+    found["saturated"] = sum(F(record["loss_sum"], 2**48 * batch) < F(1, 2**32) for record in records)
+    found["below_eps"] = sum(2**16 * r["sharpness_squares"] < eps_int * max(r["loss_sum"], 1) for r in records)
+    return firsts + seconds, records, found

@@ -283,6 +283,8 @@ class Scalars:
         self.gadget = "statistic"
         empty, least = self.tensor("loss is zero", 1, (T,)), self.tensor("loss - 1", 60, (T,))
         ratios = self.tensor("log ratios", 56, (T,), signed=True)
+        saturated, saturated_gap = self.tensor("saturated", 1, (T,)), entry(self.tensor("saturated, gap", 60, (T,)))
+        below, below_gap = self.tensor("below eps", 1, (T,)), self.wide("below eps, gap", 128, (T,))
         rest, gap = (self.tensor(f"value, {k}", max(1, (T - 1).bit_length()), (1,)) for k in ("remainder", "gap"))
         width = (2**55 * T).bit_length()
         square = mul(entry(ratios, 1), entry(ratios, 1), (T,))
@@ -292,6 +294,16 @@ class Scalars:
         self.identity("S", "loss is zero", (T,), mul(entry(empty), entry(least)))
         every = [1] * T
         self.identity("S", "total loss", (1,), minus(entry(least, every) + number(T), entry(empty, every), number(s.loss)))
+        big_l = entry(least) + number(1)
+        squares, scaled_loss = scaled(squares, 2**16), scaled(big_l, eps_int)
+        compared = [
+            ("saturated", saturated, minus(number(s.B * 2**16), big_l), saturated_gap, s.saturated),
+            ("below eps", below, minus(scaled_loss, squares), below_gap, s.below_eps),
+        ]
+        for name, bit, difference, gap_of, count in compared:
+            sign = minus(scaled(entry(bit), 2), number(1))
+            self.identity("S", name, (T,), minus(mul(sign, difference), entry(bit), gap_of))
+            self.identity("S", f"{name}, count", (1,), minus(entry(bit, every), number(count)))
         place = len(self.identities["S"])
         y = self.square_root("Q", "deviation", width, (1,), minus(scaled(square, T), double))
         if s.threshold:
@@ -304,8 +316,7 @@ class Scalars:
             self.identity("S", "threshold", (1,), minus(number(s.shown), shown, margin))
         self.identity("S", "value, least", (1,), minus(number(T - 1), entry(rest), entry(gap)))
         self.identity("Q", "correct", (1,), minus(self.correct, number(s.correct)))
-        big_l = entry(least) + number(1)
-        first = self.logarithm("log of squares", (T,), scaled(squares, 2**16) + scaled(big_l, eps_int))
+        first = self.logarithm("log of squares", (T,), squares + scaled_loss)
         second = self.logarithm("log of losses", (T,), big_l)
         self.gadget = "statistic"
         self.identity("S", "log ratios", (T,), minus(first, second, entry(ratios)))

@@ -6,7 +6,9 @@ from math import floor
 
 Layer = namedtuple("Layer", "name co ci kernel stride padding bias pool size relu")
 Statement = namedtuple(
-    "Statement", "input layers T B rho lr eps adaptive perturbs_adaptively N schema private threshold shown loss correct"
+    "Statement",
+    "input layers T B rho lr eps adaptive perturbs_adaptively N schema private threshold"
+    " shown loss correct saturated below_eps",
 )
 Schema = namedtuple("Schema", "element fraction shape classes means deviations")
 
@@ -28,12 +30,12 @@ class Bytes:
 
 
 def parse(data):
-    source = Bytes(data, b"zkds sharpness statement v1")
+    source = Bytes(data, b"zkds sharpness statement v2")
     network, configuration, root, _, _, _, private, results = (source.take(source.number()) for _ in range(8))
     steps, batch, *rationals, sharpness, perturbation = Bytes(configuration, b"zkds configuration v1").numbers(10)
     rho, lr, eps = (Fraction(*rationals[i : i + 2]) for i in (0, 2, 4))
     lines = dict(line.split(" ", 1) for line in root.decode().splitlines()[1:])
-    values = Bytes(results[1:], b"").numbers(3)
+    values = Bytes(results[1:], b"").numbers(5)
     schema = parse_schema(bytes.fromhex(lines["schema"]))
     probe = (steps, batch, rho, lr, eps, sharpness == 0, perturbation == 1)
     flags = (private == b"\1", results[:1] == b"\1")

@@ -27,6 +27,9 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
         "total_loss_integer": results.total_loss,
         "accuracy": statement.accuracy,
         "correct": results.correct,
+        "saturated": results.saturated,
+        "below_eps": results.below_eps,
+        "surplus_classes": statement.surplus_classes,
         "samples": statement.samples,
         "batches": statement.batches,
         "configuration": {

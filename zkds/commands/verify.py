@@ -44,6 +44,13 @@ def add(commands: Commands) -> None:
     parser.add_argument("--tau", type=rational, metavar="X", help="the largest value of directional sharpness to accept")
     parser.add_argument("--max-loss", type=rational, metavar="X", help="the largest mean loss of the probe to accept")
     parser.add_argument("--min-accuracy", type=rational, metavar="X", help="the smallest accuracy of the probe to accept")
+    parser.add_argument("--min-records", type=int, metavar="N", help="the smallest data set to accept, in records")
+    parser.add_argument(
+        "--allow-saturated", action="store_true", help="accept batches whose loss is near 0, and ratios below eps"
+    )
+    parser.add_argument(
+        "--allow-surplus-classes", action="store_true", help="accept a network with more outputs than the data has classes"
+    )
     parser.add_argument("--commit", metavar="FILE", help="data.root: the proof must be about this data set")
     parser.add_argument("--model", metavar="FILE", help="m.pt, or a private model's model.root: it must be about this model")
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits: the batches must come from this seed")
@@ -91,6 +98,9 @@ def _pins(options: argparse.Namespace) -> Pins:
         tau=options.tau,
         max_loss=options.max_loss,
         min_accuracy=options.min_accuracy,
+        min_records=options.min_records,
+        allow_saturated=options.allow_saturated,
+        allow_surplus_classes=options.allow_surplus_classes,
     )
 
 
