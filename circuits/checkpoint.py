@@ -46,6 +46,7 @@ STORAGE_TYPES = {
     "BoolStorage": "?",
 }
 TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+ATTRIBUTE = re.compile(r"_specialize_on|_dynamo_[a-z_]+")
 LOCATION = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?")
 
 
@@ -292,6 +293,18 @@ def _parameter(*arguments: Any) -> StoredTensor:
     raise ValueError("parameter: expected the arguments that torch.save writes for a plain one")
 
 
+def _marked_tensor(*arguments: Any) -> StoredTensor:
+    """torch._tensor._rebuild_from_type_v2: a tensor with attributes, of which torch.export leaves some that change nothing."""
+    match arguments:
+        case (_Global() as function, _Global() as kind, tuple() as rest, dict() as state) if (
+            function is _GLOBALS["torch._utils._rebuild_tensor_v2"]
+            and kind is _GLOBALS["torch.Tensor"]
+            and all(isinstance(name, str) and ATTRIBUTE.fullmatch(name) for name in state)
+        ):
+            return _tensor(*rest)
+    raise ValueError("tensor: expected one of torch's own type, with no attributes but those that torch.export leaves")
+
+
 def _size(*arguments: Any) -> tuple[int, ...]:
     match arguments:
         case (tuple() as shape,) if all(type(length) is int for length in shape):
@@ -311,6 +324,8 @@ _GLOBALS = {
     "collections.Counter": _Global(_counter),
     "torch._utils._rebuild_tensor_v2": _Global(_tensor),
     "torch._utils._rebuild_parameter": _Global(_parameter),
+    "torch._tensor._rebuild_from_type_v2": _Global(_marked_tensor),
+    "torch.Tensor": _Global(),
     "torch.Size": _Global(_size),
     "torch.device": _Global(_device),
     **{f"torch.{name}": _Global(element=element) for name, element in STORAGE_TYPES.items()},

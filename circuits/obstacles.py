@@ -23,6 +23,7 @@ _NORMALIZE = (
 )
 _ONLY_RELU = "ReLU is the only activation; train the network with it"
 _SCORES = "the network should end with its scores, before softmax"
+_ONE_TYPE = "a conversion of types: take it out of forward, and give the whole model one type"
 _DECOMPOSED = "export without run_decompositions"
 
 # The first whose word is part of the operator's name.
@@ -62,8 +63,11 @@ HINTS = {
     "scaled_dot_product": "attention",
     "aten.permute": "axes in another order",
     "aten.transpose": "axes in another order",
-    "aten._to_copy": "a conversion of types: give the whole model one type before exporting it",
-    "aten.to.": "a conversion of types: give the whole model one type before exporting it",
+    "aten._to_copy": _ONE_TYPE,
+    "aten.to.": _ONE_TYPE,
+    "_weight_norm": "weights that are computed: torch.nn.utils.parametrize.remove_parametrizations before exporting",
+    "wrap_with_set_grad_enabled": "take torch.no_grad() out of forward",
+    "wrap_with_autocast": "take torch.autocast out of forward",
     "torch.ops.higher_order": "control flow",
 }
 _ARITHMETIC = ("aten.add", "aten.sub", "aten.mul", "aten.div", "aten.rsub")

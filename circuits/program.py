@@ -93,7 +93,7 @@ _EXPRESSION = re.compile(
 )
 _IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
 _SYMBOL = re.compile(r"[su]\d+")
-_GUARD = re.compile(r"L\['\w+'\]\.size\(\)\[\d\] (?:==|!=|<=|>=|<|>) \d+")
+_GUARD = re.compile(r"L\['\w+'\](?:\[\d+\])?\.size\(\)\[\d\] (?:==|!=|<=|>=|<|>) \d+")
 _MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
 
 
@@ -372,7 +372,8 @@ def _operation(value: Any, where: str) -> Operation:
     outputs = tuple(_value(output, where) for output in sequence(node["outputs"], where))
     if node.get("name") is not None:
         name = _variable(node["name"], where)
-        if len(outputs) == 1 and isinstance(outputs[0][1], Tensor | SizeName) and outputs[0][1].name != name:
+        plain = operator.startswith(("aten.", "_operator.")) and len(outputs) == 1
+        if plain and isinstance(outputs[0][1], Tensor | SizeName) and outputs[0][1].name != name:
             raise ValueError(f"{where}: expected the name of its output, got {name}")
     return Operation(operator, arguments, outputs, *_place(metadata.get("nn_module_stack", "")))
 

@@ -67,6 +67,7 @@ def assert_same(data):
 def test_unaltered_programs_mean_the_same(files):
     torch.manual_seed(0)
     assert all(map(assert_same, files))
+    assert assert_same(exported(Small().to(memory_format=torch.channels_last), SHAPE))
 
 
 def test_altered_programs_mean_the_same_or_are_refused(files, monkeypatch):

@@ -1,5 +1,6 @@
 """Programs of torch.export become networks with the same scores and the same gradients, or errors that name the operator."""
 
+import io
 import itertools
 
 import numpy as np
@@ -174,6 +175,69 @@ def test_a_dynamic_batch_is_the_same_program():
     shapes = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(Variants().eval(), (torch.zeros(3, 2, 10, 18),), dynamic_shapes=shapes)
     assert from_exported_program(exported)[0] == VARIANTS
+
+
+def shared_storage(module):
+    """All parameters are parts of one vector."""
+    vector = nn.utils.parameters_to_vector(module.parameters()).detach()
+    nn.utils.vector_to_parameters(vector, module.parameters())
+    return module
+
+
+class Returning(Variants):
+    """The scores in a container, a condition, and what isn't used: an argument, layers, buffers."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        self.wrap, self.spare, self.norm = wrap, nn.Linear(3, 3), nn.BatchNorm2d(3)
+        self.register_buffer("mask", torch.ones(2).expand(5, 2), persistent=False)
+        self.register_buffer("flag", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, x, unused=None):
+        assert len(x) <= 64
+        return self.wrap(super().forward(x))
+
+
+DYNAMIC = ({0: torch.export.Dim("batch", min=1, max=64)},)
+AUTOMATIC = ({0: torch.export.Dim.AUTO},)
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        (Variants, {"batch": 1}),
+        (Variants, {"batch": 2, "strict": True}),
+        (lambda: Returning(lambda y: {"logits": y}), {"dynamic_shapes": DYNAMIC}),
+        (lambda: Returning(lambda y: (y,)), {"dynamic_shapes": AUTOMATIC}),
+        (lambda: Returning(lambda y: y), {"dynamic_shapes": AUTOMATIC, "strict": True}),
+        (lambda: shared_storage(Variants()), {}),
+        (lambda: Variants().half(), {}),
+        (lambda: Variants().bfloat16(), {}),
+        (lambda: Variants().requires_grad_(False), {}),
+        (torch.no_grad()(Variants), {}),
+    ],
+)
+def test_programs_however_they_were_exported(module, options):
+    module = module().eval()
+    batch = options.pop("batch", 3)
+    records = torch.randn(batch, 2, 10, 18).to(module.middle.weight.dtype)
+    exported = torch.export.export(module, (records,), **options)
+    network, parameters = from_exported_program(exported)
+    assert network == VARIANTS
+    for name, values in parameters.items():
+        expected = module.get_parameter(name).detach().double().numpy()
+        np.testing.assert_array_equal(values.reshape(expected.shape), expected)
+
+
+def test_a_program_that_was_trained_loaded_and_saved_again():
+    exported = torch.export.export(Variants().eval(), (torch.zeros(3, 2, 10, 18),))
+    with torch.no_grad():
+        for parameter in exported.parameters():
+            parameter.mul_(2)
+    torch.export.save(exported, buffer := io.BytesIO())
+    first, again = from_exported_program(exported), from_exported_program(torch.export.load(buffer))
+    assert first[0] == again[0] == VARIANTS
+    np.testing.assert_equal(first[1], again[1])
 
 
 def test_vectors_and_records_that_the_program_reshapes():

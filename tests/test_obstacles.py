@@ -1,0 +1,275 @@
+"""Everything that keeps a network from being proved stands in one message, by module, with what to do about it."""
+
+import io
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zkds.circuits.archive import open_archive
+from zkds.circuits.operators import SCHEMAS, Argument, Tensor, bind
+from zkds.circuits.program import read_program
+from zkds.circuits.torch_import import from_exported_program, from_program
+
+pytestmark = pytest.mark.any_kernels
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    torch.set_num_threads(1)
+
+
+class Block(nn.Module):
+    """Of a ResNet; with a convolution beside it where sizes change."""
+
+    def __init__(self, channels, inner, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(channels, inner, 3, stride, 1, bias=False), nn.BatchNorm2d(inner)
+        self.conv2, self.bn2 = nn.Conv2d(inner, inner, 3, 1, 1, bias=False), nn.BatchNorm2d(inner)
+        self.short = nn.Conv2d(channels, inner, 1, stride) if stride > 1 else nn.Identity()
+
+    def forward(self, x):
+        return functional.relu(self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x))))) + self.short(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        self.blocks = nn.Sequential(Block(4, 4, 1), Block(4, 8, 2), Block(8, 8, 1))
+        self.scores = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.scores(self.blocks(self.stem(x)).mean((2, 3))).softmax(1)
+
+
+class Normalized(nn.Module):
+    """(x - mean) / std, with numbers, buffers or a tensor made on the spot."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("mean", torch.full((1, 1, 1), 0.1))
+        self.scores = nn.Linear(64, 2)
+
+    def forward(self, x):
+        mean = {"number": 0.1, "buffer": self.mean, "tensor": torch.tensor(0.1)}[self.kind]
+        return self.scores(((x - mean) / 0.3).flatten(1))
+
+
+def depthwise(channels):
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, groups=channels),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(),
+        nn.Conv2d(channels, 2 * channels, 1),
+    )
+
+
+MOBILE = nn.Sequential(
+    nn.Conv2d(1, 2, 3, dilation=2), depthwise(2), nn.SiLU(), depthwise(4), nn.MaxPool2d(3, 2), nn.Flatten(), nn.LazyLinear(3)
+)
+
+
+def message(module, shape, *, training=False, batch=2):
+    records = torch.zeros(batch, *shape)
+    module.eval()(records)  # for lazy layers
+    with pytest.raises(ValueError) as caught:
+        from_exported_program(torch.export.export(module.train(training), (records,)))
+    return str(caught.value)
+
+
+def test_all_obstacles_of_a_network_at_once():
+    first, *lines, last = message(ResNet(), (1, 8, 8)).splitlines()
+    assert first == "4 things in this network aren't supported:" and last.startswith("supported are conv2d")
+    assert [line.partition(": ") for line in lines] == [
+        (
+            "  stem.1 (BatchNorm2d), blocks.0.bn1 (BatchNorm2d), blocks.0.bn2 (BatchNorm2d), blocks.1.bn1 (BatchNorm2d) "
+            "and 3 more",
+            ": ",
+            "operator aten.batch_norm.default isn't supported (fold it into the convolution before it, with "
+            "torch.nn.utils.fusion.fuse_conv_bn_eval)",
+        ),
+        (
+            "  blocks.0 (Block), blocks.1 (Block), blocks.2 (Block)",
+            ": ",
+            "operator aten.add.Tensor isn't supported (a residual connection, or an addition of what two branches made)",
+        ),
+        (
+            "  the model's forward",
+            ": ",
+            "operator aten.mean.dim isn't supported (for global average pooling use nn.AdaptiveAvgPool2d(1) and nn.Flatten())",
+        ),
+        (
+            "  the model's forward",
+            ": ",
+            "operator aten.softmax.int isn't supported (the network should end with its scores, before softmax)",
+        ),
+    ]
+
+
+def test_other_operators_have_their_remedies():
+    text = message(MOBILE, (1, 16, 16))
+    for part in (
+        "0 (Conv2d): aten.conv2d.default: expected dilation (1, 1); others aren't supported",
+        "1.0 (Conv2d), 3.0 (Conv2d): aten.conv2d.default: expected groups 1; others aren't supported",
+        "1.1 (BatchNorm2d), 3.1 (BatchNorm2d): operator aten.batch_norm.default isn't supported (fold it",
+        "1.2 (ReLU6), 3.2 (ReLU6): operator aten.hardtanh.default isn't supported (ReLU6 or another bounded activation; ReLU",
+        "2 (SiLU): operator aten.silu.default isn't supported (ReLU is the only activation",
+        "4 (MaxPool2d): aten.max_pool2d.default: expected square windows side by side, not overlapping: got size (3, 3)",
+    ):
+        assert part in text, text
+
+
+def test_batch_norm_in_training_mode():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
+    text = message(module, (1, 4, 4), training=True)
+    assert text.count("1 (BatchNorm2d): ") == text.count("call model.eval() before exporting it") == 2
+    assert "residual" not in text
+    functional_text = str(_error_of(torch.export.export(module.train(), (torch.zeros(2, 1, 4, 4),)).run_decompositions()))
+    assert "buffer_mutation: the model changes its own state, as batch norm does in training mode: call" in functional_text
+
+
+def _error_of(exported):
+    with pytest.raises(ValueError) as caught:
+        from_exported_program(exported)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["number", "buffer", "tensor"])
+def test_normalization_inside_the_model(kind):
+    assert message(Normalized(kind), (1, 8, 8)).startswith(
+        "the model's forward: normalization of the inputs inside the model isn't supported: take it out of the model, and let "
+        "the data have it: zkds commit --normalize MEAN STD; supported are"
+    )
+
+
+class Wrapped(nn.Module):
+    """A context inside forward."""
+
+    def __init__(self, context):
+        super().__init__()
+        self.context, self.linear = context, nn.Linear(4, 2)
+
+    def forward(self, x):
+        with self.context():
+            return self.linear(x)
+
+
+@pytest.mark.parametrize(
+    ("context", "remedy"),
+    [
+        (torch.no_grad, "take torch.no_grad() out of forward"),
+        (lambda: torch.autocast("cpu", dtype=torch.bfloat16), "take torch.autocast out of forward"),
+    ],
+)
+def test_contexts_inside_forward(context, remedy):
+    assert remedy in message(Wrapped(context), (4,))
+
+
+def test_the_list_is_bounded():
+    names = (
+        "tanh",
+        "sin",
+        "cos",
+        "exp",
+        "abs",
+        "neg",
+        "sqrt",
+        "erf",
+        "ceil",
+        "floor",
+        "round",
+        "sign",
+        "sinh",
+        "cosh",
+        "tan",
+        "log",
+    )
+
+    class Many(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, x):
+            x = self.linear(x)
+            for name in names:
+                x = getattr(torch, name)(x)
+            return x
+
+    lines = message(Many(), (4,)).splitlines()
+    assert lines[0] == "16 things in this network aren't supported:" and lines[13] == "  and 4 more" and len(lines) == 15
+
+
+def test_inputs_and_outputs_that_no_proof_has():
+    class Two(nn.Module):
+        def forward(self, x, y, flag):
+            return x.flatten(1), y
+
+    exported = torch.export.export(Two(), (torch.zeros(2, 3), torch.zeros(2, 3), True))
+    text = str(_error_of(exported))
+    assert "an input that isn't a tensor (constant_input)" in text and "expected one input and one output, got 2 and 2" in text
+    integers = torch.export.export(nn.Sequential(nn.Flatten()), (torch.zeros(2, 3, dtype=torch.uint8),))
+    assert "expected an input of floats: divide images by 255" in str(_error_of(integers))
+    sizes = torch.export.export(
+        nn.Conv2d(1, 2, 3), (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({2: torch.export.Dim("height", min=4)},)
+    )
+    assert "expected an input (B, C, H, W) or (B, d) of fixed sizes but B, got (2, 1, ?, 8)" in str(_error_of(sizes))
+
+
+# ---- the table of operators ----
+
+
+def arguments(schema):
+    """name -> (type, default) of one in torch's notation."""
+    found = {}
+    for argument in schema.arguments:
+        default = argument.default_value if argument.has_default_value() else "none given"
+        pair = isinstance(default, int) and not isinstance(default, bool) and str(argument.type).startswith("List")
+        default = (default, default) if pair else tuple(default) if isinstance(default, list) else default
+        found[argument.name] = (default, argument.kwarg_only)
+    return found
+
+
+@pytest.mark.parametrize("operator", SCHEMAS)
+def test_the_table_of_operators_is_that_of_torch(operator):
+    _, name, overload = operator.split(".")
+    expected = arguments(getattr(getattr(torch.ops.aten, name), overload)._schema)
+    required = [key for key, (default, _) in expected.items() if default == "none given"]
+    values = {"weight": Tensor("w"), "kernel_size": [2], "output_size": [1, 1], "train": False, "p": 0.5, "dim": 0}
+    kinds = {"kernel_size": "as_ints", "output_size": "as_ints", "train": "as_bool", "p": "as_float", "dim": "as_int"}
+    values |= {"size": [1], "shape": [1], "sizes": [1]}
+    kinds |= dict.fromkeys(("size", "shape", "sizes"), "as_ints")
+    given = [Argument(key, kinds.get(key, "as_tensor"), values.get(key, Tensor("x")), by_keyword=False) for key in required]
+    bound = bind(operator, given)
+    assert list(bound) == list(expected)
+    for key, (default, keyword_only) in expected.items():
+        if key == "memory_format":  # of these torch has its own objects
+            assert keyword_only
+        elif key not in required:
+            assert bound[key] == default and type(bound[key]) is type(default)
+
+
+def test_every_operator_of_the_table_is_written_by_torch_as_it_says():
+    """With all arguments given, by position and by keyword."""
+
+    class Everything(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(1, 2, 3), nn.Linear(8, 2)
+
+        def forward(self, x):
+            x = functional.conv2d(x, self.conv.weight, self.conv.bias, stride=1, padding="same", dilation=1, groups=1)
+            x = torch.ops.aten.max_pool2d(x, [2, 2], stride=[2, 2], padding=0, dilation=[1], ceil_mode=False)
+            x = x.clone(memory_format=torch.contiguous_format).relu_()
+            x = torch.ops.aten.alias(x.contiguous(memory_format=torch.contiguous_format))
+            x = functional.dropout2d(functional.dropout(x, 0.1, False, True), 0.1, False, True)
+            return self.linear(functional.adaptive_avg_pool2d(x, (2, 2)).reshape(-1, 8))
+
+    exported = torch.export.export(Everything().eval(), (torch.zeros(2, 1, 4, 4),))
+    torch.export.save(exported, buffer := io.BytesIO())
+    with open_archive(buffer) as archive:
+        network, _ = from_program(read_program(archive))
+    assert network.classes == 2
