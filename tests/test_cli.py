@@ -159,6 +159,7 @@ def test_a_reader_that_stops_is_no_error(data):
 # ---- the process around it -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.any_kernels
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -174,6 +175,7 @@ def test_bad_settings_are_named(data, setting, message):
     assert result.stderr.count("\n") == 1 and os.listdir(data) == ["train.npz"]
 
 
+@pytest.mark.any_kernels
 def test_kernels_that_the_processor_lacks_are_named(monkeypatch):
     monkeypatch.setenv("ZKDS_KERNELS", "avx2")
     monkeypatch.setattr(native, "available_instruction_sets", lambda: ("portable",))
@@ -181,6 +183,7 @@ def test_kernels_that_the_processor_lacks_are_named(monkeypatch):
         native._configure_from_environment()
 
 
+@pytest.mark.any_kernels
 @pytest.mark.parametrize(
     ("streams", "code", "messages"),
     [
@@ -204,6 +207,7 @@ def test_standard_streams_that_are_closed_or_full(data, streams, code, messages)
             assert opening.root.count == 20  # nothing else was written into these files
 
 
+@pytest.mark.any_kernels
 @pytest.mark.parametrize("module", ["zkds.cli", "zkds.commands.commit", "numpy"])
 @pytest.mark.parametrize(
     ("error", "code", "ends"),

@@ -70,7 +70,7 @@ BAD_MEMBERS = {
     "one byte short": (npy(X)[:-1], "its header asks for 368 bytes, 367 are there"),
     "one byte long": (npy(X) + b"\0", "its header asks for 368 bytes, 369 are there"),
     "objects": (npy(np.array([{}], dtype=object)), r"expected numbers, got Python objects \(saved with pickle\)"),
-    "text": (npy(np.array(["a", "b"])), "expected numbers, got text"),
+    "text": (npy(np.array(["a", "b"])), "expected numbers, got text; labels can be numbered by `names, y = numpy"),
     "structures": (
         raw_npy(header((1,), "[('a', '<f4'), ('b', 'O')]")),
         r"expected numbers, got structures \(saved with pickle\)",

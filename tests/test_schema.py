@@ -101,6 +101,8 @@ def test_normalization_is_of_integers():
         (lambda: Normalization((1 << 48,), (1,)), "normalization: expected means below"),
         (lambda: Normalization.from_decimals(["one"], ["1"]), "normalization: expected decimal numbers, got 'one'"),
         (lambda: Normalization.from_decimals(["nan"], ["1"]), "normalization: expected decimal numbers"),
+        (lambda: Normalization.from_decimals(["0"], ["1e999999999"]), "normalization: expected decimal numbers, got '1e9"),
+        (lambda: Normalization.from_decimals(["-1e-999999999"], ["1"]), "normalization: expected decimal numbers"),
         (lambda: Normalization.from_decimals(["inf"], ["1"]), "normalization: expected decimal numbers"),
         (lambda: IMAGE.number(256, 0), "stored: expected an element"),
         (lambda: IMAGE.number(0, 3), "channel: expected 0 to 2, got 3"),

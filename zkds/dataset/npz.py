@@ -92,8 +92,9 @@ def _check_header(what: str, file: IO[bytes], size: int) -> None:
         raise FileError(f"{what}: expected an array of version {VERSION[0]}.{VERSION[1]}")
     shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER_BYTES)
     if dtype.kind not in "iufb":
-        hint = " (saved with pickle)" if dtype.hasobject else ""
-        raise FileError(f"{what}: expected numbers, got {KINDS.get(dtype.kind, dtype.kind)}{hint}")
+        found = KINDS.get(dtype.kind, dtype.kind) + (" (saved with pickle)" if dtype.hasobject else "")
+        hint = "; labels can be numbered by `names, y = numpy.unique(y, return_inverse=True)`" if dtype.kind in "OUS" else ""
+        raise FileError(f"{what}: expected numbers, got {found}{hint}")
     if any(type(length) is not int or length < 0 for length in shape):
         raise FileError(f"{what}: expected lengths that are not negative")
     needed = file.tell() + math.prod(shape) * dtype.itemsize

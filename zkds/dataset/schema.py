@@ -32,6 +32,7 @@ MAX_RECORD_BYTES = 1 << 18  # A then has at most 270 MB
 MAX_FRACTION_BITS = 15
 NUMBER_BITS = 32  # fraction bits of what a network sees, and of mean and deviation
 MAX_NORMALIZATION = 1 << 48  # |mean| and deviation in units of 2^-32: below 2^16
+MAX_EXPONENT = 100  # of a decimal, ten to which is read at most
 INT16_OFFSET = 1 << 15
 SIGN = 1 << 63
 MAX_SCHEMA_BYTES = 1 << 23  # of its encoding: a normalization may have a pair for each of 2^18 features
@@ -72,10 +73,12 @@ class Normalization:
 
 def _scaled(decimal: str | float) -> int:
     try:
-        value = Fraction(Decimal(str(decimal)))
-    except (ArithmeticError, ValueError):
-        raise ValueError(f"normalization: expected decimal numbers, got {decimal!r}") from None
-    return _round_half_up(value * (1 << NUMBER_BITS))
+        value = Decimal(str(decimal))
+    except ArithmeticError:
+        value = Decimal("nan")
+    if not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:  # as a fraction, 1e999999999 would fill the memory
+        raise ValueError(f"normalization: expected decimal numbers, got {str(decimal)[:40]!r}")
+    return _round_half_up(Fraction(value) * (1 << NUMBER_BITS))
 
 
 def _round_half_up(value: Fraction) -> int:
