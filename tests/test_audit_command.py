@@ -148,3 +148,36 @@ def test_seed_that_is_refused(seed: str, folder: Path, capsys: pytest.CaptureFix
         audit(capsys, f"--seed {seed}")
     assert error.value.code == 2
     assert f"argument --seed: expected 64 hexadecimal digits, got '{seed}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_a_result_on_standard_output(option: str, folder: Path) -> None:
+    """The words go to stderr then; nothing is called "-"."""
+    command = [sys.executable, "-m", "zkds", "audit", "--model", "m.pt", "--data", "train.npz", option, "-"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "directional sharpness  0." in done.stderr
+    assert (
+        done.stdout.startswith("{" if option == "-o" else "<!DOCTYPE html>") and "directional sharpness  0." not in done.stdout
+    )
+    assert sorted(os.listdir(folder)) == ["m.pt", "train.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("-o /dev/null", "/dev/null: exists and is no regular file"),
+        ("--report .", ".: is the name of a folder"),
+        ("-o ''", "output: expected the name of a file, got an empty one"),
+        ("-o m.pt", "m.pt: is read by this command"),
+        ("-o same --report ./same", "same: expected different names for different results"),
+        ("-o - --report -", "-: standard output can take one result only"),
+        ("-o - --json", "--json and a result named - go both to standard output"),
+    ],
+)
+def test_outputs_are_checked_before_any_work(
+    arguments: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zkds.commands.audit.read_records", lambda options: pytest.fail("work"))
+    code, out, err = audit(capsys, arguments)
+    assert (code, out) == (2, "") and err.startswith(f"zkds: {message}")

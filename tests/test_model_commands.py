@@ -209,3 +209,9 @@ def test_bad_input(folder, monkeypatch, capsys, arguments, message):
 def test_a_seed_that_is_none(folder):
     found = shell(f"{ZKDS} calibrate --good a.pt --data train.npz --seed 12", folder)
     assert found.returncode == 2 and "--seed: expected 64 hexadecimal digits, got '12'" in found.stderr
+
+
+def test_a_table_on_standard_output(folder):
+    done = shell(f"{ZKDS} compare --benign a.pt --faulty b.pt {PROBE} --csv -", folder)
+    assert done.returncode == 0 and done.stdout.startswith("name,") and done.stdout.count("\n") == 3
+    assert "ratio of F" in done.stderr and not (folder / "-").exists()
