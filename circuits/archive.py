@@ -9,7 +9,7 @@ headers of a member must agree, and names must differ by more than their case:
     directory         one header for each member, in the same order
     end               the record of an archive without a comment, perhaps after the one of zip64 with the same numbers
 
-All members lie in one folder, whose name is free. Nothing is larger than 4 GiB. Checksums are compared when a member is read.
+All members lie in one folder, whose name is free. Nothing is larger than 4 GiB. Checksums are compared when a file is opened.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MAX_FILE_BYTES = (1 << 32) - 2  # sizes above it are in zip64 fields
 MAX_MEMBERS = (1 << 16) - 2
 MAX_BYTES_READ = 1 << 29  # of all members of a file together
 MAX_NAME_BYTES = 400
+CHUNK_BYTES = 1 << 20
 
 LOCAL = struct.Struct("<4s2HHHHIIIHH")  # signature, version and flags, method, time, date, CRC, sizes, lengths
 CENTRAL = struct.Struct("<4sBB2HHHHIIIHHHHHII")
@@ -38,7 +39,13 @@ END_64 = struct.Struct("<4sQBBHIIQQQQ4sIQI")  # the record of zip64 and what poi
 HAS_DESCRIPTOR = 1 << 3
 UTF8 = 1 << 11
 FILE_TYPE, DIRECTORY = 0o170000 << 16, 1 << 4  # in a member's attributes: of Unix, of DOS
-VERSIONS = {b"%d\n" % number for number in range(1, 11)}
+SMALL_MEMBERS = {
+    "version": re.compile(rb"([1-9]|10)\n"),
+    ".data/version": re.compile(rb"([1-9]|10)\n"),
+    ".data/serialization_id": re.compile(rb"[0-9]{1,64}"),
+    ".format_version": re.compile(rb"1"),
+    ".storage_alignment": re.compile(rb"[1-9][0-9]{0,5}"),
+}
 
 _NAME = re.compile(r"[ -\[\]-~]+")  # printable ASCII without the backslash
 
@@ -68,11 +75,13 @@ class Archive:
         if any(not name.startswith(f"{folder}/") for name in members):
             raise ValueError("archive: expected all members in one folder")
         self._members = {name.partition("/")[2]: member for name, member in members.items()}
-        if "byteorder" in self and self.read("byteorder", most=16) != b"little":
+        if "byteorder" in self and self.read("byteorder", most=64) != b"little":
             raise ValueError("byteorder: expected little")
-        for name in ("version", ".data/version"):
-            if name in self and self.read(name, most=16) not in VERSIONS:
-                raise ValueError(f"{name}: expected a version of torch's archives from 1 to {len(VERSIONS)}")
+        if ("version" in self) == (".data/version" in self):
+            raise ValueError("archive: expected a member version, at one place")
+        for name, expected in SMALL_MEMBERS.items():
+            if name in self and not expected.fullmatch(self.read(name, most=64)):
+                raise ValueError(f"{name}: expected what torch writes there")
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -95,8 +104,7 @@ class Archive:
     def read(self, name: str, *, most: int = MAX_BYTES_READ) -> bytes:
         """The bytes of a member.
 
-        Raises ValueError if there is none, if it has more than `most` bytes or another checksum than the archive says, or if
-        more than 512 MiB of this archive are read.
+        Raises ValueError if there is none, if it has more than `most` bytes, or if more than 512 MiB of this archive are read.
         """
         member = self._member(name)
         if member.size > most:
@@ -104,10 +112,7 @@ class Archive:
         if member.size > self._unread:
             raise ValueError(f"archive: expected at most {MAX_BYTES_READ} bytes of weights")
         self._unread -= member.size
-        data = _read(self._stream, member.start, member.size)
-        if zlib.crc32(data) != member.crc:
-            raise ValueError(f"{name}: damaged, its checksum differs")
-        return data
+        return _read(self._stream, member.start, member.size)
 
     def _member(self, name: str) -> _Member:
         if name not in self._members:
@@ -120,7 +125,6 @@ class _Member(NamedTuple):
 
     start: int
     size: int
-    crc: int
 
 
 class _Header(NamedTuple):
@@ -227,7 +231,16 @@ def _member(stream: IO[bytes], header: _Header, offset: int, name: str) -> tuple
         if _read(stream, end, DESCRIPTOR.size) != DESCRIPTOR.pack(b"PK\7\10", *numbers):
             raise ValueError(f"archive: {name}: its descriptor and its header differ")
         end += DESCRIPTOR.size
-    return _Member(start, header.size, header.crc), end
+    if _checksum(stream, start, header.size) != header.crc:
+        raise ValueError(f"archive: {name}: damaged, its checksum differs")
+    return _Member(start, header.size), end
+
+
+def _checksum(stream: IO[bytes], start: int, size: int) -> int:
+    checksum = 0
+    for place in range(start, start + size, CHUNK_BYTES):
+        checksum = zlib.crc32(_read(stream, place, min(CHUNK_BYTES, start + size - place)), checksum)
+    return checksum
 
 
 def _checked_name(name: bytes) -> str:

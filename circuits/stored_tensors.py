@@ -118,4 +118,5 @@ def _decoded(numbers: NDArray[Any], element: str) -> NDArray[Any]:
     """A new array."""
     if element == BFLOAT16:
         return (numbers.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-    return numbers.astype(np.float64 if numbers.dtype.kind == "f" else numbers.dtype, order="C")
+    with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused later
+        return numbers.astype(np.float64 if numbers.dtype.kind == "f" else numbers.dtype, order="C")

@@ -259,6 +259,7 @@ def test_what_a_pickle_may_name_cannot_be_altered(name, state):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("m/data.pkl", b"\x80\x02c" + name.replace(" ", "\n").encode() + b"\n" + state + b"b.")
+        archive.writestr("m/version", b"3\n")
     with pytest.raises(ValueError, match=r"data.pkl: expected an object of type OrderedDict"), open_archive(buffer) as archive:
         read_object(archive)
 
