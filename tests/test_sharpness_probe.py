@@ -281,7 +281,10 @@ def test_the_callers_modes_do_not_matter() -> None:
     assert directional_sharpness(model, data, SMALL, SEED).value == expected
 
 
-@pytest.mark.parametrize(("error", "kind"), [(KeyError("x"), KeyError), (RuntimeError("x"), ValueError), (None, ValueError)])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(KeyError("x"), ValueError), (MemoryError(), MemoryError), (RuntimeError("x"), ValueError), (None, ValueError)],
+)
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_leaves_everything_as_it_was_after_a_failure(error: Exception | None, kind: type[Exception], at: int) -> None:
     model, data = busy_model(at, error), images()

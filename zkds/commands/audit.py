@@ -11,11 +11,11 @@ from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.threshold import read_threshold
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
+from zkds.commands.model_options import add_model_options, model_choice
 from zkds.commands.probing import (
     add_probe_options,
     check_model,
     check_outputs,
-    load_module,
     number,
     print_json,
     print_table,
@@ -43,6 +43,7 @@ EXAMPLES = """examples:
 The value has no meaning of its own: compare it with that of models of known quality on data of the same kind. Untrained
 networks have the smallest values of all; loss and accuracy tell them."""
 
+MODEL_HELP = "your own model: any program of torch.export (its code is run), or a checkpoint of a network of the zoo"
 NOT_REPEATED = ("run", "json", "output", "report", "seed")
 BASELINES_SHARE = 100.0  # expected time of the static baselines, in probes
 
@@ -65,9 +66,8 @@ def add(commands: Commands) -> None:
         description="Measure directional sharpness of a model on its training data, in float64.",
         examples=EXAMPLES,
     )
-    parser.add_argument(
-        "--model", metavar="FILE", required=True, help="a checkpoint of a network of the zoo, or a program of torch.export"
-    )
+    parser.add_argument("--model", metavar="FILE", required=True, help=MODEL_HELP)
+    add_model_options(parser)
     add_data_options(parser)
     add_probe_options(parser, probes=1)
     parser.add_argument("--device", default="cpu", help="where torch computes: cpu, cuda, cuda:1, ... (default: cpu)")
@@ -156,7 +156,7 @@ def measure_fixed(options: argparse.Namespace, configuration: Configuration, see
     from zkds.circuits.record_inputs import probe_records
     from zkds.circuits.weights import quantise
 
-    model = load_model(options.model)
+    model = load_model(options.model, **model_choice(options))
     weights = quantise(model.network, model.parameters)
     trajectory = probe_records(model.network, weights, read_records(options), configuration, seed)
     unit, samples = 1 << EXPONENTIAL_BITS, configuration.steps * configuration.batch_size
@@ -184,11 +184,12 @@ def command_again(options: argparse.Namespace, seed: bytes) -> str:
 def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | None]:
     """The probe that the options describe, and the static baselines if they ask for them."""
     from zkds.sharpness import baselines, directional_sharpness
+    from zkds.sharpness.model_file import load_module
 
     config = probe_config(options)
     check_model(options.model)
     device, records = torch_device(options.device), read_records(options)
-    module = load_module(options.model)
+    module = load_module(options.model, **model_choice(options))
     expected = {"probing": float(options.probes)} | ({"static baselines": BASELINES_SHARE} if options.baselines else {})
     static = None
     with Stages(expected) as stages:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.data import read_records
+from zkds.commands.model_options import ModelChoice, model_choice
 from zkds.commands.probing import (
     add_grid_options,
-    load_module,
     measure_files,
     number,
     print_json,
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     tests = [] if known else [read_records(options, options.test, options.test_arrays)]
     seed = seed_of(options)
     found = measure_files(paths, options, seed)
-    gaps = known or _measured_gaps(found, tests[0], options.jobs)
+    gaps = known or _measured_gaps(found, tests[0], options)
     names = [name for name in rows[0] if name not in (MODEL, GAP)]
     values = {
         "directional sharpness": [each.mean for each in found],
@@ -105,18 +105,19 @@ def _gaps(path: str, rows: Sequence[dict[str, str]]) -> list[float]:
         raise ValueError(f"{path}: expected a number in every line of the column {GAP}") from None
 
 
-def _measured_gaps(found: Sequence[Measurement], test: Records, jobs: int) -> list[float]:
+def _measured_gaps(found: Sequence[Measurement], test: Records, options: argparse.Namespace) -> list[float]:
     """Test loss - training loss of each model."""
     from joblib import Parallel, delayed
 
-    losses = Parallel(n_jobs=jobs)(delayed(_loss)(each.name, test) for each in found)
+    losses = Parallel(n_jobs=options.jobs)(delayed(_loss)(each.name, model_choice(options), test) for each in found)
     return [test - each.loss for test, each in zip(losses, found, strict=True)]
 
 
-def _loss(path: str, records: Records) -> float:
+def _loss(path: str, choice: ModelChoice, records: Records) -> float:
     from zkds.sharpness.baselines import evaluate
+    from zkds.sharpness.model_file import load_module
 
-    return evaluate(load_module(path), records).loss
+    return evaluate(load_module(path, **choice), records).loss
 
 
 def _print(results: Sequence[Correlation]) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
+from zkds.commands.model_options import add_model_options, model_choice
 from zkds.commands.probing import (
     add_probe_options,
     check_model,
     check_outputs,
-    load_module,
     number,
     print_json,
     print_settings,
@@ -54,10 +54,11 @@ def add(commands: Commands) -> None:
         description="How well loss, ASAM and directional sharpness of single examples give the training data away.",
         examples=EXAMPLES,
     )
-    parser.add_argument("--model", metavar="FILE", required=True, help="a model file")
+    parser.add_argument("--model", metavar="FILE", required=True, help="your own model file, as for zkds audit")
     parser.add_argument("--test", metavar="PATH", required=True, help="examples that the model was not trained on")
     parser.add_argument("--test-arrays", nargs=2, metavar=("X", "Y"), help="names in it (default: those of --arrays)")
     parser.add_argument("--examples", type=int, default=1000, metavar="N", help="of each, drawn by the seed (default: 1000)")
+    add_model_options(parser)
     add_data_options(parser)
     add_probe_options(parser, probes=None)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, -1 for one a core (default: 1)")
@@ -67,13 +68,14 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from zkds.sharpness.membership import attack
+    from zkds.sharpness.model_file import load_module
 
     check_outputs(options)
     check_model(options.model)
     if options.examples < 1:
         raise ValueError(f"--examples: expected at least 1, got {options.examples}")
     seed = seed_of(options)
-    model = load_module(options.model)
+    model = load_module(options.model, **model_choice(options))
     members = _sample(read_records(options), options.examples, seed)
     others = _sample(read_records(options, options.test, options.test_arrays), options.examples, seed)
     inside, outside = _scores(model, members, others, options)

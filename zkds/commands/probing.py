@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from zkds import output
 from zkds.circuits.fixed_point import Configuration
 from zkds.commands.data import add_data_options, read_records
+from zkds.commands.model_options import add_model_options, model_choice
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.progress import Stages
 
 if TYPE_CHECKING:
-    import torch
-
     from zkds.sharpness import SharpnessConfig
     from zkds.sharpness.grid import Measurement
 
@@ -115,7 +114,8 @@ def seed_of(options: argparse.Namespace) -> bytes:
 
 
 def add_grid_options(parser: argparse.ArgumentParser, *, probes: int) -> None:
-    """What the commands about many models share: data, probe, workers and files."""
+    """What the commands about many models share: models, data, probe, workers and files."""
+    add_model_options(parser)
     add_data_options(parser)
     add_probe_options(parser, probes=probes)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, -1 for one a core (default: 1)")
@@ -141,13 +141,6 @@ def words(options: argparse.Namespace) -> contextlib.AbstractContextManager[obje
     return output.words_beside(*(getattr(options, name, None) for name in OUTPUTS))
 
 
-def load_module(path: str) -> torch.nn.Module:
-    """The float64 module in a model file. Raises ValueError or OSError naming the file."""
-    from zkds.circuits.model_file import load_model
-
-    return load_model(path).module()
-
-
 def check_model(path: str) -> None:
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file; a model is a file of torch.export.save, or a checkpoint of the zoo")
@@ -156,13 +149,14 @@ def check_model(path: str) -> None:
 def measure_files(paths: Sequence[str], options: argparse.Namespace, seed: bytes) -> list[Measurement]:
     """Every model file on --data, each once even if it is named twice; --csv is written. Shows progress."""
     from zkds.sharpness.grid import measure_grid
+    from zkds.sharpness.model_file import load_module
 
     check_outputs(options)
     for path in paths:
         check_model(path)
     records = read_records(options)
     whole = {path: str(Path(path).resolve()) for path in paths}  # a worker may be in another folder
-    sources = {path: functools.partial(load_module, whole[path]) for path in paths}
+    sources = {path: functools.partial(load_module, whole[path], **model_choice(options)) for path in paths}
     with Stages({"measuring": 1}, unit="models") as stages:
         stages.begin("measuring")
         found = measure_grid(sources, records, probe_config(options), seed, jobs=options.jobs, progress=stages.report)

@@ -18,6 +18,8 @@ from torch.func import functional_call
 
 from zkds.sharpness.config import BatchNorm, Parameters
 from zkds.sharpness.loss import example_losses
+from zkds.sharpness.messages import first_line
+from zkds.sharpness.programs import is_program, module_of, recorded_shape
 
 DTYPES = (torch.float32, torch.float64)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -31,17 +33,21 @@ class Network:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | torch.export.ExportedProgram,
         *,
         batch_norm: BatchNorm = "eval",
         parameters: Parameters = "all",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        model = module_of(model)
+        if batch_norm == "train" and is_program(model):
+            raise ValueError('batch_norm: expected "eval" for an exported program, whose mode is recorded in it')
         everything = _parameters(model)
         measured = _measured(everything, parameters)
         self._model = model
         self._batch_norm = batch_norm
+        self._recorded = recorded_shape(model)
         self.classes = 0
         self.names = tuple(measured)
         self.device = _device(measured, device)
@@ -76,19 +82,40 @@ class Network:
     def logits(self, parameters: Sequence[Tensor], inputs: Tensor) -> Tensor:
         """The (B, K) output for inputs (B, ...). Raises ValueError if the model fails or returns something else."""
         tensors = self._fixed | dict(zip(self.names, parameters, strict=True))
-        try:
-            output = functional_call(self._model, tensors, (self._place(inputs),))
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            raise ValueError(f"model: fails on inputs of shape {tuple(inputs.shape)}: {error}") from error
+        batches = self._as_recorded(self._place(inputs))
+        with _named(f"fails on inputs of shape {tuple(inputs.shape)}"):
+            outputs = [functional_call(self._model, tensors, (batch,)) for batch in batches]
+        for output, batch in zip(outputs, batches, strict=True):
+            self._check(output, len(batch))
+        self.classes = outputs[0].shape[1]
+        whole: Tensor = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+        return whole[: len(inputs)]
+
+    def _as_recorded(self, inputs: Tensor) -> list[Tensor]:
+        """Batches of the size that an exported program takes, the last one filled up with records again; else all in one."""
+        if self._recorded is None:
+            return [inputs]
+        if len(self._recorded) != inputs.ndim:
+            recorded = ", ".join("B" if length is None else str(length) for length in self._recorded)
+            raise ValueError(
+                f"model: the program takes inputs of shape ({recorded}), not batches of shape {tuple(inputs.shape)}; export it "
+                "with an example of shape (batch, ...)"
+            )
+        size = self._recorded[0]
+        if size is None or size == len(inputs):
+            return [inputs]
+        count = -(-len(inputs) // size) * size
+        return list(torch.split(inputs[torch.arange(count, device=inputs.device) % len(inputs)], size))
+
+    def _check(self, output: object, records: int) -> None:
         if not isinstance(output, Tensor):
-            raise ValueError(f"model: expected a tensor of logits (B, classes), got {type(output).__name__}")
-        if output.ndim != 2 or output.shape[0] != len(inputs) or output.shape[1] < 2:
-            expected = f"({len(inputs)}, classes), two classes or more"
+            raise ValueError(
+                f"model: expected a tensor of logits (B, classes), got {type(output).__name__}; wrap the model in a "
+                "module whose forward returns the logits alone"
+            )
+        if output.ndim != 2 or output.shape[0] != records or output.shape[1] < 2:
+            expected = f"({records}, classes), two classes or more"
             raise ValueError(f"model: expected logits of shape {expected}, got {tuple(output.shape)}")
-        self.classes = output.shape[1]
-        return output
 
     def losses(
         self, parameters: Sequence[Tensor], inputs: Tensor, labels: Tensor, indices: Sequence[int]
@@ -110,7 +137,8 @@ class Network:
         """The gradient of a scalar loss for each of the parameters; zeros for those that it does not depend on."""
         if not loss.requires_grad:
             raise ValueError("model: expected a loss that depends on the parameters; is forward under no_grad?")
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        with _named("has no gradient"):
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         return [gradient.to_dense() if gradient.is_sparse else gradient for gradient in gradients]
 
 
@@ -120,10 +148,6 @@ def leaves(parameters: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError("model: TorchScript modules cannot be probed; load the module they were made from")
     parameters = dict(model.named_parameters())
     if not parameters:
         raise ValueError("model: has no parameters")
@@ -156,6 +180,19 @@ def _dtype(parameters: dict[str, nn.Parameter], dtype: torch.dtype | None) -> to
         names = " and ".join(sorted(map(str, found)))
         raise ValueError(f"dtype: expected torch.float32 or torch.float64 for all parameters, got {names}")
     return found.pop()
+
+
+@contextlib.contextmanager
+def _named(what: str) -> Iterator[None]:
+    """The model's own errors, of whatever kind, as a ValueError with what they say; too little memory as a MemoryError."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(f"model: {first_line(error)}") from error
+    except Exception as error:
+        raise ValueError(f"model: {what}: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
