@@ -57,8 +57,8 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("hostile")
     torch.manual_seed(1)
     save_checkpoint(build("digits-mlp"), "digits-mlp", path / "m.pt")
-    x = np.random.default_rng(1).integers(0, 256, (8, 8, 8), dtype=np.uint8)
-    commit((x, np.arange(8) % 10), path / "data.root")
+    x = np.random.default_rng(1).integers(0, 256, (10, 8, 8), dtype=np.uint8)
+    commit((x, np.arange(10)), path / "data.root")
     proof = prove(load_model(path / "m.pt"), path / "data.root", Configuration.of(steps=2, batch_size=2))
     (path / "proof.bin").write_bytes(proof)
     return path
