@@ -8,7 +8,7 @@ semantics is in docs/fixed-point.md; the modules of zkds/circuits/semantics comp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
 from math import floor
 
@@ -53,6 +53,8 @@ MIN_LEARNING_RATE = Fraction(1, 1 << 20)  # updates keep 16 bits, their shift st
 MAX_LEARNING_RATE = 8
 EPS_WIDTH = 48
 MAX_EXPONENT = 100  # of a decimal number, in absolute value
+MAX_REPEATED = 40  # characters of a bad number that a message repeats
+EXACT_DIGITS = 100  # of a quotient of numbers below 2^64, if it has finitely many
 
 Rational = Fraction | Decimal | str | int
 
@@ -162,9 +164,9 @@ class Configuration:
         return cls(
             steps,
             batch_size,
-            _rational("rho", rho),
-            _rational("learning_rate", learning_rate),
-            _rational("eps", eps),
+            exact_rational("rho", rho),
+            exact_rational("learning_rate", learning_rate),
+            exact_rational("eps", eps),
             sharpness,
             perturbation,
         )
@@ -229,6 +231,24 @@ class Configuration:
         """Whether v = w o g is needed: for the sharpness or for the perturbation."""
         return "ASAM" in (self.sharpness, self.perturbation)
 
+    def __str__(self) -> str:
+        """In words, such as "T=5, B=8, rho=0.05, lr=0.0001, eps=1e-12, sharpness ASAM, perturbation SAM"."""
+        return ", ".join(self._words())
+
+    def differences(self, other: Configuration) -> tuple[str, str]:
+        """What this one and the other one have where they differ, in words: ("T=5, B=8", "T=10, B=16")."""
+        pairs = [pair for pair in zip(self._words(), other._words(), strict=True) if pair[0] != pair[1]]
+        own, others = zip(*pairs, strict=True) if pairs else ((), ())
+        return ", ".join(own), ", ".join(others)
+
+    def _words(self) -> list[str]:
+        rationals = (("rho", self.rho), ("lr", self.learning_rate), ("eps", self.eps))
+        return [
+            *(f"T={self.steps}", f"B={self.batch_size}"),
+            *(f"{name}={decimal_text(value)}" for name, value in rationals),
+            *(f"sharpness {self.sharpness}", f"perturbation {self.perturbation}"),
+        ]
+
     def encode(self) -> bytes:
         """Canonical bytes: label; steps, batch size, numerator and denominator of rho, learning rate and eps in lowest terms,
         index of sharpness and of perturbation. All numbers are 8 bytes, little-endian.
@@ -257,7 +277,16 @@ class Configuration:
         return found
 
 
-def _rational(name: str, value: Rational) -> Fraction:
+def decimal_text(value: Fraction) -> str:
+    """The number exactly: as a decimal if it is a finite one, else as a quotient."""
+    with localcontext(prec=EXACT_DIGITS) as context:
+        context.clear_flags()
+        quotient = (Decimal(value.numerator) / value.denominator).normalize()
+        return str(value) if context.flags[Inexact] else str(quotient).lower()
+
+
+def exact_rational(name: str, value: Rational) -> Fraction:
+    """A decimal string, an int, a Decimal or a Fraction, exactly. Raises TypeError, or ValueError; both name it."""
     if isinstance(value, bool) or not isinstance(value, Fraction | Decimal | str | int):
         raise TypeError(f"{name}: expected a decimal string, an int, a Decimal or a Fraction, got {type(value).__name__}")
     try:
@@ -266,7 +295,7 @@ def _rational(name: str, value: Rational) -> Fraction:
             raise ValueError("its exact value would fill the memory")
         return Fraction(number)
     except (ArithmeticError, ValueError):
-        raise ValueError(f"{name}: expected a decimal number, got {value!r}") from None
+        raise ValueError(f"{name}: expected a decimal number, got {str(value)[:MAX_REPEATED]!r}") from None
 
 
 def _require_rational(name: str, value: object) -> None:

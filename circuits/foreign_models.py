@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import IO
 
+from zkds.circuits.file_kinds import DATA_OPEN, DATA_ROOT, MODEL_OPEN, MODEL_ROOT, PROOF, kind_of
+
 EXPORT = 'torch.export.save(torch.export.export(model.eval(), (example,)), "m.pt2")'
 SAVE = 'torch.save({"arch": NAME, "state_dict": model.state_dict()}, "m.pt")'
 INSTEAD = f"""Where the model is at home (loading such a file runs code in it), write instead, with an example of the inputs,
@@ -12,12 +14,16 @@ INSTEAD = f"""Where the model is at home (loading such a file runs code in it), 
 or, for a network of zkds's zoo,
   {SAVE}"""
 
+NO_MODELS = (PROOF, DATA_ROOT, DATA_OPEN, MODEL_ROOT, MODEL_OPEN)  # that zkds writes, and somebody may mix up
 OLD_PICKLE = b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number of torch.save before 1.6
 ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x3A)  # what follows the version, field 1: producer, its version, domain, graph
 
 
 def foreign(start: bytes, stream: IO[bytes]) -> str | None:
     """What a file is that starts with these bytes, and what to do; None if it may be one that zkds reads."""
+    kind = kind_of(start)
+    if kind in NO_MODELS:
+        return f"{kind}, and no model"
     if start.startswith(OLD_PICKLE):
         return "a file of torch.save in its format before 1.6. Load and save it again with a newer torch"
     if start.startswith(b"\x80"):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from zkds.circuits import zoo
 from zkds.circuits.archive import open_archive, open_regular
 from zkds.circuits.checkpoint import ForeignObject, read_object
+from zkds.circuits.file_kinds import HEAD_BYTES
 from zkds.circuits.foreign_models import foreign, foreign_entry, whole_module
 from zkds.circuits.graph import Network
 from zkds.circuits.program import is_program, read_program
@@ -25,8 +26,6 @@ from zkds.circuits.weights import QuantisedWeights, quantise, require_finite
 
 if TYPE_CHECKING:
     from zkds.circuits.torch_module import NetworkModule
-
-START_BYTES = 16
 
 
 class Model(NamedTuple):
@@ -84,7 +83,7 @@ def load_model(path: str | Path, *, arch: str | None = None, strip_prefix: str |
 
 
 def _read(stream: IO[bytes], arch: str | None, strip_prefix: str | None) -> Model:
-    start = stream.read(START_BYTES)
+    start = stream.read(HEAD_BYTES)
     if is_safetensors(start):
         return _from_checkpoint(read_safetensors(stream), arch, strip_prefix)
     other = foreign(start, stream)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from zkds.circuits.degenerate import degenerate_warnings
@@ -28,7 +29,7 @@ from zkds.circuits.statistic import Results
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES, batches
 from zkds.dataset.schema import Schema, encode_number, read_number
-from zkds.errors import MalformedProof, ZkdsError
+from zkds.errors import MalformedProof, NotAProof, ZkdsError
 from zkds.proof import ProofReader
 
 LABEL = b"zkds sharpness statement v2"
@@ -118,14 +119,24 @@ class SharpnessStatement:
         return batches(self.seed, self.root.count, self.configuration.steps, self.configuration.batch_size)
 
     @property
-    def loss(self) -> float:
-        """The mean loss over the probe's samples, in nats."""
-        return self.results.total_loss / (self.samples << EXPONENTIAL_BITS)
+    def value(self) -> Fraction | None:
+        """Directional sharpness, exactly; None if it is hidden."""
+        return None if self.results.value is None else Fraction(self.results.value, 1 << EXPONENTIAL_BITS)
 
     @property
-    def accuracy(self) -> float:
-        """The fraction of the probe's samples that the network classifies correctly."""
-        return self.results.correct / self.samples
+    def threshold(self) -> Fraction | None:
+        """What a hidden value is at most, exactly; None if the value is shown."""
+        return None if self.results.threshold is None else Fraction(self.results.threshold, 1 << EXPONENTIAL_BITS)
+
+    @property
+    def loss(self) -> Fraction:
+        """The mean loss over the probe's samples in nats, exactly."""
+        return Fraction(self.results.total_loss, self.samples << EXPONENTIAL_BITS)
+
+    @property
+    def accuracy(self) -> Fraction:
+        """The fraction of the probe's samples that the network classifies correctly, exactly."""
+        return Fraction(self.results.correct, self.samples)
 
     def encode(self) -> bytes:
         """Canonical: the label, then each part after its length (8 bytes, little-endian)."""
@@ -143,11 +154,11 @@ class SharpnessStatement:
 
     @classmethod
     def decode(cls, data: bytes) -> SharpnessStatement:
-        """Parse untrusted bytes. Raises MalformedProof for all that `encode` does not write."""
+        """Parse untrusted bytes. Raises MalformedProof for all that `encode` does not write, NotAProof for other versions."""
         reader = ProofReader(data)
         label = reader.read("statement label", len(LABEL))
         if label in LABELS_BEFORE:
-            raise MalformedProof(f"statement of version {LABELS_BEFORE[label]}: made by an older zkds, prove again")
+            raise NotAProof(f"statement of version {LABELS_BEFORE[label]}: made by an older zkds, prove again")
         if label != LABEL:
             raise MalformedProof("statement: label", LABEL.decode(), "another one")
         try:

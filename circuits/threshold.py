@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from zkds.circuits.fixed_point import MAX_EXPONENT, Configuration
+from zkds.circuits.fixed_point import MAX_EXPONENT, Configuration, decimal_text
 
 FORMAT = "zkds threshold v1"
 MAX_BYTES = 1 << 16
@@ -164,8 +164,4 @@ def _choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def _decimal(value: Fraction | int | str) -> str | int:
-    """A rational as a decimal where that is exact."""
-    if not isinstance(value, Fraction):
-        return value
-    number = Decimal(value.numerator) / Decimal(value.denominator)
-    return str(number.normalize()).lower() if Fraction(number) == value else str(value)
+    return decimal_text(value) if isinstance(value, Fraction) else value

@@ -8,7 +8,7 @@ import pytest
 
 from tests.certificates import IMAGES, NETWORKS, SEED, TINY, Case, honest, opening, private_model, rejection, weights
 from zkds.circuits import semantics
-from zkds.circuits.certificate import PINS, Pins, ThresholdRejected, hidden, read_statement, verify_certificate
+from zkds.circuits.certificate import LIMITS, PINS, Pins, Status, ThresholdRejected, hidden, read_statement, verify_certificate
 from zkds.circuits.directional_sharpness import DirectionalSharpness, _once
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.proving import network_inputs, prove_certificate
@@ -18,7 +18,7 @@ from zkds.circuits.weights import model_digest
 from zkds.commit.layout import Column
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
-from zkds.errors import ProofRejected, StatementMismatch
+from zkds.errors import PinMismatch, ProofRejected, StatementMismatch
 from zkds.statement import Mode, Statement
 
 KINDS = [(sharpness, perturbation) for sharpness in ("ASAM", "SAM") for perturbation in ("SAM", "ASAM")]
@@ -64,11 +64,13 @@ def own_model(case):
 def test_results_are_those_of_the_semantics(name):
     case = CASES[name]
     proof, statement = honest(case)
-    pins = Pins(own_model(case), opening(case.source).root, case.seed, case.configuration, Fraction(1 << 11))
+    asked = Fraction(1 << 11), Fraction(1 << 11), Fraction(0)
+    pins = Pins(own_model(case), opening(case.source).root, case.seed, case.configuration, *asked)
     verdict = verify_certificate(proof, pins, strict=True, allow_plain=not case.zero_knowledge)
     assert verdict.statement == statement == read_statement(proof)[1]
     assert verdict.statement.results == expected_results(case)
-    assert verdict.not_pinned == () and verdict.bits > 100
+    assert verdict.status is Status.ACCEPTED and verdict.accepted and verdict.bits > 100
+    assert verdict.chosen_by_prover == verdict.without_limit == ()
     assert verdict.mode is (Mode.ZERO_KNOWLEDGE if case.zero_knowledge else Mode.PLAIN)
     assert sum(verdict.sizes.values()) == len(proof)
 
@@ -97,10 +99,10 @@ def wrong_pins():
     return {
         "one weight": (Pins(model=(NETWORKS["dense"], other_weights("dense"))), "model"),
         "network": (Pins(model=(NETWORKS["max"], weights("max"))), "model"),
-        "private model": (Pins(model=model_digest(*model)), "model: kind"),
+        "private model": (Pins(model=model_digest(*model)), "kind of model"),
         "data": (Pins(root=opening("images").root), "data root"),
         "seed": (Pins(seed=SEED[::-1]), "seed"),
-        "configuration": (Pins(configuration=replace(TINY.configuration, rho=Fraction(1, 21))), "configuration"),
+        "configuration": (Pins(configuration=replace(TINY.configuration, rho=Fraction(1, 21))), "probe"),
     }
 
 
@@ -108,18 +110,70 @@ def wrong_pins():
 def test_a_proof_about_something_else_is_rejected_by_name(pin):
     pins, reason = wrong_pins()[pin]
     error = rejection(honest(TINY)[0], pins=pins)
-    assert isinstance(error, StatementMismatch) and error.reason == reason
+    assert isinstance(error, PinMismatch) and error.reason == reason
 
 
-def test_strict_needs_every_pin():
+def test_another_probe_in_words():
+    asked = replace(TINY.configuration, rho=Fraction(1, 21), batch_size=16)
+    error = rejection(honest(TINY)[0], pins=Pins(configuration=asked))
+    assert str(error) == "probe: the proof has B=2, rho=0.05; you asked for B=16, rho=1/21"
+
+
+def everything():
+    """Pins and limits that TINY's certificate meets, as fields of Pins."""
+    return {
+        **{"model": own_model(TINY), "root": honest(TINY)[1].root, "seed": SEED, "configuration": TINY.configuration},
+        **{"tau": Fraction(1 << 11), "max_loss": Fraction(1 << 11), "min_accuracy": Fraction(0)},
+    }
+
+
+def test_accepted_takes_everything():
+    """All but one, and one alone: valid, and the verdict names what is missing. None at all: nothing is pinned."""
+    proof, given = honest(TINY)[0], everything()
+    names = {field: name for name, field in (PINS | LIMITS).items()}
+    assert list(names) == list(given)
+    for field, name in names.items():
+        for pins, missing in (
+            ({**given, field: None}, [name]),
+            ({field: given[field]}, [n for n in names.values() if n != name]),
+        ):
+            verdict = verify_certificate(proof, Pins(**pins), allow_plain=True)
+            assert verdict.status is Status.VALID and not verdict.accepted
+            assert [*verdict.chosen_by_prover, *verdict.without_limit] == missing
+    verdict = verify_certificate(proof, allow_plain=True)
+    assert verdict.status is Status.NOTHING_PINNED and not verdict.accepted
+    assert verdict.chosen_by_prover == tuple(PINS) and verdict.without_limit == tuple(LIMITS)
+
+
+def test_strict_needs_everything():
+    proof, given = honest(TINY)[0], everything()
+    assert verify_certificate(proof, Pins(**given), strict=True, allow_plain=True).accepted
+    for field in given:
+        with pytest.raises(ValueError, match=f"strict: expected everything to be given, {field} as well"):
+            verify_certificate(proof, Pins(**{**given, field: None}), strict=True, allow_plain=True)
+
+
+@pytest.mark.parametrize("field, number", [("tau", -1), ("tau", 4096), ("max_loss", -1), ("max_loss", 1 << 60)])
+def test_limits_that_no_result_can_reach(field, number):
+    with pytest.raises(ValueError, match=f"{field}: expected 0 to 4096 nats, got "):
+        Pins(**{field: Fraction(number)})
+
+
+def test_the_least_accuracy_is_a_share():
+    for number in (Fraction(95), Fraction(-1, 10)):
+        with pytest.raises(ValueError, match="min_accuracy: expected a number between 0 and 1, got "):
+            Pins(min_accuracy=number)
+
+
+def test_results_are_exact():
     proof, statement = honest(TINY)
-    case = {"model": own_model(TINY), "root": statement.root, "seed": SEED, "configuration": TINY.configuration}
-    whole = Pins(**case, tau=Fraction(1 << 11))
-    verify_certificate(proof, whole, strict=True, allow_plain=True)
-    for name in PINS:
-        pins = replace(whole, **{"root" if name == "data" else name: None})
-        assert rejection(proof, pins=pins, strict=True).reason == f"strict: not pinned: {name}"
-    assert verify_certificate(proof, allow_plain=True).not_pinned == PINS
+    verdict = verify_certificate(proof, allow_plain=True)
+    results = statement.results
+    assert verdict.value == Fraction(results.value, 1 << 48) and verdict.threshold is None
+    assert verdict.loss == Fraction(results.total_loss, statement.samples << 48)
+    assert verdict.accuracy == Fraction(results.correct, statement.samples)
+    hidden_value = verify_certificate(honest(CASES["hidden value"])[0])
+    assert hidden_value.value is None and hidden_value.threshold == 1 << 11
 
 
 def test_plain_proofs_must_be_asked_for():
@@ -138,9 +192,10 @@ def test_tau_at_the_value_and_below_it():
     proof, statement = honest(TINY)
     value = statement.results.value
     verify_certificate(proof, Pins(tau=exactly(value)), allow_plain=True)
-    for tau in (exactly(value - 1), exactly(value) - Fraction(1, 10**40), Fraction(0), Fraction(-1)):
+    for tau in (exactly(value - 1), exactly(value) - Fraction(1, 10**40), Fraction(0)):
         error = rejection(proof, pins=Pins(tau=tau))
         assert isinstance(error, ThresholdRejected) and error.reason == "value above tau"
+        assert error.expected != f"at most {error.actual}"
 
 
 def test_hidden_value_at_the_threshold_and_above_it():

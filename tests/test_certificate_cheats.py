@@ -158,7 +158,7 @@ def one_unit_more(network="dense"):
 def test_weights_that_the_digest_is_not_of():
     """Nobody notices without the model; whoever has it, does."""
     proof = cheat(model=one_unit_more()).proof()
-    assert verify_certificate(proof, allow_plain=True).not_pinned[0] == "model"
+    assert verify_certificate(proof, allow_plain=True).chosen_by_prover[0] == "model"
     error = rejection(proof, pins=Pins(model=(NETWORKS["dense"], weights("dense"))))
     assert isinstance(error, StatementMismatch) and error.reason == "public model: weights of hidden.weight"
 

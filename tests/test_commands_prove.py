@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,9 @@ import pytest
 import torch
 
 from tests.test_cli import interruptible
+from zkds.api import verify
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.threshold import Threshold
 from zkds.circuits.torch_module import build, save_checkpoint
 from zkds.cli import main
 
@@ -94,6 +99,8 @@ def damage(path):
     put("tampered.bin", proof[:-100] + bytes([proof[-100] ^ 1]) + proof[-99:])
     put("version.bin", proof[:8] + b"\2" + proof[9:])
     put("empty.bin", b"")
+    put("short.bin", proof[:10])
+    put("wrong.json", b'{"tau": 1}')
     put("broken-model.root", (path / "model.root").read_bytes()[:-10])
     put("swapped.root", (path / "model.root").read_bytes())
     put("swapped.open", b"zkdsmodl" + bytes(1000))
@@ -113,25 +120,118 @@ def test_prove_writes_a_proof_and_says_what_it_proves(folder):
     assert set(proved["seconds"]) >= {"model", "probe", "commitment", "opening"}
 
 
-def test_verify_with_everything_pinned(folder):
+EVERYTHING = f"--model m.pt --commit data.root --seed {SEED} {PROBE} --tau 4000 --max-loss 99 --min-accuracy 0%"
+
+
+def test_verify_with_everything_given(folder):
     proved = json.loads((folder / "proved.json").read_text())
-    arguments = f"verify proof.bin --model m.pt --commit data.root --seed {SEED} {PROBE} --tau 4000 --strict"
-    result = shell(f"{arguments} --json", folder)
+    result = shell(f"verify proof.bin {EVERYTHING} --strict --json", folder)
     verdict = json.loads(result.stdout)
     assert (result.returncode, complaints(result)) == (0, []), result
-    assert verdict["accepted"] is True and verdict["not_pinned"] == [] and verdict["mode"] == "zero-knowledge"
+    assert verdict["verdict"] == "accepted" and verdict["accepted"] is True and verdict["mode"] == "zero-knowledge"
+    assert verdict["chosen_by_prover"] == verdict["without_limit"] == []
     same = set(proved) & set(verdict)
     assert {"value_integer", "total_loss_integer", "batches", "model", "data_root"} <= same
     assert {name: proved[name] for name in same - {"proof_bytes"}} == {name: verdict[name] for name in same - {"proof_bytes"}}
-    words = shell(arguments, folder)
-    assert words.returncode == 0 and words.stdout.startswith("ACCEPTED   directional sharpness ")
-    assert "NOT PINNED" not in words.stdout
+    words = shell(f"verify proof.bin {EVERYTHING}", folder)
+    value = f"value {proved['value']:.6g} <= 4000"
+    assert words.returncode == 0
+    assert words.stdout.startswith(f"ACCEPTED, {value}; model, data, seed, probe, loss and accuracy as asked for\n")
+    assert "NOT PINNED" not in words.stdout and "NO LIMIT" not in words.stdout
 
 
-def test_verify_says_what_was_not_pinned(folder):
-    result = shell("verify proof.bin", folder)
-    assert result.returncode == 0 and result.stdout.count("NOT PINNED") == 4
-    assert "chosen by the prover, no certification value against a dishonest one" in result.stdout
+def in_words(arguments, capsys):
+    """Exit code, first line, all lines of `zkds verify`; beside them `verdict` and `accepted` of its JSON."""
+    code = main(["verify", *arguments.split()])
+    out = capsys.readouterr().out
+    assert main(["verify", *arguments.split(), "--json"]) == code
+    verdict = json.loads(capsys.readouterr().out)
+    return code, out.splitlines()[0], out, (verdict["verdict"], verdict["accepted"])
+
+
+def test_verify_says_what_the_prover_chose(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    value = f"value {json.loads((folder / 'proved.json').read_text())['value']:.6g}"
+    pins = {"model": "--model m.pt", "data": "--commit data.root", "seed": f"--seed {SEED}", "probe": PROBE}
+    chosen = list(pins)
+    for number, option in enumerate(pins.values()):
+        left = ", ".join(chosen[number + 1 :])
+        arguments = f"proof.bin --tau 4000 {' '.join(list(pins.values())[: number + 1])}"
+        code, first, out, found = in_words(arguments, capsys)
+        assert (code, found) == (0, ("valid", False)), option
+        end = f"chosen by the prover: {left}" if left else "no limit asked for: loss, accuracy"
+        assert first == f"VALID, {value} <= 4000; {end}"
+        assert out.count("NOT PINNED") == 3 - number and out.count("NO LIMIT") == 2
+    code, first, out, found = in_words("proof.bin --tau 4000", capsys)
+    assert first == f"VALID, {value} <= 4000; chosen by the prover: model, data, seed, probe"
+    assert "certification value against a dishonest prover" in out
+    code, first, out, found = in_words("proof.bin --commit data.root", capsys)
+    assert (code, first) == (0, f"VALID, {value}; chosen by the prover: model, seed, probe")
+
+
+def test_a_verification_of_nothing_has_an_exit_code_of_its_own(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    code, first, _, found = in_words("proof.bin", capsys)
+    assert (code, found) == (3, ("nothing pinned", False))
+    assert first.startswith("VALID, NOTHING PINNED: value ") and first.endswith(
+        "; chosen by the prover: model, data, seed, probe"
+    )
+    assert in_words("proof.bin --allow-plain", capsys)[0] == 3
+
+
+def test_a_calibrated_tau_warns_of_another_probe(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    like = {"steps": 2, "batch_size": 2, "learning_rate": "0.01"}
+    for name, fields, warnings in (
+        ("like.json", like, []),
+        ("unlike.json", like | {"batch_size": 16}, ["records in a step: tau was calibrated with 16, this has 2"]),
+    ):
+        found = Threshold(Fraction(4000), Configuration.of(**fields), "false-rejection", 0.05, 0.05)
+        (folder / name).write_text(found.to_json())
+        code, first, out, _ = in_words(f"proof.bin --tau {name}", capsys)
+        assert code == 0 and " <= 4000; chosen by the prover: " in first
+        assert [line for line in out.splitlines() if "warning" in line] == [f"warning: {text}" for text in warnings]
+        assert list(verify("proof.bin", tau=folder / name).warnings) == warnings
+
+
+def test_the_verdict_says_what_the_proof_is_about(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    out = in_words("proof.bin --tau 4000", capsys)[2]
+    for line in (
+        "           2,410 parameters, 10 outputs",
+        "           12 records, image 1 x 8 x 8 uint8, 10 classes",
+        "           the network sees x / 255",
+        "           given to the prover, as it says",
+        "probe      T=2, B=2, rho=0.05, lr=0.01, eps=1e-12, sharpness ASAM, perturbation SAM  NOT PINNED",
+    ):
+        assert line in out.splitlines(), line
+
+
+def test_the_document_names_every_key_of_the_json(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    table = (Path(ROOT) / "docs/verdict.md").read_text().split("## As JSON")[1]
+    documented = [key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)]
+    main(["verify", "proof.bin", "--json"])
+    assert list(json.loads(capsys.readouterr().out)) == documented
+    main(["inspect", "proof.bin", "--json"])
+    assert list(json.loads(capsys.readouterr().out)) == documented
+    proved = list(json.loads((folder / "proved.json").read_text()))
+    assert proved[proved.index("value") :] == documented[documented.index("value") : documented.index("seed_source") + 1]
+
+
+def test_strict_needs_everything(folder, monkeypatch, capsys):
+    """A missing option is the caller's mistake, told before any work; the probe's options have defaults."""
+    monkeypatch.chdir(folder)
+    for missing in ("--model m.pt", f"--seed {SEED}", "--tau 4000", "--max-loss 99", "--min-accuracy 0%"):
+        assert main(["verify", "none.bin", *EVERYTHING.replace(missing, "").split(), "--strict"]) == 2
+        assert (
+            f"zkds: --strict accepts nothing that the prover chose: give {missing.split()[0]} as well"
+            in capsys.readouterr().err
+        )
+    assert main(["verify", "proof.bin", "--strict", "--tau", "1"]) == 2
+    assert "give --model, --commit, --seed, --max-loss, --min-accuracy as well" in capsys.readouterr().err
+    assert main(["verify", "proof.bin", *EVERYTHING.replace(PROBE, "").split(), "--strict"]) == 1
+    assert capsys.readouterr().out == ("REJECTED   probe: the proof has T=2, B=2, lr=0.01; you asked for T=5, B=8, lr=0.0001\n")
 
 
 def test_inspect(folder):
@@ -146,10 +246,13 @@ def test_inspect(folder):
 def test_private_model(folder):
     result = shell(f"prove --private-model --model model.root --commit data.root {PROBE} --seed {SEED} -o private.bin", folder)
     assert result.returncode == 0 and "model root" in result.stdout
-    assert shell("verify private.bin --model model.root", folder).returncode == 0
+    assert shell("verify private.bin --model model.root", folder).stdout.startswith("VALID, value ")
     for pinned in ("--model m.pt", "--model proof.bin", f"--seed {SEED[::-1]}"):
         assert shell(f"verify private.bin {pinned}", folder).returncode in (1, 2)
-    assert "model: kind: expected public, got private" in shell("verify private.bin --model m.pt", folder).stdout
+    assert (
+        "kind of model: the proof has a private model's root; you asked for a public model"
+        in shell("verify private.bin --model m.pt", folder).stdout
+    )
 
 
 def test_hidden_value(folder):
@@ -188,18 +291,14 @@ def test_what_a_verifier_imports(module):
 REJECTED = {
     "tampered.bin": "",
     "truncated.bin": "truncated at ",
-    "version.bin": "version: expected 1, got 2",
-    "empty.bin": "truncated at header",
-    "m.pt": "magic",
     "proof.bin --tau 0.001": "value above tau",
     "proof.bin --max-loss 0.5": "loss above the maximum",
     "proof.bin --min-accuracy 0.99": "accuracy below the minimum",
-    "proof.bin --model other.pt": "model: expected ",
-    "proof.bin --model model.root": "model: kind: expected private, got public",
-    "proof.bin --commit other.root": "data root: expected ",
-    f"proof.bin --seed {'0' * 64}": "seed: expected ",
-    "proof.bin --steps 3": "configuration: expected ",
-    "proof.bin --strict --tau 4000": "strict: not pinned: model, data, seed",
+    "proof.bin --model other.pt": "model: the proof has ",
+    "proof.bin --model model.root": "kind of model: the proof has a public model; you asked for a private model's root",
+    "proof.bin --commit other.root": "data root: the proof has ",
+    f"proof.bin --seed {'0' * 64}": f"seed: the proof has {SEED}; you asked for {'0' * 64}",
+    "proof.bin --steps 3 --batch-size 16": "probe: the proof has T=2, B=2, lr=0.01; you asked for T=3, B=16, lr=0.0001",
 }
 
 
@@ -228,7 +327,7 @@ def test_a_rejection_as_json(folder):
     result = shell("verify proof.bin --tau 0.001 --json", folder)
     found = json.loads(result.stdout)
     assert result.returncode == 1 and found["accepted"] is False and found["reason"] == "value above tau"
-    assert found["expected"] == "at most 0.001"
+    assert found["verdict"] == "rejected" and found["expected"] == "at most 0.001"
 
 
 # ---- what cannot be used ----------------------------------------------------------------------------------------------
@@ -257,7 +356,9 @@ UNUSABLE = {
     proving(commit="changed.root"): "changed.open: checksum differs, the file is damaged",
     proving(commit="alone.root"): "alone.open: no such file; zkds commit writes it beside data.root",
     proving(commit="mixed.root"): "mixed.open: belongs to another data.root: use the pair that one `zkds commit` wrote",
-    proving(commit="m.pt"): "data.root: first line: expected 'zkds data root v1'",
+    proving(commit="m.pt"): "m.pt: expected a data.root, this is a zip archive, perhaps a model",
+    proving(commit="swapped.open"): "swapped.open: expected a name for the public file",
+    proving(model="data.root"): "got a data.root, and no model",
     proving(rest="--steps 7 --batch-size 2"): "T B = 14 records are needed, the data set has 12",
     proving(rest="--steps 1"): "steps: expected 2 to 1024, got 1",
     proving(rest="--rho 0"): "rho: expected a positive number",
@@ -275,7 +376,25 @@ UNUSABLE = {
     proving(rest="--rho 1e999999999"): "rho: expected a decimal number",
     "verify proof.bin --tau 1e999999999": "expected a decimal such as 0.8",
     "verify proof.bin --max-loss nan": "expected a decimal such as 0.8",
+    "verify proof.bin --max-loss -1": "expected a number from 0 to 4096",
+    "verify proof.bin --tau 5000": "expected a number from 0 to 4096",
+    "verify proof.bin --min-accuracy 95": "expected a number between 0 and 1, or write 95%",
+    "verify proof.bin --min-accuracy 101%": "expected a number between 0 and 1, or write 95%",
+    "verify proof.bin --min-accuracy %": "expected a decimal such as 0.8",
     "verify none.bin": "none.bin: no such file",
+    "verify m.pt": "m.pt: not a proof file (it is a zip archive, perhaps a model)",
+    "verify data.root": "data.root: not a proof file (it is a data.root)",
+    "verify empty.bin": "empty.bin: not a proof file (it is empty)",
+    "verify short.bin": "short.bin: not a proof file (truncated at header: expected 4 bytes, got 2 bytes)",
+    "verify text.pt": "text.pt: not a proof file",
+    "verify version.bin": "version.bin: not a proof file (version: expected 1, got 2)",
+    "inspect m.pt": "m.pt: not a proof file (it is a zip archive, perhaps a model)",
+    "verify proof.bin --commit data.open": "data.open: expected a data.root, this is a data.open, which is private",
+    "verify proof.bin --commit m.pt": "m.pt: expected a data.root, this is a zip archive, perhaps a model",
+    "verify proof.bin --model data.root": "got a data.root, and no model",
+    "verify proof.bin --model model.open": "got a model.open, which is private, and no model",
+    "verify proof.bin --model proof.bin": "got a proof, and no model",
+    "verify proof.bin --tau wrong.json": "wrong.json: expected a threshold as `zkds calibrate -o` writes it",
     "verify proof.bin --model text.pt": "text.pt: ",
     "verify proof.bin --model nan.pt": "expected a finite number",
     "verify proof.bin --commit truncated.root": "data.root: fields: expected ",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.reference.rounding import IN_USE
 from tests.whole_proof import honest_columns, matrices, reject, small_relation
-from zkds.errors import InsufficientSecurity, MalformedProof, PlanRejected, ProofRejected, StatementMismatch
+from zkds.errors import InsufficientSecurity, MalformedProof, NotAProof, PlanRejected, ProofRejected, StatementMismatch
 from zkds.integers.matrix_product import MatrixProduct
 from zkds.integers.plan import plan_rounding
 from zkds.proof import ProofReader
@@ -141,8 +141,8 @@ def header_fields(statement):
 
 
 REASONS = {
-    "magic": (MalformedProof, "magic"),
-    "version": (MalformedProof, "version"),
+    "magic": (NotAProof, "magic"),
+    "version": (NotAProof, "version"),
     "mode": (MalformedProof, "mode"),
     "length of relation": (StatementMismatch, "length of relation"),
     "relation": (StatementMismatch, "relation"),

@@ -13,26 +13,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from zkds.circuits.certificate import Pins, Verdict, verify_certificate
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.certificate import Pins, Verdict, read_statement, verify_certificate
+from zkds.circuits.file_kinds import DATA_ROOT, PROOF, kind_of, kind_of_file
+from zkds.circuits.fixed_point import Configuration, exact_rational
 from zkds.circuits.graph import Network
 from zkds.circuits.model_file import Model, load_model
 from zkds.circuits.model_root import is_model_root, read_model_root
+from zkds.circuits.threshold import Threshold, read_threshold
 from zkds.circuits.weights import QuantisedWeights, quantise
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.dataset.sources import Pairs, as_normalization, as_records
+from zkds.errors import FileError, NotAProof
+from zkds.statement import require_proof
 
 if TYPE_CHECKING:
     import torch
 
 Decimal = str | int | Fraction
+MAX_PROOF_BYTES = 1 << 30
 
 __all__ = ["Model", "commit", "load_model", "prove", "verify"]
 
@@ -88,8 +94,8 @@ def prove(
     """
     from zkds.circuits.proving import prove_certificate  # a verifier needs no prover
 
-    root = DataRoot.read(commitment)
-    network, weights = _network(model, root)
+    root = data_root(commitment)
+    network, weights = public_model(model, root.schema.shape)
     with Opening(opening_path(commitment), root) as opening:
         data, _ = prove_certificate(
             network,
@@ -98,7 +104,7 @@ def prove(
             configuration if configuration is not None else Configuration.of(),
             seed if seed is not None else os.urandom(SEED_BYTES),
             seed_given=seed is not None,
-            tau=None if tau is None else _exact("tau", tau),
+            tau=_limit("tau", tau),
             progress=progress,
         )
     return data
@@ -107,68 +113,118 @@ def prove(
 def verify(
     proof: bytes | str | Path,
     *,
-    model: Model | str | Path | None = None,
-    commitment: str | Path | None = None,
+    model: torch.nn.Module | Model | str | Path | None = None,
+    commitment: DataRoot | str | Path | None = None,
     seed: bytes | None = None,
     configuration: Configuration | None = None,
-    tau: Decimal | None = None,
+    tau: Decimal | Threshold | Path | None = None,
     max_loss: Decimal | None = None,
     min_accuracy: Decimal | None = None,
     min_records: int | None = None,
     allow_saturated: bool = False,
     allow_surplus_classes: bool = False,
     strict: bool = False,
+    allow_plain: bool = False,
 ) -> Verdict:
-    """Check a proof, and everything that is given beside it. Raises ProofRejected with the reason.
+    """Check a proof, and everything that is given beside it; what is not given, the prover chose.
 
-    model        the path of a model file or of a private model's model.root, or what `load_model` made of a model file
-    commitment   the path of data.root
-    min_records  the smallest data set to accept
+    proof          its bytes, or the path of a file
+    model          a torch module, what `load_model` read, or the path of a model file or of a private model's model.root
+    commitment     the data root, or the path of data.root
+    tau            the largest value to accept; as a Threshold, or the Path of a file of `zkds calibrate -o`, it has settings of
+                   its own, and `verdict.warnings` tells where the proof's are others
+    max_loss, min_accuracy   the largest mean loss in nats and the least accuracy, in [0, 1], to accept
+    min_records    the smallest data set to accept
     allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
-    strict       reject unless model, commitment, seed, configuration and tau are all given
-    `verdict.statement` is what the proof says, `verdict.not_pinned` what the prover chose.
+    strict         insist on model, commitment, seed, configuration, tau, max_loss and min_accuracy: a verdict is ACCEPTED then
+    allow_plain    accept a proof that hides nothing as well
+
+    `verdict.status` is ACCEPTED only if everything was given; else `verdict.chosen_by_prover` and `verdict.without_limit` say
+    what was not. `verdict.value`, `.loss` and `.accuracy` are exact; `verdict.statement` is all that the proof says.
+    Raises ProofRejected with the reason, NotAProof for what is no proof at all; ValueError for arguments that cannot be used,
+    and for what `strict` misses.
     """
-    data = proof if isinstance(proof, bytes) else Path(proof).read_bytes()
+    threshold = read_threshold(tau) if isinstance(tau, Path) else tau
     pins = Pins(
-        model=None if model is None else pinned_model(model),
-        root=None if commitment is None else DataRoot.read(commitment),
         seed=seed,
         configuration=configuration,
-        tau=None if tau is None else _exact("tau", tau),
-        max_loss=None if max_loss is None else _exact("max_loss", max_loss),
-        min_accuracy=None if min_accuracy is None else _exact("min_accuracy", min_accuracy),
+        tau=threshold.tau if isinstance(threshold, Threshold) else _limit("tau", threshold),
+        max_loss=_limit("max_loss", max_loss),
+        min_accuracy=_limit("min_accuracy", min_accuracy),
         min_records=min_records,
         allow_saturated=allow_saturated,
         allow_surplus_classes=allow_surplus_classes,
     )
-    return verify_certificate(data, pins, strict=strict)
+    data = proof if isinstance(proof, bytes) else read_proof(proof)
+    root = None if commitment is None else data_root(commitment)
+    if model is not None:
+        shape = (read_statement(data)[1].root if root is None else root).schema.shape
+        pins = replace(pins, model=_pinned_model(model, shape))
+    verdict = verify_certificate(data, replace(pins, root=root), strict=strict, allow_plain=allow_plain)
+    if isinstance(threshold, Threshold):
+        differences = threshold.differences(verdict.statement.configuration)
+        verdict = replace(verdict, warnings=(*verdict.warnings, *differences))
+    return verdict
 
 
-def pinned_model(model: Model | str | Path) -> tuple[Network, QuantisedWeights] | bytes:
-    """What a verifier pins of a model: network and quantised weights of a model file, or the bytes of a model.root."""
-    if isinstance(model, Model):
-        return model.network, model.quantised()
-    if is_model_root(Path(model)):
-        return read_model_root(Path(model))
-    return pinned_model(load_model(model))
+def read_proof(path: str | Path) -> bytes:
+    """The bytes of a proof file. Raises OSError, or NotAProof for a file that is none by its size or its first bytes."""
+    with open(path, "rb") as file:
+        return read_proof_from(file, str(path))
 
 
-def _network(model: torch.nn.Module | Model | str | Path, root: DataRoot) -> tuple[Network, QuantisedWeights]:
+def read_proof_from(stream: BinaryIO, name: str) -> bytes:
+    """All bytes of a stream, if they begin as a proof does. Raises OSError or NotAProof; `name` is for messages."""
+    data = stream.read(MAX_PROOF_BYTES + 1)
+    if len(data) > MAX_PROOF_BYTES:
+        raise NotAProof(f"{name}: not a proof file (it has more than {MAX_PROOF_BYTES} bytes)")
+    try:
+        require_proof(data)
+    except NotAProof as error:
+        kind = kind_of(data)
+        raise NotAProof(f"{name}: not a proof file ({error if kind in (None, PROOF) else f'it is {kind}'})") from None
+    return data
+
+
+def data_root(commitment: DataRoot | str | Path) -> DataRoot:
+    """A data root, or that of a file. Raises OSError, or FileError for anything but a data.root."""
+    if isinstance(commitment, DataRoot):
+        return commitment
+    try:
+        return DataRoot.read(commitment)
+    except FileError:
+        kind = kind_of_file(commitment)
+        if kind in (None, DATA_ROOT):
+            raise
+        raise FileError(f"{commitment}: expected a data.root, this is {kind}") from None
+
+
+def public_model(
+    model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]
+) -> tuple[Network, QuantisedWeights]:
+    """Network and quantised weights of a torch module, for records of this shape, or of a model file.
+
+    Raises OSError, or ValueError for what is no model, or none that can be proved.
+    """
     if isinstance(model, str | Path):
         model = load_model(model)
     if isinstance(model, Model):
         return model.network, model.quantised()
-    from zkds.circuits.torch_import import from_module
+    from zkds.circuits.torch_import import from_module  # needs torch
 
-    network, parameters = from_module(model, root.schema.shape)
+    network, parameters = from_module(model, record_shape)
     return network, quantise(network, parameters, {name: tuple(value.shape) for name, value in model.named_parameters()})
 
 
-def _exact(name: str, value: Decimal) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, str | int | Fraction):
-        raise TypeError(f"{name}: expected a decimal string, an int or a Fraction, got {type(value).__name__}")
-    try:
-        return Fraction(value)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{name}: expected a decimal number, got {value!r}") from None
+def _pinned_model(
+    model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]
+) -> tuple[Network, QuantisedWeights] | bytes:
+    """What a verifier pins of a model: network and quantised weights of a public one, or the bytes of a model.root."""
+    if isinstance(model, str | Path) and is_model_root(Path(model)):
+        return read_model_root(Path(model))
+    return public_model(model, record_shape)
+
+
+def _limit(name: str, value: Decimal | None) -> Fraction | None:
+    return None if value is None else exact_rational(name, value)

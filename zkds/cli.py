@@ -1,7 +1,8 @@
 """The command line: its commands, and what becomes of their errors.
 
-Exit codes: 0 done or accepted, 1 rejected, 2 bad usage, or input or output that cannot be used, 70 a bug of zkds (see
-__main__.py), 130 interrupted, 141 nobody reads the output, 143 terminated.
+Exit codes: 0 done, or a valid proof that meets what was asked of it; 1 rejected; 2 bad usage, or input or output that cannot be
+used; 3 a valid proof of which nothing was asked; 70 a bug of zkds (see __main__.py); 130 interrupted, 141 nobody reads the
+output, 143 terminated.
 """
 
 from __future__ import annotations

@@ -16,8 +16,12 @@ class ProofRejected(ZkdsError):
         self.reason = reason
         self.expected = expected
         self.actual = actual
-        detail = "" if expected is None and actual is None else f": expected {expected}, got {actual}"
-        super().__init__(f"{reason}{detail}")
+        super().__init__(self._words())
+
+    def _words(self) -> str:
+        if self.expected is None and self.actual is None:
+            return self.reason
+        return f"{self.reason}: expected {self.expected}, got {self.actual}"
 
 
 class MalformedProof(ProofRejected):
@@ -26,6 +30,17 @@ class MalformedProof(ProofRejected):
 
 class StatementMismatch(ProofRejected):
     """The proof is for another statement, mode or set of parameters than the verifier's own."""
+
+
+class NotAProof(MalformedProof):
+    """No proof file of this version at all: empty, too short, another kind of file, another version."""
+
+
+class PinMismatch(StatementMismatch):
+    """The proof is about something else than the verifier asked for."""
+
+    def _words(self) -> str:
+        return f"{self.reason}: the proof has {self.actual}; you asked for {self.expected}"
 
 
 class GrindingRejected(ProofRejected):

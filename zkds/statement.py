@@ -26,7 +26,7 @@ from zkds.channel import ProverChannel, VerifierEnd
 from zkds.claims import Claim
 from zkds.commit import parameters as commitment_parameters
 from zkds.commit.layout import Column, Layout
-from zkds.errors import MalformedProof, StatementMismatch
+from zkds.errors import MalformedProof, NotAProof, StatementMismatch
 from zkds.field import K
 from zkds.hidden import Hidden
 from zkds.lookup import Lookup, multiplicity_column
@@ -36,6 +36,7 @@ from zkds.transcript import Transcript
 
 MAGIC = b"zkdsprf\0"
 VERSION = 1
+VERSION_BYTES = 4
 
 
 class Mode(enum.Enum):
@@ -93,7 +94,7 @@ class Statement:
     def read_header(self, reader: ProofReader) -> Mode:
         """The mode of a proof of this statement.
 
-        Raises MalformedProof for bytes that are no proof of this version, StatementMismatch for another statement.
+        Raises NotAProof for bytes that are no proof of this version, StatementMismatch for another statement.
         """
         mode = _read_mode(reader)
         for name, encoding in self.sections.items():
@@ -130,8 +131,8 @@ class Statement:
 def claimed_relation(data: bytes, limit: int) -> tuple[Mode, bytes]:
     """(mode, the relation's encoding) as a proof's header has them: what the bytes say that they prove, unchecked.
 
-    For formats whose encoding says all that is needed to rebuild the relation. Raises MalformedProof for bytes that are no
-    proof of this version, or an encoding of more than `limit` bytes.
+    For formats whose encoding says all that is needed to rebuild the relation. Raises NotAProof for bytes that are no proof of
+    this version, MalformedProof for an encoding of more than `limit` bytes.
     """
     reader = ProofReader(data)
     mode = _read_mode(reader)
@@ -141,18 +142,25 @@ def claimed_relation(data: bytes, limit: int) -> tuple[Mode, bytes]:
     return mode, reader.read("statement", length)
 
 
+def require_proof(data: bytes) -> None:
+    """Raise NotAProof unless the bytes begin as a proof of this version does."""
+    _read_mode(ProofReader(data))
+
+
 def _read_mode(reader: ProofReader) -> Mode:
-    """Magic, version and mode. Raises MalformedProof."""
-    magic = reader.read("header", len(MAGIC))
+    """Magic, version and mode. Raises NotAProof for anything but a proof of this version, MalformedProof for another mode."""
+    try:
+        magic, number, mode = (reader.read("header", count) for count in (len(MAGIC), VERSION_BYTES, 1))
+    except MalformedProof as error:
+        raise NotAProof(error.reason, error.expected, error.actual) from None
     if magic != MAGIC:
-        raise MalformedProof("magic", MAGIC, magic)
-    version = int.from_bytes(reader.read("header", 4), "little")
+        raise NotAProof("magic", "that of a proof", "another one")
+    version = int.from_bytes(number, "little")
     if version != VERSION:
-        raise MalformedProof("version", VERSION, version)
-    mode = reader.read("header", 1)[0]
-    if mode not in (Mode.PLAIN.value, Mode.ZERO_KNOWLEDGE.value):
-        raise MalformedProof("mode", "0 or 1", mode)
-    return Mode(mode)
+        raise NotAProof("version", VERSION, version)
+    if mode[0] not in (Mode.PLAIN.value, Mode.ZERO_KNOWLEDGE.value):
+        raise MalformedProof("mode", "0 or 1", mode[0])
+    return Mode(mode[0])
 
 
 def encode_lookups(lookups: Sequence[Lookup]) -> bytes:

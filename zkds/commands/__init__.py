@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 from typing import TypeAlias
 
-DONE = 0  # or a proof accepted
+DONE = 0  # or a valid proof that meets all that was asked for
 REJECTED = 1  # a proof rejected
 BAD_INPUT = 2  # bad usage, or input that cannot be used
+NOTHING_PINNED = 3  # a valid proof, of which nothing was asked
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143

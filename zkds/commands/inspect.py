@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 
-from zkds.circuits.certificate import verify_certificate
+from zkds.circuits.certificate import Pins, verify_certificate
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.verdict import print_rejection, print_verdict, public_content
-from zkds.commands.verify import read_proof
-from zkds.errors import ProofRejected
+from zkds.commands.verify import proof_of
+from zkds.errors import NotAProof, ProofRejected
+
+EVERYTHING = Pins(allow_saturated=True, allow_surplus_classes=True)  # may be looked at; the verdict warns of it
 
 EXAMPLES = """examples:
   zkds inspect proof.bin
@@ -32,16 +34,18 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    data = read_proof(options.proof)
+    data = proof_of(options.proof)
     try:
-        verdict = verify_certificate(data, allow_plain=True)
+        verdict = verify_certificate(data, EVERYTHING, allow_plain=True)
+    except NotAProof:
+        raise
     except ProofRejected as rejection:
         print_rejection(rejection, as_json=options.json)
         return REJECTED
     if options.json:
         print(json.dumps(public_content(verdict)))
         return DONE
-    print_verdict(verdict, None)
+    print_verdict(verdict)
     print("\nbatches")
     for step, batch in enumerate(verdict.statement.batches):
         print(f"  step {step}: {' '.join(map(str, batch))}")

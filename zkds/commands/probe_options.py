@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import string
-from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
-from zkds.circuits.fixed_point import MAX_EXPONENT, Configuration
+from zkds.circuits.certificate import MAX_RESULT
+from zkds.circuits.fixed_point import MAX_REPEATED, Configuration, exact_rational
 from zkds.dataset.sampling import SEED_BYTES
 
 FIELDS = ("steps", "batch_size", "rho", "lr", "sharpness", "perturbation")
@@ -52,9 +54,35 @@ def seed_bytes(text: str) -> bytes:
 def rational(text: str) -> Fraction:
     """A decimal argument, exactly. Huge exponents are refused: their exact value would fill the memory."""
     try:
-        number = Decimal(text)
-        if number.is_finite() and abs(number.adjusted()) <= MAX_EXPONENT:
-            return Fraction(number)
-    except ArithmeticError:
+        if "/" not in text:
+            return exact_rational("number", text)
+    except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"expected a decimal such as 0.8, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a decimal such as 0.8, got {text[:MAX_REPEATED]!r}")
+
+
+def share(text: str) -> Fraction:
+    """A decimal argument between 0 and 1, or a percentage, exactly."""
+    number = rational(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, or write 95%, got {text[:MAX_REPEATED]!r}")
+    return number
+
+
+def nats(text: str) -> Fraction:
+    """A decimal argument that a loss or a value can have, exactly."""
+    number = rational(text)
+    if not 0 <= number < MAX_RESULT:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to {MAX_RESULT}, got {text[:MAX_REPEATED]!r}")
+    return number
+
+
+def nats_or_file(text: str) -> Fraction | Path:
+    """Likewise, or the name of a file that exists."""
+    try:
+        rational(text)
+    except argparse.ArgumentTypeError as error:
+        if os.path.isfile(text):
+            return Path(text)
+        raise argparse.ArgumentTypeError(f"{error}, which is no file of `zkds calibrate -o` either") from None
+    return nats(text)

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zkds.api import data_root
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
-from zkds.commands.probe_options import add_configuration, configuration_of, rational, seed_bytes
+from zkds.commands.probe_options import add_configuration, configuration_of, nats, seed_bytes
+from zkds.commands.probing import print_warnings
 from zkds.commands.verdict import print_statement, statement_content
 from zkds.dataset.files import opening_path
 from zkds.dataset.opening import Opening
-from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.output import check_outputs, is_standard_output, words_beside, write_result
 from zkds.progress import Stages
@@ -62,7 +63,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits that decide the batches (default: drawn)")
     parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
-    parser.add_argument("--tau", type=rational, metavar="X", help="the threshold of --hide-value")
+    parser.add_argument("--tau", type=nats, metavar="X", help="the threshold of --hide-value")
     parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
     add_model_options(parser)
     add_configuration(parser)
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     inputs = [options.model, options.commit, *map(opening_path, (options.model, options.commit))]
     check_outputs(options.output, inputs=inputs)
     configuration = configuration_of(options)
-    root = DataRoot.read(options.commit)
+    root = data_root(options.commit)
     seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
     with Stages(STAGES) as stages:
         stages.begin("model")
@@ -98,12 +99,13 @@ def run(options: argparse.Namespace) -> int:
             )
     write_result(options.output, data)
     if options.json:
-        content = {"proof": options.output, "proof_bytes": len(data), "seconds": stages.seconds}
+        content = {"proof": options.output, "proof_bytes": len(data), "seconds": stages.seconds, "warnings": statement.warnings}
         print(json.dumps(content | statement_content(statement)))
         return DONE
     with words_beside(options.output):
         print_statement(statement)
         print(f"proof      {options.output}, {len(data):,} bytes, in {sum(stages.seconds.values()):.1f} s")
+        print_warnings(statement.warnings)
     return DONE
 
 

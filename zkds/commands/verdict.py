@@ -1,4 +1,4 @@
-"""What a proof says, in words and as JSON."""
+"""What a proof says, and what a verification found, in words and as JSON; docs/verdict.md describes both."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from zkds.circuits.certificate import Verdict
-from zkds.circuits.fixed_point import EXPONENTIAL_BITS
+from zkds.circuits.certificate import Status, Verdict
 from zkds.circuits.statement import SharpnessStatement
+from zkds.commands.probing import print_warnings
+from zkds.dataset.schema import NUMBER_BITS, Schema
 from zkds.errors import ProofRejected
 
-PROVER_SEED = "NOT PINNED: chosen by the prover, no certification value against a dishonest one"
 NOT_PINNED = "NOT PINNED"
+NO_LIMIT = "NO LIMIT"
+GIVEN = "as given"
+LIMIT_OPTIONS = {"value": "--tau", "loss": "--max-loss", "accuracy": "--min-accuracy"}
+MAX_PAIRS = 4  # of a normalization, in words
+
+
+# ---- JSON ------------------------------------------------------------------------------------------------------------
 
 
 def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
     """The public content of a statement, JSON-able. Values in nats; `*_integer` as proven, 48 fractional bits."""
-    results, configuration = statement.results, statement.configuration
+    results, configuration, schema = statement.results, statement.configuration, statement.root.schema
     return {
-        "value": None if results.value is None else results.value / (1 << EXPONENTIAL_BITS),
+        "value": _float(statement.value),
         "value_integer": results.value,
-        "threshold": None if results.threshold is None else results.threshold / (1 << EXPONENTIAL_BITS),
+        "threshold": _float(statement.threshold),
         "threshold_integer": results.threshold,
-        "loss": statement.loss,
+        "loss": float(statement.loss),
         "total_loss_integer": results.total_loss,
-        "accuracy": statement.accuracy,
+        "accuracy": float(statement.accuracy),
         "correct": results.correct,
         "saturated": results.saturated,
         "below_eps": results.below_eps,
@@ -44,16 +51,32 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
         "model": statement.model.hex(),
         "private_model": statement.private_model,
         "parameters": statement.network.parameter_count,
+        "outputs": statement.network.classes,
         "data_root": statement.root.digest().hex(),
         "records": statement.root.count,
+        "schema": {
+            "kind": schema.kind,
+            "shape": list(schema.shape),
+            "element": schema.element,
+            "classes": schema.classes,
+            "inputs": _inputs(schema),
+        },
         "seed": statement.seed.hex(),
         "seed_source": "given to the prover, as it says" if statement.seed_given else "drawn by the prover",
     }
 
 
 def public_content(verdict: Verdict) -> dict[str, Any]:
-    """Everything public about a checked proof, JSON-able."""
+    """The verdict on a valid proof, and everything public about it, JSON-able."""
     return {
+        "verdict": verdict.status.value,
+        "accepted": verdict.accepted,
+        "chosen_by_prover": list(verdict.chosen_by_prover),
+        "without_limit": list(verdict.without_limit),
+        "tau": _float(verdict.pins.tau),
+        "max_loss": _float(verdict.pins.max_loss),
+        "min_accuracy": _float(verdict.pins.min_accuracy),
+        "warnings": list(verdict.warnings),
         **statement_content(verdict.statement),
         "mode": verdict.mode.name.lower().replace("_", "-"),
         "soundness_bits": verdict.bits,
@@ -73,29 +96,49 @@ def public_content(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _float(number: Fraction | None) -> float | None:
+    return None if number is None else float(number)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
 def print_statement(statement: SharpnessStatement) -> None:
     """What a new proof says, on stdout."""
-    print(f"proved     {_value(statement, None)}")
-    print(f"loss       {statement.loss:.6g} nats, mean over the probe's {statement.samples} records")
-    print(f"accuracy   {statement.results.correct} of {statement.samples} ({statement.accuracy:.1%})")
-    print(f"{_model_kind(statement):<11}{statement.model.hex()}")
-    print(f"data root  {statement.root.digest().hex()}")
-    print(f"seed       {statement.seed.hex()}{'' if statement.seed_given else '  drawn here: let a verifier draw it'}")
-    print(f"probe      {_probe(statement)}")
+    print(f"proved     directional sharpness {_value(statement)}")
+    _print_lines(statement, {})
+    if not statement.seed_given:
+        print("           let a verifier draw the seed, once data root and model are published")
 
 
-def print_verdict(verdict: Verdict, tau: Fraction | None) -> None:
-    """The verdict on an accepted proof, on stdout."""
-    statement, missing = verdict.statement, verdict.not_pinned
-    print(f"ACCEPTED   {_value(statement, tau)}")
-    print(f"loss       {statement.loss:.6g} nats, mean over the probe's {statement.samples} records")
-    print(f"accuracy   {statement.results.correct} of {statement.samples} ({statement.accuracy:.1%})")
-    print(f"{_model_kind(statement):<11}{statement.model.hex()}  {NOT_PINNED if 'model' in missing else 'as given'}")
-    print(f"data root  {statement.root.digest().hex()}  {NOT_PINNED if 'data' in missing else 'as given'}")
-    print(f"seed       {statement.seed.hex()}  {PROVER_SEED if 'seed' in missing else 'as given'}")
-    print(f"probe      {_probe(statement)}  {NOT_PINNED if 'configuration' in missing else 'as given'}")
+def print_verdict(verdict: Verdict) -> None:
+    """The verdict on a valid proof, on stdout."""
+    print(headline(verdict))
+    print(f"value      {_value(verdict.statement)}{_limit(verdict, 'value')}")
+    notes = {
+        name: f"  {NOT_PINNED if name in verdict.chosen_by_prover else GIVEN}" for name in ("model", "data", "seed", "probe")
+    }
+    notes |= {name: _limit(verdict, name) for name in ("loss", "accuracy")}
+    if "seed" in verdict.chosen_by_prover:
+        notes["seed"] += ": no certification value against a dishonest prover"
+    _print_lines(verdict.statement, notes)
     print(f"soundness  {verdict.bits:.1f} bits, {verdict.mode.name.lower().replace('_', '-')}")
     print(f"proof      {sum(verdict.sizes.values()):,} bytes")
+    print_warnings(verdict.warnings)
+
+
+def headline(verdict: Verdict) -> str:
+    """The first line: whether the proof is accepted, its value, and what the prover chose."""
+    limit = "" if verdict.pins.tau is None else f" <= {float(verdict.pins.tau):.6g}"
+    value = f"value {_value(verdict.statement)}{limit}"
+    if verdict.status is Status.ACCEPTED:
+        return f"ACCEPTED, {value}; model, data, seed, probe, loss and accuracy as asked for"
+    if verdict.chosen_by_prover:
+        rest = f"chosen by the prover: {', '.join(verdict.chosen_by_prover)}"
+    else:
+        rest = f"no limit asked for: {', '.join(verdict.without_limit)}"
+    kind = "VALID, NOTHING PINNED:" if verdict.status is Status.NOTHING_PINNED else "VALID,"
+    return f"{kind} {value}; {rest}"
 
 
 def print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
@@ -103,27 +146,62 @@ def print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
     if as_json:
         found = {"expected": rejection.expected, "actual": rejection.actual}
         shown = {name: None if value is None else str(value) for name, value in found.items()}
-        print(json.dumps({"accepted": False, "reason": rejection.reason, **shown}))
+        print(json.dumps({"verdict": "rejected", "accepted": False, "reason": rejection.reason, **shown}))
     else:
         print(f"REJECTED   {rejection}")
 
 
-def _value(statement: SharpnessStatement, tau: Fraction | None) -> str:
-    results = statement.results
-    if results.value is None:
-        assert results.threshold is not None
-        text = f"directional sharpness is at most {results.threshold / (1 << EXPONENTIAL_BITS):.6g} (its value is hidden)"
-    else:
-        text = f"directional sharpness {results.value / (1 << EXPONENTIAL_BITS):.6g}"
-    return text if tau is None else f"{text} <= tau = {float(tau):.6g}"
+def _print_lines(statement: SharpnessStatement, notes: dict[str, str]) -> None:
+    """Everything that a statement says but the value; `notes` end the lines that they name."""
+    network, root, schema = statement.network, statement.root, statement.root.schema
+
+    def line(name: str, text: str, note: str = "") -> None:
+        print(f"{name:<11}{text}{notes.get(note, '')}")
+
+    line("loss", f"{float(statement.loss):.6g} nats, mean over the probe's {statement.samples} records", "loss")
+    accuracy = f"{statement.results.correct} of {statement.samples} ({float(statement.accuracy):.1%})"
+    line("accuracy", accuracy, "accuracy")
+    line("model root" if statement.private_model else "model", statement.model.hex(), "model")
+    line("", f"{network.parameter_count:,} parameters, {network.classes} outputs")
+    line("data root", root.digest().hex(), "data")
+    shape = " x ".join(map(str, schema.shape))
+    line("", f"{root.count:,} records, {schema.kind} {shape} {schema.element}, {schema.classes} classes")
+    line("", f"the network sees {_inputs(schema)}")
+    line("seed", statement.seed.hex(), "seed")
+    line("", "given to the prover, as it says" if statement.seed_given else "drawn by the prover")
+    line("probe", str(statement.configuration), "probe")
 
 
-def _model_kind(statement: SharpnessStatement) -> str:
-    return "model root" if statement.private_model else "model"
+def _value(statement: SharpnessStatement) -> str:
+    if statement.value is not None:
+        return f"{float(statement.value):.6g}"
+    assert statement.threshold is not None
+    return f"hidden, at most {float(statement.threshold):.6g}"
 
 
-def _probe(statement: SharpnessStatement) -> str:
-    c = statement.configuration
-    parts = [f"T={c.steps} B={c.batch_size} rho={float(c.rho):g} lr={float(c.learning_rate):g}"]
-    parts += [f"sharpness {c.sharpness}", f"perturbation {c.perturbation}"]
-    return ", ".join(parts)
+def _limit(verdict: Verdict, name: str) -> str:
+    """The limit that was asked for, to end a line with."""
+    pins = verdict.pins
+    texts = {
+        "value": None if pins.tau is None else f"<= tau = {float(pins.tau):.6g}",
+        "loss": None if pins.max_loss is None else f"<= {float(pins.max_loss):.6g}",
+        "accuracy": None if pins.min_accuracy is None else f">= {float(pins.min_accuracy):.6g}",
+    }
+    return f"  {texts[name] or f'{NO_LIMIT} ({LIMIT_OPTIONS[name]})'}"
+
+
+def _inputs(schema: Schema) -> str:
+    """What the network sees for a stored element x, as a formula."""
+    number = "x / 255" if schema.element == "uint8" else f"x / 2^{schema.fraction_bits}"
+    if schema.normalization is None:
+        return number
+    pairs = schema.normalization
+    if len(pairs.mean) > MAX_PAIRS:
+        return f"({number} - mean) / deviation, with {len(pairs.mean)} means and deviations"
+    return f"({number} - {_numbers(pairs.mean)}) / {_numbers(pairs.deviation)}"
+
+
+def _numbers(units: tuple[int, ...]) -> str:
+    """Numbers in units of 2^-32."""
+    texts = [f"{unit / (1 << NUMBER_BITS):.6g}" for unit in units]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
