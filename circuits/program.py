@@ -458,9 +458,9 @@ class _SignatureReader:
             self._read_input(*union(spec, "input_specs"))
         for spec in sequence(signature["output_specs"], "output_specs"):
             self._read_output(*union(spec, "output_specs"))
-        twice = repeated(self.parameters.values())
+        twice = repeated([*self.parameters.values(), *self.buffer_names, *self.constant_names])
         if twice is not None:
-            raise ValueError(f"input_specs: two inputs are the parameter {twice}")
+            raise ValueError(f"input_specs: two inputs are called {twice} in the model")
         if len(self.inputs) != 1 or len(self.outputs) != 1:
             self.obstacles.append(f"expected one input and one output, got {len(self.inputs)} and {len(self.outputs)}")
 
@@ -606,6 +606,10 @@ def _read_config(archive: Archive, name: str) -> dict[str, _Payload]:
             raise ValueError(f"{name}: {tensor}: expected the type of the other tensors in its member")
     for tensor, payload in payloads.items():
         _check_payload(archive, tensor, payload)
+    known = {name, *(payload.path for payload in payloads.values())}
+    unknown = [member for member in archive.names if member.startswith(f"{folder}/") and member not in known]
+    if unknown:
+        raise ValueError(f"{unknown[0]}: expected a tensor in it, {name} names none")
     return payloads
 
 

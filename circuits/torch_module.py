@@ -19,7 +19,8 @@ from zkds.output import write_whole
 class NetworkModule(nn.Module):
     """The network as a torch module with fresh parameters, named as the network names them.
 
-    Layers that see their whole input are nn.Linear, with a weight (out, C*H*W), the others are nn.Conv2d.
+    Layers that see their whole input are nn.Linear, with a weight (out, C*H*W), the others are nn.Conv2d. Raises ValueError for
+    a layer's name that no module can have in this one, as that of a method, or of another layer's weight.
     """
 
     def __init__(self, network: Network) -> None:
@@ -30,9 +31,9 @@ class NetworkModule(nn.Module):
             parent: nn.Module = self
             for word in path:
                 if word not in parent._modules:
-                    parent.add_module(word, nn.Module())
+                    _add(parent, word, nn.Module(), layer.name)
                 parent = parent.get_submodule(word)
-            parent.add_module(name, _layer_module(layer, shapes.input))
+            _add(parent, name, _layer_module(layer, shapes.input), layer.name)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (B, classes) of records (B, C, H, W), or any shape (B, ...) with as many elements in the same order."""
@@ -47,6 +48,12 @@ class NetworkModule(nn.Module):
             if layer.pool and layer.pool.kind == "average":
                 x = nn.functional.avg_pool2d(x, layer.pool.size)
         return x.flatten(1)
+
+
+def _add(parent: nn.Module, word: str, module: nn.Module, layer: str) -> None:
+    if hasattr(parent, word):
+        raise ValueError(f"{layer}: {word}: expected a name that no other layer and no attribute of a module has")
+    parent.add_module(word, module)
 
 
 def _layer_module(layer: Layer, shape: Shape) -> nn.Module:

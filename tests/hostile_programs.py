@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
+
+import torch
 
 from tests.program_files import CONFIG, GRAPH, edited, members, packed
 
@@ -169,6 +172,13 @@ def inputs_exchanged(document: Document) -> None:
     inputs[first], inputs[second] = inputs[second], inputs[first]
 
 
+def one_name_for_two(document: Document) -> None:
+    """torch takes a buffer's values from another place, and sets them under the name of a weight."""
+    for spec in document["graph_module"]["signature"]["input_specs"]:
+        if "buffer" in spec:
+            spec["buffer"] |= {"buffer_name": "scores.0.weight", "persistent": False}
+
+
 def earlier_output(document: Document) -> None:
     document["graph_module"]["graph"]["outputs"] = [tensor("linear_1")]
 
@@ -222,6 +232,7 @@ EDITS: dict[str, tuple[Callable[[Document], None], str]] = {
         (code_as_guard, "guards_code: expected comparisons of an input's size"),
         (hidden_torch, "torch: expected the name of a variable"),
         (inputs_exchanged, "graph: expected the inputs of its signature, in the same order"),
+        (one_name_for_two, "input_specs: two inputs are called scores.0.weight in the model"),
         (earlier_output, "graph: expected the outputs of its signature, in the same order"),
         (buffer_changes, "the model changes its own state, as batch norm does in training mode: call model.eval()"),
         (other_type, "tensor_values: conv2d_1: expected the type, device and layout of the input"),
@@ -257,7 +268,6 @@ WEIGHT_EDITS = {
     "transposed": (entry("scores.0.weight", strides=numbers(1, 4)), "the graph and data/weights/model_weights_config.json"),
     "sizes": (entry("scores.0.weight", sizes=numbers(2, 8), strides=numbers(8, 1)), "say different things of it"),
     "exchanged": (entry("scores.0.weight", path_name="weight_8"), "scores.0.weight: expected whole elements, 16 or more"),
-    "one for two": (entry("scores.2.weight", path_name="weight_5"), "two layers that share parameters aren't supported"),
     "not a parameter": (entry("scores.0.weight", is_param=False), "the graph and data/weights/model_weights_config.json"),
     "pickle": (entry("scores.0.weight", use_pickle=True), "scores.0.weight: expected a plain tensor; torch would unpickle it"),
     "elsewhere": (entry("scores.0.weight", path_name="../weights/weight_5"), "scores.0.weight: expected a plain tensor, in a"),
@@ -323,6 +333,48 @@ def other_encoding(data: bytes) -> bytes:
     return packed(parts | {GRAPH: parts[GRAPH].decode().encode("utf-16")})
 
 
+def in_one_file(data: bytes, state: Any) -> bytes:
+    """The layout of torch 2.8, in which a file of torch.save holds the weights."""
+    torch.save(state, buffer := io.BytesIO())
+    parts = {name: part for name, part in members(data).items() if not name.startswith("data/weights/")}
+    return packed(parts | {"data/weights/model.pt": buffer.getvalue()})
+
+
+def state_of(data: bytes) -> dict[str, torch.Tensor]:
+    """name -> values of parameters and buffers."""
+    return dict(torch.export.load(io.BytesIO(data)).state_dict)
+
+
+def one_storage_for_two(data: bytes) -> bytes:
+    state = state_of(data)
+    return in_one_file(data, state | {"scores.2.weight": state["scores.0.weight"]})
+
+
+def one_number_for_many(data: bytes) -> bytes:
+    return in_one_file(data, state_of(data) | {"scores.0.weight": torch.ones(1, 1).expand(4, 4)})
+
+
+def another_type(data: bytes) -> bytes:
+    return in_one_file(data, state_of(data) | {"scores.0.weight": torch.ones(4, 4, dtype=torch.float64)})
+
+
+def one_weight_less(data: bytes) -> bytes:
+    return in_one_file(data, {name: values for name, values in state_of(data).items() if name != "scores.0.weight"})
+
+
+def other_object(data: bytes) -> bytes:
+    return in_one_file(data, [1, 2])
+
+
+def one_member_for_two(data: bytes) -> bytes:
+    tied = members(edited(data, entry("scores.2.weight", path_name="weight_5"), CONFIG))
+    return packed({name: part for name, part in tied.items() if name != "data/weights/weight_7"})
+
+
+def surplus(data: bytes) -> bytes:
+    return packed(members(data) | {"data/weights/weight_99": b""})
+
+
 def two_places(data: bytes) -> bytes:
     parts = members(data)
     return packed(parts | {"data/weights/model.pt": parts["data/sample_inputs/model.pt"]})
@@ -338,6 +390,13 @@ FILES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         (long_list, "models/model.json: expected at most 1048576 values"),
         (long_text, "models/model.json: expected at most 33554432 bytes"),
         (other_encoding, "models/model.json: 'utf-8' codec can't decode"),
+        (one_storage_for_two, "two layers that share parameters aren't supported"),
+        (one_number_for_many, "scores.0.weight: the graph and data/weights/model.pt say different things of it"),
+        (another_type, "scores.0.weight: expected the type that the graph says"),
+        (one_weight_less, "data/weights/model.pt: expected the parameters and buffers of the graph"),
+        (other_object, "data/weights/model.pt: expected the parameters and buffers of the graph"),
+        (one_member_for_two, "two layers that share parameters aren't supported"),
+        (surplus, "data/weights/weight_99: expected a tensor in it"),
         (two_places, "expected weights in data/weights/model.pt or beside it, got both"),
     )
 } | {"stride_zero": (lambda data: both(data, stride_zero), "expected every element once, got one in several places")}

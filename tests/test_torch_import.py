@@ -334,6 +334,13 @@ def test_shared_parameters_are_refused(make):
         from_module(make(), (4,))
 
 
+@pytest.mark.parametrize("names", [("softmax.weight", "softmax"), ("softmax", "softmax.weight"), ("forward",), ("a.bias", "a")])
+def test_layers_whose_names_no_module_can_have(names):
+    layers = [Layer(name, 3, 3, (1, 1)) for name in names]
+    with pytest.raises(ValueError, match="expected a name that no other layer and no attribute of a module has"):
+        NetworkModule(Network((3, 1, 1), tuple(layers)))
+
+
 def test_average_pooling_without_relu_and_fresh_modules():
     network = Network((1, 4, 4), (Layer("conv", 2, 1, (1, 1), pool=Pool("average", 4)), Layer("fc", 2, 2, (1, 1))))
     module = NetworkModule(network).double()
