@@ -370,7 +370,7 @@ def test_a_checkpoint_is_saved_under_its_own_name(tmp_path, module):
         (
             "data/weights/model_weights_config.json",
             lambda data: b'{"config": {}}',
-            "exported program: data/weights/: expected conv1.weight",
+            "exported program: data/weights/weight_0: expected a tensor in it",
         ),
         (
             "data/weights/model_weights_config.json",
