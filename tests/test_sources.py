@@ -106,6 +106,7 @@ def test_torch_data_sets(tmp_path):
         ({"x": X, "y": Y}, {}, TypeError, "data: expected records, a pair .*, got dict"),
         (None, {}, TypeError, "data: .* got NoneType, which has no length or no items"),
         ((X, Y, Y), {}, TypeError, r"data: expected a pair \(x, y\), got 3 values"),
+        ((np.ma.masked_equal(X, 7), Y), {}, TypeError, "x: expected a numpy array or a torch tensor, got MaskedArray"),
         ((X, Y.tolist()), {}, TypeError, "y: expected a numpy array or a torch tensor, got list"),
         ((IMAGES.to(torch.bfloat16), Y), {}, TypeError, r"x: expected a dense tensor .*, got torch\.bfloat16"),
         ((IMAGES.float().to_sparse(), Y), {}, TypeError, "x: expected a dense tensor"),

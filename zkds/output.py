@@ -111,7 +111,7 @@ def _check_folder(path: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             _temporary_name(path).unlink(missing_ok=True)  # says if the name is too long
     except OSError as error:
-        raise type(error)(f"{path}: no file of this name can be written: {error.strerror}") from None
+        raise type(error)(f"{path}: cannot be written in folder {folder}: {error.strerror}") from None
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------

@@ -97,6 +97,11 @@ def main() -> None:
     parser.add_argument("--toy", action="store_true", help="a small network on the digits: does the bench still run?")
     parser.add_argument("--output", type=Path, default=Path("bench/results/main.json"), help="where the figures go")
     options = parser.parse_args()
+    if not options.toy and not options.data.is_file():
+        parser.error(
+            f"{options.data}: no such file; --data (in make: MNIST=...) takes MNIST as .npz with x_train, y_train, x_test and "
+            "y_test, --toy needs none"
+        )
     if options.toy:
         subjects = [trained("digits-cnn", options.models, "--epochs", "1")]
     else:

@@ -153,8 +153,9 @@ class Opening:
             raise self._error(f"not a data.open of version {VERSION}")
         if schema_bytes > min(MAX_SCHEMA_BYTES, self._size()):
             raise self._error("truncated")
+        encoding = self._read_at(fixed, schema_bytes)
         try:
-            schema = Schema.decode(self._read_at(fixed, schema_bytes))
+            schema = Schema.decode(encoding)
             DataRoot(count, schema, bytes(DIGEST_BYTES))
         except (MalformedProof, ValueError) as error:
             raise self._error(str(error)) from None

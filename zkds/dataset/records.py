@@ -353,7 +353,7 @@ def _as_elements(index: int, x: Any) -> AnyArray:
 
 def as_array(name: str, values: Any) -> AnyArray:
     """A numpy array as it is, a torch tensor on any device as an array; TypeError for anything else. Does not import torch."""
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray):
         return values
     if not hasattr(values, "detach"):
         raise TypeError(f"{name}: expected a numpy array or a torch tensor, got {type(values).__name__}")
