@@ -12,7 +12,7 @@ from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
 from math import floor
 
-from zkds.dataset.schema import encode_number, read_number
+from zkds.dataset.schema import INPUT_WIDTH, encode_number, read_number
 from zkds.errors import MalformedProof
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
 from zkds.proof import ProofReader
@@ -31,7 +31,7 @@ PERTURBATION_SHIFT = 32  # kappa [28] times a gradient [44] is a perturbation [4
 # widths; signed unless said otherwise
 LIMB_BITS = 16
 WEIGHT = LimbFormat(LIMB_BITS, 44, signed=True)  # |w_0| < 8
-CONVOLUTION = LimbFormat(LIMB_BITS, 43, signed=True)  # |z| < 1024; the inputs of the network too
+CONVOLUTION = LimbFormat(LIMB_BITS, INPUT_WIDTH, signed=True)  # |z| < 1024; the inputs of the network too
 DELTA = LimbFormat(LIMB_BITS, 46, signed=True)
 GRADIENT = LimbFormat(LIMB_BITS, 48, signed=True)
 KAPPA = LimbFormat(LIMB_BITS, 60, signed=False)

@@ -28,7 +28,7 @@ from zkds.circuits.semantics.probe import MAX_CLASSES
 from zkds.circuits.statistic import Results
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES, batches
-from zkds.dataset.schema import Schema, encode_number, read_number
+from zkds.dataset.schema import encode_number, read_number
 from zkds.errors import MalformedProof, NotAProof, ZkdsError
 from zkds.proof import ProofReader
 
@@ -43,7 +43,6 @@ RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
 MAX_LAYERS = 1 << 6
 MAX_SAMPLES = 1 << 14  # T B
 MAX_VALUES = 1 << 24  # of all convolutions in all passes; of all parameters in all steps; bytes of all records
-MAX_INPUT = 1 << 62  # so that no product wraps in int64; what is above 2^42 is an overflow of the probe anyway
 MAX_WINDOW = 1 << 20  # kernel times inputs, or outputs, along an axis of a convolution
 
 
@@ -186,6 +185,10 @@ def require_fit(network: Network, configuration: Configuration, root: DataRoot) 
     shape = schema.shape if len(schema.shape) == 3 else (*schema.shape, 1, 1)
     if shape != network.input_shape:
         raise StatementError(f"network: expected an input of {shape}, as the data set's, got {network.input_shape}")
+    try:
+        schema.require_inputs()
+    except ValueError as error:
+        raise StatementError(str(error)) from None
     if network.classes < schema.classes:
         raise StatementError(f"network: {network.classes} outputs, but the data set has {schema.classes} classes")
     samples = configuration.steps * configuration.batch_size
@@ -210,17 +213,10 @@ def _require_bounded(network: Network, configuration: Configuration, root: DataR
         ("probe: outputs of convolutions", configuration.passes * configuration.batch_size * values, MAX_VALUES),
         ("probe: parameters of all steps", configuration.steps * network.parameter_count, MAX_VALUES),
         ("network: kernel times inputs or outputs along an axis", max(map(_window, layers)), MAX_WINDOW),
-        ("data set: an input after normalization, in 2^-32", _largest_input(root.schema), MAX_INPUT),
     )
     for name, size, most in sizes:
         if size > most:
             raise StatementError(f"{name}: expected at most {most}, got {size}")
-
-
-def _largest_input(schema: Schema) -> int:
-    """A bound on the absolute value of what the network sees."""
-    stored = (1 << 8 * schema.element_bytes) - 1
-    return max(abs(slope) * stored + abs(constant) for slope, constant in schema.distinct_maps)
 
 
 def _window(placed: Placed) -> int:

@@ -221,12 +221,22 @@ def large_root(network, normalization=None):
     return DataRoot(1 << 32, Schema("image", network.input_shape, "uint8", 2, normalization=normalization), bytes(32))
 
 
-def test_inputs_that_do_not_fit_int64():
+def test_inputs_that_leave_their_format():
+    """Whatever the records are: a prover that skips the check cannot make a statement of it either."""
     network = Network((1, 1, 1), (dense(),))
-    for deviation in (1, 3):
-        with pytest.raises(StatementError, match="data set: an input after normalization"):
-            require_fit(network, Configuration(), large_root(network, Normalization((0,), (deviation,))))
-    require_fit(network, Configuration(), large_root(network, Normalization((-(1 << 47),), (1 << 20,))))
+    roots = [large_root(network, Normalization((0,), (deviation,))) for deviation in (1, 3, (1 << 22) - 8)]
+    for root in roots:
+        with pytest.raises(StatementError, match="data set: channel 0: inputs could reach from 0 to "):
+            require_fit(network, Configuration(), root)
+    require_fit(network, Configuration(), large_root(network, Normalization((0,), (1 << 22 | 1 << 14,))))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Schema, "require_inputs", lambda self: None)
+        results = Results(1, 1, 1, 1, value=1)
+        statement = SharpnessStatement(network, Configuration(), roots[2], SEED, True, bytes(32), False, results)
+        encoding = statement.encode()
+    error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
+    assert isinstance(error, MalformedProof)
+    assert error.reason.startswith("statement: data set: channel 0: inputs could reach from 0 to 1024")
 
 
 @pytest.mark.parametrize("reason", LARGE)

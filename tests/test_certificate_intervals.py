@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.certificates import Case, cheat
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.fixed_point import CONVOLUTION, Configuration
 from zkds.circuits.rounded import ColumnReader, RoundedSum
 from zkds.field import P
 from zkds.lookup import RangeTable
@@ -111,6 +111,16 @@ def test_sums_of_digits_lie_in_their_intervals(name):
         for part in found.layers.parts:
             if isinstance(part, RoundedSum):
                 require_within(part.name, low_sums(part, reader), part.digits)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_inputs_have_the_exact_interval_of_the_schema(name):
+    """No range check is needed: bytes that are checked, and a public map of them that a statement must keep in the format."""
+    found = relation(name)
+    schema = found.statement.root.schema
+    ends = [end for channel in range(schema.shape[0]) for end in schema.input_interval(channel)]
+    assert (found.inputs.interval.low, found.inputs.interval.high) == (min(ends), max(ends))
+    assert CONVOLUTION.interval.low <= min(ends) and max(ends) <= CONVOLUTION.interval.high
 
 
 def low_sums(part, reader):

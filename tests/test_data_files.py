@@ -23,7 +23,7 @@ from zkds.errors import MalformedProof
 RNG = np.random.default_rng(1)
 X = RNG.integers(0, 256, (5, 2, 3), dtype=np.uint8)
 Y = np.array([0, 1, 2, 1, 0])
-RECORDS = from_arrays(X, Y, classes=10, normalization=Normalization((5,), (7,)))
+RECORDS = from_arrays(X, Y, classes=10, normalization=Normalization((5,), (7 << 30,)))
 
 
 @pytest.fixture(scope="module")

@@ -111,3 +111,48 @@ def test_normalization_is_of_integers():
 def test_misuse_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def allowed(schema):
+    try:
+        schema.require_inputs()
+    except ValueError as error:
+        assert str(error).startswith("data set: ")
+        return False
+    return True
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(["image", "bytes", "int16"]),
+    st.integers(0, 15),
+    st.lists(st.tuples(st.integers(-(1 << 44), 1 << 44), st.integers(1, 1 << 36)), min_size=0, max_size=3),
+)
+def test_inputs_are_refused_if_and_only_if_some_element_leaves_the_format(kind, fraction_bits, pairs):
+    normalization = Normalization(*zip(*pairs, strict=True)) if pairs else None
+    channels = max(1, len(pairs))
+    schema = {
+        "image": Schema("image", (channels, 2, 2), "uint8", 10, 0, normalization),
+        "bytes": Schema("vector", (channels,), "uint8", 10, 0, normalization),
+        "int16": Schema("vector", (channels,), "int16", 10, fraction_bits, normalization),
+    }[kind]
+    ends = [schema.number(u, c) for c in range(channels) for u in (0, 1, schema.largest_element // 2, schema.largest_element)]
+    assert allowed(schema) == all(-(1 << 42) <= end < 1 << 42 for end in ends)
+    assert all(low <= high for low, high in map(schema.input_interval, range(channels)))
+
+
+def test_the_ends_of_the_format():
+    """From -1024 on and below 1024: integers in steps of 1/32 just fit."""
+    assert Schema("vector", (3,), "int16", 2, 5).input_interval(2) == (-(1 << 42), (1 << 42) - (1 << 27))
+    assert [allowed(Schema("vector", (3,), "int16", 2, bits)) for bits in (4, 5)] == [False, True]
+    one = 1 << 32
+    assert [allowed(replace(IMAGE, normalization=Normalization((m * one,), (one,)))) for m in (-1023, -1024)] == [True, False]
+    assert [allowed(replace(IMAGE, normalization=Normalization((m * one,), (one,)))) for m in (1024, 1025)] == [True, False]
+
+
+def test_the_channel_whose_inputs_leave_the_format_is_named():
+    pairs = Normalization.from_decimals(["0.5", "0.5", "0.5"], ["1", "0.0001", "0.0001"])
+    with pytest.raises(ValueError, match=r"^data set: channel 1: inputs could reach from -5000 to 5000; proofs hold -1024 to"):
+        replace(IMAGE, normalization=pairs).require_inputs()
+    with pytest.raises(ValueError, match=r"^data set: feature 0 and all others: inputs could reach from -32768 to 32767; "):
+        Schema("vector", (3,), "int16", 2).require_inputs()

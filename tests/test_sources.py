@@ -83,8 +83,8 @@ def test_folders(tmp_path):
         folder = tmp_path / "images" / str(Y[index])
         folder.mkdir(parents=True, exist_ok=True)
         image.fromarray(X[index].transpose(1, 2, 0)).save(folder / f"{index}.png")
-    schema, records = committed(tmp_path, tmp_path / "images", normalization=Normalization((1,), (2,)))
-    assert schema.normalization == Normalization((1,), (2,)) and schema.classes == 3
+    schema, records = committed(tmp_path, tmp_path / "images", normalization=Normalization((1,), (1 << 31,)))
+    assert schema.normalization == Normalization((1,), (1 << 31,)) and schema.classes == 3
     assert (records == expected()[1][[0, 4, 1, 3, 2, 5]]).all()
 
 

@@ -33,10 +33,12 @@ def commit_dataset(
 ) -> DataRoot:
     """Writes both files, each complete or not at all, and returns the data root.
 
-    Memory stays at a few chunks and 64 bytes a record. Raises FileExistsError if one of the files exists, unless `overwrite`:
-    without its data.open no proof about a root can be made any more. An interruption leaves no new file. Only a crash between
-    the two renames leaves a new data.open without its data.root: `Opening` names that, and committing again mends it.
+    Memory stays at a few chunks and 64 bytes a record. Raises ValueError for a schema whose inputs no proof holds, and
+    FileExistsError if one of the files exists, unless `overwrite`: without its data.open no proof about a root can be made any
+    more. An interruption leaves no new file. Only a crash between the two renames leaves a new data.open without its data.root:
+    `Opening` names that, and committing again mends it.
     """
+    records.schema.require_inputs()
     target, private = Path(root_path), opening_path(root_path)
     with new_files(Output(private, private=True), Output(target), overwrite=overwrite) as (opening_file, root_file):
         writer = OpeningWriter(opening_file, records.count, records.schema)

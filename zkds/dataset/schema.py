@@ -31,6 +31,7 @@ MAX_CLASSES = 1 << 16
 MAX_RECORD_BYTES = 1 << 18  # A then has at most 270 MB
 MAX_FRACTION_BITS = 15
 NUMBER_BITS = 32  # fraction bits of what a network sees, and of mean and deviation
+INPUT_WIDTH = 43  # bits, sign included, of what a network sees: at least -1024 and below 1024
 MAX_NORMALIZATION = 1 << 48  # |mean| and deviation in units of 2^-32: below 2^16
 MAX_EXPONENT = 100  # of a decimal, ten to which is read at most
 INT16_OFFSET = 1 << 15
@@ -138,6 +139,11 @@ class Schema:
         return ELEMENT_BYTES[ELEMENTS.index(self.element)]
 
     @property
+    def largest_element(self) -> int:
+        """Of what is stored: 255, or 65535."""
+        return (1 << 8 * self.element_bytes) - 1
+
+    @property
     def label_bytes(self) -> int:
         return 1 if self.classes <= 256 else 2
 
@@ -177,9 +183,30 @@ class Schema:
             for mean, deviation in zip(pairs.mean, pairs.deviation, strict=True)
         )
 
+    def input_interval(self, channel: int) -> tuple[int, int]:
+        """The least and the largest that the network can see of a channel, in 2^-32: of u = 0 and of the largest stored u."""
+        slope, constant = self.affine(channel)
+        return constant, constant + slope * self.largest_element
+
+    def require_inputs(self) -> None:
+        """Raise ValueError naming the first channel of which a network could see a number that no proof holds.
+
+        Whatever the records are: a proof says nothing about the elements' range but that they are bytes.
+        """
+        for channel in range(len(self.distinct_maps)):
+            low, high = self.input_interval(channel)
+            if not -(1 << INPUT_WIDTH - 1) <= low <= high < 1 << INPUT_WIDTH - 1:
+                every = "" if len(self.distinct_maps) == self.shape[0] else " and all others"
+                reach = f"{low / (1 << NUMBER_BITS):.6g} to {high / (1 << NUMBER_BITS):.6g}"
+                remedy = "a larger deviation or another mean" + (", or more fraction bits" if self.element == "int16" else "")
+                raise ValueError(
+                    f"data set: {'channel' if self.kind == 'image' else 'feature'} {channel}{every}: inputs could reach from "
+                    f"{reach}; proofs hold -1024 to below 1024: use {remedy}"
+                )
+
     def number(self, stored: int, channel: int) -> int:
         """What the network sees for a stored element u of a channel, in units of 2^-32: m u + n of `affine`."""
-        if not 0 <= stored < 1 << (8 * self.element_bytes):
+        if not 0 <= stored <= self.largest_element:
             raise ValueError("stored: expected an element of the schema's type")
         slope, constant = self.affine(channel)
         return slope * stored + constant
