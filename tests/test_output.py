@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
     monkeypatch.setattr(output.tempfile, "TemporaryFile", refuse)
-    with pytest.raises(PermissionError, match="x: cannot be written in folder .*: Permission denied"):
+    with pytest.raises(PermissionError, match=r"x: cannot be written in folder .*: Permission denied"):
         check_outputs(tmp_path / "x")
 
 

@@ -1,9 +1,9 @@
 """Output files: the one place that decides what may be written, and how a file gets its name.
 
 A new file has no name while it is written (O_TMPFILE), so that whatever kills the process leaves nothing of it. Where a file
-system knows no such files it has a temporary name beside its own, and the next writer of the same name removes what a killed
-one left. At the end the file is on the disk, then gets its name by a rename; files that belong together get theirs under a
-lock, so that what two processes write never mixes.
+system knows no such files, and for the moment before the rename, it has a temporary name beside its own, and the next writer of
+the same name removes what a killed one left. At the end the file is on the disk, then gets its name by a rename; files that
+belong together get theirs under a lock, so that what two processes write never mixes.
 
 Refused before any work: what exists and is no regular file, such as a device, and symbolic links. A rename would replace the
 link and not what it points to, and writing through it would write where nobody said.
