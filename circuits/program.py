@@ -93,7 +93,7 @@ _EXPRESSION = re.compile(
 )
 _IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
 _SYMBOL = re.compile(r"[su]\d+")
-_GUARD = re.compile(r"L\['\w+'\](?:\[\d+\])?\.size\(\)\[\d\] (?:==|!=|<=|>=|<|>) \d+")
+_GUARD = re.compile(r"(?:L\['\w+'\](?:\[\d+\])?\.size\(\)\[\d+\]|\d+|[-+*/%()<>=! ])+")
 _MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
 
 
@@ -218,8 +218,8 @@ def _check_document(document: Mapping[str, Any]) -> None:
         one_of(dialect, "verifiers", DIALECTS)
     text(document.get("torch_version", ""), "torch_version")
     for guard in texts(document.get("guards_code", []), "guards_code"):
-        if not _GUARD.fullmatch(guard):
-            raise ValueError("guards_code: expected comparisons of an input's size with a number; torch runs it as Python")
+        if len(guard) > MAX_EXPRESSION or not _GUARD.fullmatch(guard):
+            raise ValueError("guards_code: expected comparisons of sizes of inputs; torch runs it as Python")
     for symbol, bounds in mapping(document["range_constraints"], "range_constraints").items():
         if not _SYMBOL.fullmatch(symbol):
             raise ValueError("range_constraints: expected names of symbols")

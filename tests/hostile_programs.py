@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tests.program_files import CONFIG, GRAPH, edited, members, packed
+from tests.program_files import CONFIG, GRAPH, edited, in_one_file, members, packed
 
 Document = Any
 
@@ -229,7 +229,7 @@ EDITS: dict[str, tuple[Callable[[Document], None], str]] = {
         (long_name, "input_specs: parameter: expected a name of at most 200 printable letters"),
         (code_as_name, "expected the name of a variable"),
         (code_as_size, "expected an expression in sizes of inputs"),
-        (code_as_guard, "guards_code: expected comparisons of an input's size"),
+        (code_as_guard, "guards_code: expected comparisons of sizes of inputs"),
         (hidden_torch, "torch: expected the name of a variable"),
         (inputs_exchanged, "graph: expected the inputs of its signature, in the same order"),
         (one_name_for_two, "input_specs: two inputs are called scores.0.weight in the model"),
@@ -331,13 +331,6 @@ def long_text(data: bytes) -> bytes:
 def other_encoding(data: bytes) -> bytes:
     parts = members(data)
     return packed(parts | {GRAPH: parts[GRAPH].decode().encode("utf-16")})
-
-
-def in_one_file(data: bytes, state: Any) -> bytes:
-    """The layout of torch 2.8, in which a file of torch.save holds the weights."""
-    torch.save(state, buffer := io.BytesIO())
-    parts = {name: part for name, part in members(data).items() if not name.startswith("data/weights/")}
-    return packed(parts | {"data/weights/model.pt": buffer.getvalue()})
 
 
 def state_of(data: bytes) -> dict[str, torch.Tensor]:

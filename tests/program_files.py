@@ -46,12 +46,24 @@ def flat() -> nn.Module:
     )
 
 
+class Sizes(nn.Module):
+    """Arithmetic of sizes, and a condition that torch writes as a guard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = nn.Linear(12, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        torch._check(2 * x.shape[0] < 100)
+        return self.scores(x.view(x.shape[0] * x.shape[1] // x.shape[1], -1))
+
+
 def exported(module: nn.Module, shape: tuple[int, ...], *, batch: int = 3, dynamic: bool = False, seed: int = 0) -> bytes:
     """The file of a module with weights of a seed."""
     torch.manual_seed(seed)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.7)
-    shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    shapes = ({0: torch.export.Dim.AUTO},) if dynamic else None
     program = torch.export.export(module.eval(), (torch.zeros(batch, *shape),), dynamic_shapes=shapes)
     torch.export.save(program, buffer := io.BytesIO())
     return buffer.getvalue()
@@ -69,6 +81,14 @@ def packed(parts: dict[str, bytes]) -> bytes:
         for name, data in parts.items():
             archive.writestr(f"m/{name}", data)
     return buffer.getvalue()
+
+
+def in_one_file(data: bytes, state: Any = None) -> bytes:
+    """The file in the layout of torch 2.8, in which a file of torch.save holds the weights."""
+    state = torch.export.load(io.BytesIO(data)).state_dict if state is None else state
+    torch.save(state, buffer := io.BytesIO())
+    parts = {name: part for name, part in members(data).items() if not name.startswith("data/weights/")}
+    return packed(parts | {"data/weights/model.pt": buffer.getvalue()})
 
 
 def edited(data: bytes, edit: Callable[[Any], None], member: str = GRAPH) -> bytes:
@@ -248,7 +268,7 @@ def altered(generator: random.Random, files: list[bytes]) -> tuple[bytes, str]:
         data = parts[name]
         changed = data[: len(data) // 2] if action == 0 else data + data if action == 1 else b""
         return packed(parts | {name: changed}), f"another length of {name}"
-    member = CONFIG if action < 5 else GRAPH
+    member = CONFIG if action < 5 and CONFIG in parts else GRAPH
     document = json.loads(parts[member])
     done = []
     for _ in range(generator.choice((1, 1, 2))):

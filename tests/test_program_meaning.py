@@ -12,7 +12,7 @@ import warnings
 import pytest
 import torch
 
-from tests.program_files import SHAPE, Small, altered, exported, flat
+from tests.program_files import SHAPE, Sizes, Small, altered, exported, flat, in_one_file
 from zkds.circuits.archive import open_archive
 from zkds.circuits.model_file import Model
 from zkds.circuits.program import read_program
@@ -31,6 +31,8 @@ def files():
         exported(Small(), SHAPE, dynamic=True, seed=1),
         exported(Small(), SHAPE, batch=1, seed=2),
         exported(flat(), (24,), seed=3),
+        in_one_file(exported(Small(), SHAPE, seed=4)),
+        exported(Sizes(), (3, 2, 2), dynamic=True, seed=5),
     ]
 
 
