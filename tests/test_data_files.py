@@ -16,8 +16,8 @@ from zkds.dataset import files
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening, OpeningError, OpeningWriter
 from zkds.dataset.records import from_arrays
-from zkds.dataset.root import DataRoot
-from zkds.dataset.schema import Normalization
+from zkds.dataset.root import MAX_ROOT_BYTES, DataRoot
+from zkds.dataset.schema import MAX_SCHEMA_BYTES, Normalization, Schema
 from zkds.errors import MalformedProof
 
 RNG = np.random.default_rng(1)
@@ -173,7 +173,7 @@ def test_root_parser_is_total(committed):
         with pytest.raises(MalformedProof):
             DataRoot.decode(bytes(changed))
     with pytest.raises(MalformedProof, match="size"):
-        DataRoot.decode(data + bytes(1 << 23))
+        DataRoot.decode(data + bytes(MAX_ROOT_BYTES))
 
 
 @given(st.binary(max_size=200))
@@ -309,3 +309,10 @@ def test_fields_of_a_root_come_once(committed):
             DataRoot.decode(b"".join(repeated))
     with pytest.raises(MalformedProof, match=r"data\.root: fields"):
         DataRoot.decode(b"".join([lines[0], lines[2], lines[1], *lines[3:]]))
+
+
+def test_the_longest_root_is_read():
+    count = (1 << 18) - 1  # features of a byte, and a label
+    pairs = Normalization((5,) * count, (1 << 32,) * count)
+    root = DataRoot(5, Schema("vector", (count,), "uint8", 10, 0, pairs), bytes(32))
+    assert len(root.schema.encode()) < MAX_SCHEMA_BYTES and DataRoot.decode(root.encode()) == root

@@ -25,7 +25,7 @@ from zkds.dataset.tree import DIGEST_BYTES
 from zkds.errors import FileError, MalformedProof
 
 ROOT_LABEL = "zkds data root v1"
-MAX_ROOT_BYTES = 1 << 23  # of the file: a schema may name one normalization pair for each of 2^18 features
+MAX_ROOT_BYTES = (1 << 23) + (1 << 12)  # of the file: a schema may name a normalization pair for each of 2^18 features, in hex
 NAMES = ("digest", "tree", "records", "schema", "matrix")
 
 
