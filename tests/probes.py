@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network
 
 
@@ -24,3 +25,16 @@ def probe(network, configuration, generator, weight_scale=1.0):
     batches = (configuration.steps, configuration.batch_size)
     inputs = generator.integers(-(2**31), 2**33, (*batches, *network.input_shape))
     return weights, inputs, generator.integers(0, network.classes, batches)
+
+
+def degenerate(steps=3):
+    """(network, configuration, weights, inputs, labels) of an honest step, one that is saturated, and steps of loss 0.
+
+    The last ones' ratios are below eps as well.
+    """
+    network = dense(3, 3)
+    weights = {"dense.0.weight": np.eye(3, dtype=np.int64)[:, :, None, None] * 7 << 40, "dense.0.bias": np.zeros(3, np.int64)}
+    sizes = [1 << 31, round(23.5 / 7 * 2**32), *[8 << 32] * (steps - 2)]
+    labels = np.array([[0, 1]] * steps)
+    inputs = np.eye(3, dtype=np.int64)[labels][..., None, None] * np.array(sizes)[:, None, None, None, None]
+    return network, Configuration.of(steps=steps, batch_size=2), weights, inputs, labels

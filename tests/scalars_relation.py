@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from tests.probes import dense, probe
+from tests.probes import degenerate, dense, probe
 from zkds.circuits.block_plan import range_checks
-from zkds.circuits.fixed_point import CONVOLUTION, GRADIENT, Configuration
+from zkds.circuits.fixed_point import CONVOLUTION, GRADIENT
 from zkds.circuits.gadget import split
 from zkds.circuits.norms import Parameter, perturbation_tensor
 from zkds.circuits.rounded import ColumnReader
@@ -28,14 +28,9 @@ def small_probe(configuration, sizes=(3, 4, 3), seed=1, weight_scale=0.5):
 
 
 def degenerate_probe(steps=3):
-    """An honest step, one that is saturated, and steps of loss 0, whose ratios are below eps as well."""
-    network = dense(3, 3)
-    configuration = Configuration.of(steps=steps, batch_size=2)
-    weights = {"dense.0.weight": np.eye(3, dtype=np.int64)[:, :, None, None] * 7 << 40, "dense.0.bias": np.zeros(3, np.int64)}
-    sizes = [1 << 31, round(23.5 / 7 * 2**32), *[8 << 32] * (steps - 2)]
-    labels = np.array([[0, 1]] * steps)
-    inputs = np.eye(3, dtype=np.int64)[labels][..., None, None] * np.array(sizes)[:, None, None, None, None]
-    return run(network, weights, inputs, labels, configuration)
+    """The trajectory of `tests.probes.degenerate`."""
+    network, configuration, *arguments = degenerate(steps)
+    return run(network, *arguments, configuration)
 
 
 def results_of(trajectory, threshold=None):

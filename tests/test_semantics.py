@@ -1,17 +1,21 @@
 """The fixed-point semantics against its slow twin, entry by entry, remainders included."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from tests.networks import networks
-from tests.probes import probe
+from tests.probes import degenerate, probe
 from tests.reference import fixed_point as slow
 from zkds.circuits import zoo
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
 from zkds.circuits.semantics import run
+from zkds.circuits.semantics.statistic import is_below_eps, is_saturated
 
 pytestmark = pytest.mark.any_kernels  # nothing here runs native code
 
@@ -111,3 +115,18 @@ def test_networks_of_the_zoo(architecture):
 def test_random_networks(network, random_seed, learning_rate):
     configuration = Configuration.of(steps=2, batch_size=2, learning_rate=learning_rate)
     check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(random_seed), 0.5))
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_saturated_batches_and_ratios_below_eps(steps):
+    network, configuration, *arguments = degenerate(steps)
+    check_against_twin(network, configuration, *arguments)
+    found = run(network, *arguments, configuration)
+    assert (found.saturated, found.below_eps) == (steps - 1, steps - 2)
+    for batch_size in (1, 3, 4096):
+        chosen = replace(configuration, batch_size=batch_size)
+        floor = chosen.loss_floor
+        assert Fraction(floor, batch_size << 48) == Fraction(1, 1 << 32)
+        assert is_saturated(floor - 1, chosen) and not is_saturated(floor, chosen)
+        assert [is_below_eps(squares, 1 << 16, chosen) for squares in (chosen.eps_int - 1, chosen.eps_int)] == [True, False]
+        assert is_below_eps(0, 0, chosen)  # a loss of 0 counts as one unit

@@ -167,6 +167,8 @@ def measure_fixed(options: argparse.Namespace, configuration: Configuration, see
         "value_integer": trajectory.value,
         "total_loss_integer": trajectory.total_loss,
         "correct": trajectory.correct,
+        "saturated": trajectory.saturated,
+        "below_eps": trajectory.below_eps,
     }
 
 
