@@ -16,6 +16,7 @@ SUPPORTED = (
     "adaptive_avg_pool2d (windows of one size), flatten, view, reshape, dropout in evaluation mode, one after another"
 )
 
+_AUDIT = "zkds audit, which proves nothing, takes any network"
 _FOLD = "fold it into the convolution before it, with torch.nn.utils.fusion.fuse_conv_bn_eval"
 _NORMALIZE = (
     "normalization of the inputs inside the model isn't supported: take it out of the model, and let the data have it: "
@@ -102,10 +103,10 @@ class Obstacles:
         """One line for one kind of obstacle, a list for several."""
         lines = [_line(text, places) for text, places in self._places.items()]
         if len(lines) == 1:
-            return f"{lines[0]}; supported are {SUPPORTED}"
+            return f"{lines[0]}; supported are {SUPPORTED}; {_AUDIT}"
         more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
         listed = "".join(f"\n  {line}" for line in [*lines[:MAX_LINES], *more])
-        return f"{len(lines)} things in this network aren't supported:{listed}\nsupported are {SUPPORTED}"
+        return f"{len(lines)} things in this network aren't supported:{listed}\nsupported are {SUPPORTED}; {_AUDIT}"
 
 
 def _line(text: str, places: list[str]) -> str:

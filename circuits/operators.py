@@ -81,7 +81,12 @@ SCHEMAS = {
 
 # Python's arithmetic, and torch's assertions, of sizes. They are given numbers, and tensors only to look at their sizes, so
 # they change no value; what they make may be used as a size and nowhere else.
-SIZE_ARITHMETIC = {f"_operator.{name}" for name in "add sub mul floordiv mod neg eq ne lt le gt ge and_ or_ not_".split()}
+SIZE_ARITHMETIC = {
+    **dict.fromkeys(
+        (f"_operator.{name}" for name in "add sub mul floordiv mod eq ne lt le gt ge and_ or_".split()), ("a", "b")
+    ),
+    **dict.fromkeys(("_operator.neg", "_operator.not_"), ("a",)),
+}
 ASSERTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "aten._assert_scalar.default": {"self": ("as_sym_bool", "as_bool", "as_sym_int", "as_int"), "assert_msg": ("as_string",)},
     "aten.sym_constrain_range_for_size.default": {"size": ("as_sym_int",), "min": ("as_int",), "max": ("as_int",)},

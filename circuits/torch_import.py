@@ -196,8 +196,10 @@ class _Importer:
             given = bind(name, arguments)
             if given["dim"] == 0 and given["self"] in self._tensors - set(self._program.parameters) - self._program.buffers:
                 self._batch_sizes.add(made[0])
-        elif any(argument.kind not in SIZE_KINDS or argument.by_keyword for argument in arguments) or len(arguments) > 2:
-            raise ValueError(f"{name}: expected sizes and conditions")
+        elif tuple(argument.name for argument in arguments) != SIZE_ARITHMETIC[name] or any(
+            argument.kind not in SIZE_KINDS or argument.by_keyword for argument in arguments
+        ):
+            raise ValueError(f"{name}: expected {' and '.join(SIZE_ARITHMETIC[name])}, sizes or conditions")
         self._require_computed(name, [argument.value for argument in arguments])
         self._computed |= {value for value in made if isinstance(value, SizeName)}
 

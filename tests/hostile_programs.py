@@ -217,7 +217,7 @@ EDITS: dict[str, tuple[Callable[[Document], None], str]] = {
         (sizes_lie, "tensor_values: view: expected the sizes (B, 4) that aten.view.default makes"),
         (computed_batch, "aten.view.default: expected the number of records as the first size"),
         (arithmetic_of_tensors, "operator _operator.iadd isn't supported"),
-        (add_of_tensors, "_operator.add: expected sizes and conditions"),
+        (add_of_tensors, "_operator.add: expected a and b, sizes or conditions"),
         (hidden_mutation, "expected a chain, in which each operator takes what the one before made"),
         (adaptive_pool_to_nothing, "adaptive_avg_pool2d.default: expected square windows of one size, got (1, 1) to (0, 0)"),
         (huge_stride, "models/model.json: expected integers of 64 bits"),
