@@ -15,7 +15,11 @@ import pytest
 import torch
 
 from tests.model_snapshot import same
-from zkds.circuits.torch_module import NetworkModule, build, save_checkpoint
+from zkds.circuits.degenerate import degenerate_warnings
+from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.record_inputs import probe_records
+from zkds.circuits.torch_module import NetworkModule, build, load_parameters, save_checkpoint
+from zkds.circuits.weights import quantise
 from zkds.cli import main
 from zkds.dataset.records import from_npz
 from zkds.sharpness import SharpnessConfig, baselines, directional_sharpness
@@ -95,6 +99,12 @@ def test_baselines_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_trained_network_gets_no_warning(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
+    save_checkpoint(train(model), "digits-mlp", folder / "m.pt")
+    code, out, err = audit(capsys)
+    assert code == 0 and "warning" not in out + err  # there may be progress on a slow machine
+
+
+def train(model: NetworkModule) -> NetworkModule:
     with np.load("train.npz") as data:
         x, y = torch.tensor(data["x"] / 255, dtype=torch.float32), torch.tensor(data["y"])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -102,9 +112,94 @@ def test_a_trained_network_gets_no_warning(folder: Path, model: NetworkModule, c
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(x), y).backward()
         optimizer.step()
+    return model
+
+
+def test_saturated_network_is_not_accepted(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same predictions, a last layer 1000 times as large: every command says so in the words of a proof's verifier."""
+    train(model)
+    with torch.no_grad():
+        for parameter in model.fc2.parameters():
+            parameter *= 1000
     save_checkpoint(model, "digits-mlp", folder / "m.pt")
-    code, out, err = audit(capsys)
-    assert code == 0 and "warning" not in out + err  # there may be progress on a slow machine
+    words = degenerate_warnings(steps=5, saturated=5, below_eps=5, surplus_classes=0)
+    code, out, _ = audit(capsys, "--tau 0.1")
+    assert code == 1 and out.startswith("Not accepted: saturated batches. F = ")
+    assert all(f"warning: {warning}\n" in out for warning in words)
+    code, out, _ = audit(capsys, "--tau 0.1 --allow-saturated --json --report page.html")
+    found = json.loads(out)
+    assert code == 0 and found["verdict"] == "accepted" and (found["saturated"], found["below_eps"]) == (5, 5)
+    assert "<strong>Accepted</strong>" in Path("page.html").read_text()
+    assert main("calibrate --good m.pt --data train.npz --probes 2".split()) == 0
+    ten = degenerate_warnings(steps=10, saturated=10, below_eps=10, surplus_classes=0)
+    assert all(f"warning: m.pt: {warning}\n" in capsys.readouterr().out for warning in ten[:1])
+    assert main("compare --benign m.pt --faulty m.pt --data train.npz --probes 1".split()) == 0
+    assert f"warning: m.pt: {words[0]}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("factor", "saturated"), [(1, 0), (2, 0), (3, 8), (4, 12)])
+def test_batches_are_counted_as_in_a_proof(factor: int, saturated: int, folder: Path, model: NetworkModule) -> None:
+    """Of ratios below eps an integer's rounding may make one more, but only where the loss is gone as well."""
+    train(model)
+    shapes = dict(model.description.parameters)
+    parameters = {
+        name: (factor * p.detach().double().numpy()).clip(-7.9, 7.9).reshape(shapes[name])
+        for name, p in model.named_parameters()
+    }
+    load_parameters(model.double(), parameters)
+    records, configuration = from_npz("train.npz"), Configuration.of(batch_size=2, steps=12)
+    proven = probe_records(model.description, quantise(model.description, parameters), records, configuration, SEED)
+    found = directional_sharpness(model, records, SharpnessConfig(batch_size=2, steps=12), SEED)
+    assert found.saturated == proven.saturated == saturated
+    assert found.below_eps <= proven.below_eps <= saturated
+
+
+def test_surplus_classes_are_not_accepted(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
+    save_checkpoint(train(model), "digits-mlp", folder / "m.pt")
+    with np.load("train.npz") as data:
+        np.savez("fewer.npz", x=data["x"][data["y"] < 8], y=data["y"][data["y"] < 8])
+    code, out, _ = audit(capsys, "--data fewer.npz --tau 9")
+    assert code == 1 and out.startswith("Not accepted: surplus classes. F = ") and "warning: surplus classes: 2, " in out
+    assert audit(capsys, "--data fewer.npz --classes 10 --tau 9")[0] == 0
+    assert audit(capsys, "--data fewer.npz --tau 9 --allow-surplus-classes")[0] == 0
+
+
+def test_weights_that_no_proof_holds_are_named(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `zkds prove` names them, by the index of the user's tensor."""
+    with torch.no_grad():
+        model.fc2.weight[3, 4] = 9
+    save_checkpoint(model, "digits-mlp", folder / "m.pt")
+    code, out, _ = audit(capsys)
+    assert code == 0 and "warning: no proof takes this network: fc2.weight[3, 4]: expected a number between -8 and 8" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "expected"),
+    [
+        ("", {}, "1"),
+        ("", {"OMP_NUM_THREADS": "3"}, "3"),
+        ("", {"OMP_NUM_THREADS": "3", "ZKDS_THREADS": "2"}, "2"),
+        ("--threads 4", {"OMP_NUM_THREADS": "3", "ZKDS_THREADS": "2"}, "4"),
+    ],
+)
+def test_threads(options: str, environment: dict[str, str], expected: str) -> None:
+    """Chosen before torch is there, since OpenMP reads them once."""
+    script = (
+        "import sys, os; from zkds.cli import main; assert 'torch' not in sys.modules\n"
+        f"main('audit --model none.pt --data none.npz {options}'.split()); print(os.environ['OMP_NUM_THREADS'])"
+    )
+    variables = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "ZKDS_THREADS")}
+    variables |= environment | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
+    assert done.stdout == f"{expected}\n" and "none.pt: no such file" in done.stderr
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "x", "257", "1e3"])
+def test_threads_that_are_refused(threads: str, capsys: pytest.CaptureFixture[Any]) -> None:
+    with pytest.raises(SystemExit) as error:
+        audit(capsys, f"--threads={threads}")
+    assert error.value.code == 2
+    assert f"argument --threads: expected a number from 1 to 256, got '{threads}'" in capsys.readouterr().err
 
 
 def test_files_stay_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from zkds.cli import main
 from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step
 from zkds.sharpness.baselines import Baselines
 from zkds.sharpness.report import Subject, html_report
+from zkds.sharpness.verdict import verdict
 
 pytestmark = pytest.mark.any_kernels
 
@@ -133,6 +134,8 @@ def test_one_probe_without_baselines():
     words = Page(html_report(result_of(values=(0.5,)), SUBJECT)).words
     assert "one probe; another seed gives another value" in words and "Static measures" not in words
     zero = replace(result_of(), probes=(Probe(None, 0.0, tuple(Step((0,), 0.0, 0.0, 0.0, 1.0) for _ in range(3))),))
-    assert (
-        "F = 0 is not above the threshold, 1." in Page(html_report(zero, SUBJECT, tau=1.0)).words
-    )  # nothing to draw on a logarithmic scale
+    words = Page(html_report(zero, SUBJECT, tau=1.0)).words  # nothing to draw on a logarithmic scale
+    assert "Not accepted: saturated batches F = 0, but there are saturated batches: 3 of 3, with a mean loss below" in words
+    allowed = verdict(zero, 1.0, allow_saturated=True)
+    words = Page(html_report(zero, SUBJECT, tau=1.0, found=allowed, warnings=["one more"])).words
+    assert "Accepted F = 0 is not above the threshold, 1." in words and "Warning: one more." in words

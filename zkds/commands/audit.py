@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.threshold import read_threshold
+from zkds.circuits.weights import range_problem
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.model_options import add_model_options, model_choice
@@ -22,6 +23,7 @@ from zkds.commands.probing import (
     print_warnings,
     probe_config,
     proof_configuration,
+    set_threads,
     words,
 )
 from zkds.output import write_result
@@ -78,21 +80,29 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--tau", metavar="X", help="accept the model if F <= X and it looks trained; a number, or a file of zkds calibrate -o"
     )
+    parser.add_argument(
+        "--allow-saturated", action="store_true", help="accept batches whose loss is near 0, and ratios below eps"
+    )
+    parser.add_argument(
+        "--allow-surplus-classes", action="store_true", help="accept a network with more outputs than the data has classes"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    set_threads(options)
     from zkds.sharpness.tables import to_json
     from zkds.sharpness.verdict import verdict
 
     check_outputs(options)
     configuration = fixed_configuration(options) if options.fixed else None
     tau, differences = read_tau(options)
-    result, static = measure(options)
+    module, result, static = measure(options)
     fixed = None if configuration is None else measure_fixed(options, configuration, result.seed)
-    found = verdict(result, tau)
+    found = verdict(result, tau, allow_saturated=options.allow_saturated, allow_surplus_classes=options.allow_surplus_classes)
     code = REJECTED if tau is not None and found.decision == "rejected" else DONE
-    warnings = [*result.warnings, *differences]
+    beside = [*out_of_range(module), *differences]
+    warnings = [*result.warnings, *beside]
     document = {"model": options.model, "data": options.data, **result.to_dict(), "warnings": warnings}
     if tau is not None:
         document |= {"tau": tau, "verdict": found.decision}
@@ -106,7 +116,8 @@ def run(options: argparse.Namespace) -> int:
         from zkds.sharpness.report import Subject, html_report
 
         subject = Subject(options.model, options.data, command_again(options, result.seed))
-        write_result(options.report, html_report(result, subject, baselines=static, tau=tau).encode())
+        page = html_report(result, subject, baselines=static, tau=tau, found=found, warnings=beside)
+        write_result(options.report, page.encode())
     if options.json:
         print_json(document)
         return code
@@ -183,8 +194,8 @@ def command_again(options: argparse.Namespace, seed: bytes) -> str:
     return shlex.join(words)
 
 
-def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | None]:
-    """The probe that the options describe, and the static baselines if they ask for them."""
+def measure(options: argparse.Namespace) -> tuple[torch.nn.Module, SharpnessResult, Baselines | None]:
+    """The model, the probe that the options describe, and the static baselines if they ask for them."""
     from zkds.sharpness import baselines, directional_sharpness
     from zkds.sharpness.model_file import load_module
 
@@ -207,7 +218,14 @@ def measure(options: argparse.Namespace) -> tuple[SharpnessResult, Baselines | N
                 device=device,
                 progress=stages.report,
             )
-    return result, static
+    return module, result, static
+
+
+def out_of_range(module: torch.nn.Module) -> list[str]:
+    """Why `zkds prove` refuses these weights, in its words; for each parameter that it refuses."""
+    named = ((name, p.detach().double().numpy()) for name, p in module.named_parameters() if p.is_floating_point())
+    problems = (range_problem(name, values) for name, values in named)
+    return [f"no proof takes this network: {problem}" for problem in problems if problem is not None]
 
 
 def torch_device(name: str) -> torch.device:

@@ -20,6 +20,7 @@ from zkds.commands.probing import (
     print_warnings,
     proof_configuration,
     seed_of,
+    set_threads,
     settings,
     warnings_of,
     words,
@@ -67,6 +68,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    set_threads(options)
     from zkds.sharpness.calibrate import calibrate, check_risk
 
     check_risk(options.risk, options.limit, bad=len(options.bad))

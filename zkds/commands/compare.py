@@ -15,6 +15,7 @@ from zkds.commands.probing import (
     print_table,
     print_warnings,
     seed_of,
+    set_threads,
     settings,
     warnings_of,
     words,
@@ -51,6 +52,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    set_threads(options)
     from zkds.sharpness.compare import compare
 
     if len(options.benign) != len(options.faulty):

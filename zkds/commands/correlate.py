@@ -19,6 +19,7 @@ from zkds.commands.probing import (
     print_table,
     print_warnings,
     seed_of,
+    set_threads,
     settings,
     warnings_of,
     words,
@@ -59,6 +60,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    set_threads(options)
     from zkds.sharpness.correlate import correlate
     from zkds.sharpness.tables import read_csv
 

@@ -18,6 +18,7 @@ from zkds.commands.probing import (
     print_table,
     probe_config,
     seed_of,
+    set_threads,
     settings,
     words,
 )
@@ -67,6 +68,7 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    set_threads(options)
     from zkds.sharpness.membership import attack
     from zkds.sharpness.model_file import load_module
 

@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ OUTPUTS = ("csv", "plot", "output", "report")
 # as in a proof, so that one tau serves both
 STEPS, BATCH_SIZE = Configuration.steps, Configuration.batch_size
 RHO, LEARNING_RATE = float(Configuration.rho), float(Configuration.learning_rate)
+MAX_THREADS = 256
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -58,6 +60,9 @@ def add_probe_options(parser: argparse.ArgumentParser, *, probes: int | None) ->
         choices=("log_ratio", "raw", "log"),
         default="log_ratio",
         help="F: the deviation of ln(s^2/L), s or ln s (default: log_ratio)",
+    )
+    parser.add_argument(
+        "--threads", type=_threads, metavar="N", help="threads of torch, for large networks (default: ZKDS_THREADS, or 1)"
     )
     group.add_argument("--seed", type=_seed, metavar="HEX", help="32 bytes; the same seed repeats the run (default: random)")
 
@@ -103,6 +108,26 @@ def proof_configuration(options: argparse.Namespace, purpose: str) -> Configurat
         sharpness=options.sharpness.upper(),
         perturbation=options.perturbation.upper(),
     )
+
+
+def set_threads(options: argparse.Namespace) -> None:
+    """Threads of torch: --threads, else ZKDS_THREADS, else OMP_NUM_THREADS, else 1. To be called before torch is imported.
+
+    One is the default since OpenMP's threads wait for each other by spinning: beside other jobs that is many times slower, and
+    small networks gain nothing from more.
+    """
+    given = options.threads or os.environ.get("ZKDS_THREADS")
+    count = str(given or os.environ.get("OMP_NUM_THREADS") or 1)
+    os.environ.update(OMP_NUM_THREADS=count, MKL_NUM_THREADS=count)  # those of workers, too
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if given and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(int(given))
+
+
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_THREADS):
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MAX_THREADS}, got {text[:20]!r}")
+    return int(text)
 
 
 def seed_of(options: argparse.Namespace) -> bytes:

@@ -19,12 +19,14 @@ Batch = tuple[Tensor, Tensor]  # inputs (k, ...), labels (k,) int64
 
 
 class Examples(ABC):
-    """`count` examples, at least one."""
+    """`count` examples, at least one, of `classes` classes: those of the schema, or the largest label plus one; None where only
+    reading all of the data would tell."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, classes: int | None = None) -> None:
         if count < 1:
             raise ValueError("dataset: expected at least one record, got none")
         self.count = count
+        self.classes = classes
 
     @abstractmethod
     def fetch(self, indices: Sequence[int]) -> Batch:
@@ -63,9 +65,10 @@ class _TensorExamples(Examples):
         if not x.ndim or y.ndim != 1 or len(x) != len(y):
             shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
             raise ValueError(f"dataset: expected x (N, ...) and y (N,), one label for each record, got shapes {shapes}")
-        super().__init__(len(x))
+        labels = _labels(y.detach())
+        super().__init__(len(x), int(labels.max()) + 1 if len(labels) else None)
         _check_input(x)
-        self._x, self._y = x.detach(), _labels(y.detach())
+        self._x, self._y = x.detach(), labels
 
     def fetch(self, indices: Sequence[int]) -> Batch:
         if isinstance(indices, range):
@@ -103,7 +106,7 @@ class _DatasetExamples(Examples):
 
 class _RecordExamples(Examples):
     def __init__(self, records: Records) -> None:
-        super().__init__(records.count)
+        super().__init__(records.count, records.schema.classes)
         self._records = records
         self._decode = _decoder(records.schema)
 

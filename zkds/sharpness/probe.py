@@ -56,7 +56,16 @@ def directional_sharpness(
     with network.isolated():
         histories = [_trajectory(network, examples, config, plan, report) for plan in plans]
     probes = tuple(_probe(each, history, config) for each, history in zip(seeds, histories, strict=True))
-    return SharpnessResult(config, seed, probes, examples.count, network.classes, str(network.dtype), str(network.device))
+    return SharpnessResult(
+        config,
+        seed,
+        probes,
+        examples.count,
+        network.classes,
+        str(network.dtype),
+        str(network.device),
+        data_classes=examples.classes,
+    )
 
 
 def probe_batches(

@@ -18,7 +18,7 @@ from zkds import __version__
 from zkds.sharpness.baselines import Baselines
 from zkds.sharpness.plots import inline_svg, plot_probe
 from zkds.sharpness.result import SharpnessResult
-from zkds.sharpness.verdict import verdict
+from zkds.sharpness.verdict import Verdict, verdict
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
@@ -62,14 +62,26 @@ class Subject:
 
 
 def html_report(
-    result: SharpnessResult, subject: Subject, *, baselines: Baselines | None = None, tau: float | None = None
+    result: SharpnessResult,
+    subject: Subject,
+    *,
+    baselines: Baselines | None = None,
+    tau: float | None = None,
+    found: Verdict | None = None,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """The page. baselines: static measures to show beside it; tau: a calibrated threshold, see `verdict`."""
+    """The page.
+
+    baselines   static measures to show beside it
+    tau         a calibrated threshold
+    found       the verdict to show; default: `verdict` of result and tau
+    warnings    more of them beside the result's own
+    """
     title = f"Audit of {subject.model}"
     sections = [
         f"<h1>{_text(title)}</h1>",
-        _verdict(result, tau),
-        *(f'<p class="warning">Warning: {_text(warning)}.</p>' for warning in result.warnings),
+        _verdict(found or verdict(result, tau)),
+        *(f'<p class="warning">Warning: {_text(warning)}.</p>' for warning in (*result.warnings, *warnings)),
         _figures(result, baselines, tau),
         _trajectory(result, baselines),
         _baselines(baselines),
@@ -108,8 +120,7 @@ def _cell(value: object) -> str:
     return f'<td class="number">{_text(value)}</td>' if str(value).endswith("%") else f"<td>{_text(value)}</td>"
 
 
-def _verdict(result: SharpnessResult, tau: float | None) -> str:
-    found = verdict(result, tau)
+def _verdict(found: Verdict) -> str:
     heading = f"<strong>{_text(found.words)}</strong><br>{_text(found.reason)}"
     return f'<div class="verdict {found.decision}">{heading}</div>'
 

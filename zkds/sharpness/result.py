@@ -6,7 +6,9 @@ import math
 import statistics
 from dataclasses import asdict, dataclass
 
+from zkds.circuits.degenerate import LOSS_FLOOR, degenerate_warnings
 from zkds.sharpness.config import SharpnessConfig
+from zkds.sharpness.statistic import EPSILON
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class SharpnessResult:
     """Directional sharpness of a model on a data set.
 
     seed: r, of the first probe. records: N. classes: logits of the model. dtype, device: of the arithmetic, in torch's names.
+    data_classes: of the data set, None if it does not say.
     """
 
     config: SharpnessConfig
@@ -61,6 +64,7 @@ class SharpnessResult:
     classes: int
     dtype: str
     device: str
+    data_classes: int | None = None
 
     @property
     def value(self) -> float:
@@ -89,8 +93,38 @@ class SharpnessResult:
         return statistics.fmean(probe.accuracy for probe in self.probes)
 
     @property
+    def steps(self) -> int:
+        """Batches of all probes."""
+        return sum(len(probe.history) for probe in self.probes)
+
+    @property
+    def saturated(self) -> int:
+        """How many batches of all probes have a mean loss below 2^-32 nats, as a proof counts them."""
+        return sum(step.loss < LOSS_FLOOR for probe in self.probes for step in probe.history)
+
+    @property
+    def below_eps(self) -> int:
+        """How many batches have a ratio s^2 / L below the eps inside the logarithm; 0 for other statistics."""
+        if self.config.statistic != "log_ratio":
+            return 0
+        return sum(step.ratio < EPSILON for probe in self.probes for step in probe.history)
+
+    @property
+    def surplus_classes(self) -> int:
+        """Outputs of the model beyond the classes of the data set, which widen the gradient and nothing else."""
+        return 0 if self.data_classes is None else max(0, self.classes - self.data_classes)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """Reasons to distrust a small value: untrained networks have the smallest ones.
+        """Reasons to distrust the value: that of a network that is not trained, or a degenerate one, in a proof's words."""
+        degenerate = degenerate_warnings(
+            steps=self.steps, saturated=self.saturated, below_eps=self.below_eps, surplus_classes=self.surplus_classes
+        )
+        return (*self.untrained, *degenerate)
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """What tells that the network is not trained on this data: such networks have the smallest values.
 
         A warning for a loss above half that of guessing, ln(classes), and one for an accuracy below half way from guessing,
         1 / classes, to perfect.
@@ -115,6 +149,9 @@ class SharpnessResult:
             "loss": self.loss,
             "accuracy": self.accuracy,
             "warnings": list(self.warnings),
+            "saturated": self.saturated,
+            "below_eps": self.below_eps,
+            "surplus_classes": self.surplus_classes,
             "records": self.records,
             "classes": self.classes,
             "seed": self.seed.hex(),
