@@ -229,12 +229,13 @@ def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
 def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
     """Raise ThresholdRejected for proven results that say nothing about sharpness, or a data set that is too small."""
     results, steps = statement.results, statement.configuration.steps
+    saturated, surplus = "none (allow_saturated accepts them)", "none (allow_surplus_classes accepts them)"
     if results.saturated and not pins.allow_saturated:
-        raise ThresholdRejected(SATURATED, "none unless allowed", saturated_words(results.saturated, steps))
+        raise ThresholdRejected(SATURATED, saturated, saturated_words(results.saturated, steps))
     if results.below_eps and not pins.allow_saturated:
-        raise ThresholdRejected(BELOW_EPS, "none unless allowed", below_eps_words(results.below_eps, steps))
+        raise ThresholdRejected(BELOW_EPS, saturated, below_eps_words(results.below_eps, steps))
     if statement.surplus_classes and not pins.allow_surplus_classes:
-        raise ThresholdRejected(SURPLUS, "none unless allowed", surplus_words(statement.surplus_classes))
+        raise ThresholdRejected(SURPLUS, surplus, surplus_words(statement.surplus_classes))
     if pins.min_records is not None and statement.root.count < pins.min_records:
         raise ThresholdRejected(FEW_RECORDS, f"at least {pins.min_records}", statement.root.count)
 

@@ -63,13 +63,18 @@ def test_zero_norm_and_ties():
     assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
 
 
-def test_saturated_batches_and_ratios_below_eps_are_counted():
+@functools.cache
+def degenerate_example():
     trajectory = degenerate_probe()
+    relation = ScalarsRelation(trajectory.configuration, trajectory.network, results_of(trajectory))
+    return relation, trajectory, relation.witness(trajectory)
+
+
+def test_saturated_batches_and_ratios_below_eps_are_counted():
+    relation, trajectory, columns = degenerate_example()
     first, second, third = trajectory.loss_sums
     assert first > 2 << 16 > second > third == 0
     assert (trajectory.saturated, trajectory.below_eps) == (2, 1)
-    relation = ScalarsRelation(trajectory.configuration, trajectory.network, results_of(trajectory))
-    columns = relation.witness(trajectory)
     assert violations(identities_of(relation), columns) == []
     assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
 
@@ -84,12 +89,13 @@ def test_identities_hold_over_the_integers(chosen):
     assert violations(identities_of(relation), columns) == []
 
 
-def test_no_cell_is_free():
+@pytest.mark.parametrize("make", [lambda: example(CONFIGURATIONS[2]), degenerate_example], ids=["honest", "degenerate"])
+def test_no_cell_is_free(make):
     """One cell of every column changed, within its range: an identity fails or a row is in no table.
 
     Carries are advice of the proof, not of the identities: tests/test_elementwise.py changes them.
     """
-    relation, _, columns = example(CONFIGURATIONS[2])
+    relation, _, columns = make()
     identities = identities_of(relation)
     users: dict[str, list] = {}
     for identity in identities:
