@@ -22,6 +22,7 @@ KEYS = ("state_dict", "model_state_dict")  # where a checkpoint has it; the othe
 WRAPPERS = ("module.", "_orig_mod.")  # of all names
 ATTRIBUTES = ("model.", "net.")  # of those that belong to the network
 MAX_SHOWN = 6
+MAX_HINTS = 10
 
 State = Mapping[str, StoredTensor]
 
@@ -136,13 +137,11 @@ def _without_wrappers(names: dict[str, str]) -> dict[str, str]:
 
 
 def _hint(state: State, expected: set[str]) -> str:
-    """What to strip, if that makes some of the names the expected ones."""
-    last = min(expected)
-    for name in state:
-        prefix = name.removesuffix(last)
-        if prefix != name and expected == set(_with_prefix({each: each for each in state}, prefix)):
-            return f"; they fit without {shown(prefix)}, {STRIP}"
-    return ""
+    """The prefixes without which some of the names are the expected ones."""
+    last, found = min(expected), {name: name for name in state}
+    prefixes = [name.removesuffix(last) for name in state if name.endswith(last) and name != last][:MAX_HINTS]
+    fitting = [prefix for prefix in prefixes if set(_with_prefix(found, prefix)) == expected]
+    return f"; they fit without {' or '.join(map(shown, fitting))}: say so {STRIP}" if fitting else ""
 
 
 def _fits(network: Network, state: State, strip_prefix: str | None) -> bool:

@@ -1,5 +1,9 @@
-"""A checkpoint means one thing: whatever is done to its bytes, zkds refuses it or finds the tensors that torch finds."""
+"""A checkpoint means one thing: whatever is done to its bytes, zkds refuses it or finds the tensors that torch finds.
 
+`make test-long` takes ZKDS_LONG_TESTS times as many files.
+"""
+
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +15,7 @@ from zkds.circuits.model_file import load_model
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.any_kernels
 
-EXAMPLES = 500
+EXAMPLES = 500 * int(os.environ.get("ZKDS_LONG_TESTS", "1"))
 LETTERS = b"KM\x88\x89h(t\x85\x86RQ}]uq."  # opcodes that may stand in for each other
 
 
