@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tests.hostile_models import safetensors
+from zkds.api import commit
 from zkds.api import load_model as public_load_model
 from zkds.circuits.model_file import load_model
 from zkds.circuits.torch_module import build
@@ -206,7 +207,7 @@ FOREIGN = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_files_of_other_kinds_say_which_lines_to_run_instead(path, module, kind):
     path.write_bytes(FOREIGN[kind](module))
@@ -262,9 +263,9 @@ def test_a_model_root_names_its_network_itself(tmp_path, path, module, monkeypat
     monkeypatch.chdir(tmp_path)
     torch.save({"arch": "digits-mlp", "state_dict": module.state_dict()}, path)
     assert main(["commit-model", "--model", "m.pt"]) == 0
-    (tmp_path / "proof.bin").write_bytes(b"zkds")
+    commit((np.zeros((20, 8, 8), np.uint8), np.arange(20) % 10), "data.root")
     capsys.readouterr()
-    assert main("verify proof.bin --model model.root --arch digits-mlp".split()) == 2
+    assert main("prove --private-model --model model.root --commit data.root --arch digits-mlp".split()) == 2
     assert "model.root: --arch and --strip-prefix are for checkpoints" in capsys.readouterr().err
 
 
