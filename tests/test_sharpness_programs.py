@@ -19,6 +19,7 @@ from zkds.cli import main
 from zkds.dataset.records import from_arrays
 from zkds.sharpness import SharpnessConfig, directional_sharpness
 from zkds.sharpness.model_file import load_module
+from zkds.sharpness.programs import constants
 
 pytestmark = pytest.mark.any_kernels
 
@@ -129,6 +130,30 @@ def test_command_in_float64(name: str, batch: int | None, folder: Path, capsys: 
     if name != "transformer":  # whose types torch can't change in a module
         double = directional_sharpness(module.double(), data(), SMALL, SEED)
         assert found["value"] == pytest.approx(double.value, rel=1e-9)
+
+
+class Constants(nn.Module):
+    """Numbers that a program keeps beside parameters and buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.shift = nn.Linear(64, 3), torch.rand(64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.linear((x.flatten(1) - torch.tensor([0.25, 0.5]).repeat(32)) @ torch.diag(self.shift))
+        return scores
+
+
+def test_constants_are_computed_with_in_float64() -> None:
+    module = Constants()
+    program = export(module, 1)
+    before = {name: value.dtype for name, value in constants(program.module()).items()}
+    assert len(before) == 2 and set(before.values()) == {torch.float32}
+    found = directional_sharpness(program, data(), SMALL, SEED, dtype=torch.float64)
+    assert found.value == pytest.approx(directional_sharpness(module, data(), SMALL, SEED).value, rel=1e-3)
+    used = program.module()
+    directional_sharpness(used, data(), SMALL, SEED, dtype=torch.float64)
+    assert {name: value.dtype for name, value in constants(used).items()} == before
 
 
 def test_the_family_of_commands_takes_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

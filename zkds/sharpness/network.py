@@ -19,7 +19,7 @@ from torch.func import functional_call
 from zkds.sharpness.config import BatchNorm, Parameters
 from zkds.sharpness.loss import example_losses
 from zkds.sharpness.messages import first_line
-from zkds.sharpness.programs import is_program, module_of, recorded_shape
+from zkds.sharpness.programs import constants, is_program, module_of, recorded_shape
 
 DTYPES = (torch.float32, torch.float64)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -54,9 +54,10 @@ class Network:
         self.dtype = _dtype(measured, dtype)
         with torch.inference_mode(False):  # whose tensors autograd refuses
             self.initial = tuple(self._place(parameter) for parameter in measured.values())
-            constants = {name: self._place(p) for name, p in everything.items() if name not in measured}
-            buffers = {name: self._place(buffer, copy=True) for name, buffer in model.named_buffers()}
-        self._fixed = constants | buffers
+            unmeasured = {name: self._place(p) for name, p in everything.items() if name not in measured}
+            buffers = dict(model.named_buffers()) | constants(model)
+            copies = {name: self._place(buffer, copy=True) for name, buffer in buffers.items()}
+        self._fixed = unmeasured | copies
 
     def _place(self, tensor: Tensor, copy: bool = False) -> Tensor:
         """The tensor on this device, floats in this dtype; the same memory if that is so already, unless copied."""

@@ -48,8 +48,23 @@ def recorded_shape(module: nn.Module) -> tuple[int | None, ...] | None:
     return tuple(length if isinstance(length, int) else None for length in value.shape)
 
 
+def constants(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Tensors that a program holds beside its parameters and buffers, by their names: those that forward made of numbers."""
+    if not is_program(module):
+        return {}
+    return {
+        f"{path}.{name}".lstrip("."): value
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
 def in_float64(module: nn.Module) -> nn.Module:
-    """The same module with its parameters, buffers and what the graph names as float32 in float64; changed in place."""
+    """The same module with its parameters, buffers and what the graph names as float32 in float64; changed in place.
+
+    `constants` stay as they are: `Network` takes them in the type that it computes in.
+    """
     if is_program(module):
         for graph_module in _graphs(module):
             _rename_types(graph_module)
@@ -64,9 +79,6 @@ def _rename_types(module: GraphModule) -> None:
         elif node.op == "call_function":
             node.args = map_aggregate(node.args, _double)
             node.kwargs = map_aggregate(node.kwargs, _double)
-    for name, value in list(vars(module).items()):
-        if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
-            setattr(module, name, value.double())
     module.recompile()
 
 
