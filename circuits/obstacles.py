@@ -130,9 +130,12 @@ def unsupported_operator(operation: Operation, *, before_layers: bool, is_buffer
         hint = f"it is in training mode: {EVAL}; then {_FOLD}"
     elif name.startswith("aten.add_.") and tensors and is_buffer(tensors[0]):
         hint = f"the model counts its batches, as batch norm in training mode does: {EVAL}"
-    elif before_layers and name.startswith((*_ARITHMETIC, *_CONSTANTS)):
-        return Unsupported(_NORMALIZE)
-    elif name.startswith(_ARITHMETIC):
+    elif name.startswith((*_ARITHMETIC, *_CONSTANTS)):
         both = len(tensors) == 2 and not any(map(is_buffer, tensors))
-        hint = "a residual connection, or an addition of what two branches made" if both else "arithmetic between the layers"
+        if before_layers and not (both and name.startswith("aten.add")):
+            return Unsupported(_NORMALIZE)
+        if name.startswith(_ARITHMETIC):
+            hint = (
+                "a residual connection, or an addition of what two branches made" if both else "arithmetic between the layers"
+            )
     return Unsupported(f"operator {name} isn't supported{f' ({hint})' if hint else ''}")

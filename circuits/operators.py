@@ -179,10 +179,14 @@ def require_names(operator: str, arguments: Sequence[Argument], known: Sequence[
 
 
 def _pair(operator: str, argument: Argument, parameter: _Parameter) -> tuple[int, ...]:
-    """(vertical, horizontal) of one int for both, or one or two in a list; () where that is the default."""
+    """(vertical, horizontal) of one int for both, or one or two in a list; () where that is the default.
+
+    A list of one is what pools and convolutions take; sizes of outputs must be two.
+    """
     values = argument.value if isinstance(argument.value, list) else [argument.value]
     if not values and parameter.default == ():
         return ()
-    if len(values) not in (1, 2):
+    single = argument.kind == "as_int" or argument.name != "output_size"
+    if len(values) != 2 and not (single and len(values) == 1):
         raise ValueError(f"{operator}: {argument.name}: expected one or two integers")
     return values[0], values[-1]

@@ -19,6 +19,7 @@ no network that can be proved, such as a second input, is an obstacle; circuits/
 
 from __future__ import annotations
 
+import ast
 import io
 import itertools
 import keyword
@@ -75,8 +76,8 @@ ELEMENT_BYTES = {
 }  # of all of torch's types, by their numbers
 STRIDED = 7  # torch's number of the layout
 DEVICES = ("cpu", "cuda", "mps", "xpu")
-FUNCTIONAL = "ATEN"
-DIALECTS = ("TRAINING", FUNCTIONAL)
+TRAINING = "TRAINING"
+DIALECTS = (TRAINING, "ATEN")  # the second one's operators are functional
 MAX_EXPRESSION = 1 << 12
 METADATA = "stack_trace nn_module_stack source_fn_stack torch_fn custom from_node"
 
@@ -89,7 +90,7 @@ _BATCH = re.compile(r"Symbol\('(s\d+)', positive=True, integer=True\)")
 _EXPRESSION = re.compile(
     r"(?:(?:Symbol|Integer|Rational|Add|Mul|Pow|Mod|Min|Max|Not|And|Or|Equality|Unequality|GreaterThan|LessThan|StrictGreaterThan|"
     r"StrictLessThan|FloorDiv|CeilDiv|CleanDiv|PythonMod|ModularIndexing|PowByNatural|true|false)(?=[(,)]|$)|'[su]\d+'|"
-    r"(?:positive|integer|nonnegative|negative|zero|evaluate)=(?:True|False)|-?\d+|[(), ])*"
+    r"(?:positive|integer|nonnegative|negative|zero|evaluate)=(?:True|False)|-?\d+|[(), ])+"
 )
 _IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
 _SYMBOL = re.compile(r"[su]\d+")
@@ -99,9 +100,14 @@ _MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
 
 @dataclass(frozen=True)
 class Symbol:
-    """A size that isn't a number: the symbol that stands for the number of records, or None for another expression."""
+    """A size that isn't a number.
+
+    name   of the symbol, which may stand for the number of records; None for another expression
+    hint   what it was when the program was exported, if the file says so
+    """
 
     name: str | None
+    hint: int | None = None
 
 
 @dataclass(frozen=True)
@@ -196,10 +202,10 @@ def _read_program(archive: Archive) -> Program:
     _check_document(document)
     _check_plain(archive, SAMPLE_INPUTS)
     program = _program(document["graph_module"], archive)
-    if FUNCTIONAL in document.get("verifiers", []) and any(
-        map(_IN_PLACE.fullmatch, (each.operator for each in program.operations))
-    ):
-        raise ValueError(f"verifiers: {FUNCTIONAL}: expected no operators that work in place")
+    _check_ranges(document["range_constraints"], program)
+    in_place = any(_IN_PLACE.fullmatch(operation.operator) for operation in program.operations)
+    if in_place and document.get("verifiers", []) != [TRAINING]:
+        raise ValueError(f"verifiers: expected {TRAINING} for a program with operators that work in place")
     return program
 
 
@@ -220,12 +226,22 @@ def _check_document(document: Mapping[str, Any]) -> None:
     for guard in texts(document.get("guards_code", []), "guards_code"):
         if len(guard) > MAX_EXPRESSION or not _GUARD.fullmatch(guard):
             raise ValueError("guards_code: expected comparisons of sizes of inputs; torch runs it as Python")
-    for symbol, bounds in mapping(document["range_constraints"], "range_constraints").items():
+
+
+def _check_ranges(constraints: Any, program: Program) -> None:
+    """Bounds of symbols, which the program was exported within."""
+    hints = {
+        size.name: size.hint for tensor in program.inputs for size in program.tensors[tensor].sizes if isinstance(size, Symbol)
+    }
+    for symbol, bounds in mapping(constraints, "range_constraints").items():
         if not _SYMBOL.fullmatch(symbol):
             raise ValueError("range_constraints: expected names of symbols")
-        for bound in fields(bounds, f"range_constraints: {symbol}", "min_val max_val").values():
-            if bound is not None:
-                integer(bound, f"range_constraints: {symbol}")
+        where = f"range_constraints: {symbol}"
+        found = fields(bounds, where, "min_val max_val")
+        least, most = (None if found[key] is None else integer(found[key], where) for key in ("min_val", "max_val"))
+        hint = hints.get(symbol)
+        if hint is not None and ((least is not None and hint < least) or (most is not None and hint > most)):
+            raise ValueError(f"{where}: expected the size of the example to be within the bounds")
 
 
 def _check_plain(archive: Archive, name: str) -> None:
@@ -257,11 +273,12 @@ def _program(value: Any, archive: Archive) -> Program:
         Tensor(_variable(name, "tensor_values")): _meta(meta, f"tensor_values: {name}")
         for name, meta in mapping(graph["tensor_values"], "tensor_values").items()
     }
-    _check_sizes(graph)
+    known_sizes = _check_sizes(graph)
     operations = tuple(_operation(node, f"node {index}") for index, node in enumerate(sequence(graph["nodes"], "nodes")))
     reader = _SignatureReader(module["signature"])
     _check_module_calls(module["module_call_graph"], reader)
     _check_variables(graph, reader, operations)
+    _check_computed(graph, known_sizes, operations)
     if mapping(module.get("treespec_namedtuple_fields", {}), "treespec_namedtuple_fields"):
         raise ValueError("treespec_namedtuple_fields: expected a model that takes and gives tensors, not a NamedTuple")
     for tensor in (*reader.inputs, *reader.parameters, *reader.buffers, *reader.outputs):
@@ -310,15 +327,24 @@ def _size(value: Any, where: str) -> int | Symbol:
     if kind != "as_expr":
         raise ValueError(f"{where}: expected as_int or as_expr")
     expression = fields(size, where, "expr_str", "hint")
+    hint = None
     if expression.get("hint") is not None:
         hint_kind, hint = union(expression["hint"], where)
         one_of(hint_kind, where, ("as_int", "as_bool"))
         integer(hint, where) if hint_kind == "as_int" else boolean(hint, where)
     written = text(expression["expr_str"], where)
-    if len(written) > MAX_EXPRESSION or not _EXPRESSION.fullmatch(written):
+    if len(written) > MAX_EXPRESSION or not _EXPRESSION.fullmatch(written) or not _is_python(written):
         raise ValueError(f"{where}: expected an expression in sizes of inputs; torch evaluates it as Python")
     symbol = _BATCH.fullmatch(written)
-    return Symbol(symbol.group(1) if symbol else None)
+    return Symbol(symbol.group(1) if symbol else None, hint)
+
+
+def _is_python(expression: str) -> bool:
+    try:
+        ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def _meta(value: Any, where: str) -> Meta:
@@ -341,8 +367,8 @@ def _meta(value: Any, where: str) -> Meta:
     )
 
 
-def _check_sizes(graph: Mapping[str, Any]) -> None:
-    """What the file says of sizes and conditions that the graph computes. Their values are computed, never read."""
+def _check_sizes(graph: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the file says of sizes and conditions that the graph computes: kind -> names. Values are computed, never read."""
     for key in ("sym_int_values", "sym_bool_values", "sym_float_values"):
         for name, value in mapping(graph.get(key, {}), key).items():
             where = f"{key}: {_variable(name, key)}"
@@ -353,6 +379,19 @@ def _check_sizes(graph: Mapping[str, Any]) -> None:
                 _size(value, where)
     for name in mapping(graph.get("custom_obj_values", {}), "custom_obj_values"):
         _variable(name, "custom_obj_values")
+    return {"as_sym_int": list(graph["sym_int_values"]), "as_sym_bool": list(graph["sym_bool_values"])}
+
+
+def _check_computed(graph: Mapping[str, Any], known: Mapping[str, list[str]], operations: tuple[Operation, ...]) -> None:
+    """That the file says something of every size that the graph computes, and of no other."""
+    made = [_value(argument, "graph: inputs") for argument in graph["inputs"]]
+    for operation in operations:
+        for kind, value in operation.outputs:
+            made += [("as_sym_int", size) for size in value] if kind == "as_sym_ints" else [(kind, value)]
+    for kind, names in known.items():
+        computed = {value.name for made_kind, value in made if made_kind == kind and isinstance(value, SizeName)}
+        if computed != set(names):
+            raise ValueError(f"graph: expected values of {kind} for the sizes that it computes, and for no others")
 
 
 def _operation(value: Any, where: str) -> Operation:

@@ -105,7 +105,7 @@ class _Importer:
         if len(self._record) not in (1, 3) or min(self._record) < 1:
             sizes = ", ".join(str(size) if isinstance(size, int) else "?" for size in self._input.sizes)
             self._obstacles.say(f"expected an input (B, C, H, W) or (B, d) of fixed sizes but B, got ({sizes})")
-        elif self._batch == Symbol(None) or self._batch == 0:
+        elif self._batch == 0 or (isinstance(self._batch, Symbol) and self._batch.name is None):
             self._obstacles.say("expected a first dimension, that of the records, of a fixed size or one of torch.export.Dim")
         elif self._input.dtype not in ELEMENT_TYPES:
             self._obstacles.say("expected an input of floats: divide images by 255 before the model")

@@ -98,6 +98,7 @@ def arithmetic_of_tensors(document: Document) -> None:
 
 def add_of_tensors(document: Document) -> None:
     arithmetic_of_tensors(document)
+    document["graph_module"]["graph"]["sym_int_values"]["harmless"] = {"as_int": 3}
     nodes(document)[2] |= {"target": "_operator.add", "outputs": [{"as_sym_int": {"as_name": "harmless"}}]}
 
 
