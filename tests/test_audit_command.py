@@ -196,10 +196,8 @@ def test_threads(options: str, environment: dict[str, str], expected: str) -> No
 
 @pytest.mark.parametrize("threads", ["0", "-1", "x", "257", "1e3"])
 def test_threads_that_are_refused(threads: str, capsys: pytest.CaptureFixture[Any]) -> None:
-    with pytest.raises(SystemExit) as error:
-        audit(capsys, f"--threads={threads}")
-    assert error.value.code == 2
-    assert f"argument --threads: expected a number from 1 to 256, got '{threads}'" in capsys.readouterr().err
+    code, out, err = audit(capsys, f"--threads={threads}")
+    assert (code, out) == (2, "") and f"argument --threads: expected a number from 1 to 256, got '{threads}'" in err
 
 
 def test_files_stay_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,10 +237,8 @@ def test_what_is_refused(arguments: str, message: str, folder: Path, capsys: pyt
 
 @pytest.mark.parametrize("seed", ["00", "x" * 64, "0" * 63, "0" * 66])
 def test_seed_that_is_refused(seed: str, folder: Path, capsys: pytest.CaptureFixture[Any]) -> None:
-    with pytest.raises(SystemExit) as error:
-        audit(capsys, f"--seed {seed}")
-    assert error.value.code == 2
-    assert f"argument --seed: expected 64 hexadecimal digits, got '{seed}'" in capsys.readouterr().err
+    code, out, err = audit(capsys, f"--seed {seed}")
+    assert (code, out) == (2, "") and f"argument --seed: expected 64 hexadecimal digits, got '{seed}'" in err
 
 
 @pytest.mark.parametrize("option", ["-o", "--report"])
@@ -275,4 +271,5 @@ def test_outputs_are_checked_before_any_work(
 ) -> None:
     monkeypatch.setattr("zkds.commands.audit.read_records", lambda options: pytest.fail("work"))
     code, out, err = audit(capsys, arguments)
-    assert (code, out) == (2, "") and err.startswith(f"zkds: {message}")
+    assert code == 2 and err.startswith(f"zkds: {message}")
+    assert out.startswith('{"error": ') if "--json" in arguments else out == ""

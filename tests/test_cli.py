@@ -112,6 +112,19 @@ def test_bad_usage_in_a_shell(data, arguments, message):
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["commit", "commit --data none.npz", "verify none.bin", "verify none.bin --tau -1", "nonsense", "prove --model"],
+)
+def test_errors_as_json(data, monkeypatch, capsys, arguments):
+    """One object on stdout, whatever the command and whether its arguments or its files are at fault."""
+    monkeypatch.chdir(data)
+    assert main([*arguments.split(), "--json"]) == 2
+    out, errors = capsys.readouterr()
+    (message,) = json.loads(out).values()
+    assert list(json.loads(out)) == ["error"] and errors.endswith(f"zkds: {message}\n")
+
+
 def test_a_missing_package_is_named_with_its_remedy(data, monkeypatch, capsys):
     def missing(name):
         def raise_it(*arguments, **options):

@@ -1,4 +1,4 @@
-"""The Python interface: what the commands `zkds commit`, `zkds prove` and `zkds verify` do.
+"""The Python interface: what the commands do. docs/python.md has an example of every function, which a test runs.
 
     from zkds.api import commit, prove, verify
 
@@ -6,7 +6,8 @@
     proof = prove(model, "data.root")                         # a torch module, or the path of a model file
     verdict = verify(proof, tau="2.5", commitment="data.root")    # raises ProofRejected, which says why
 
-Numbers such as tau are decimal strings (or ints, Fractions): a float is not exact.
+Numbers such as tau are decimal strings (or ints, Decimals, Fractions): a float is not exact. Nothing here loads torch but what
+needs it: torch modules as models, and `audit` with its classes.
 """
 
 from __future__ import annotations
@@ -14,33 +15,95 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from zkds.circuits.certificate import Pins, Verdict, read_statement, verify_certificate
+from zkds.circuits.certificate import Pins, Status, ThresholdRejected, Verdict, read_statement, verify_certificate
 from zkds.circuits.file_kinds import DATA_ROOT, PROOF, kind_of, kind_of_file
 from zkds.circuits.fixed_point import Configuration, exact_rational
 from zkds.circuits.graph import Network
 from zkds.circuits.model_file import Model, load_model
 from zkds.circuits.model_root import is_model_root, read_model_root
+from zkds.circuits.statement import SharpnessStatement
 from zkds.circuits.threshold import Threshold, read_threshold
 from zkds.circuits.weights import QuantisedWeights, quantise
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
+from zkds.dataset.records import Records, from_arrays, from_folder, from_npz, from_torch
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES
+from zkds.dataset.schema import Normalization
 from zkds.dataset.sources import Pairs, as_normalization, as_records
-from zkds.errors import FileError, NotAProof
+from zkds.errors import (
+    CommitmentRejected,
+    ConstraintRejected,
+    FileError,
+    GrindingRejected,
+    InsufficientSecurity,
+    MalformedProof,
+    NotAProof,
+    PinMismatch,
+    ProofRejected,
+    StatementMismatch,
+    ZkdsError,
+)
 from zkds.statement import require_proof
 
 if TYPE_CHECKING:
     import torch
 
-Decimal = str | int | Fraction
+    from zkds.sharpness import SharpnessConfig, SharpnessResult
+
+Number = str | int | Decimal | Fraction
 MAX_PROOF_BYTES = 1 << 30
 
-__all__ = ["Model", "commit", "load_model", "prove", "verify"]
+LOADED_WITH_TORCH = ("SharpnessConfig", "SharpnessResult")  # public too, but not in __all__: * must work without torch
+
+__all__ = [
+    "CommitmentRejected",
+    "Configuration",
+    "ConstraintRejected",
+    "DataRoot",
+    "FileError",
+    "GrindingRejected",
+    "InsufficientSecurity",
+    "MalformedProof",
+    "Model",
+    "Normalization",
+    "NotAProof",
+    "PinMismatch",
+    "ProofRejected",
+    "Records",
+    "SharpnessStatement",
+    "StatementMismatch",
+    "Status",
+    "Threshold",
+    "ThresholdRejected",
+    "Verdict",
+    "ZkdsError",
+    "audit",
+    "commit",
+    "commit_model",
+    "from_arrays",
+    "from_folder",
+    "from_npz",
+    "from_torch",
+    "load_model",
+    "prove",
+    "read_threshold",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What `audit` takes and returns, loaded with torch when somebody asks for it."""
+    if name not in LOADED_WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from zkds import sharpness
+
+    return getattr(sharpness, name)
 
 
 def commit(
@@ -72,19 +135,79 @@ def commit(
     return commit_dataset(records, root_path, overwrite=overwrite)
 
 
+def commit_model(
+    model: torch.nn.Module | Model | str | Path,
+    root_path: str | Path,
+    *,
+    record_shape: tuple[int, ...] | None = None,
+    overwrite: bool = False,
+) -> bytes:
+    """Write model.root (public) and, beside it, model.open (private), for proofs that hide the weights; the root's 32 bytes.
+
+    model           a torch module, the path of a model file, or what `load_model` made of one
+    record_shape    (C, H, W) or (d,) of the records that a torch module takes; a file says it itself
+    overwrite       replace existing files; without its model.open nothing can be proved about the old model.root any more
+
+    Raises ValueError or OSError naming what cannot be committed or written.
+    """
+    from zkds.circuits.model_root import write_model
+    from zkds.circuits.private_model import OpenedModel
+
+    if not isinstance(model, Model | str | Path) and record_shape is None:
+        raise ValueError("record_shape: expected the shape of a record, such as (1, 28, 28), with a torch module")
+    network, weights = public_model(model, record_shape or ())
+    return write_model(OpenedModel.commit(network, weights), Path(root_path), overwrite=overwrite)
+
+
+def audit(
+    model: torch.nn.Module | Model | str | Path,
+    data: Any,
+    config: SharpnessConfig | None = None,
+    seed: bytes | None = None,
+    *,
+    normalization: Pairs | None = None,
+    device: torch.device | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> SharpnessResult:
+    """Directional sharpness in floating point, for those who hold the data. Needs torch, which the proofs don't.
+
+    model           any torch module, what `load_model` made of a model file, or the path of one of your own: reading an
+                    exported program runs code of its file
+    data            as in `commit`
+    config          a SharpnessConfig: steps, batch_size, probes, ...; None: the defaults, those of a proof
+    seed            32 bytes; with a proof's seed and data, the batches and, but for roundings, the value are the proof's
+    normalization   as in `commit`
+    device          where torch computes; default: where the module's parameters are
+    progress        called with (steps done, steps in all)
+
+    Raises ValueError naming the cause: too few records, labels without an output, a loss that is not finite.
+    """
+    from zkds.sharpness import directional_sharpness
+    from zkds.sharpness.model_file import load_module
+
+    module: torch.nn.Module
+    if isinstance(model, Model):
+        module = model.module()
+    else:
+        module = load_module(model) if isinstance(model, str | Path) else model
+    records = as_records(data, normalization=as_normalization(normalization))
+    return directional_sharpness(module, records, config, seed, device=device, progress=progress)
+
+
 def prove(
     model: torch.nn.Module | Model | str | Path,
     commitment: str | Path,
     configuration: Configuration | None = None,
     *,
     seed: bytes | None = None,
-    tau: Decimal | None = None,
+    tau: Number | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> bytes:
     """A proof of a model's directional sharpness on a committed data set; data.open lies beside `commitment`, data.root.
 
     model           a torch module (exported as torch.export does, in evaluation mode), the path of a model file, or what
-                    `load_model` made of one (`load_model("m.pt", arch="lenet5")` for a bare state_dict)
+                    `load_model` made of one (`load_model("m.pt", arch="lenet5")` for a bare state_dict). The path of a
+                    model.root, beside which model.open lies: the weights stay hidden
     configuration   `Configuration.of(steps=5, batch_size=8, rho="0.05", ...)`; None: the defaults
     seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
     tau             hide the value and prove that it is at most tau
@@ -92,10 +215,15 @@ def prove(
 
     Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers.
     """
+    from zkds.circuits.model_root import read_opening
     from zkds.circuits.proving import prove_certificate  # a verifier needs no prover
 
     root = data_root(commitment)
-    network, weights = public_model(model, root.schema.shape)
+    private_model = read_opening(Path(model)) if isinstance(model, str | Path) and is_model_root(Path(model)) else None
+    if private_model is None:
+        network, weights = public_model(model, root.schema.shape)
+    else:
+        network, weights = private_model.network, private_model.weights
     with Opening(opening_path(commitment), root) as opening:
         data, _ = prove_certificate(
             network,
@@ -105,6 +233,7 @@ def prove(
             seed if seed is not None else os.urandom(SEED_BYTES),
             seed_given=seed is not None,
             tau=_limit("tau", tau),
+            private_model=private_model,
             progress=progress,
         )
     return data
@@ -117,9 +246,9 @@ def verify(
     commitment: DataRoot | str | Path | None = None,
     seed: bytes | None = None,
     configuration: Configuration | None = None,
-    tau: Decimal | Threshold | Path | None = None,
-    max_loss: Decimal | None = None,
-    min_accuracy: Decimal | None = None,
+    tau: Number | Threshold | Path | None = None,
+    max_loss: Number | None = None,
+    min_accuracy: Number | None = None,
     min_records: int | None = None,
     allow_saturated: bool = False,
     allow_surplus_classes: bool = False,
@@ -156,6 +285,8 @@ def verify(
         allow_saturated=allow_saturated,
         allow_surplus_classes=allow_surplus_classes,
     )
+    if not isinstance(proof, bytes | str | Path):
+        raise TypeError(f"proof: expected bytes or a path, got {type(proof).__name__}")
     data = proof if isinstance(proof, bytes) else read_proof(proof)
     root = None if commitment is None else data_root(commitment)
     if model is not None:
@@ -211,6 +342,8 @@ def public_model(
         model = load_model(model)
     if isinstance(model, Model):
         return model.network, model.quantised()
+    if not hasattr(model, "named_parameters"):
+        raise TypeError(f"model: expected a torch module, a path or what load_model returns, got {type(model).__name__}")
     from zkds.circuits.torch_import import from_module  # needs torch
 
     network, parameters = from_module(model, record_shape)
@@ -226,5 +359,5 @@ def _pinned_model(
     return public_model(model, record_shape)
 
 
-def _limit(name: str, value: Decimal | None) -> Fraction | None:
+def _limit(name: str, value: Number | None) -> Fraction | None:
     return None if value is None else exact_rational(name, value)

@@ -8,8 +8,10 @@ output, 143 terminated.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
+import json
 import os
 import signal
 import sys
@@ -52,19 +54,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # nobody reads the rest, as in `zkds inspect proof.bin | head`
         return BROKEN_PIPE
+    except UsageError as error:
+        to_stderr(error.usage)
+        message = str(error)
     except MemoryError:
-        complain("not enough memory")
+        message = "not enough memory"
     except OSError as error:
-        complain(_in_words(error))
+        message = _in_words(error)
     except (ZkdsError, ValueError) as error:
-        complain(str(error))
+        message = str(error)
     except ModuleNotFoundError as error:
         if error.name not in OPTIONAL_PACKAGES:
             raise
-        complain(f"this command needs {error.name}: pip install 'zkds[audit]'")
+        message = f"this command needs {error.name}: pip install 'zkds[audit]'"
     finally:
         signal.signal(signal.SIGTERM, previous)
+    complain(message)
+    if "--json" in arguments:
+        _print_error(message)
     return BAD_INPUT
+
+
+class UsageError(Exception):
+    """Arguments that a command does not have, or that it misses; `usage` says which it has."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises its errors, so that `main` tells all errors alike."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.partition(" ")[2]
+        raise UsageError(f"{command}: {message}" if command else message, self.format_usage())
+
+
+def _print_error(message: str) -> None:
+    """The error as a result, for whoever asked for JSON; unless standard output is what failed."""
+    with contextlib.suppress(OSError):
+        print(json.dumps({"error": message}))
+        _flush_output()
 
 
 def complain(text: str) -> None:
@@ -108,7 +139,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the command that is asked for; of all, for help and for errors. Others are not even imported."""
-    parser = argparse.ArgumentParser(prog="zkds", description="Zero-knowledge proofs of directional sharpness.")
+    parser = _Parser(prog="zkds", description="Zero-knowledge proofs of directional sharpness.")
     parser.add_argument("--version", action="version", version=f"zkds {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS:
