@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ARCHITECTURE = "digits-cnn"
-PROBE = ("--steps", "5", "--batch-size", "8")  # the proof's; tau has to be calibrated for the same
+PROBE = ("--steps", "5", "--batch-size", "8")  # of calibration, proof and audit alike: the defaults
 CALIBRATION_SEEDS = (1, 2, 3)  # of the networks that tau is calibrated on; the proven one has seed 0
 
 
@@ -58,14 +58,28 @@ def main() -> None:
     options = parser.parse_args()
     folder, demonstration = options.folder, Demonstration()
     model, data, root, proof = (str(folder / f"{ARCHITECTURE}.{suffix}") for suffix in ("pt", "npz", "root", "bin"))
+    tau = str(folder / "tau.json")
     others = _train(demonstration, folder)
     calibration = demonstration.json(
         "Calibrate tau on three other networks, trained alike: reject such a network at most one time in a hundred.",
-        *("zkds", "calibrate", "--good", *others, "--risk", "0.01", "--data", data, "--probes", options.probes, *PROBE),
+        *(
+            "zkds",
+            "calibrate",
+            "--good",
+            *others,
+            "--risk",
+            "0.01",
+            "--data",
+            data,
+            "--probes",
+            options.probes,
+            *PROBE,
+            "-o",
+            tau,
+        ),
         *("--seed", _seed("calibration")),
     )
-    tau = f"{calibration['calibration']['tau']:.3f}"
-    print(f"tau = {tau}")
+    print(f"tau = {calibration['calibration']['tau']:.3f}; {tau} has it and its settings")
     demonstration.step(
         "Commit to the data set: data.root is published.", "zkds", "commit", "--data", data, "-o", root, "--overwrite"
     )
@@ -79,7 +93,7 @@ def main() -> None:
     )
     demonstration.step(
         "The owner, who holds the data, sees the same value in floating point, and the probe's trajectory.",
-        *("zkds", "audit", "--model", model, "--data", data, "--seed", seed, *PROBE),
+        *("zkds", "audit", "--model", model, "--data", data, "--seed", seed, "--tau", tau, *PROBE),
     )
     tampered = str(folder / "tampered.bin")
     _tamper(Path(proof), Path(tampered))
