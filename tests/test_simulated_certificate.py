@@ -127,7 +127,8 @@ def fake(name):
     """The simulated certificate, as a verifier hears it that knows and pins everything, the public model's weights included."""
     case, (statement, leakage) = CASES[name], imagined(name)
     model = statement.model if case.private else (statement.network, leakage.model)
-    pins = Pins(model, statement.root, case.seed, case.configuration, TAU, allow_saturated=True)
+    limits = {"tau": TAU, "max_loss": Fraction(1), "min_accuracy": Fraction(0)}
+    pins = Pins(model, statement.root, case.seed, case.configuration, **limits, allow_saturated=True)
     return listen(simulated(name), PROGRAM, pins=pins, strict=True)
 
 
