@@ -172,6 +172,8 @@ def _directory(stream: IO[bytes]) -> tuple[list[tuple[_Header, int]], int]:
         raise ValueError("archive: expected its end record at the end of the file; the file is truncated, or was extended")
     if disks != [0, 0, count] or not 1 <= count <= MAX_MEMBERS:
         raise ValueError(f"archive: expected from 1 to {MAX_MEMBERS} members in one part")
+    if length > count * (CENTRAL.size + MAX_NAME_BYTES):
+        raise ValueError("archive: its directory has more bytes than its members need")
     after = size - END.size - start - length
     if after == END_64.size:
         _check_end_64(_read(stream, start + length, after), count, length, start)

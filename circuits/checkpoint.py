@@ -8,9 +8,10 @@ A file of torch.save is a zip archive of uncompressed members:
 
 A pickle is a program for a stack machine. Python's own machine runs all opcodes, with memory and recursion at the will of the
 program. The one below runs those that torch.save writes (protocol 2), and no others: a bounded number of steps, each with
-little work and memory of its own; no attribute is set, nothing is imported, and the only things that can be called make tensors
-and plain containers. The memo is filled in order, and a key stands in a dictionary once. Objects of the file are never hashed,
-compared or printed, but for keys, which are strings and integers of 64 bits.
+little work and memory of its own, even on an object that the memo gives again and again; no attribute is set, nothing is
+imported, and the only things that can be called make tensors and plain containers. The memo is filled in order, and a key
+stands in a dictionary once. Objects of the file are never hashed, compared or printed, but for keys, which are
+strings and integers of 64 bits.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from zkds.circuits.archive import Archive
-from zkds.circuits.stored_tensors import BFLOAT16, Budget, Storage, StoredTensor
+from zkds.circuits.stored_tensors import BFLOAT16, MAX_DIMENSIONS, Budget, Storage, StoredTensor
 from zkds.circuits.strict_json import shown
 
 PICKLE = "data.pkl"
@@ -32,6 +33,7 @@ MAX_PICKLE_BYTES = 1 << 24
 MAX_STEPS = 1 << 20
 MAX_INTEGER_BYTES = 9  # 64 bits without a sign
 MAX_GLOBAL_BYTES = 200
+MAX_ARGUMENTS = 7
 
 STORAGE_TYPES = {
     "DoubleStorage": "<f8",
@@ -47,6 +49,7 @@ STORAGE_TYPES = {
 }
 TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 ATTRIBUTE = re.compile(r"_specialize_on|_dynamo_[a-z_]+")
+KEY = re.compile(r"[0-9]{1,9}")
 LOCATION = re.compile(r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?")
 
 
@@ -234,7 +237,8 @@ class _Machine:
 
     def call(self) -> None:
         arguments, function = self.pop(), self.pop()
-        if not isinstance(function, _Global) or function.call is None or type(arguments) is not tuple:
+        known = isinstance(function, _Global) and function.call is not None
+        if not known or type(arguments) is not tuple or len(arguments) > MAX_ARGUMENTS:
             raise ValueError(f"{PICKLE}: expected a call that makes a tensor or a plain container")
         self.push(function.call(*arguments))
 
@@ -242,17 +246,17 @@ class _Machine:
         """Of an OrderedDict of torch's: _metadata, which changes no weight of the layers that there are."""
         state = self.pop()
         self._top(_OrderedDict)
-        if type(state) is not dict or list(state) != ["_metadata"] or not isinstance(state["_metadata"], dict):
+        if type(state) is not dict or len(state) != 1 or not isinstance(state.get("_metadata"), dict):
             raise ValueError(f"{PICKLE}: expected no attribute but _metadata, of a state_dict")
 
     def storage(self) -> None:
-        match reference := self.pop():
-            case ("storage", _Global(element=str(element)), str(key), str(location), int(count)) if type(
-                reference
-            ) is tuple and LOCATION.fullmatch(location):
-                self.push(self._storage(element, f"data/{key}", location, count))
-            case _:
-                raise ValueError(f"{PICKLE}: expected the reference to a storage that torch.save writes")
+        reference = self.pop()
+        match reference if type(reference) is tuple else None:
+            case ("storage", _Global(element=str(element)), str(key), str(location), int(count)):
+                if KEY.fullmatch(key) and LOCATION.fullmatch(location):
+                    self.push(self._storage(element, f"data/{key}", location, count))
+                    return
+        raise ValueError(f"{PICKLE}: expected the reference to a storage that torch.save writes")
 
     def _storage(self, element: str, name: str, location: str, count: int) -> Storage:
         if name not in self.storages:
@@ -307,7 +311,7 @@ def _marked_tensor(*arguments: Any) -> StoredTensor:
 
 def _size(*arguments: Any) -> tuple[int, ...]:
     match arguments:
-        case (tuple() as shape,) if all(type(length) is int for length in shape):
+        case (tuple() as shape,) if len(shape) <= MAX_DIMENSIONS and all(type(length) is int for length in shape):
             return shape
     raise ValueError("torch.Size: expected a tuple of integers")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
+import os
 from typing import IO
 
 from zkds.circuits.file_kinds import DATA_OPEN, DATA_ROOT, MODEL_OPEN, MODEL_ROOT, PROOF, kind_of
 
 EXPORT = 'torch.export.save(torch.export.export(model.eval(), (example,)), "m.pt2")'
 SAVE = 'torch.save({"arch": NAME, "state_dict": model.state_dict()}, "m.pt")'
+TAIL_BYTES = 1 << 16
 INSTEAD = f"""Where the model is at home (loading such a file runs code in it), write instead, with an example of the inputs,
   {EXPORT}
 or, for a network of zkds's zoo,
@@ -19,7 +20,7 @@ OLD_PICKLE = b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number of to
 ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x3A)  # what follows the version, field 1: producer, its version, domain, graph
 
 
-def foreign(start: bytes, stream: IO[bytes]) -> str | None:
+def foreign(start: bytes) -> str | None:
     """What a file is that starts with these bytes, and what to do; None if it may be one that zkds reads."""
     kind = kind_of(start)
     if kind in NO_MODELS:
@@ -34,7 +35,7 @@ def foreign(start: bytes, stream: IO[bytes]) -> str | None:
         return "an array of NumPy, which is data and no model"
     if start[:1] == b"\x08" and len(start) > 2 and 0 < start[1] < 0x80 and start[2] in ONNX_FIELDS:
         return f"a model of ONNX. zkds reads the PyTorch model that it was exported from. {INSTEAD}"
-    return _foreign_archive(stream) if start.startswith(b"PK") else None
+    return None
 
 
 def whole_module(name: str) -> str:
@@ -50,17 +51,13 @@ def foreign_entry(name: str) -> str:
     )
 
 
-def _foreign_archive(stream: IO[bytes]) -> str | None:
-    """By the members' names alone, as a reader sees them that isn't strict."""
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            names = {name.partition("/")[2] or name for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, OSError):
-        return None
-    if "constants.pkl" in names:
+def foreign_archive(stream: IO[bytes]) -> str | None:
+    """What an archive is that can't be read, by the names in its last bytes; None if they say nothing."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - TAIL_BYTES))
+    tail = stream.read(TAIL_BYTES)
+    if b"/constants.pkl" in tail:
         return f"a program of TorchScript (torch.jit.save). {INSTEAD}"
-    if names and all(name.endswith(".npy") for name in names):
+    if b".npy" in tail and b"/data.pkl" not in tail:
         return "an archive of NumPy's arrays (.npz), which is data and no model"
-    if "data.pkl" not in names and "archive_format" not in names:
-        return "a zip archive, but none of torch.save or torch.export.save"
     return None

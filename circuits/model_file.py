@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits import zoo
-from zkds.circuits.archive import open_archive, open_regular
+from zkds.circuits.archive import Archive, open_archive, open_regular
 from zkds.circuits.checkpoint import ForeignObject, read_object
 from zkds.circuits.file_kinds import HEAD_BYTES
-from zkds.circuits.foreign_models import foreign, foreign_entry, whole_module
+from zkds.circuits.foreign_models import foreign, foreign_archive, foreign_entry, whole_module
 from zkds.circuits.graph import Network
 from zkds.circuits.program import is_program, read_program
 from zkds.circuits.safetensors import is_safetensors, read_safetensors
@@ -26,6 +26,8 @@ from zkds.circuits.weights import QuantisedWeights, quantise, require_finite
 
 if TYPE_CHECKING:
     from zkds.circuits.torch_module import NetworkModule
+
+EXPECTED = "expected a file of torch.save, torch.export.save or safetensors"
 
 
 class Model(NamedTuple):
@@ -86,23 +88,30 @@ def _read(stream: IO[bytes], arch: str | None, strip_prefix: str | None) -> Mode
     start = stream.read(HEAD_BYTES)
     if is_safetensors(start):
         return _from_checkpoint(read_safetensors(stream), arch, strip_prefix)
-    other = foreign(start, stream)
-    if other is not None:
-        raise ValueError(f"expected a file of torch.save, torch.export.save or safetensors, got {other}")
     if not start.startswith(b"PK\3\4"):
-        raise ValueError("expected a file of torch.save, torch.export.save or safetensors, got another one or a damaged one")
-    with open_archive(stream) as archive:
-        if not is_program(archive):
-            try:
-                document = read_object(archive)
-            except ForeignObject as error:
-                raise ValueError(whole_module(error.name) if error.whole else foreign_entry(error.name)) from None
-            return _from_checkpoint(document, arch, strip_prefix)
-        if arch is not None or strip_prefix is not None:
-            raise ValueError("arch and strip_prefix are for checkpoints; an exported program says itself what it computes")
-        program = read_program(archive)
-        network, parameters = from_program(program)
-        return Model(network, parameters, shapes={name: program.values.shape(name) for name in parameters})
+        raise ValueError(f"{EXPECTED}, got {foreign(start) or 'another one or a damaged one'}")
+    try:
+        with open_archive(stream) as archive:
+            return _from_archive(archive, arch, strip_prefix)
+    except ValueError:
+        other = foreign_archive(stream)
+        if other is not None:
+            raise ValueError(f"{EXPECTED}, got {other}") from None
+        raise
+
+
+def _from_archive(archive: Archive, arch: str | None, strip_prefix: str | None) -> Model:
+    if not is_program(archive):
+        try:
+            document = read_object(archive)
+        except ForeignObject as error:
+            raise ValueError(whole_module(error.name) if error.whole else foreign_entry(error.name)) from None
+        return _from_checkpoint(document, arch, strip_prefix)
+    if arch is not None or strip_prefix is not None:
+        raise ValueError("arch and strip_prefix are for checkpoints; an exported program says itself what it computes")
+    program = read_program(archive)
+    network, parameters = from_program(program)
+    return Model(network, parameters, shapes={name: program.values.shape(name) for name in parameters})
 
 
 def _from_checkpoint(document: Any, arch: str | None, strip_prefix: str | None) -> Model:

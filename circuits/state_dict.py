@@ -21,6 +21,9 @@ from zkds.circuits.strict_json import shown
 KEYS = ("state_dict", "model_state_dict")  # where a checkpoint has it; the others hold no weights of the network
 WRAPPERS = ("module.", "_orig_mod.")  # of all names
 ATTRIBUTES = ("model.", "net.")  # of those that belong to the network
+MAX_WRAPPERS = 4
+MAX_NAMES = 1 << 14
+MAX_NAME_LETTERS = 400
 MAX_SHOWN = 6
 MAX_HINTS = 10
 
@@ -45,6 +48,8 @@ def find_state(document: Any) -> tuple[State, str | None]:
         raise ValueError(f"checkpoint: expected {EXPECTED}, got {_some(document) or 'an empty one'}")
     if not isinstance(state, dict) or any(type(name) is not str for name in state):
         raise ValueError("state_dict: expected a dictionary from names, which are strings, to tensors")
+    if len(state) > MAX_NAMES or any(len(name) > MAX_NAME_LETTERS for name in state):
+        raise ValueError(f"state_dict: expected at most {MAX_NAMES} names of at most {MAX_NAME_LETTERS} letters")
     if architecture is not None and not isinstance(architecture, str):
         raise ValueError("arch: expected the name of an architecture")
     return state, architecture
@@ -131,7 +136,8 @@ def _with_prefix(names: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def _without_wrappers(names: dict[str, str]) -> dict[str, str]:
-    while prefix := next((each for each in WRAPPERS if names and all(name.startswith(each) for name in names)), ""):
+    for _ in range(MAX_WRAPPERS):
+        prefix = next((each for each in WRAPPERS if names and all(name.startswith(each) for name in names)), "")
         names = _with_prefix(names, prefix)
     return names
 

@@ -142,6 +142,11 @@ def shared_tuples(depth: int = 400) -> bytes:
     )
 
 
+def _again_and_again(large: bytes, use: bytes) -> bytes:
+    """A large object, put into the memo, and used as often as the number of steps allows."""
+    return large + b"q\0" + use * 30_000
+
+
 def safetensors(header: object, data: bytes = b"") -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
@@ -202,6 +207,10 @@ ARCHIVES: dict[str, tuple[Change, str]] = {
         _members(lambda members: members, end_64={10: 0}),
         "archive: its end record of zip64 says",
     ),
+    "a directory without end": (
+        lambda good: Archive([Member(b"m/" + b"x" * 60_000, b""), *members_of(good)]).encode(),
+        "archive: its directory has more bytes than its members need",
+    ),
     "another count": (lambda good: Archive(members_of(good), count=3).encode(), "archive: its directory has more bytes than"),
     "an encrypted member": (_first(flags=0x809), "archive: expected members without compression or encryption"),
     "a symbolic link": (_first(external=0o120777 << 16), "archive: expected plain files as members"),
@@ -221,6 +230,43 @@ ARCHIVES: dict[str, tuple[Change, str]] = {
 }
 
 PICKLES: dict[str, tuple[Change, str]] = {
+    "a long tuple, called again and again": (
+        _made(file_of(_again_and_again(b"(" + b"K\1" * 300_000 + b"t", named("torch", "Size") + b"h\0\x85R"))),
+        "torch.Size: expected a tuple of integers",
+    ),
+    "long arguments, given again and again": (
+        _made(file_of(_again_and_again(b"(" + b"N" * 300_000 + b"t", named("torch", "Size") + b"h\0R"))),
+        "data.pkl: expected a call that makes a tensor",
+    ),
+    "a large state, set again and again": (
+        _made(
+            file_of(
+                _again_and_again(
+                    b"}(" + b"".join(b"J" + struct.pack("<i", n) + b"N" for n in range(200_000)) + b"u", HOOKS + b"h\0b"
+                )
+            )
+        ),
+        "data.pkl: expected no attribute but _metadata",
+    ),
+    "a long key, named again and again": (
+        _made(
+            file_of(
+                _again_and_again(
+                    text("0" * 4_000_000),
+                    sequence(text("storage"), named("torch", "FloatStorage"), b"h\0", text("cpu"), integer(1)) + b"Q",
+                )
+            )
+        ),
+        "data.pkl: expected the reference to a storage",
+    ),
+    "prefixes without end": (
+        _made(file_of(dictionary(**{"module." * 1_000_000: b"N"}, model_state_dict=b"}" + text("module." * 999_999) + b"Ns"))),
+        "state_dict: expected at most 16384 names of at most 400 letters",
+    ),
+    "names without end": (
+        _made(file_of(dictionary(state_dict=b"}(" + b"".join(text(str(n)) + b"N" for n in range(200_000)) + b"u"))),
+        "state_dict: expected at most 16384 names of at most 400 letters",
+    ),
     "memo bomb": (_made(file_of(b"]r\xff\xff\xff\x7f")), "data.pkl: expected the memo to be filled in order"),
     "memo read before it is written": (_made(file_of(b"h\0")), "data.pkl: expected a place of the memo that is filled"),
     "shared tuples": (_made(file_of(shared_tuples())), "checkpoint: expected a state_dict"),
