@@ -201,7 +201,7 @@ def _read_program(archive: Archive) -> Program:
     )
     _check_document(document)
     _check_plain(archive, SAMPLE_INPUTS)
-    program = _program(document["graph_module"], archive)
+    program = _program(document["graph_module"], archive, document.get("guards_code", []))
     _check_ranges(document["range_constraints"], program)
     in_place = any(_IN_PLACE.fullmatch(operation.operator) for operation in program.operations)
     if in_place and document.get("verifiers", []) != [TRAINING]:
@@ -258,7 +258,7 @@ def _check_plain(archive: Archive, name: str) -> None:
 # ---- the graph ----
 
 
-def _program(value: Any, archive: Archive) -> Program:
+def _program(value: Any, archive: Archive, guards: list[str]) -> Program:
     module = fields(value, "graph_module", "graph signature module_call_graph", "metadata treespec_namedtuple_fields")
     graph = fields(
         module["graph"],
@@ -276,7 +276,9 @@ def _program(value: Any, archive: Archive) -> Program:
     known_sizes = _check_sizes(graph)
     operations = tuple(_operation(node, f"node {index}") for index, node in enumerate(sequence(graph["nodes"], "nodes")))
     reader = _SignatureReader(module["signature"])
-    _check_module_calls(module["module_call_graph"], reader)
+    called = {*_check_module_calls(module["module_call_graph"], reader), "flat_args"}
+    if not called.issuperset(name for guard in guards for name in re.findall(r"'(\w+)'", guard)):
+        raise ValueError("guards_code: expected sizes of arguments of the model")
     _check_variables(graph, reader, operations)
     _check_computed(graph, known_sizes, operations)
     if mapping(module.get("treespec_namedtuple_fields", {}), "treespec_namedtuple_fields"):
@@ -577,8 +579,8 @@ def _check_variables(graph: Mapping[str, Any], reader: _SignatureReader, operati
         raise ValueError(f"graph: the variable {twice} is set twice")
 
 
-def _check_module_calls(value: Any, reader: _SignatureReader) -> None:
-    """The first entry says how the user's arguments become the inputs, and the outputs what the user gets."""
+def _check_module_calls(value: Any, reader: _SignatureReader) -> list[str]:
+    """The names of the model's arguments. The first entry says how they become inputs, and the outputs what the user gets."""
     entries = [fields(entry, "module_call_graph", "fqn", "signature") for entry in sequence(value, "module_call_graph")]
     for entry in entries:
         text(entry["fqn"], "module_call_graph")
@@ -599,6 +601,7 @@ def _check_module_calls(value: Any, reader: _SignatureReader) -> None:
         one_of(version, f"{where}: {key}", (1,))
         if len(trees) != 1 or (_leaves(trees[0], f"{where}: {key}") != count and not reader.obstacles):
             raise ValueError(f"{where}: {key}: expected as many tensors as the graph has")
+    return names
 
 
 def _leaves(value: Any, where: str) -> int:

@@ -161,6 +161,10 @@ def code_as_guard(document: Document) -> None:
     document["guards_code"] = ["exec('raise SystemExit') is None"]
 
 
+def guard_of_nothing(document: Document) -> None:
+    document["guards_code"] = ["L['z'].size()[0] == 3"]
+
+
 def hidden_torch(document: Document) -> None:
     text = json.dumps(document["graph_module"]).replace('"relu_"', '"torch"')
     document["graph_module"] = json.loads(text)
@@ -231,6 +235,7 @@ EDITS: dict[str, tuple[Callable[[Document], None], str]] = {
         (code_as_name, "expected the name of a variable"),
         (code_as_size, "expected an expression in sizes of inputs"),
         (code_as_guard, "guards_code: expected comparisons of sizes of inputs"),
+        (guard_of_nothing, "guards_code: expected sizes of arguments of the model"),
         (hidden_torch, "torch: expected the name of a variable"),
         (inputs_exchanged, "graph: expected the inputs of its signature, in the same order"),
         (one_name_for_two, "input_specs: two inputs are called scores.0.weight in the model"),
