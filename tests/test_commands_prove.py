@@ -16,11 +16,12 @@ import pytest
 import torch
 
 from tests.test_cli import interruptible
-from zkds.api import verify
+from zkds.api import commit_model, prove, verify
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.threshold import Threshold
 from zkds.circuits.torch_module import build, save_checkpoint
 from zkds.cli import main
+from zkds.errors import FileError, NotAProof
 
 pytestmark = pytest.mark.any_kernels
 
@@ -330,6 +331,38 @@ def test_a_rejection_as_json(folder):
     assert found["verdict"] == "rejected" and found["expected"] == "at most 0.001"
 
 
+def test_what_python_refuses(folder, monkeypatch):
+    """By the argument's name, before any work."""
+    monkeypatch.chdir(folder)
+    proof = (folder / "proof.bin").read_bytes()
+    for error, message, arguments in (
+        (TypeError, "model: expected a torch module, a path or what load_model returns, got int", {"model": 3}),
+        (FileError, "m.pt: expected a data.root, this is a zip archive, perhaps a model", {"commitment": "m.pt"}),
+        (ValueError, "got a data.root, and no model", {"model": "data.root"}),
+        (TypeError, "tau: expected a decimal string, an int, a Decimal or a Fraction, got float", {"tau": 0.8}),
+        (ValueError, "tau: expected 0 to 4096 nats, got -1", {"tau": -1}),
+        (ValueError, "tau: expected a decimal number, got '1e999999999'", {"tau": "1e999999999"}),
+        (ValueError, "min_accuracy: expected a number between 0 and 1, got 95", {"min_accuracy": 95}),
+        (ValueError, "wrong.json: expected a threshold", {"tau": folder / "wrong.json"}),
+        (
+            ValueError,
+            "strict: expected everything to be given, commitment, seed, configuration",
+            {"model": "m.pt", "strict": True},
+        ),
+    ):
+        with pytest.raises(error, match=re.escape(message)):
+            verify(proof, **arguments)
+    with pytest.raises(TypeError, match="proof: expected bytes or a path, got int"):
+        verify(3)
+    with pytest.raises(NotAProof, match=r"m\.pt: not a proof file"):
+        verify("m.pt")
+    with pytest.raises(ValueError, match="record_shape: expected the shape of a record"):
+        commit_model(build("digits-mlp"), "bad.root")
+    with pytest.raises(FileNotFoundError, match=r"alone-model\.open: no such file"):
+        (folder / "alone-model.root").write_bytes((folder / "model.root").read_bytes())
+        prove("alone-model.root", "data.root")
+
+
 # ---- what cannot be used ----------------------------------------------------------------------------------------------
 
 
@@ -483,6 +516,7 @@ def announced(*arguments, **options):
     return whole(*arguments, **options)
 prover.prove = announced
 from zkds.cli import main
+from zkds.errors import FileError, NotAProof
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -20,7 +20,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from zkds.circuits.certificate import Pins, Status, ThresholdRejected, Verdict, read_statement, verify_certificate
+from zkds.circuits.certificate import (
+    Pins,
+    Status,
+    ThresholdRejected,
+    Verdict,
+    missing_for_strict,
+    read_statement,
+    verify_certificate,
+)
 from zkds.circuits.file_kinds import DATA_ROOT, PROOF, kind_of, kind_of_file
 from zkds.circuits.fixed_point import Configuration, exact_rational
 from zkds.circuits.graph import Network
@@ -292,7 +300,11 @@ def verify(
     if model is not None:
         shape = (read_statement(data)[1].root if root is None else root).schema.shape
         pins = replace(pins, model=_pinned_model(model, shape))
-    verdict = verify_certificate(data, replace(pins, root=root), strict=strict, allow_plain=allow_plain)
+    pins = replace(pins, root=root)
+    missing = ["commitment" if name == "root" else name for name in missing_for_strict(pins)]
+    if strict and missing:
+        raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
+    verdict = verify_certificate(data, pins, strict=strict, allow_plain=allow_plain)
     if isinstance(threshold, Threshold):
         differences = threshold.differences(verdict.statement.configuration)
         verdict = replace(verdict, warnings=(*verdict.warnings, *differences))
