@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
@@ -21,6 +22,7 @@ from zkds.circuits.record_inputs import probe_records
 from zkds.circuits.torch_module import NetworkModule, build, load_parameters, save_checkpoint
 from zkds.circuits.weights import quantise
 from zkds.cli import main
+from zkds.commands.probing import set_threads
 from zkds.dataset.records import from_npz
 from zkds.sharpness import SharpnessConfig, baselines, directional_sharpness
 
@@ -174,24 +176,31 @@ def test_weights_that_no_proof_holds_are_named(folder: Path, model: NetworkModul
 
 
 @pytest.mark.parametrize(
-    ("options", "environment", "expected"),
+    ("threads", "environment", "expected"),
     [
-        ("", {}, "1"),
-        ("", {"OMP_NUM_THREADS": "3"}, "3"),
-        ("", {"OMP_NUM_THREADS": "3", "ZKDS_THREADS": "2"}, "2"),
-        ("--threads 4", {"OMP_NUM_THREADS": "3", "ZKDS_THREADS": "2"}, "4"),
+        (None, {}, "1"),
+        (None, {"OMP_NUM_THREADS": "3"}, "3"),
+        (None, {"OMP_NUM_THREADS": "3", "ZKDS_THREADS": "2"}, "2"),
+        (4, {"OMP_NUM_THREADS": "3", "ZKDS_THREADS": "2"}, "4"),
     ],
 )
-def test_threads(options: str, environment: dict[str, str], expected: str) -> None:
-    """Chosen before torch is there, since OpenMP reads them once."""
+def test_threads(threads: int | None, environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What OpenMP reads when torch is loaded; the variables are put back afterwards."""
+    monkeypatch.delitem(sys.modules, "torch")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "ZKDS_THREADS"):
+        monkeypatch.setenv(name, environment.get(name, ""))
+    set_threads(argparse.Namespace(threads=threads))
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == expected
+
+
+def test_threads_are_chosen_before_torch_is_there(folder: Path) -> None:
     script = (
-        "import sys, os; from zkds.cli import main; assert 'torch' not in sys.modules\n"
-        f"main('audit --model none.pt --data none.npz {options}'.split()); print(os.environ['OMP_NUM_THREADS'])"
+        "import sys; from zkds.cli import main; assert 'torch' not in sys.modules\n"
+        "main('audit --model none.pt --data none.npz --threads 2'.split()); print(sys.modules['torch'].get_num_threads())"
     )
-    variables = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", "ZKDS_THREADS")}
-    variables |= environment | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True)
-    assert done.stdout == f"{expected}\n" and "none.pt: no such file" in done.stderr
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout == "2\n" and "none.pt: no such file" in done.stderr
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "x", "257", "1e3"])
