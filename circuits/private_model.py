@@ -19,7 +19,7 @@ claim about the randomness. Both sides are multilinear in (a, z). A digit of a w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ import numpy as np
 from zkds import multilinear, sumcheck
 from zkds.channel import ProverChannel, VerifierEnd, assert_public
 from zkds.circuits.axes import EqAxis, VectorAxis, axes_table, padded, split_point, variables
-from zkds.circuits.contraction import padded_pairs
+from zkds.circuits.contraction import outer_product, padded_pairs
 from zkds.circuits.fixed_point import WEIGHT
 from zkds.circuits.graph import Network
 from zkds.circuits.tensors import Committed, ProverContext, Reader, Tensor, VerifierContext
@@ -197,9 +197,10 @@ class PrivateModel:
         channel.send_bytes(f"{NAME}: commitments", self.commitments().astype("<u8").tobytes())
         row_point, chunk_point = self._draw(channel)
         weights = _row_weights(self.chunk_bytes + self.randomness.shape[1], row_point)
-        for tensor, coefficients in self._coefficients(weights, chunk_point):
+        for tensor, pairs in self._coefficients(weights, chunk_point):
             tables = [padded(reader.read(name), tensor.shape) for name in tensor.bytes.columns.names]
             count = len(tables)
+            coefficients = [padded_pairs(pairs[..., j, :]) for j in range(count)]
             value = ZERO
             for table, coefficient in zip(tables, coefficients, strict=True):
                 value = value + _integer_dot(table, coefficient)
@@ -229,12 +230,12 @@ class PrivateModel:
         weights = _row_weights(self.chunk_bytes + self.randomness.shape[1], row_point)
         rows = ajtai.weighted_sums(commitments, unblock(multilinear.eq_table(row_point), ajtai.ROWS))
         remaining = Hidden.public(dot(from_pairs(rows), from_pairs(EqAxis(self.chunks, chunk_point).vector())))
-        for tensor, coefficients in self._coefficients(weights, chunk_point):
+        for tensor, pairs in self._coefficients(weights, chunk_point):
             (value,) = channel.receive(f"{NAME}: {tensor.name}", 1)
             remaining = remaining - value
             name = f"{NAME}: {tensor.name}"
             point, final = sumcheck.verify(channel, value, variables(tensor.shape), 2, name=name)
-            finals = [multilinear.evaluate(table, point) for table in coefficients]
+            finals = [multilinear.evaluate(padded_pairs(pairs[..., j, :]), point) for j in range(BYTES.limbs)]
             context.book.vector_claims.append(Claim(self._pieces(layout, tensor, point, finals), final))
         (random_value,) = channel.receive(f"{NAME}: randomness", 1)
         channel.assert_zero(remaining - random_value, f"{NAME}: linear claim")
@@ -247,17 +248,20 @@ class PrivateModel:
         row_point, chunk_point = (tuple(channel.challenge(term) for _ in range((d - 1).bit_length())) for d in sizes)
         return row_point, chunk_point
 
-    def _coefficients(self, weights: U64, chunk_point: tuple[K, ...]) -> list[tuple[ByteWeights, list[U64]]]:
-        """For every parameter, the six tables eq(z, f div chunk_bytes) w_(f mod chunk_bytes) of its bytes, blocked, padded."""
-        chunk = VectorAxis(weights[: self.chunk_bytes])
-        flat = unblock(axes_table((EqAxis(self.chunks, chunk_point), chunk)))
-        tables, used = [], 0
+    def _coefficients(self, weights: U64, chunk_point: tuple[K, ...]) -> Iterator[tuple[ByteWeights, U64]]:
+        """For every parameter, eq(z, f div chunk_bytes) w_(f mod chunk_bytes) for its bytes f: (*shape, 6, 2) pairs.
+
+        One parameter after the other: all together are 16 times as large as the model's bytes.
+        """
+        by_chunk, inside = EqAxis(self.chunks, chunk_point).vector(), VectorAxis(weights[: self.chunk_bytes])
+        used = 0
         for tensor in self.weights.values():
-            count = BYTES.limbs * int(np.prod(tensor.shape))
-            parts = flat[used : used + count].reshape(*tensor.shape, BYTES.limbs, 2)
-            used += count
-            tables.append((tensor, [padded_pairs(parts[..., j, :]) for j in range(BYTES.limbs)]))
-        return tables
+            end = used + BYTES.limbs * int(np.prod(tensor.shape))
+            first, last = used // self.chunk_bytes, -(-end // self.chunk_bytes)
+            flat = outer_product((VectorAxis(by_chunk[first:last]), inside))
+            start = first * self.chunk_bytes
+            yield tensor, flat[used - start : end - start].reshape(*tensor.shape, BYTES.limbs, 2)
+            used = end
 
     def _pieces(self, layout: Layout, tensor: ByteWeights, point: Sequence[K], weights: Sequence[K]) -> list[Piece]:
         points = split_point(tensor.shape, point)
