@@ -28,6 +28,7 @@ from zkds.circuits.fixed_point import EXPONENTIAL_BITS, Configuration
 from zkds.circuits.graph import Network
 from zkds.circuits.statement import RESULT_BITS, SharpnessStatement, StatementError
 from zkds.circuits.weights import QuantisedWeights, model_digest
+from zkds.circuits.work import Work
 from zkds.dataset.root import DataRoot
 from zkds.errors import PinMismatch, PlanRejected, ProofRejected
 from zkds.soundness import BudgetLine
@@ -161,11 +162,19 @@ def read_statement(data: bytes) -> tuple[Mode, SharpnessStatement]:
     return mode, SharpnessStatement.decode(encoding)
 
 
-def verify_certificate(data: bytes, pins: Pins | None = None, *, strict: bool = False, allow_plain: bool = False) -> Verdict:
+def verify_certificate(
+    data: bytes,
+    pins: Pins | None = None,
+    *,
+    strict: bool = False,
+    allow_plain: bool = False,
+    max_work: float = 1,
+) -> Verdict:
     """Check a proof of directional sharpness and everything that is pinned.
 
     strict       refuse to work, with ValueError, unless all of `PINS` and `LIMITS` are given: the verdict is `ACCEPTED`, if any
     allow_plain  accept a proof that hides nothing
+    max_work     the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
     Raises ProofRejected, or a subclass of it, that names the reason.
     """
     pins = pins if pins is not None else Pins()
@@ -175,8 +184,12 @@ def verify_certificate(data: bytes, pins: Pins | None = None, *, strict: bool = 
     _, statement = read_statement(data)
     _require_pins(statement, pins)
     weights = pins.model[1] if isinstance(pins.model, tuple) else None
+    work = Work.of(statement)
+    work.require(max_work)
     try:
-        result = verifier.verify(data, DirectionalSharpness(statement, weights), allow_plain=allow_plain)
+        relation = DirectionalSharpness(statement, weights)
+        work.with_columns(relation.columns).require(max_work)
+        result = verifier.verify(data, relation, allow_plain=allow_plain)
     except PlanRejected as error:
         raise ProofRejected(f"statement: no sound circuit: {error}") from None
     _require_meaning(statement, pins)

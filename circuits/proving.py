@@ -19,6 +19,7 @@ from zkds.circuits.record_inputs import network_inputs
 from zkds.circuits.statement import SharpnessStatement, require_fit
 from zkds.circuits.statistic import results_of
 from zkds.circuits.weights import model_digest
+from zkds.circuits.work import Work
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import batches
@@ -39,6 +40,7 @@ def prove_certificate(
     tau: Fraction | None = None,
     private_model: OpenedModel | None = None,
     zero_knowledge: bool = True,
+    max_work: float = 1,
     progress: Progress | None = None,
 ) -> tuple[bytes, SharpnessStatement]:
     """The proof's bytes and what they say. A new proof, with fresh randomness, at every call.
@@ -49,10 +51,11 @@ def prove_certificate(
     tau             hide the value and prove that it is at most tau; None: show the value
     private_model   prove it of the weights under this model's root, which stay hidden; None: of a public model
     zero_knowledge  False: a plain proof, which hides nothing
+    max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
     progress        called with the name of each stage as it begins
 
-    Raises StatementError if network, configuration and data do not fit together or the value is above tau, Overflow if a value
-    of the probe leaves its range, OpeningError if the opening is damaged.
+    Raises StatementError if network, configuration and data do not fit together or the value is above tau, WorkRejected if the
+    proof takes more work to verify, Overflow if a value of the probe leaves its range, OpeningError if the opening is damaged.
     """
     report = progress if progress is not None else lambda stage: None
     report(PROBE)
@@ -75,6 +78,7 @@ def prove_certificate(
         statement = hidden(statement, tau)
     opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
     relation = DirectionalSharpness(statement, membership=membership, private_model=opened)
+    Work.of(statement).with_columns(relation.columns).require(max_work)
     columns: dict[str, NDArray[Any]] = relation.witness(trajectory, records)
     data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
     return data, statement

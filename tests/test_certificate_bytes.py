@@ -1,6 +1,5 @@
 """Certificates as untrusted bytes: whatever they are, a subclass of ProofRejected with its reason, in bounded time."""
 
-import time
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,6 +16,7 @@ from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.graph import Layer, Network, Pool
 from zkds.circuits.statement import MAX_LAYERS, SharpnessStatement, StatementError, require_fit
 from zkds.circuits.statistic import Results
+from zkds.circuits.work import WorkRejected
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.errors import MalformedProof, ProofRejected
@@ -252,11 +252,11 @@ def test_too_many_boxes():
     layers = tuple(Layer(f"a{i}", 7, 7 if i else 1, (3, 3), padding=(1, 1), relu=True) for i in range(20))
     network = Network((1, 15, 15), (*layers, Layer("last", 2, 7, (15, 15))))
     statement = SharpnessStatement(
-        network, Configuration(4, 7), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
+        network, Configuration(4, 31), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
     )
     encoding = statement.encode()
     error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
-    assert error.reason.startswith("statement: no sound circuit: columns: expected at most 131072 boxes")
+    assert isinstance(error, WorkRejected) and error.reason == "work: verifying takes too much"
 
 
 @pytest.mark.parametrize("reason", LARGE)
@@ -270,7 +270,5 @@ def test_a_header_that_declares_too_large_a_probe(reason, monkeypatch):
         )
         encoding = statement.encode()
     proof = honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding
-    begin = time.process_time()
     error = rejection(proof)
     assert isinstance(error, MalformedProof) and error.reason.startswith(f"statement: {reason}: expected ")
-    assert time.process_time() - begin < 1

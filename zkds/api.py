@@ -37,6 +37,7 @@ from zkds.circuits.model_root import is_model_root, read_model_root
 from zkds.circuits.statement import SharpnessStatement
 from zkds.circuits.threshold import Threshold, read_threshold
 from zkds.circuits.weights import QuantisedWeights, quantise
+from zkds.circuits.work import WorkRejected
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import Records, from_arrays, from_folder, from_npz, from_torch
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from zkds.sharpness import SharpnessConfig, SharpnessResult
 
 Number = str | int | Decimal | Fraction
-MAX_PROOF_BYTES = 1 << 30
+MAX_PROOF_BYTES = 1 << 26
 
 LOADED_WITH_TORCH = ("SharpnessConfig", "SharpnessResult")  # public too, but not in __all__: * must work without torch
 
@@ -90,6 +91,7 @@ __all__ = [
     "Threshold",
     "ThresholdRejected",
     "Verdict",
+    "WorkRejected",
     "ZkdsError",
     "audit",
     "commit",
@@ -209,6 +211,7 @@ def prove(
     *,
     seed: bytes | None = None,
     tau: Number | None = None,
+    max_work: float = 1,
     progress: Callable[[str], None] | None = None,
 ) -> bytes:
     """A proof of a model's directional sharpness on a committed data set; data.open lies beside `commitment`, data.root.
@@ -219,6 +222,7 @@ def prove(
     configuration   `Configuration.of(steps=5, batch_size=8, rho="0.05", ...)`; None: the defaults
     seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
     tau             hide the value and prove that it is at most tau
+    max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
     progress        called with the name of each stage
 
     Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers.
@@ -242,6 +246,7 @@ def prove(
             seed_given=seed is not None,
             tau=_limit("tau", tau),
             private_model=private_model,
+            max_work=max_work,
             progress=progress,
         )
     return data
@@ -262,6 +267,7 @@ def verify(
     allow_surplus_classes: bool = False,
     strict: bool = False,
     allow_plain: bool = False,
+    max_work: float = 1,
 ) -> Verdict:
     """Check a proof, and everything that is given beside it; what is not given, the prover chose.
 
@@ -276,6 +282,7 @@ def verify(
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
     strict         insist on model, commitment, seed, configuration, tau, max_loss and min_accuracy: a verdict is ACCEPTED then
     allow_plain    accept a proof that hides nothing as well
+    max_work       the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
 
     `verdict.status` is ACCEPTED only if everything was given; else `verdict.chosen_by_prover` and `verdict.without_limit` say
     what was not. `verdict.value`, `.loss` and `.accuracy` are exact; `verdict.statement` is all that the proof says.
@@ -304,7 +311,7 @@ def verify(
     missing = ["commitment" if name == "root" else name for name in missing_for_strict(pins)]
     if strict and missing:
         raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
-    verdict = verify_certificate(data, pins, strict=strict, allow_plain=allow_plain)
+    verdict = verify_certificate(data, pins, strict=strict, allow_plain=allow_plain, max_work=max_work)
     if isinstance(threshold, Threshold):
         differences = threshold.differences(verdict.statement.configuration)
         verdict = replace(verdict, warnings=(*verdict.warnings, *differences))

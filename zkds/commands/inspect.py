@@ -7,6 +7,7 @@ import json
 
 from zkds.circuits.certificate import Pins, verify_certificate
 from zkds.commands import DONE, REJECTED, Commands, add_parser
+from zkds.commands.probe_options import add_max_work
 from zkds.commands.verdict import print_rejection, print_verdict, public_content
 from zkds.commands.verify import proof_of
 from zkds.errors import NotAProof, ProofRejected
@@ -30,13 +31,14 @@ def add(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("proof", metavar="PROOF", help="the proof, such as proof.bin; - for standard input")
+    add_max_work(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     data = proof_of(options.proof)
     try:
-        verdict = verify_certificate(data, EVERYTHING, allow_plain=True)
+        verdict = verify_certificate(data, EVERYTHING, allow_plain=True, max_work=options.max_work)
     except NotAProof:
         raise
     except ProofRejected as rejection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import string
 from fractions import Fraction
@@ -13,6 +14,27 @@ from zkds.circuits.fixed_point import MAX_REPEATED, Configuration, exact_rationa
 from zkds.dataset.sampling import SEED_BYTES
 
 FIELDS = ("steps", "batch_size", "rho", "lr", "sharpness", "perturbation")
+
+
+def add_max_work(parser: argparse.ArgumentParser) -> None:
+    """--max-work."""
+    parser.add_argument(
+        "--max-work",
+        type=_multiple,
+        default=1,
+        metavar="X",
+        help="the most work that verifying may be, as a multiple of 20 seconds on one core and 1 GiB (default: 1)",
+    )
+
+
+def _multiple(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return number
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:

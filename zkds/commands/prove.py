@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zkds.api import data_root
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
-from zkds.commands.probe_options import add_configuration, configuration_of, nats, seed_bytes
+from zkds.commands.probe_options import add_configuration, add_max_work, configuration_of, nats, seed_bytes
 from zkds.commands.probing import print_warnings
 from zkds.commands.verdict import print_statement, statement_content
 from zkds.dataset.files import opening_path
@@ -65,6 +65,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
     parser.add_argument("--tau", type=nats, metavar="X", help="the threshold of --hide-value")
     parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
+    add_max_work(parser)
     add_model_options(parser)
     add_configuration(parser)
     parser.set_defaults(run=run)
@@ -95,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
                 seed_given=options.seed is not None,
                 tau=options.tau,
                 private_model=private_model,
+                max_work=options.max_work,
                 progress=stages.begin,
             )
     write_result(options.output, data)

@@ -15,6 +15,7 @@ from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import (
     add_configuration,
+    add_max_work,
     configuration_given,
     configuration_of,
     nats,
@@ -78,6 +79,7 @@ def add(commands: Commands) -> None:
         help=f"insist on {', '.join(STRICT.values())}; the probe is that of its options and their defaults",
     )
     parser.add_argument("--allow-plain", action="store_true", help="accept a proof that hides nothing as well")
+    add_max_work(parser)
     add_model_options(parser)
     add_configuration(parser)
     parser.set_defaults(run=run)
@@ -103,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
                 allow_surplus_classes=options.allow_surplus_classes,
                 strict=options.strict,
                 allow_plain=options.allow_plain,
+                max_work=options.max_work,
             )
     except NotAProof:
         raise
