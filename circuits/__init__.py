@@ -47,6 +47,7 @@ The whole
     statement           every public choice, and the results
     proving, certificate     make a certificate, check one
     degenerate          results that say nothing: their names, and sentences about them
+    work                what verifying a statement costs, counted before it is done
     file_kinds          what a file seems to be, for messages
     summary             what the compiler made of a network: columns, cells, lookups
     simulator           certificates without records or trajectory under programmed challenges: zero knowledge, executable

@@ -1,9 +1,9 @@
 """What verifying a statement costs, from the statement alone, before anything of that size is done.
 
 Whoever verifies reads a statement from a stranger, and a few bytes may name a network, a configuration and a data set that
-keep a verifier busy for an hour. So the cost is counted first: from the sizes of the network, the batches and the data set, then
-from the shapes of the columns. Seconds, on one core, and bytes are upper bounds: every count times more than one of it costs
-(`python -m bench.work` measures both beside it, for random statements and for hostile ones).
+keep a verifier busy for an hour. So the cost is counted first: from the sizes of the network, the batches and the data set,
+then from the shapes of the columns. Seconds, on one core, and bytes are upper bounds: every count times more than one of it
+costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
 
     layers          plans of identities, sumchecks of a layer
     windows         entries of the relations of outputs, taps and inputs of convolutions along an axis (circuits/windows.py)

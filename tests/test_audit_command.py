@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests.model_snapshot import same
+from tests.shell import HANGS
 from zkds.circuits.degenerate import degenerate_warnings
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.record_inputs import probe_records
@@ -57,7 +58,7 @@ def audit(capsys: pytest.CaptureFixture[str], arguments: str = "") -> tuple[int,
 def test_in_words_through_a_shell(folder: Path) -> None:
     command = [sys.executable, "-m", "zkds", "audit", "--model", "m.pt", "--data", "train.npz", "--seed", SEED.hex()]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0].startswith("directional sharpness  0.") and "one probe" in lines[0]
@@ -255,7 +256,7 @@ def test_a_result_on_standard_output(option: str, folder: Path) -> None:
     """The words go to stderr then; nothing is called "-"."""
     command = [sys.executable, "-m", "zkds", "audit", "--model", "m.pt", "--data", "train.npz", option, "-"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 0 and "directional sharpness  0." in done.stderr
     assert (
         done.stdout.startswith("{" if option == "-o" else "<!DOCTYPE html>") and "directional sharpness  0." not in done.stdout

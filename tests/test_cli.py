@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.shell import HANGS
 from zkds import native
 from zkds.cli import main
 from zkds.dataset.opening import Opening
@@ -23,7 +24,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT}
 
 
 def shell(command, cwd):
-    return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
 
 
 def interruptible():
@@ -153,12 +154,12 @@ def test_an_interruption_leaves_nothing(tmp_path, number, code):
     slow = ENVIRONMENT | {"ZKDS_KERNELS": "portable", "ZKDS_THREADS": "1"}
     command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
     process = subprocess.Popen(command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible)
-    deadline = time.monotonic() + 30
-    while not writes(process.pid, tmp_path) and time.monotonic() < deadline:
+    hangs = time.monotonic() + HANGS
+    while not writes(process.pid, tmp_path) and time.monotonic() < hangs:
         time.sleep(0.02)
     assert writes(process.pid, tmp_path)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=HANGS)
     assert process.returncode == code and "Traceback" not in errors
     assert os.listdir(tmp_path) == ["train.npz"]
 
@@ -183,7 +184,7 @@ def test_a_reader_that_stops_is_no_error(data):
 def test_bad_settings_are_named(data, setting, message):
     name, value = setting.split("=")
     command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
-    result = subprocess.run(command, cwd=data, env=ENVIRONMENT | {name: value}, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, cwd=data, env=ENVIRONMENT | {name: value}, capture_output=True, text=True, timeout=HANGS)
     assert result.returncode == 2 and result.stderr.startswith(f"zkds: {name}: {message}"), result
     assert result.stderr.count("\n") == 1 and os.listdir(data) == ["train.npz"]
 
@@ -213,7 +214,7 @@ def test_kernels_that_the_processor_lacks_are_named(monkeypatch):
 )
 def test_standard_streams_that_are_closed_or_full(data, streams, code, messages):
     command = f"unset PYTHONUNBUFFERED; {ZKDS} commit --data train.npz --overwrite {streams}"
-    result = subprocess.run(["bash", "-c", command], cwd=data, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(["bash", "-c", command], cwd=data, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
     assert (result.returncode, result.stderr) == (code, messages)
     if code in (0, 141):
         with Opening(data / "data.open", DataRoot.read(data / "data.root")) as opening:
@@ -231,7 +232,7 @@ def test_errors_while_a_module_is_imported(data, module, error, code, ends):
     (data / "sitecustomize.py").write_text(IMPORT_HOOK.format(module=module, error=error))
     environment = ENVIRONMENT | {"PYTHONPATH": f"{data}:{ROOT}"}
     command = [sys.executable, "-m", "zkds", "commit", "--data", "train.npz"]
-    result = subprocess.run(command, cwd=data, env=environment, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, cwd=data, env=environment, capture_output=True, text=True, timeout=HANGS)
     assert result.returncode == code and result.stdout == "", result
     assert ends in result.stderr and ("Traceback" in result.stderr) == (code == 70)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shell import HANGS
 from tests.test_cli import interruptible
 from zkds.api import commit_model, prove, verify
 from zkds.circuits.fixed_point import Configuration
@@ -35,7 +36,7 @@ PROVE = f"prove --model m.pt --commit data.root {PROBE} --seed {SEED}"
 
 def shell(arguments, cwd, environment=ENVIRONMENT):
     command = f"{ZKDS} {arguments}"
-    return subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=HANGS)
 
 
 def complaints(result):
@@ -281,7 +282,7 @@ def test_verify_needs_neither_torch_nor_the_prover(folder):
 @pytest.mark.parametrize("module", ["zkds.commands.verify", "zkds.circuits.certificate", "zkds.api"])
 def test_what_a_verifier_imports(module):
     code = f"import sys, {module}; print(*sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    found = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
     loaded = set(found.stdout.split())
     assert module in loaded
     assert loaded.isdisjoint({"torch", "galois", "matplotlib", "scipy", "zkds.prover", "zkds.circuits.proving"})
@@ -503,7 +504,7 @@ def test_interrupted_while_proving(folder, sent, code):
     assert process.stdout is not None and process.stdout.readline() == "proving\n"
     time.sleep(0.05)
     process.send_signal(sent)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=HANGS)
     assert process.returncode == code and out == "", (process.returncode, errors)
     assert "Traceback" not in errors and os.listdir(work) == []
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell import HANGS
+
 pytestmark = pytest.mark.any_kernels
 
 NATIVE = Path(__file__).parents[1] / "native"
@@ -17,7 +19,7 @@ NO_INSTRUCTIONS_OF_OURS = {"crc32", "xsave"}  # never chosen for C: they stand i
 
 def preprocess(*arguments, source=""):
     command = [COMPILER, "-E", *arguments, "-x", "c", "-"]
-    return subprocess.run(command, input=source, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, input=source, capture_output=True, text=True, timeout=HANGS)
 
 
 def features(*flags):

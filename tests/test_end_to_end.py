@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.reference.rounding import IN_USE
+from tests.shell import HANGS
 from tests.whole_proof import honest_columns, matrices, reject, small_relation
 from zkds.errors import InsufficientSecurity, MalformedProof, NotAProof, PlanRejected, ProofRejected, StatementMismatch
 from zkds.integers.matrix_product import MatrixProduct
@@ -104,7 +105,7 @@ def test_progress_names_the_stages(relation):
 
 def shell(command):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120)
+    return subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=HANGS)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.hostile_models import HOSTILE, Archive, members_of
+from tests.shell import HANGS
 from zkds.api import commit, prove, verify
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.model_file import load_model
@@ -47,7 +48,7 @@ def limited(arguments, cwd):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ZKDS_THREADS": "1"}
     command = [sys.executable, *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, preexec_fn=limit, timeout=300, check=False
+        command, cwd=cwd, env=environment, capture_output=True, text=True, preexec_fn=limit, timeout=HANGS, check=False
     )
 
 

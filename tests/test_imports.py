@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell import HANGS
+
 pytestmark = pytest.mark.any_kernels
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +20,8 @@ def loaded(*modules):
     """The names in sys.modules of a process that has imported these."""
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=HANGS)
     assert result.returncode == 0, result.stderr
     return set(result.stdout.split())
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.shell import HANGS
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.threshold import read_threshold
 from zkds.circuits.torch_module import build, save_checkpoint
@@ -28,7 +29,7 @@ CONFIG = SharpnessConfig(batch_size=4, steps=3, probes=3)
 
 
 def shell(command, cwd):
-    return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
 
 
 @pytest.fixture(scope="module")

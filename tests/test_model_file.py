@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.shell import HANGS
 from zkds.circuits import zoo
 from zkds.circuits.archive import open_archive
 from zkds.circuits.checkpoint import read_object
@@ -95,7 +96,7 @@ def test_reading_needs_no_torch(checkpoint_file, program_file):
     )
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {checkpoint_file} {program_file}"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60)
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=HANGS)
     assert result.returncode == 0, result.stderr
     digest, loaded = result.stdout.split()
     assert len(digest) == 68 and loaded == "False"  # one digest for both files

@@ -188,8 +188,12 @@ def test_an_interruption_waits_until_a_pair_has_its_names(tmp_path, monkeypatch)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(output.os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        commit_dataset(RECORDS, tmp_path / "data.root")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            commit_dataset(RECORDS, tmp_path / "data.root")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sorted(os.listdir(tmp_path)) == ["data.open", "data.root"]
     Opening(tmp_path / "data.open", DataRoot.read(tmp_path / "data.root")).close()
 

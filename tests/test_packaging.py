@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shell import HANGS
+
 pytestmark = pytest.mark.any_kernels
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def setup(*arguments):
     command = [sys.executable, "setup.py", "-q", *map(str, arguments)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANGS)
     assert result.returncode == 0, result.stderr
 
 

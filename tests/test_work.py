@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from bench.work.__main__ import HOSTILE, RECORDS, RESULTS, dense, features, random_statement, statement_of
+from tests.shell import HANGS
 from tests.test_cli import ENVIRONMENT
 from zkds import api
 from zkds.channel import DryRun
@@ -168,7 +169,7 @@ def test_the_commands_refuse_as_well_in_little_memory(tmp_path, command):
     (tmp_path / "proof.bin").write_bytes(claim(HOSTILE["classes"]()))
     code = LIMITED.format(room=DEFAULT_BYTES // 2)
     line = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {command.format('proof.bin')}"
-    done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=1800)
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 1 and "work: verifying takes too much" in done.stdout, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -176,5 +177,5 @@ def test_the_commands_refuse_as_well_in_little_memory(tmp_path, command):
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
 def test_the_option_takes_positive_numbers(tmp_path, value):
     line = f"{shlex.quote(sys.executable)} -m zkds verify proof.bin --max-work {value}"
-    done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=1800)
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 2 and "--max-work" in done.stderr
