@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.shell import HANGS
+from tests.shell import ENVIRONMENT, HANGS, ROOT
 from zkds import native
 from zkds.cli import main
 from zkds.dataset.opening import Opening
@@ -19,8 +19,6 @@ from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization
 
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT}
 
 
 def shell(command, cwd):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.shell import HANGS
+from tests.shell import ENVIRONMENT, HANGS, ROOT
 from tests.test_cli import interruptible
 from zkds.api import commit_model, prove, verify
 from zkds.circuits.fixed_point import Configuration
@@ -27,8 +27,6 @@ from zkds.errors import FileError, NotAProof
 pytestmark = pytest.mark.any_kernels
 
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
 SEED = "0123456789abcdef" * 4
 PROBE = "--steps 2 --batch-size 2 --lr 0.01"
 PROVE = f"prove --model m.pt --commit data.root {PROBE} --seed {SEED}"

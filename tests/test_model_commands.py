@@ -1,7 +1,6 @@
 """compare, calibrate, correlate and membership through a shell, with models of the zoo on a few made digits."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.shell import HANGS
+from tests.shell import ENVIRONMENT, HANGS
 from zkds.circuits.fixed_point import Configuration
 from zkds.circuits.threshold import read_threshold
 from zkds.circuits.torch_module import build, save_checkpoint
@@ -21,8 +20,6 @@ from zkds.sharpness.tables import read_csv, read_measurements
 pytestmark = pytest.mark.any_kernels
 
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ENVIRONMENT = os.environ | {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
 SEED = "07" * 32
 PROBE = f"--data train.npz --probes 3 --batch-size 4 --steps 3 --seed {SEED}"
 CONFIG = SharpnessConfig(batch_size=4, steps=3, probes=3)

@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from bench.work.__main__ import HOSTILE, RECORDS, RESULTS, dense, features, random_statement, statement_of
-from tests.shell import HANGS
-from tests.test_cli import ENVIRONMENT
+from tests.shell import ENVIRONMENT, HANGS
 from zkds import api
 from zkds.channel import DryRun
 from zkds.circuits import zoo
