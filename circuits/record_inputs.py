@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits import semantics
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Network
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks.graph import Network
 from zkds.circuits.semantics import Trajectory
 from zkds.dataset.records import Records
 from zkds.dataset.sampling import batches

@@ -1,10 +1,8 @@
-"""A relation made of blocks of identities (circuits/elementwise.py), for the tests: end to end through bytes."""
+"""A relation made of blocks of identities (zkds/identities/block.py), for the tests: end to end through bytes."""
 
 from __future__ import annotations
 
-from zkds.circuits.block_plan import range_checks
-from zkds.circuits.rounded import ColumnReader
-from zkds.circuits.tensors import ProverContext, Reader, VerifierContext
+from zkds.tensors.tensor import ColumnReader, ProverContext, Reader, VerifierContext, range_checks
 
 
 class BlocksRelation:

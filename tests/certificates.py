@@ -18,16 +18,15 @@ from tests.reference.claims import claim_sum, committed
 from tests.test_cheating_layers import dishonest_vector
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.circuits import semantics
-from zkds.circuits.certificate import threshold_integer, verify_certificate
-from zkds.circuits.directional_sharpness import DirectionalSharpness
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network, Pool
-from zkds.circuits.private_model import OpenedModel, PrivateModel
-from zkds.circuits.proving import network_inputs, prove_certificate
-from zkds.circuits.rounded import ColumnReader, RoundedSum
-from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.statistic import results_of
-from zkds.circuits.weights import model_digest
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.proving import network_inputs, prove_certificate
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.verifying import threshold_integer, verify_certificate
+from zkds.circuits.metric.results import results_of
+from zkds.circuits.models.private_model import OpenedModel, PrivateModel
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.weights import model_digest
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
@@ -36,10 +35,12 @@ from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Normalization
 from zkds.errors import ProofRejected
 from zkds.field import ZERO
-from zkds.proof import ProofReader, ProofWriter
+from zkds.identities.rounded_sum import RoundedSum
 from zkds.prover import prove_vector
 from zkds.statement import Statement
+from zkds.tensors.tensor import ColumnReader
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk import ligero
 
 SEED = bytes(range(32))

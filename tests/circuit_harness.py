@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from zkds.circuits import semantics
-from zkds.circuits.fixed_point import DELTA, Configuration
-from zkds.circuits.graph import Network
-from zkds.circuits.layers import BackwardLayer, ForwardLayer, Parameter
-from zkds.circuits.rounded import ColumnReader
-from zkds.circuits.selection import InputTensor, RecordElements
-from zkds.circuits.semantics.layers import placed_layers
-from zkds.circuits.tensors import Committed, ProverContext, Reader, VerifierContext
+from zkds.circuits.arithmetic.fixed_point import DELTA, Configuration
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.operators.layer import BackwardLayer, ForwardLayer
+from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.placed import placed_layers
+from zkds.circuits.operators.records import InputTensor, RecordElements
 from zkds.commit.layout import Column
 from zkds.integers.limb_columns import LimbColumns
 from zkds.lookup import Lookup, RangeTable
+from zkds.tensors.tensor import ColumnReader, Committed, ProverContext, Reader, VerifierContext
 
 MULTIPLIER = 16843009  # round(2^32 / 255)
 

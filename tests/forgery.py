@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zkds.circuits.rounded import ColumnReader
+from zkds.tensors.tensor import ColumnReader
 
 
 def forged_carries(blocks, columns):

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from zkds.circuits.graph import Layer, Network, Pool
+from zkds.circuits.networks.graph import Layer, Network, Pool
 
 
 @st.composite

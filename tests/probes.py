@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks.graph import Layer, Network
 
 
 def dense(*sizes):

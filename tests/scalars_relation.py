@@ -1,4 +1,4 @@
-"""The scalars of a probe (circuits/scalars.py) as a relation of their own, over committed operands."""
+"""The scalars of a probe (circuits/metric/scalars.py) as a relation of their own, over committed operands."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import dataclasses
 import numpy as np
 
 from tests.probes import degenerate, dense, probe
-from zkds.circuits.block_plan import range_checks
-from zkds.circuits.fixed_point import CONVOLUTION, GRADIENT
-from zkds.circuits.gadget import split
-from zkds.circuits.norms import Parameter, perturbation_tensor
-from zkds.circuits.rounded import ColumnReader
-from zkds.circuits.scalars import Scalars
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, GRADIENT
+from zkds.circuits.metric.results import results_of as shown_results
+from zkds.circuits.metric.sam import Parameter, perturbation_tensor
+from zkds.circuits.metric.scalars import Scalars
+from zkds.circuits.metric.softmax import logit_delta_tensor
+from zkds.circuits.operators.records import record_labels
 from zkds.circuits.semantics import run
-from zkds.circuits.softmax import logit_delta_tensor, record_labels
-from zkds.circuits.statistic import results_of as shown_results
-from zkds.circuits.tensors import Committed, ProverContext, Reader, VerifierContext
+from zkds.identities.gadget import split
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
+from zkds.tensors.tensor import ColumnReader, Committed, ProverContext, Reader, VerifierContext, range_checks
 
 
 def small_probe(configuration, sizes=(3, 4, 3), seed=1, weight_scale=0.5):

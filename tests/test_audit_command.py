@@ -17,11 +17,11 @@ import torch
 
 from tests.model_snapshot import same
 from tests.shell import HANGS
-from zkds.circuits.degenerate import degenerate_warnings
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.degenerate import degenerate_warnings
+from zkds.circuits.networks.torch_module import NetworkModule, build, load_parameters, save_checkpoint
+from zkds.circuits.networks.weights import quantise
 from zkds.circuits.record_inputs import probe_records
-from zkds.circuits.torch_module import NetworkModule, build, load_parameters, save_checkpoint
-from zkds.circuits.weights import quantise
 from zkds.cli import main
 from zkds.commands.probing import set_threads
 from zkds.dataset.records import from_npz

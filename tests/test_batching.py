@@ -17,9 +17,9 @@ from zkds.field import ONE, ZERO, K, P, from_pairs, powers, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.multilinear import binding_order, evaluate_integers, evaluate_scalars
 from zkds.native import cells
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import algebraic
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.ligero import check_plain, violated
 
 

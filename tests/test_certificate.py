@@ -8,13 +8,22 @@ import pytest
 
 from tests.certificates import IMAGES, NETWORKS, SEED, TINY, Case, honest, opening, private_model, rejection, weights
 from zkds.circuits import semantics
-from zkds.circuits.certificate import LIMITS, PINS, Pins, Status, ThresholdRejected, hidden, read_statement, verify_certificate
-from zkds.circuits.directional_sharpness import DirectionalSharpness, _once
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.proving import network_inputs, prove_certificate
-from zkds.circuits.statement import SharpnessStatement, StatementError
-from zkds.circuits.statistic import Results
-from zkds.circuits.weights import model_digest
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.proving import network_inputs, prove_certificate
+from zkds.circuits.certificate.relation import DirectionalSharpness, _once
+from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
+from zkds.circuits.certificate.verifying import (
+    LIMITS,
+    PINS,
+    Pins,
+    Status,
+    ThresholdRejected,
+    hidden,
+    read_statement,
+    verify_certificate,
+)
+from zkds.circuits.metric.results import Results
+from zkds.circuits.networks.weights import model_digest
 from zkds.commit.layout import Column
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches

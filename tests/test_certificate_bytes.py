@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 import zkds.verifier
 from tests.certificates import SEED, TINY, honest, rejection
 from tests.networks import networks
-from zkds.circuits.certificate import MAX_STATEMENT_BYTES, read_statement, verify_certificate
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network, Pool
-from zkds.circuits.statement import MAX_LAYERS, SharpnessStatement, StatementError, require_fit
-from zkds.circuits.statistic import Results
-from zkds.circuits.work import WorkRejected
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.statement import MAX_LAYERS, SharpnessStatement, StatementError, require_fit
+from zkds.circuits.certificate.verifying import MAX_STATEMENT_BYTES, read_statement, verify_certificate
+from zkds.circuits.certificate.work import WorkRejected
+from zkds.circuits.metric.results import Results
+from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.errors import MalformedProof, ProofRejected
-from zkds.proof import ProofReader
 from zkds.statement import MAGIC
+from zkds.wire import ProofReader
 
 pytestmark = pytest.mark.any_kernels
 
@@ -264,7 +264,7 @@ def test_a_header_that_declares_too_large_a_probe(reason, monkeypatch):
     """Refused before anything is laid out."""
     network, configuration = LARGE[reason]
     with monkeypatch.context() as patched:
-        patched.setattr("zkds.circuits.statement._require_bounded", lambda *arguments: None)
+        patched.setattr("zkds.circuits.certificate.statement._require_bounded", lambda *arguments: None)
         statement = SharpnessStatement(
             network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
         )

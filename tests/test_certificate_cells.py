@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.certificates import TINY, Case, cheat, false_claims
-from zkds.circuits.directional_sharpness import DirectionalSharpness
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.lookup import RangeTable
 
 pytestmark = pytest.mark.any_kernels

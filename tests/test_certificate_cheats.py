@@ -28,13 +28,14 @@ from tests.certificates import (
 )
 from tests.test_cheating_layers import patch_selection
 from tests.whole_proof import LIGERO_REASON
-from zkds.circuits.certificate import Pins, verify_certificate
-from zkds.circuits.exact import Images, Operand, Wide
-from zkds.circuits.private_model import OpenedModel
+from zkds.circuits.arithmetic.exact import Operand, Wide
+from zkds.circuits.certificate.verifying import Pins, verify_certificate
+from zkds.circuits.models.private_model import OpenedModel
+from zkds.circuits.networks.weights import model_digest
+from zkds.circuits.operators.convolution.exact import Images
 from zkds.circuits.semantics import forward as semantic_forward
 from zkds.circuits.semantics import probe
 from zkds.circuits.semantics import sam as semantic_sam
-from zkds.circuits.weights import model_digest
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import StatementMismatch

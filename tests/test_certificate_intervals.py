@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from tests.certificates import Case, cheat
-from zkds.circuits.fixed_point import CONVOLUTION, Configuration
-from zkds.circuits.rounded import ColumnReader, RoundedSum
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Configuration
 from zkds.field import P
+from zkds.identities.rounded_sum import RoundedSum
 from zkds.lookup import RangeTable
+from zkds.tensors.tensor import ColumnReader
 
 pytestmark = pytest.mark.any_kernels
 

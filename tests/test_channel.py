@@ -9,9 +9,9 @@ from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.errors import GrindingRejected, MalformedProof
 from zkds.field import ONE, K, from_pairs, to_pairs
 from zkds.native.grinding import leading_zero_bits
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import ErrorTerm
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.pads import SecretStream
 
 GROUND = ErrorTerm("ground", 100.0, "f", "s", grinding=8)

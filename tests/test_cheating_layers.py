@@ -14,10 +14,10 @@ from tests.test_layers import CONFIGURATION, NETWORKS, honest
 from tests.whole_proof import LIGERO_REASON, reject
 from zkds.channel import ProverChannel
 from zkds.circuits import semantics
-from zkds.circuits.exact import Images, Operand, Wide
-from zkds.circuits.max_pool import MaxPool
-from zkds.circuits.rounded import ColumnReader
-from zkds.circuits.selection import Relu
+from zkds.circuits.arithmetic.exact import Operand, Wide
+from zkds.circuits.operators.convolution.exact import Images
+from zkds.circuits.operators.masked import Relu
+from zkds.circuits.operators.max_pool import MaxPool
 from zkds.circuits.semantics import backward as semantic_backward
 from zkds.circuits.semantics import forward as semantic_forward
 from zkds.circuits.semantics import probe
@@ -28,6 +28,7 @@ from zkds.integers.limbs import LimbFormat
 from zkds.lookup import MULTIPLICITIES, LookupPlan, NotInTable, multiplicities
 from zkds.prover import prove_vector
 from zkds.statement import Statement
+from zkds.tensors.tensor import ColumnReader
 from zkds.verifier import verify
 
 pytestmark = pytest.mark.any_kernels

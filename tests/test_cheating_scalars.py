@@ -17,8 +17,8 @@ from tests.reference.identities import values_of, violations
 from tests.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
 from tests.whole_proof import LIGERO_REASON, reject
 from zkds import lookup
-from zkds.circuits import tables
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.semantics import run
 from zkds.prover import prove_vector
 from zkds.statement import Statement

@@ -12,8 +12,8 @@ from torch import nn
 from tests.hostile_models import safetensors
 from zkds.api import commit
 from zkds.api import load_model as public_load_model
-from zkds.circuits.model_file import load_model
-from zkds.circuits.torch_module import build
+from zkds.circuits.model_files.model_file import load_model
+from zkds.circuits.networks.torch_module import build
 from zkds.cli import main
 
 pytestmark = pytest.mark.any_kernels
@@ -201,7 +201,7 @@ def saved(function, *arguments, **options):
 
 FOREIGN = {
     "a program of TorchScript": lambda m: saved(torch.jit.save, torch.jit.trace(m, torch.zeros(2, 1, 8, 8))),
-    "a pickled module, zkds.circuits.torch_module.NetworkModule, whose": lambda m: saved(torch.save, m),
+    "a pickled module, zkds.circuits.networks.torch_module.NetworkModule, whose": lambda m: saved(torch.save, m),
     "a model of ONNX": lambda m: b"\x08\x09\x12\x07pytorch\x1a\x062.13.0",
     "a file of HDF5": lambda m: b"\x89HDF\r\n\x1a\n" + bytes(100),
 }

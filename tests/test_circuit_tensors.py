@@ -1,4 +1,4 @@
-"""Claims about tensors (circuits/tensors.py), through whole proofs: points, vectors along any axis, several at once."""
+"""Claims about tensors (zkds/tensors/tensor.py), through whole proofs: points, vectors along any axis, several at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.circuits.axes import Axis, EqAxis, VectorAxis, axes_table, ones_axis
-from zkds.circuits.tensors import Book, Committed, ProverContext, Reader, VerifierContext
 from zkds.claims import Claim
 from zkds.commit.layout import Column, Layout
 from zkds.errors import ConstraintRejected, PlanRejected
@@ -19,6 +17,8 @@ from zkds.integers.limbs import LimbFormat
 from zkds.lookup import Lookup, RangeTable
 from zkds.multilinear import index_weight
 from zkds.prover import prove
+from zkds.tensors.axes import Axis, EqAxis, VectorAxis, axes_table, ones_axis
+from zkds.tensors.tensor import Book, Committed, ProverContext, Reader, VerifierContext
 from zkds.verifier import verify
 
 SHAPE = (3, 5, 4)

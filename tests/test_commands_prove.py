@@ -18,9 +18,9 @@ import torch
 from tests.shell import ENVIRONMENT, HANGS, ROOT
 from tests.test_cli import interruptible
 from zkds.api import commit_model, prove, verify
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.threshold import Threshold
-from zkds.circuits.torch_module import build, save_checkpoint
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.threshold import Threshold
+from zkds.circuits.networks.torch_module import build, save_checkpoint
 from zkds.cli import main
 from zkds.errors import FileError, NotAProof
 
@@ -277,13 +277,13 @@ def test_verify_needs_neither_torch_nor_the_prover(folder):
     assert proved.returncode == 0, proved  # model files are read as data
 
 
-@pytest.mark.parametrize("module", ["zkds.commands.verify", "zkds.circuits.certificate", "zkds.api"])
+@pytest.mark.parametrize("module", ["zkds.commands.verify", "zkds.circuits.certificate.verifying", "zkds.api"])
 def test_what_a_verifier_imports(module):
     code = f"import sys, {module}; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
     loaded = set(found.stdout.split())
     assert module in loaded
-    assert loaded.isdisjoint({"torch", "galois", "matplotlib", "scipy", "zkds.prover", "zkds.circuits.proving"})
+    assert loaded.isdisjoint({"torch", "galois", "matplotlib", "scipy", "zkds.prover", "zkds.circuits.certificate.proving"})
 
 
 # ---- what is rejected -------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import field as reference
-from zkds.circuits.axes import EqAxis, VectorAxis
-from zkds.circuits.contraction import combine, multiply, outer_product, padded_pairs, weigh, weighted_sum
 from zkds.field import K, P, from_pairs, unblock
 from zkds.integers.intervals import Interval
+from zkds.tensors.axes import EqAxis, VectorAxis
+from zkds.tensors.contraction import combine, multiply, outer_product, padded_pairs, weigh, weighted_sum
 
 
 def elements(generator, *shape):

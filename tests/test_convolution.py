@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 
 from tests.circuit_harness import PartsRelation
 from tests.reference import convolution as reference
-from zkds.circuits.convolution import (
+from zkds.circuits.operators.convolution.sums import (
     ForwardProducts,
     InputGradientProducts,
     WeightGradientProducts,
     bias_gradient_term,
     bias_term,
 )
-from zkds.circuits.rounded import ColumnReader, RoundedSum
-from zkds.circuits.tensors import Committed
-from zkds.circuits.weights_trajectory import WeightTensor
-from zkds.circuits.windows import Geometry, Window
+from zkds.circuits.operators.convolution.windows import Geometry, Window
+from zkds.circuits.operators.parameter import WeightTensor
 from zkds.errors import PlanRejected
+from zkds.identities.rounded_sum import RoundedSum
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove
+from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
 GEOMETRIES = {

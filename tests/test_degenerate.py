@@ -2,7 +2,7 @@
 
 import pytest
 
-from zkds.circuits.degenerate import degenerate_warnings
+from zkds.circuits.certificate.degenerate import degenerate_warnings
 
 pytestmark = pytest.mark.any_kernels
 

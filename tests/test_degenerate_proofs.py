@@ -10,8 +10,8 @@ import torch
 
 from tests.test_commands_prove import PROBE, SEED, shell
 from zkds.api import verify
-from zkds.circuits.certificate import Pins, ThresholdRejected, read_statement
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.verifying import Pins, ThresholdRejected, read_statement
 
 pytestmark = pytest.mark.any_kernels
 

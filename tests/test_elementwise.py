@@ -1,4 +1,4 @@
-"""Blocks of integer identities (circuits/elementwise.py), through whole proofs: true ones are accepted, and no cell is free."""
+"""Blocks of integer identities (zkds/identities/block.py), in whole proofs: true ones are accepted, and no cell is free."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 from tests.blocks_relation import BlocksRelation
 from tests.forgery import forged_carries
 from tests.whole_proof import LIGERO_REASON, reject
-from zkds.circuits.elementwise import Block
-from zkds.circuits.expressions import ONLY, Along, Expression, Identity, Over, UpTo, at, tensor
-from zkds.circuits.tensors import Committed
 from zkds.errors import PlanRejected
 from zkds.field import P
+from zkds.identities.block import Block
+from zkds.identities.expressions import ONLY, Along, Expression, Identity, Over, UpTo, at, tensor
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove
+from zkds.tensors.tensor import Committed
 from zkds.verifier import verify
 
 STEPS = 3

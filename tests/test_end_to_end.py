@@ -16,11 +16,11 @@ from tests.whole_proof import honest_columns, matrices, reject, small_relation
 from zkds.errors import InsufficientSecurity, MalformedProof, NotAProof, PlanRejected, ProofRejected, StatementMismatch
 from zkds.integers.matrix_product import MatrixProduct
 from zkds.integers.plan import plan_rounding
-from zkds.proof import ProofReader
 from zkds.prover import prove, prove_vector
 from zkds.soundness import TARGET_BITS
 from zkds.statement import MAGIC, VERSION, Mode, Statement
 from zkds.verifier import verify
+from zkds.wire import ProofReader
 
 ROOT = Path(__file__).parents[1]
 FLIPS = 60  # single bytes altered, in each mode

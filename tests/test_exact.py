@@ -8,10 +8,10 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from tests.reference import integer_convolution as reference
-from zkds.circuits import exact
-from zkds.circuits.exact import Operand, Sum, Wide, Window, products, sum_of_squares
-from zkds.circuits.window_views import MatrixProduct
-from zkds.native.exact import View
+from zkds.circuits.arithmetic import exact
+from zkds.circuits.arithmetic.exact import Operand, Sum, Wide, products, sum_of_squares
+from zkds.circuits.operators.convolution.exact import Window
+from zkds.native.exact import MatrixProduct, View
 
 pytestmark = pytest.mark.any_kernels  # nothing here runs native code
 

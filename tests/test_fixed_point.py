@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from zkds.circuits.fixed_point import (
+from zkds.circuits.arithmetic.fixed_point import (
     CONVOLUTION,
     Configuration,
     Overflow,

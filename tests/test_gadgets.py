@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests.reference.identities import identity_at, violations
-from zkds.circuits.expressions import Identity
-from zkds.circuits.gadget import CellFormat, Gadget, split, square_root, value_table
-from zkds.circuits.logarithm import Logarithm
+from zkds.circuits.arithmetic.tables import log_table
+from zkds.circuits.metric.logarithm import Logarithm
 from zkds.circuits.semantics.statistic import logarithm
-from zkds.circuits.tables import log_table
+from zkds.identities.expressions import Identity
+from zkds.identities.gadget import CellFormat, Gadget, split, square_root, value_table
 from zkds.integers.limbs import WitnessOverflow
 
 pytestmark = pytest.mark.any_kernels

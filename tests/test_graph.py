@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.networks import networks
-from zkds.circuits.graph import NETWORK_LABEL, Layer, LayerShapes, Network, Pool
+from zkds.circuits.networks.graph import NETWORK_LABEL, Layer, LayerShapes, Network, Pool
 from zkds.errors import MalformedProof
 
 pytestmark = pytest.mark.any_kernels

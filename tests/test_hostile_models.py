@@ -15,9 +15,9 @@ import torch
 from tests.hostile_models import HOSTILE, Archive, members_of
 from tests.shell import HANGS
 from zkds.api import commit, prove, verify
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.model_file import load_model
-from zkds.circuits.torch_module import build, save_checkpoint
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.model_files.model_file import load_model
+from zkds.circuits.networks.torch_module import build, save_checkpoint
 
 pytestmark = pytest.mark.any_kernels
 
@@ -27,7 +27,7 @@ MEMORY = 2 << 30  # address space of a process; the files would take 4 GiB and m
 READ_ALL = """
 import json, sys
 from pathlib import Path
-from zkds.circuits.model_file import load_model
+from zkds.circuits.model_files.model_file import load_model
 found = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:

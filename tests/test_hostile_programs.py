@@ -6,7 +6,7 @@ import torch
 from tests.certificates import SOURCES, TINY, honest
 from tests.hostile_programs import EDITS, FILES, WEIGHT_EDITS, hostile
 from tests.program_files import SHAPE, Small, exported
-from zkds.circuits.model_file import load_model
+from zkds.circuits.model_files.model_file import load_model
 from zkds.cli import main
 from zkds.dataset.files import commit_dataset
 

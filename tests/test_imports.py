@@ -13,7 +13,7 @@ pytestmark = pytest.mark.any_kernels
 
 ROOT = Path(__file__).parents[1]
 LARGE = ("torch", "galois", "numba", "matplotlib", "scipy", "sklearn", "joblib", "rich", "PIL", "hypothesis")
-NEED_TORCH = ("zkds.sharpness", "zkds.circuits.torch_module")
+NEED_TORCH = ("zkds.sharpness", "zkds.circuits.networks.torch_module")
 
 
 def loaded(*modules):
@@ -36,11 +36,15 @@ def all_modules():
 
 def test_modules_without_torch_load_no_large_library():
     modules = [name for name in all_modules() if not name.startswith(NEED_TORCH)]
-    assert {"zkds.cli", "zkds.circuits.graph", "zkds.circuits.model_file", "zkds.commands.commit"} <= set(modules)
+    assert {"zkds.cli", "zkds.circuits.networks.graph", "zkds.circuits.model_files.model_file", "zkds.commands.commit"} <= set(
+        modules
+    )
     assert loaded(*modules).isdisjoint(LARGE)
 
 
-@pytest.mark.parametrize("module", ["zkds", "zkds.verifier", "zkds.circuits", "zkds.cli", "zkds.circuits.model_file"])
+@pytest.mark.parametrize(
+    "module", ["zkds", "zkds.verifier", "zkds.circuits", "zkds.cli", "zkds.circuits.model_files.model_file"]
+)
 def test_what_a_verifier_imports_loads_no_prover(module):
     assert loaded(module).isdisjoint({"zkds.prover", "zkds.zk.simulator", *LARGE})
 

@@ -10,8 +10,8 @@ from tests.certificates import CONFIGURATION, NETWORKS, SEED, TINY, honest, weig
 from tests.test_certificate import with_statement
 from tests.test_commands_prove import PROBE, save, shell
 from zkds.api import commit, prove, verify
-from zkds.circuits.proving import prove_certificate
-from zkds.circuits.statement import StatementError
+from zkds.circuits.certificate.proving import prove_certificate
+from zkds.circuits.certificate.statement import StatementError
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import from_arrays

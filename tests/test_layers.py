@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.circuit_harness import network_circuit, random_weights, run
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network, Pool
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.prover import prove
 from zkds.verifier import verify
 

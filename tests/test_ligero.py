@@ -13,9 +13,9 @@ from zkds.channel import ProverChannel, VerifierChannel
 from zkds.errors import CommitmentRejected, ConstraintRejected, GrindingRejected, MalformedProof, ProofRejected
 from zkds.field import ONE, ZERO, K, P, from_pairs, to_pairs
 from zkds.hidden import Constraints, Hidden
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import QUERY_BITS
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.ligero import PadCommitment, check_plain, commit_pads, prove, violated
 from zkds.zk.pad_commitment import Masks
 from zkds.zk.pads import SecretStream

@@ -29,8 +29,8 @@ from zkds.lookup.plan import MIN_LOG_CHUNK, cut_into_chunks
 from zkds.lookup.subcubes import covering_subcubes, weights_below
 from zkds.lookup.tables import TableSide, canonical_tables
 from zkds.multilinear import evaluate_integers
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 counting = importlib.import_module("zkds.lookup.multiplicities")  # the package exports a function of this name
 NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"

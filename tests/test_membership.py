@@ -20,11 +20,11 @@ from zkds.dataset.sampling import batches
 from zkds.errors import ConstraintRejected, ProofRejected, StatementMismatch
 from zkds.field import ZERO, P
 from zkds.lookup import Lookup, NotInTable, RangeTable
-from zkds.proof import ProofReader, ProofWriter
 from zkds.prover import prove
 from zkds.soundness import LOG2_K, TARGET_BITS, total_bits
 from zkds.transcript import Transcript
 from zkds.verifier import verify
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk import ligero, simulator
 
 SEED = bytes(range(32))

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests.shell import ENVIRONMENT, HANGS
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.threshold import read_threshold
-from zkds.circuits.torch_module import build, save_checkpoint
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.threshold import read_threshold
+from zkds.circuits.networks.torch_module import build, save_checkpoint
 from zkds.cli import main
 from zkds.sharpness import SharpnessConfig, directional_sharpness
 from zkds.sharpness.tables import read_csv, read_measurements
@@ -76,7 +76,7 @@ def result(words):
 
 def sharpness_of(folder, name):
     """F of each probe, as the library gives it."""
-    from zkds.circuits.model_file import load_model
+    from zkds.circuits.model_files.model_file import load_model
     from zkds.dataset.records import from_npz
 
     module, records = load_model(folder / name).module(), from_npz(folder / "train.npz")

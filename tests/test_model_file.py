@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from tests.shell import HANGS
-from zkds.circuits import zoo
-from zkds.circuits.archive import open_archive
-from zkds.circuits.checkpoint import read_object
-from zkds.circuits.model_file import load_model
-from zkds.circuits.stored_tensors import Budget, Storage, StoredTensor
-from zkds.circuits.torch_module import build, save_checkpoint
+from zkds.circuits.model_files.archive import open_archive
+from zkds.circuits.model_files.checkpoint import read_object
+from zkds.circuits.model_files.model_file import load_model
+from zkds.circuits.model_files.stored_tensors import Budget, Storage, StoredTensor
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.torch_module import build, save_checkpoint
 
 pytestmark = pytest.mark.any_kernels
 
@@ -89,8 +89,8 @@ def test_both_kinds_hold_the_same_model(module, file, request):
 
 def test_reading_needs_no_torch(checkpoint_file, program_file):
     code = (
-        "import sys; from zkds.circuits.model_file import load_model; "
-        "from zkds.circuits.weights import model_digest, quantise; "
+        "import sys; from zkds.circuits.model_files.model_file import load_model; "
+        "from zkds.circuits.networks.weights import model_digest, quantise; "
         "print({model_digest(m.network, quantise(m.network, m.parameters)).hex() for m in map(load_model, sys.argv[1:])}, "
         "'torch' in sys.modules)"
     )

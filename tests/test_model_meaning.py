@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.hostile_models import Archive, Member, members_of
-from zkds.circuits.model_file import load_model
+from zkds.circuits.model_files.model_file import load_model
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.any_kernels
@@ -22,7 +22,7 @@ LETTERS = b"KM\x88\x89h(t\x85\x86RQ}]uq."  # opcodes that may stand in for each 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     """The bytes of a checkpoint with an epoch and a state of an optimizer."""
-    from zkds.circuits.torch_module import build, save_checkpoint
+    from zkds.circuits.networks.torch_module import build, save_checkpoint
 
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("meaning") / "m.pt"

@@ -1,4 +1,4 @@
-"""model.root and model.open (circuits/model_root.py): round trips, damage, and files of other models."""
+"""model.root and model.open (circuits/models/model_root.py): round trips, damage, and files of other models."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.test_private_model import NETWORK, weights
-from zkds.circuits.model_root import ModelFileError, is_model_root, read_model_root, read_opening, write_model
-from zkds.circuits.private_model import OpenedModel
+from zkds.circuits.models.model_root import ModelFileError, is_model_root, read_model_root, read_opening, write_model
+from zkds.circuits.models.private_model import OpenedModel
 from zkds.dataset.files import opening_path
 
 pytestmark = pytest.mark.any_kernels

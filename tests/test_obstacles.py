@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zkds.circuits.archive import open_archive
-from zkds.circuits.operators import SCHEMAS, Argument, Tensor, bind
-from zkds.circuits.program import read_program
-from zkds.circuits.torch_import import from_exported_program, from_program
+from zkds.circuits.model_files.archive import open_archive
+from zkds.circuits.model_files.aten import SCHEMAS, Argument, Tensor, bind
+from zkds.circuits.model_files.program import read_program
+from zkds.circuits.model_files.torch_import import from_exported_program, from_program
 
 pytestmark = pytest.mark.any_kernels
 

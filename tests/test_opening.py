@@ -19,9 +19,9 @@ from zkds.commit.parameters import Parameters, choose, make_code
 from zkds.errors import CommitmentRejected, GrindingRejected, MalformedProof, ProofRejected
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.native.codeword import Matrix
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import LOG2_K
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.pads import SecretStream
 
 LAST_CHECK = {False: "proximity: masked row at w", True: "recursion: linear claim on the last row"}

@@ -16,7 +16,7 @@ from zkds.commit.commitment import SALT_BYTES, Commitment
 from zkds.commit.parameters import choose
 from zkds.commit.reed_solomon import points
 from zkds.field import ONE, ZERO, K, block, from_pairs, to_pairs, unblock
-from zkds.proof import ProofWriter
+from zkds.wire import ProofWriter
 from zkds.zk.pads import SecretStream
 from zkds.zk.simulator import ProgrammedTranscript
 

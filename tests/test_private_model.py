@@ -1,4 +1,4 @@
-"""A committed model (circuits/private_model.py): through whole proofs, and against owners who change their weights."""
+"""A committed model (circuits/models/private_model.py): through whole proofs, and against owners who change their weights."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.circuits.axes import EqAxis
-from zkds.circuits.graph import Layer, Network
-from zkds.circuits.private_model import MIN_CHUNK_BYTES, OpenedModel, PrivateModel, chunk_bytes, chunks
-from zkds.circuits.tensors import ProverContext, Reader, VerifierContext
+from zkds.circuits.models.private_model import MIN_CHUNK_BYTES, OpenedModel, PrivateModel, chunk_bytes, chunks
+from zkds.circuits.networks.graph import Layer, Network
 from zkds.claims import Claim
 from zkds.commit.layout import Layout
 from zkds.errors import ConstraintRejected
 from zkds.field import K
 from zkds.prover import prove
 from zkds.soundness import algebraic
+from zkds.tensors.axes import EqAxis
+from zkds.tensors.tensor import ProverContext, Reader, VerifierContext
 from zkds.verifier import verify
 
 NETWORK = Network(

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from tests.program_files import SHAPE, Sizes, Small, altered, exported, flat, in_one_file
-from zkds.circuits.archive import open_archive
-from zkds.circuits.model_file import Model
-from zkds.circuits.program import read_program
-from zkds.circuits.torch_import import from_program
+from zkds.circuits.model_files.archive import open_archive
+from zkds.circuits.model_files.model_file import Model
+from zkds.circuits.model_files.program import read_program
+from zkds.circuits.model_files.torch_import import from_program
 
 pytestmark = pytest.mark.any_kernels
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zkds import progress
-from zkds.progress import Stages
+from zkds.commands import progress
+from zkds.commands.progress import Stages
 
 pytestmark = pytest.mark.any_kernels
 

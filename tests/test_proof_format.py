@@ -7,7 +7,7 @@ import pytest
 
 from zkds.errors import MalformedProof
 from zkds.field import K, P
-from zkds.proof import ProofReader, ProofWriter
+from zkds.wire import ProofReader, ProofWriter
 
 
 def written() -> bytes:

@@ -11,9 +11,9 @@ import pytest
 from tests.blocks_relation import BlocksRelation
 from tests.reference.identities import identity_at, violations
 from tests.whole_proof import reject
-from zkds.circuits.elementwise import Block
-from zkds.circuits.expressions import Along, Expression, Identity, Over, UpTo, base_digits, tensor
-from zkds.circuits.gadget import Gadget, make_blocks
+from zkds.identities.block import Block
+from zkds.identities.expressions import Along, Expression, Identity, Over, UpTo, base_digits, tensor
+from zkds.identities.gadget import Gadget, make_blocks
 from zkds.prover import prove
 from zkds.verifier import verify
 

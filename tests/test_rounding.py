@@ -20,9 +20,9 @@ from zkds.integers.matrix_product import MatrixProduct, MatrixSizes
 from zkds.integers.plan import plan_rounding
 from zkds.integers.products import contract, exact_matmul
 from zkds.multilinear import evaluate_scalars
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import total_bits
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.ligero import violated
 
 SIZES = [(3, 5, 2), (1, 1, 1), (4, 8, 9), (7, 13, 1)]

@@ -9,8 +9,8 @@ import pytest
 
 from tests.reference.identities import violations
 from tests.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.statistic import Results
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric.results import Results
 from zkds.integers.limbs import WitnessOverflow
 from zkds.lookup import RangeTable
 from zkds.prover import prove

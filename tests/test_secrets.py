@@ -17,12 +17,12 @@ import pytest
 from tests.test_imports import ROOT, all_modules
 from tests.test_private_model import NETWORK, weights
 from zkds.circuits import semantics
-from zkds.circuits.certificate import hidden
-from zkds.circuits.fixed_point import Configuration, Overflow
-from zkds.circuits.model_file import Model
-from zkds.circuits.private_model import OpenedModel, PrivateModel
-from zkds.circuits.statement import SharpnessStatement, StatementError
-from zkds.circuits.statistic import Results
+from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
+from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
+from zkds.circuits.certificate.verifying import hidden
+from zkds.circuits.metric.results import Results
+from zkds.circuits.model_files.model_file import Model
+from zkds.circuits.models.private_model import OpenedModel, PrivateModel
 from zkds.claims import Claim
 from zkds.commands.verdict import statement_content
 from zkds.dataset.root import DataRoot
@@ -33,9 +33,9 @@ pytestmark = pytest.mark.any_kernels
 
 ARRAYS = re.compile(r"\b(I64|U8|U32|U64|NDArray|Integers|PerLayer|PerParameter|Rounded|Value|QuantisedWeights)\b")
 PUBLIC = {  # what a proof shows, what is made of it and of challenges, and where things lie
-    "zkds.circuits.certificate.Pins",
-    "zkds.circuits.simulator.Leakage",
-    "zkds.circuits.window_views.Phase",
+    "zkds.circuits.certificate.verifying.Pins",
+    "zkds.circuits.certificate.simulator.Leakage",
+    "zkds.circuits.operators.convolution.views.Phase",
     "zkds.commit.layout.BoxTable",
     "zkds.commit.opening.ProverReduction",
     "zkds.dataset.membership.Revealed",

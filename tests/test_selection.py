@@ -8,20 +8,20 @@ import pytest
 
 from tests.circuit_harness import PartsRelation
 from tests.whole_proof import reject
-from zkds.circuits.axes import EqAxis, VectorAxis
-from zkds.circuits.contraction import weighted_sum
-from zkds.circuits.max_pool import MaxPool
-from zkds.circuits.reshaping import AveragePooled, Repeated
-from zkds.circuits.rounded import ColumnReader
-from zkds.circuits.selection import InputTensor, Masked, RecordElements, Relu
-from zkds.circuits.tensors import Committed
-from zkds.circuits.weights_trajectory import WeightTensor
+from zkds.circuits.operators.average_pool import AveragePooled, Repeated
+from zkds.circuits.operators.masked import Masked, Relu
+from zkds.circuits.operators.max_pool import MaxPool
+from zkds.circuits.operators.parameter import WeightTensor
+from zkds.circuits.operators.records import InputTensor, RecordElements
 from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove
 from zkds.soundness import algebraic
+from zkds.tensors.axes import EqAxis, VectorAxis
+from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
 SHAPE = (3, 2, 3, 4, 6)  # P, B, C, H, W

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.networks import networks
 from tests.probes import degenerate, probe
 from tests.reference import fixed_point as slow
-from zkds.circuits import zoo
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network, Pool
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.circuits.semantics import run
 from zkds.circuits.semantics.statistic import is_below_eps, is_saturated
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from tests.probes import probe
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network, Pool
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.circuits.semantics import run
 from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.probe import probe_batches

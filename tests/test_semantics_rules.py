@@ -8,11 +8,11 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from tests.probes import dense, probe
-from zkds.circuits import tables
-from zkds.circuits.fixed_point import GRADIENT, Configuration, Overflow, Place
-from zkds.circuits.graph import Layer, Network, Pool
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import GRADIENT, Configuration, Overflow, Place
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.trajectory import Trajectory
 from zkds.circuits.semantics import backward, forward, loss, run, sam, statistic
-from zkds.circuits.semantics.trajectory import Trajectory
 from zkds.integers.limbs import LimbFormat
 
 pytestmark = pytest.mark.any_kernels  # nothing here runs native code
@@ -90,7 +90,7 @@ def test_a_loss_of_zero_counts_as_one_unit():
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(0, 2**41 - 1) | st.integers(0, 2**36), st.integers(0, 40 * UNIT))
 def test_exponentials(first, second):
-    """The error bound of zkds/circuits/tables.py: 5 * 2^-49."""
+    """The error bound of zkds/circuits/arithmetic/tables.py: 5 * 2^-49."""
     limit = 2**40
     logits = np.array([[0, -first, -second]]).clip(-limit) + limit - 1
     found = loss.softmax(logits)

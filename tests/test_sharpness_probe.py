@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tests.model_snapshot import same, snapshot
 from tests.reference import sharpness as reference
 from tests.sharpness_networks import convolutional, dense, features, images, trained
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.dataset.sampling import batches
 from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step, directional_sharpness, probe_batches
 from zkds.sharpness.statistic import EPSILON

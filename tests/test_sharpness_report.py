@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from zkds.circuits.torch_module import build, save_checkpoint
+from zkds.circuits.networks.torch_module import build, save_checkpoint
 from zkds.cli import main
 from zkds.sharpness import Probe, SharpnessConfig, SharpnessResult, Step
 from zkds.sharpness.baselines import Baselines

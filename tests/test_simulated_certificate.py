@@ -1,7 +1,7 @@
 """Zero knowledge of whole certificates: simulated ones pass and show what real ones show; clear messages are accounted for.
 
 The simulated certificates are about nothing: commitments of records and of a private model's chunks are uniform vectors that
-nobody has an opening of, results are made up. What the simulator gets (zkds/circuits/simulator.py) is in `imagined`.
+nobody has an opening of, results are made up. What the simulator gets (certificate/simulator.py) is in `imagined`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tests.certificates import NETWORKS, RECORDS, Case, honest, opening, private
 from tests.test_imports import ROOT
 from zkds import verifier
 from zkds.channel import VerifierChannel
-from zkds.circuits.certificate import Pins, threshold_integer, verify_certificate
-from zkds.circuits.private_model import chunks, root_of
-from zkds.circuits.proving import prove_certificate
-from zkds.circuits.simulator import Leakage, simulate_certificate
-from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.statistic import Results
-from zkds.circuits.weights import model_digest
+from zkds.circuits.certificate.proving import prove_certificate
+from zkds.circuits.certificate.simulator import Leakage, simulate_certificate
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.verifying import Pins, threshold_integer, verify_certificate
+from zkds.circuits.metric.results import Results
+from zkds.circuits.models.private_model import chunks, root_of
+from zkds.circuits.networks.weights import model_digest
 from zkds.commands.prove import STAGES
 from zkds.dataset import ajtai
 from zkds.dataset.membership import Revealed

@@ -22,8 +22,8 @@ from zkds.channel import ProverChannel, VerifierEnd
 from zkds.errors import ConstraintRejected, ProofRejected
 from zkds.field import ONE, ZERO, K, block, dot, from_pairs, to_pairs
 from zkds.hidden import Constraints, Hidden
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk import simulator
 from zkds.zk.messages import Challenges, linear_word, low_degree_word, quadratic_word
 from zkds.zk.pad_commitment import Masks, PadCommitment

@@ -16,14 +16,14 @@ from tests.reference.claims import claim_sum
 from tests.reference.sharpness_shape import shape_of
 from tests.reference.sharpness_verifier import verify
 from zkds.channel import DryRun
-from zkds.circuits.directional_sharpness import DirectionalSharpness
-from zkds.circuits.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
-from zkds.circuits.graph import Layer, Network, Pool
-from zkds.circuits.logarithm import log_rows, power_rows
-from zkds.circuits.semantics.layers import placed_layers
-from zkds.circuits.softmax import exponential_tables
-from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.statistic import Results
+from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.metric.logarithm import log_rows, power_rows
+from zkds.circuits.metric.results import Results
+from zkds.circuits.metric.softmax import exponential_tables
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.operators.placed import placed_layers
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.field import ZERO, K, P

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zkds.circuits.strict_json import MAX_DEPTH, MAX_VALUES, fields, integer, one_of, read_json, shown, union
+from zkds.circuits.model_files.strict_json import MAX_DEPTH, MAX_VALUES, fields, integer, one_of, read_json, shown, union
 
 pytestmark = pytest.mark.any_kernels
 

@@ -14,8 +14,8 @@ from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.multilinear import evaluate, index_weight
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 
 def random_k(rng):

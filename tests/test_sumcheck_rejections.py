@@ -12,8 +12,8 @@ from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.errors import ConstraintRejected, MalformedProof
 from zkds.field import ONE, ZERO
 from zkds.hidden import Hidden
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.ligero import check_plain
 
 # ---- cheating provers ---------------------------------------------------------------------------------------------------

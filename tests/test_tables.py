@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 import numpy as np
 import pytest
 
-from zkds.circuits import tables
+from zkds.circuits.arithmetic import tables
 
 pytestmark = pytest.mark.any_kernels  # nothing here runs native code
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.threshold import MAX_BYTES, Threshold, read_threshold
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.threshold import MAX_BYTES, Threshold, read_threshold
 
 pytestmark = pytest.mark.any_kernels
 

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from tests.networks import networks
 from tests.reference.network import scores
-from zkds.circuits import zoo
-from zkds.circuits.graph import Layer, Network, Pool
-from zkds.circuits.torch_import import from_exported_program, from_module
-from zkds.circuits.torch_module import NetworkModule, build, load_parameters
+from zkds.circuits.model_files.torch_import import from_exported_program, from_module
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.torch_module import NetworkModule, build, load_parameters
 
 pytestmark = pytest.mark.any_kernels
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.demo.train import digits, mnist_records, trained
-from zkds.circuits.model_file import load_model
+from zkds.circuits.model_files.model_file import load_model
 from zkds.dataset.records import from_npz
 
 pytestmark = pytest.mark.any_kernels

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkds.circuits.graph import Layer, Network
-from zkds.circuits.weights import model_digest, quantise, range_problem
+from zkds.circuits.networks.graph import Layer, Network
+from zkds.circuits.networks.weights import model_digest, quantise, range_problem
 
 pytestmark = pytest.mark.any_kernels
 

@@ -17,11 +17,11 @@ import pytest
 from tests.whole_proof import LIGERO_REASON, honest_columns, reject, small_relation
 from zkds.channel import VerifierChannel
 from zkds.errors import ProofRejected
-from zkds.proof import ProofReader, ProofWriter
 from zkds.prover import message_shape, prove, prove_vector, send_proof
 from zkds.statement import Mode, Statement
 from zkds.transcript import Transcript
 from zkds.verifier import receive_proof, verify
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.simulator import ProgrammedTranscript, simulate
 
 PROGRAM = b"program of a whole proof"

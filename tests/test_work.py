@@ -12,11 +12,11 @@ from bench.work.__main__ import HOSTILE, RECORDS, RESULTS, dense, features, rand
 from tests.shell import ENVIRONMENT, HANGS
 from zkds import api
 from zkds.channel import DryRun
-from zkds.circuits import zoo
-from zkds.circuits.directional_sharpness import DirectionalSharpness
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.work import DEFAULT_BYTES, Work, WorkRejected, pieces_of
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.work import DEFAULT_BYTES, Work, WorkRejected, pieces_of
+from zkds.circuits.networks import zoo
 from zkds.commit.layout import Layout
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Schema
@@ -144,7 +144,7 @@ def test_a_limit_is_a_positive_number(most):
 
 def test_random_bytes_for_a_private_model_end_before_its_tables(monkeypatch):
     """What membership says is looked at first, then the commitments' hash; coefficients are made after both."""
-    monkeypatch.setattr("zkds.circuits.private_model.PrivateModel._coefficients", None)
+    monkeypatch.setattr("zkds.circuits.models.private_model.PrivateModel._coefficients", None)
     schema = features(1000)
     root = DataRoot(RECORDS, schema, bytes(32))
     network, configuration = dense(1000, 1000, 7), Configuration.of(steps=2, batch_size=1)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from zkds.channel import DryRun, ProverChannel, VerifierChannel, VerifierEnd
 from zkds.field import K
 from zkds.hidden import Constraints
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import algebraic
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk import ligero
 from zkds.zk.ligero import CommittedPads, PadCommitment
 

@@ -20,7 +20,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from zkds.circuits.certificate import (
+from zkds.circuits.arithmetic.fixed_point import Configuration, exact_rational
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.threshold import Threshold, read_threshold
+from zkds.circuits.certificate.verifying import (
     Pins,
     Status,
     ThresholdRejected,
@@ -29,15 +32,12 @@ from zkds.circuits.certificate import (
     read_statement,
     verify_certificate,
 )
-from zkds.circuits.file_kinds import DATA_ROOT, PROOF, kind_of, kind_of_file
-from zkds.circuits.fixed_point import Configuration, exact_rational
-from zkds.circuits.graph import Network
-from zkds.circuits.model_file import Model, load_model
-from zkds.circuits.model_root import is_model_root, read_model_root
-from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.threshold import Threshold, read_threshold
-from zkds.circuits.weights import QuantisedWeights, quantise
-from zkds.circuits.work import WorkRejected
+from zkds.circuits.certificate.work import WorkRejected
+from zkds.circuits.model_files.file_kinds import DATA_ROOT, PROOF, kind_of, kind_of_file
+from zkds.circuits.model_files.model_file import Model, load_model
+from zkds.circuits.models.model_root import is_model_root, read_model_root
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.weights import QuantisedWeights, quantise
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import Records, from_arrays, from_folder, from_npz, from_torch
@@ -160,8 +160,8 @@ def commit_model(
 
     Raises ValueError or OSError naming what cannot be committed or written.
     """
-    from zkds.circuits.model_root import write_model
-    from zkds.circuits.private_model import OpenedModel
+    from zkds.circuits.models.model_root import write_model
+    from zkds.circuits.models.private_model import OpenedModel
 
     if not isinstance(model, Model | str | Path) and record_shape is None:
         raise ValueError("record_shape: expected the shape of a record, such as (1, 28, 28), with a torch module")
@@ -227,8 +227,8 @@ def prove(
 
     Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers.
     """
-    from zkds.circuits.model_root import read_opening
-    from zkds.circuits.proving import prove_certificate  # a verifier needs no prover
+    from zkds.circuits.certificate.proving import prove_certificate  # a verifier needs no prover
+    from zkds.circuits.models.model_root import read_opening
 
     root = data_root(commitment)
     private_model = read_opening(Path(model)) if isinstance(model, str | Path) and is_model_root(Path(model)) else None
@@ -363,7 +363,7 @@ def public_model(
         return model.network, model.quantised()
     if not hasattr(model, "named_parameters"):
         raise TypeError(f"model: expected a torch module, a path or what load_model returns, got {type(model).__name__}")
-    from zkds.circuits.torch_import import from_module  # needs torch
+    from zkds.circuits.model_files.torch_import import from_module  # needs torch
 
     network, parameters = from_module(model, record_shape)
     return network, quantise(network, parameters, {name: tuple(value.shape) for name, value in model.named_parameters()})

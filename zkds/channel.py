@@ -26,9 +26,9 @@ from zkds.field import ONE, ZERO, K
 from zkds.hidden import Constraints, Hidden
 from zkds.native import U64
 from zkds.native.grinding import find_nonce, leading_zero_bits
-from zkds.proof import ProofReader, ProofWriter
 from zkds.soundness import Budget, ErrorTerm
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 NONCE_BYTES = 8
 

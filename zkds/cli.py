@@ -21,8 +21,8 @@ from typing import NoReturn
 
 from zkds import __version__
 from zkds.commands import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, TERMINATED
+from zkds.commands.progress import drop, to_stderr
 from zkds.errors import ZkdsError
-from zkds.progress import drop, to_stderr
 
 # numpy's matrix products are small here, and its threads wait for each other by spinning: next to anything else that runs they
 # are several times slower than one. The core has its own. Read when numpy is loaded, which only commands do.

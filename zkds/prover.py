@@ -25,9 +25,9 @@ from zkds.commit.commitment import commit
 from zkds.conversation import WITNESS_ROOT_LABEL, converse
 from zkds.hidden import Constraints
 from zkds.native import U32
-from zkds.proof import ProofWriter
 from zkds.statement import Mode, Relation, Statement
 from zkds.transcript import Transcript
+from zkds.wire import ProofWriter
 from zkds.zk import ligero
 from zkds.zk.ligero import ROOT_LABEL, CommittedPads
 from zkds.zk.pads import SecretStream

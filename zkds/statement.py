@@ -31,8 +31,8 @@ from zkds.field import K
 from zkds.hidden import Hidden
 from zkds.lookup import Lookup, multiplicity_column
 from zkds.native import U32
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 MAGIC = b"zkdsprf\0"
 VERSION = 1

@@ -14,10 +14,10 @@ from zkds.channel import VerifierChannel
 from zkds.commit import opening
 from zkds.conversation import converse
 from zkds.errors import StatementMismatch
-from zkds.proof import ProofReader
 from zkds.soundness import BudgetLine
 from zkds.statement import Mode, Relation, Statement
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader
 from zkds.zk import ligero
 
 

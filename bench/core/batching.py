@@ -13,8 +13,8 @@ from zkds.commit import batching
 from zkds.commit.layout import Column, Layout
 from zkds.field import ZERO, K, P
 from zkds.hidden import Hidden
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 CLAIMS_PER_CELL = 3
 

@@ -15,8 +15,8 @@ from zkds.commit import opening
 from zkds.commit.commitment import Commitment, commit
 from zkds.commit.parameters import Parameters, choose, make_code
 from zkds.field import K
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 from zkds.zk.pads import SecretStream
 
 

@@ -14,8 +14,8 @@ from zkds.field import K, P
 from zkds.lookup import Lookup, RangeTable, multiplicities, multiplicity_column, prove, verify
 from zkds.lookup.tree import FractionTree, TreeMemory
 from zkds.native.fraction import aligned_table
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 BITS = 16
 

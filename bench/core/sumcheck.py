@@ -13,8 +13,8 @@ from zkds import multilinear, native, sumcheck
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.field import ONE, ZERO, K, P
 from zkds.hidden import Hidden
-from zkds.proof import ProofReader, ProofWriter
 from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
 
 # kinds of the tables, terms, eq factor
 SHAPES: dict[str, tuple[list[str], list[sumcheck.Term], bool]] = {

@@ -22,9 +22,9 @@ from sklearn.datasets import load_digits
 
 from bench.experiments.data import Images
 from bench.experiments.training import Recipe, evaluate, train
-from zkds.circuits import zoo
-from zkds.circuits.model_file import load_model
-from zkds.circuits.torch_module import NetworkModule, build, save_checkpoint
+from zkds.circuits.model_files.model_file import load_model
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.torch_module import NetworkModule, build, save_checkpoint
 from zkds.output import Output, new_files
 
 DIGITS = Recipe(learning_rate=0.05, batch_size=32, epochs=20)

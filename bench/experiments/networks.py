@@ -5,6 +5,6 @@ from functools import partial
 
 from torch import nn
 
-from zkds.circuits.torch_module import build
+from zkds.circuits.networks.torch_module import build
 
 BUILD: dict[str, Callable[[], nn.Module]] = {"MNIST": partial(build, "lenet5"), "digits": partial(build, "digits-cnn")}

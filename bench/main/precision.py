@@ -22,12 +22,12 @@ from sklearn.datasets import load_digits
 
 from bench.experiments.data import Images
 from bench.experiments.training import Recipe, train
-from zkds.circuits import zoo
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Network
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.torch_module import NetworkModule, build
+from zkds.circuits.networks.weights import quantise
 from zkds.circuits.semantics import Trajectory, run
-from zkds.circuits.torch_module import NetworkModule, build
-from zkds.circuits.weights import quantise
 from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Schema
 from zkds.integers.limbs import I64

@@ -14,11 +14,12 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.core.timing import median_seconds
-from zkds.circuits import exact, zoo
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Network
+from zkds.circuits.arithmetic import exact
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.operators.placed import Placed, placed_layers
 from zkds.circuits.semantics import run
-from zkds.circuits.semantics.layers import Placed, placed_layers
 
 ARCHITECTURES = ("lenet5", "lenet-k")
 

@@ -1,4 +1,4 @@
-"""Is the estimate of a verifier's work (circuits/work.py) an upper bound? Random and hostile statements, measured beside it.
+"""Is the estimate of a verifier's work (certificate/work.py) an upper bound? Random and hostile statements, measured beside it.
 
     python -m bench.work --statements 60
 
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.work.credulous import measure
-from zkds.circuits.directional_sharpness import DirectionalSharpness
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.graph import Layer, Network, Pool
-from zkds.circuits.statement import SharpnessStatement, StatementError
-from zkds.circuits.statistic import Results
-from zkds.circuits.work import Work
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
+from zkds.circuits.certificate.work import Work
+from zkds.circuits.metric.results import Results
+from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.errors import PlanRejected

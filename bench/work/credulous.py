@@ -8,17 +8,17 @@ from typing import Any
 
 from zkds import native
 from zkds.channel import VerifierChannel
-from zkds.circuits.directional_sharpness import DirectionalSharpness
-from zkds.circuits.statement import SharpnessStatement
-from zkds.circuits.work import Work
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.work import Work
 from zkds.commit import merkle
 from zkds.errors import CommitmentRejected
 from zkds.hidden import Hidden
-from zkds.proof import ProofReader
 from zkds.soundness import ErrorTerm
 from zkds.statement import Mode, Statement
 from zkds.transcript import Transcript
 from zkds.verifier import receive_proof
+from zkds.wire import ProofReader
 from zkds.zk import ligero
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zkds.circuits.exact import Operand, Wide, input_gradient, weight_gradient
-from zkds.circuits.fixed_point import DELTA, Place, require_format
-from zkds.circuits.graph import Layer
+from zkds.circuits.arithmetic.exact import Operand, Rounded, Wide
+from zkds.circuits.arithmetic.fixed_point import DELTA, Place, require_format
+from zkds.circuits.networks.graph import Layer
+from zkds.circuits.operators.convolution.exact import input_gradient, weight_gradient
+from zkds.circuits.operators.placed import Placed
 from zkds.circuits.semantics.forward import U8, LayerForward
-from zkds.circuits.semantics.layers import Placed
 from zkds.integers.limbs import I64, LimbFormat
 
 
@@ -21,14 +22,6 @@ class LayerBackward:
     output_delta: I64
     input_delta: I64
     input_delta_remainder: I64
-
-
-@dataclass(frozen=True, repr=False)
-class Rounded:
-    """A rounded tensor and the remainder of its rounding."""
-
-    value: I64
-    remainder: I64
 
 
 def backward(

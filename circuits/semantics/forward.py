@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.exact import Images, Operand, Wide, convolution, image_operand
-from zkds.circuits.fixed_point import CONVOLUTION, Place, require_format
-from zkds.circuits.graph import Layer, Pool
-from zkds.circuits.semantics.layers import Placed
+from zkds.circuits.arithmetic.exact import Operand, Wide
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Place, require_format
+from zkds.circuits.networks.graph import Layer, Pool
+from zkds.circuits.operators.convolution.exact import Images, convolution, image_operand
+from zkds.circuits.operators.placed import Placed
 from zkds.integers.limbs import I64
 
 U8 = NDArray[np.uint8]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits import tables
-from zkds.circuits.fixed_point import EXPONENTIAL_BITS
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS
 from zkds.circuits.semantics.statistic import logarithm
 from zkds.integers.limbs import I64
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.fixed_point import (
+from zkds.circuits.arithmetic.exact import Rounded
+from zkds.circuits.arithmetic.fixed_point import (
     CONVOLUTION,
     FIRST_SCALE,
     GRADIENT,
     GRADIENT_BITS,
     LOSS_SUM,
+    MAX_CLASSES,
     WEIGHT,
     WEIGHT_BITS,
     Configuration,
@@ -21,17 +23,16 @@ from zkds.circuits.fixed_point import (
     require_format,
     require_unsigned,
 )
-from zkds.circuits.graph import Network
-from zkds.circuits.semantics.backward import LayerBackward, Rounded, backward
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.trajectory import Trajectory
+from zkds.circuits.operators.placed import placed_layers
+from zkds.circuits.semantics.backward import LayerBackward, backward
 from zkds.circuits.semantics.forward import LayerForward, forward
-from zkds.circuits.semantics.layers import placed_layers
 from zkds.circuits.semantics.loss import LogitDelta, Softmax, logit_delta, losses, softmax
 from zkds.circuits.semantics.sam import Perturbation, perturb, scaled_gradients, squared_norm
 from zkds.circuits.semantics.statistic import deviation, is_below_eps, is_saturated, log_ratio
-from zkds.circuits.semantics.trajectory import Trajectory
 from zkds.integers.limbs import I64
 
-MAX_CLASSES = 4095  # so that a sum of exponentials, each at most 2^48, has 60 bits
 Progress = Callable[[int, int], None]  # passes done, passes in all
 Parameters = dict[str, I64]
 

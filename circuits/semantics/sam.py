@@ -8,8 +8,8 @@ from math import isqrt
 
 import numpy as np
 
-from zkds.circuits.exact import products, sum_of_squares
-from zkds.circuits.fixed_point import (
+from zkds.circuits.arithmetic.exact import Rounded, products, sum_of_squares
+from zkds.circuits.arithmetic.fixed_point import (
     GRADIENT,
     KAPPA,
     KAPPA_SHIFT,
@@ -21,7 +21,6 @@ from zkds.circuits.fixed_point import (
     require_format,
     require_unsigned,
 )
-from zkds.circuits.semantics.backward import Rounded
 from zkds.integers.limbs import I64, LimbFormat
 
 Parameters = Mapping[str, I64]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
-from zkds.circuits import tables
-from zkds.circuits.fixed_point import LOGARITHM_WIDTH, Configuration, Place, require_unsigned, round_half_up
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import LOGARITHM_WIDTH, Configuration, Place, require_unsigned, round_half_up
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,10 +1,10 @@
-"""Integer identities evaluated index by index with Python ints: the twin of what circuits/elementwise.py proves."""
+"""Integer identities evaluated index by index with Python ints: the twin of what zkds/identities/block.py proves."""
 
 from __future__ import annotations
 
 import itertools
 
-from zkds.circuits.expressions import Along, UpTo
+from zkds.identities.expressions import Along, UpTo
 
 
 def values_of(tensor, columns):

@@ -7,9 +7,9 @@ import math
 import shlex
 from typing import TYPE_CHECKING
 
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.threshold import read_threshold
-from zkds.circuits.weights import range_problem
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.threshold import read_threshold
+from zkds.circuits.networks.weights import range_problem
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.model_options import add_model_options, model_choice
@@ -26,8 +26,8 @@ from zkds.commands.probing import (
     set_threads,
     words,
 )
+from zkds.commands.progress import Stages
 from zkds.output import write_result
-from zkds.progress import Stages
 
 if TYPE_CHECKING:
     import torch
@@ -162,10 +162,10 @@ def read_tau(options: argparse.Namespace) -> tuple[float | None, list[str]]:
 
 def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, float | int]:
     """Value, loss and accuracy of the fixed-point semantics; the integers are those that a proof would publish."""
-    from zkds.circuits.fixed_point import EXPONENTIAL_BITS
-    from zkds.circuits.model_file import load_model
+    from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS
+    from zkds.circuits.model_files.model_file import load_model
+    from zkds.circuits.networks.weights import quantise
     from zkds.circuits.record_inputs import probe_records
-    from zkds.circuits.weights import quantise
 
     model = load_model(options.model, **model_choice(options))
     weights = quantise(model.network, model.parameters)

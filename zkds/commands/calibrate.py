@@ -7,8 +7,8 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from zkds.circuits.fixed_point import Configuration
-from zkds.circuits.threshold import LIMITS, Threshold
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.threshold import LIMITS, Threshold
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.probing import (
     add_grid_options,

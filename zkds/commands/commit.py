@@ -8,10 +8,10 @@ from pathlib import Path
 
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
+from zkds.commands.progress import Stages
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.root import DataRoot
 from zkds.output import check_outputs, refuse_standard_output
-from zkds.progress import Stages
 
 EXAMPLES = """examples:
   zkds commit --data train.npz                          arrays x and y; writes data.root and data.open

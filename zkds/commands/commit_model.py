@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from zkds.circuits.model_file import load_model
-from zkds.circuits.model_root import write_model
-from zkds.circuits.private_model import OpenedModel
+from zkds.circuits.model_files.model_file import load_model
+from zkds.circuits.models.model_root import write_model
+from zkds.circuits.models.private_model import OpenedModel
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice
 from zkds.dataset.files import opening_path

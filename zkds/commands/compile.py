@@ -7,12 +7,12 @@ import json
 from dataclasses import asdict
 from math import prod
 
-from zkds.circuits.model_file import load_model
-from zkds.circuits.summary import Summary, summarise
+from zkds.circuits.certificate.summary import Summary, summarise
+from zkds.circuits.model_files.model_file import load_model
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice
 from zkds.commands.probe_options import add_configuration, configuration_of
-from zkds.progress import Stages
+from zkds.commands.progress import Stages
 
 CELLS_PER_SECOND = 9e6  # of a whole proof, on two cores with AVX-512
 

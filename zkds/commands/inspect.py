@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from zkds.circuits.certificate import Pins, verify_certificate
+from zkds.circuits.certificate.verifying import Pins, verify_certificate
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.probe_options import add_max_work
 from zkds.commands.verdict import print_rejection, print_verdict, public_content

@@ -22,9 +22,9 @@ from zkds.commands.probing import (
     settings,
     words,
 )
+from zkds.commands.progress import Stages
 from zkds.dataset.records import Records
 from zkds.dataset.sampling import permutation_prefix
-from zkds.progress import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ import string
 from fractions import Fraction
 from pathlib import Path
 
-from zkds.circuits.certificate import MAX_RESULT
-from zkds.circuits.fixed_point import MAX_REPEATED, Configuration, exact_rational
+from zkds.circuits.arithmetic.fixed_point import MAX_REPEATED, Configuration, exact_rational
+from zkds.circuits.certificate.verifying import MAX_RESULT
 from zkds.dataset.sampling import SEED_BYTES
 
 FIELDS = ("steps", "batch_size", "rho", "lr", "sharpness", "perturbation")

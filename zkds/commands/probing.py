@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zkds import output
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.model_options import add_model_options, model_choice
+from zkds.commands.progress import Stages
 from zkds.dataset.sampling import SEED_BYTES
-from zkds.progress import Stages
 
 if TYPE_CHECKING:
     from zkds.sharpness import SharpnessConfig

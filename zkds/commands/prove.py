@@ -14,16 +14,16 @@ from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import add_configuration, add_max_work, configuration_of, nats, seed_bytes
 from zkds.commands.probing import print_warnings
+from zkds.commands.progress import Stages
 from zkds.commands.verdict import print_statement, statement_content
 from zkds.dataset.files import opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.output import check_outputs, is_standard_output, words_beside, write_result
-from zkds.progress import Stages
 
 if TYPE_CHECKING:
-    from zkds.circuits.graph import Network
-    from zkds.circuits.private_model import OpenedModel
+    from zkds.circuits.models.private_model import OpenedModel
+    from zkds.circuits.networks.graph import Network
     from zkds.integers.limbs import I64
 
 STAGES = {  # measured shares of the time of LeNet-5
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
     with Stages(STAGES) as stages:
         stages.begin("model")
-        from zkds.circuits.proving import prove_certificate
+        from zkds.circuits.certificate.proving import prove_certificate
 
         network, weights, private_model = _model(options)
         with Opening(opening_path(options.commit), root) as opening:
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _model(options: argparse.Namespace) -> tuple[Network, Mapping[str, I64], OpenedModel | None]:
     """(network, quantised weights, None or the opened private model)."""
-    from zkds.circuits.model_root import is_model_root, read_opening
+    from zkds.circuits.models.model_root import is_model_root, read_opening
 
     path, private, choice = Path(options.model), options.private_model, model_choice(options)
     if is_model_root(path) != private:
@@ -125,7 +125,7 @@ def _model(options: argparse.Namespace) -> tuple[Network, Mapping[str, I64], Ope
         refuse_choice(path, choice)
         opened = read_opening(path)
         return opened.network, opened.weights, opened
-    from zkds.circuits.model_file import load_model
+    from zkds.circuits.model_files.model_file import load_model
 
     model = load_model(path, **choice)
     return model.network, model.quantised(), None

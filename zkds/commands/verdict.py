@@ -6,8 +6,8 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from zkds.circuits.certificate import Status, Verdict
-from zkds.circuits.statement import SharpnessStatement
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.verifying import Status, Verdict
 from zkds.commands.probing import print_warnings
 from zkds.dataset.schema import NUMBER_BITS, Schema
 from zkds.errors import ProofRejected

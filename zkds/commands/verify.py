@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from zkds.api import read_proof, read_proof_from, verify
-from zkds.circuits.certificate import Status
-from zkds.circuits.model_file import Model, load_model
-from zkds.circuits.model_root import is_model_root
+from zkds.circuits.certificate.verifying import Status
+from zkds.circuits.model_files.model_file import Model, load_model
+from zkds.circuits.models.model_root import is_model_root
 from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import (
@@ -23,9 +23,9 @@ from zkds.commands.probe_options import (
     seed_bytes,
     share,
 )
+from zkds.commands.progress import Stages
 from zkds.commands.verdict import LIMIT_OPTIONS, print_rejection, print_verdict, public_content
 from zkds.errors import NotAProof, ProofRejected
-from zkds.progress import Stages
 
 EXAMPLES = """examples:
   zkds verify proof.bin --tau 0.8                       is the proven value at most 0.8?

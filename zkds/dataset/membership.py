@@ -28,7 +28,6 @@ from zkds.commit.layout import Column, Layout
 from zkds.dataset import ajtai
 from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
-from zkds.dataset.schema import encode_number
 from zkds.dataset.tree import DIGEST_BYTES, compute_root, leaf_digests, siblings
 from zkds.field import ONE, K, P, block, from_pairs, unblock
 from zkds.hidden import Hidden
@@ -36,6 +35,7 @@ from zkds.lookup import Lookup, RangeTable
 from zkds.native import U8, U32, U64, field
 from zkds.native.ajtai import multiply
 from zkds.soundness import ErrorTerm, algebraic
+from zkds.wire import encode_number
 
 NAME = "membership"
 BYTE_BITS = 8

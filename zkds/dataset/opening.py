@@ -26,11 +26,12 @@ import numpy as np
 
 from zkds.dataset import ajtai
 from zkds.dataset.root import DataRoot
-from zkds.dataset.schema import MAX_SCHEMA_BYTES, Schema, encode_number
+from zkds.dataset.schema import MAX_SCHEMA_BYTES, Schema
 from zkds.dataset.tree import DIGEST_BYTES, Tree, leaf_digests
 from zkds.errors import FileError, MalformedProof
 from zkds.input import open_regular
 from zkds.native import U8, U64
+from zkds.wire import encode_number
 
 MAGIC = b"zkdsopen"
 VERSION = 1

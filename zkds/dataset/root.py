@@ -20,9 +20,10 @@ from pathlib import Path
 
 from zkds.dataset.ajtai import MATRIX_SEED, ROWS, randomness_bytes
 from zkds.dataset.records import MAX_RECORDS
-from zkds.dataset.schema import Schema, encode_number
+from zkds.dataset.schema import Schema
 from zkds.dataset.tree import DIGEST_BYTES
 from zkds.errors import FileError, MalformedProof
+from zkds.wire import encode_number
 
 ROOT_LABEL = "zkds data root v1"
 MAX_ROOT_BYTES = (1 << 23) + (1 << 12)  # of the file: a schema may name a normalization pair for each of 2^18 features, in hex

@@ -21,7 +21,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from zkds.errors import MalformedProof
-from zkds.proof import ProofReader
+from zkds.wire import ProofReader, encode_number, read_number
 
 SCHEMA_LABEL = b"zkds schema v1"
 KINDS = ("image", "vector")
@@ -37,15 +37,6 @@ MAX_EXPONENT = 100  # of a decimal, ten to which is read at most
 INT16_OFFSET = 1 << 15
 SIGN = 1 << 63
 MAX_SCHEMA_BYTES = 1 << 23  # of its encoding: a normalization may have a pair for each of 2^18 features
-
-
-def encode_number(value: int) -> bytes:
-    """A number in [0, 2^64) as 8 bytes, little-endian: the only encoding of numbers in this package."""
-    return value.to_bytes(8, "little")
-
-
-def read_number(reader: ProofReader, label: str) -> int:
-    return int.from_bytes(reader.read(label, 8), "little")
 
 
 @dataclass(frozen=True)

@@ -142,3 +142,12 @@ def _factors(arrays: Sequence[I64], view: View, bits: int, batches: int, name: s
         keep += [structure, offsets]
         fields.append({"values": pointer(values, "int64_t *"), "view": structure[0], "bits": bits})
     return ffi.new("struct zkds_factor[]", fields), keep
+
+
+@dataclass(frozen=True)
+class MatrixProduct:
+    """Where a product has its factors and its result."""
+
+    left: View
+    right: View
+    out: View

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.threshold import LIMITS
+from zkds.circuits.certificate.threshold import LIMITS
 from zkds.sharpness.grid import Measurement
 from zkds.sharpness.ranks import probability_below
 

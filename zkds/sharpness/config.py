@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
 
 Kind = Literal["asam", "sam"]
 Scale = Literal["all", "weights"]

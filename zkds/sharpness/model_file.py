@@ -13,10 +13,10 @@ from typing import IO
 import torch
 from torch import nn
 
-from zkds.circuits.archive import open_archive, open_regular
-from zkds.circuits.model_file import load_model
-from zkds.circuits.program import is_program
-from zkds.circuits.weights import require_finite
+from zkds.circuits.model_files.archive import open_archive, open_regular
+from zkds.circuits.model_files.model_file import load_model
+from zkds.circuits.model_files.program import is_program
+from zkds.circuits.networks.weights import require_finite
 from zkds.sharpness.messages import first_line
 from zkds.sharpness.programs import in_float64, module_of
 
@@ -26,7 +26,7 @@ ARCHIVE = b"PK\3\4"
 def load_module(path: str | Path, *, arch: str | None = None, strip_prefix: str | None = None) -> nn.Module:
     """The module in a model file, in float64: of any exported program, of a checkpoint of a network of the zoo otherwise.
 
-    arch, strip_prefix   of a checkpoint, as for `zkds.circuits.model_file.load_model`
+    arch, strip_prefix   of a checkpoint, as for `zkds.circuits.model_files.model_file.load_model`
     Raises OSError if the file can't be opened; ValueError, naming it, for one that is damaged, of another kind, exported in
     training mode, or with a parameter that isn't finite. Run it on files that you trust.
     """

@@ -6,7 +6,7 @@ import math
 import statistics
 from dataclasses import asdict, dataclass
 
-from zkds.circuits.degenerate import LOSS_FLOOR, degenerate_warnings
+from zkds.circuits.certificate.degenerate import LOSS_FLOOR, degenerate_warnings
 from zkds.sharpness.config import SharpnessConfig
 from zkds.sharpness.statistic import EPSILON
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.sharpness.config import Statistic
 
 EPSILON = float(Configuration.eps)  # inside the logarithms

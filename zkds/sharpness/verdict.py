@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from zkds.circuits.degenerate import degenerate_warnings
+from zkds.circuits.certificate.degenerate import degenerate_warnings
 from zkds.sharpness.result import SharpnessResult
 
 Decision = Literal["accepted", "rejected", "none"]

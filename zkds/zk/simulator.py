@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from zkds.channel import ProverChannel
 from zkds.field import K
 from zkds.hidden import Constraints
-from zkds.proof import ProofWriter
 from zkds.transcript import Stream, Transcript
+from zkds.wire import ProofWriter
 from zkds.zk.ligero import ROOT_LABEL, CommittedPads
 from zkds.zk.messages import Challenges, Responses, leaf_digests, merkle_tree, opened_words, send_columns
 from zkds.zk.pad_commitment import uniform_with_sum, uniform_with_zeros

@@ -1,0 +1,1 @@
+"""The integers of the fixed-point semantics: formats, exact sums, tables of functions."""

@@ -1,0 +1,166 @@
+"""Exact sums of products of int64 operands, wider than 64 bits, by exact matrix products (zkds/native/exact.py).
+
+An operand is an array and its width: how many bits its largest entry takes. Products of matrices are exact for widths of up to
+51 bits and sums of up to 113; wider operands have no place in the formats of the semantics.
+
+`Wide` holds such sums: (hi, lo), value = hi 2^32 + lo, 0 <= lo < 2^32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkds.integers.limbs import I64
+from zkds.native import exact
+from zkds.native.exact import MatrixProduct
+
+WORD_BITS = 32
+WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit can be added
+MAX_SHIFT = 62
+SQUARES_CHUNK = 1 << 14  # entries whose squared 24-bit halves can be added up in an int64
+
+_WORD = np.int64(WORD_BITS)
+_LOW = np.int64((1 << WORD_BITS) - 1)
+_INT64 = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True, repr=False)
+class Wide:
+    """Integers of at most 2^94 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
+
+    hi: I64
+    lo: I64
+
+    @classmethod
+    def of(cls, values: I64, shift: int = 0) -> Wide:
+        """values 2^shift, for |values| 2^shift < 2^94 (the caller's promise) and 0 <= shift < 64."""
+        total = Sum(values.shape)
+        total.add(values, shift)
+        return total.wide()
+
+    def __add__(self, other: Wide) -> Wide:
+        """Exact if the sum is below 2^94 in absolute value."""
+        return _carried(self.hi + other.hi, self.lo + other.lo)
+
+    def reshape(self, *shape: int) -> Wide:
+        return Wide(self.hi.reshape(shape), self.lo.reshape(shape))
+
+    def round(self, shift: int) -> tuple[I64, I64]:
+        """(floor((value + half) / 2^shift), (value + half) mod 2^shift) with half = 2^(shift - 1), 1 <= shift <= 62.
+
+        A quotient that is no int64 becomes the nearest int64: no declared width holds it.
+        """
+        if not 1 <= shift <= MAX_SHIFT:
+            raise ValueError(f"shift: expected 1 to {MAX_SHIFT}, got {shift}")
+        moved = _carried(self.hi, self.lo + np.int64(1 << (shift - 1)))
+        if shift >= WORD_BITS:
+            upper = shift - WORD_BITS
+            remainder = ((moved.hi & np.int64((1 << upper) - 1)) << _WORD) | moved.lo
+            return moved.hi >> np.int64(upper), remainder
+        remainder = moved.lo & np.int64((1 << shift) - 1)
+        limit = np.int64(1 << (31 + shift))
+        quotient = (moved.hi << np.int64(WORD_BITS - shift)) | (moved.lo >> np.int64(shift))
+        if moved.hi.size and (int(moved.hi.max()) >= limit or int(moved.hi.min()) < -limit):
+            quotient = np.where(moved.hi >= limit, _INT64.max, np.where(moved.hi < -limit, _INT64.min, quotient))
+        return quotient, remainder
+
+
+def _carried(hi: I64, lo: I64) -> Wide:
+    """hi 2^32 + lo for any int64 lo."""
+    return Wide(hi + (lo >> _WORD), lo & _LOW)
+
+
+class Sum:
+    """A sum of shifted int64 terms, modulo 2^96: the true sum, if that is below 2^94 in absolute value."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._hi = np.zeros(shape, dtype=np.int64)
+        self._lo = np.zeros(shape, dtype=np.int64)  # of at most 2^31 terms below 2^32
+
+    def add(self, values: I64, shift: int) -> None:
+        """Add values 2^shift, 0 <= shift < 96."""
+        if shift >= WORD_BITS:
+            self._hi += values << np.int64(shift - WORD_BITS)
+        else:
+            self._hi += values >> np.int64(WORD_BITS - shift)
+            self._lo += (values & np.int64((1 << (WORD_BITS - shift)) - 1)) << np.int64(shift)
+
+    def wide(self) -> Wide:
+        return _carried(self._hi, self._lo)
+
+
+@dataclass(frozen=True, repr=False)
+class Operand:
+    """An int64 array as a factor of exact products: contiguous, and every |entry| below 2^bits."""
+
+    values: I64
+    bits: int
+
+    @classmethod
+    def of(cls, values: I64) -> Operand:
+        return cls(np.ascontiguousarray(values), magnitude(values).bit_length())
+
+
+def magnitude(values: I64) -> int:
+    """The largest absolute value, 0 for none."""
+    return max(int(values.max()), -int(values.min())) if values.size else 0
+
+
+def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shape: tuple[int, ...]) -> Wide:
+    """The products of matrices in two operands, in an array of this shape; zero where no product reaches.
+
+    Results of 2^94 or more become +-2^94, which no format holds after the roundings of the semantics.
+    Raises ArithmeticError for operands of more than 51 bits or sums that might need more than 113.
+    """
+    hi, lo = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for place in where:
+        terms = len(place.left.columns)
+        bits = left.bits, right.bits
+        if max(bits) > exact.WIDE_BITS or sum(bits) + (terms - 1).bit_length() > exact.MAX_SUM_BITS:
+            raise ArithmeticError(
+                f"expected operands of {exact.WIDE_BITS} bits, got {terms} products of {bits[0]} and {bits[1]}"
+            )
+        exact.wide(left.values[None], place.left, right.values[None], place.right, bits, hi[None], lo[None], place.out)
+    return Wide(hi, lo)
+
+
+def products(left: I64, right: I64) -> Wide:
+    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^94.
+
+    By halves of 32 bits; hi is right modulo 2^64 and so, products being as small as they are, right.
+    """
+    if magnitude(left) * magnitude(right) >= 1 << WIDE_BITS:
+        raise ArithmeticError("products: expected factors whose products are below 2^94")
+    left_hi, left_lo = left >> _WORD, left & _LOW
+    right_hi, right_lo = right >> _WORD, right & _LOW
+    low = left_lo.view(np.uint64) * right_lo.view(np.uint64)
+    hi = (low >> np.uint64(WORD_BITS)).view(np.int64)
+    lo = (low & np.uint64(_LOW)).view(np.int64)
+    hi += left_hi * right_lo
+    hi += left_lo * right_hi
+    hi += (left_hi * right_hi) << _WORD
+    return Wide(hi, lo)
+
+
+def sum_of_squares(values: I64) -> int:
+    """sum v^2 over all entries, for |v| <= 2^47."""
+    if magnitude(values) > 1 << 47:
+        raise ArithmeticError("sum_of_squares: expected values of at most 2^47")
+    flat = values.ravel()
+    total = 0
+    for start in range(0, flat.size, SQUARES_CHUNK):
+        chunk = flat[start : start + SQUARES_CHUNK]
+        high, low = chunk >> np.int64(24), chunk & np.int64((1 << 24) - 1)
+        total += (int(high @ high) << 48) + (int(high @ low) << 25) + int(low @ low)
+    return total
+
+
+@dataclass(frozen=True, repr=False)
+class Rounded:
+    """A rounded tensor and the remainder of its rounding."""
+
+    value: I64
+    remainder: I64

@@ -1,0 +1,1 @@
+"""What is stated and proved, end to end."""

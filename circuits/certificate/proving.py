@@ -1,0 +1,84 @@
+"""Make a certificate: run the probe in fixed point on the committed records, then prove all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from numpy.typing import NDArray
+
+from zkds import prover
+from zkds.circuits import semantics
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement, require_fit
+from zkds.circuits.certificate.verifying import hidden
+from zkds.circuits.certificate.work import Work
+from zkds.circuits.metric.results import results_of
+from zkds.circuits.models.private_model import OpenedModel, PrivateModel
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.weights import model_digest
+from zkds.circuits.record_inputs import network_inputs
+from zkds.dataset.membership import Membership
+from zkds.dataset.opening import Opening
+from zkds.dataset.sampling import batches
+from zkds.integers.limbs import I64
+
+PROBE = "probe"
+Progress = Callable[[str], None]
+
+
+def prove_certificate(
+    network: Network,
+    weights: Mapping[str, I64],
+    opening: Opening,
+    configuration: Configuration,
+    seed: bytes,
+    *,
+    seed_given: bool,
+    tau: Fraction | None = None,
+    private_model: OpenedModel | None = None,
+    zero_knowledge: bool = True,
+    max_work: float = 1,
+    progress: Progress | None = None,
+) -> tuple[bytes, SharpnessStatement]:
+    """The proof's bytes and what they say. A new proof, with fresh randomness, at every call.
+
+    weights         w_0, quantised (zkds/circuits/networks/weights.py): int64, 40 fractional bits
+    opening         the opened data.open
+    seed            32 bytes that decide the batches; seed_given: whether somebody else drew them
+    tau             hide the value and prove that it is at most tau; None: show the value
+    private_model   prove it of the weights under this model's root, which stay hidden; None: of a public model
+    zero_knowledge  False: a plain proof, which hides nothing
+    max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
+    progress        called with the name of each stage as it begins
+
+    Raises StatementError if network, configuration and data do not fit together or the value is above tau, WorkRejected if the
+    proof takes more work to verify, Overflow if a value of the probe leaves its range, OpeningError if the opening is damaged.
+    """
+    report = progress if progress is not None else lambda stage: None
+    report(PROBE)
+    require_fit(network, configuration, opening.root)
+    indices = batches(seed, opening.root.count, configuration.steps, configuration.batch_size)
+    membership, records = Membership.open(opening, indices)
+    inputs, labels = network_inputs(opening.root.schema, records)
+    trajectory = semantics.run(network, weights, inputs, labels, configuration)
+    statement = SharpnessStatement(
+        network,
+        configuration,
+        opening.root,
+        seed,
+        seed_given,
+        model_digest(network, weights) if private_model is None else private_model.root(),
+        private_model is not None,
+        results_of(trajectory),
+    )
+    if tau is not None:
+        statement = hidden(statement, tau)
+    opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
+    relation = DirectionalSharpness(statement, membership=membership, private_model=opened)
+    Work.of(statement).with_columns(relation.columns).require(max_work)
+    columns: dict[str, NDArray[Any]] = relation.witness(trajectory, records)
+    data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
+    return data, statement

@@ -1,0 +1,138 @@
+"""What the compiler made of a network and a configuration: columns, cells, lookups, messages, an estimate of the proof."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.metric.results import Results
+from zkds.circuits.networks.graph import Network
+from zkds.dataset.ajtai import ROWS
+from zkds.dataset.root import DataRoot
+from zkds.dataset.sampling import SEED_BYTES
+from zkds.dataset.schema import Schema
+from zkds.dataset.tree import DIGEST_BYTES
+from zkds.field import ELEMENT_BYTES
+from zkds.identities.rounded_sum import RoundedSum
+from zkds.prover import message_shape
+from zkds.statement import Statement
+
+LIGERO_BYTES = 90_000
+TREE_BYTES = 300  # of a column's salt and Merkle nodes
+SUPPOSED_RECORDS = 1 << 16  # of a data set that is not known yet; proofs depend on it by a few Merkle nodes
+
+
+@dataclass(frozen=True)
+class Group:
+    """The columns whose names begin alike: a layer's, a parameter's, a gadget's.
+
+    cells     committed
+    lookups   of them, range checks and tables
+    """
+
+    name: str
+    columns: int
+    cells: int
+    lookups: int
+
+
+@dataclass(frozen=True)
+class RoundedTensor:
+    """One rounded tensor of the layers: its entries, and the cells that its identity commits for each (output not counted)."""
+
+    name: str
+    shape: tuple[int, ...]
+    shift: int
+    terms: int
+    remainder_cells: int
+    carry_cells: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All of it.
+
+    messages, products   encrypted elements of K, and products of two of them, in the zero-knowledge proof
+    proof_bytes          an estimate, within some ten per cent
+    """
+
+    groups: tuple[Group, ...]
+    rounded: tuple[RoundedTensor, ...]
+    columns: int
+    cells: int
+    lookups: int
+    messages: int
+    products: int
+    proof_bytes: int
+
+
+def supposed_schema(network: Network) -> Schema:
+    """Bytes of the network's input shape, as many classes as it has outputs."""
+    channels, height, width = network.input_shape
+    vector = (height, width) == (1, 1)
+    shape = (channels,) if vector else network.input_shape
+    return Schema("vector" if vector else "image", shape, "uint8", max(2, network.classes))
+
+
+def supposed_statement(network: Network, configuration: Configuration, schema: Schema | None = None) -> SharpnessStatement:
+    """A statement about a data set, a seed and results that do not exist: all that is asked of it is its size."""
+    schema = schema if schema is not None else supposed_schema(network)
+    root = DataRoot(SUPPOSED_RECORDS, schema, bytes(DIGEST_BYTES))
+    nothing = bytes(SEED_BYTES)
+    return SharpnessStatement(network, configuration, root, nothing, False, nothing, False, Results(0, 0, 0, 0, value=0))
+
+
+def summarise(network: Network, configuration: Configuration) -> Summary:
+    """Compile, and run the verifier's protocol once without a proof. Raises PlanRejected if there is no sound plan."""
+    relation = DirectionalSharpness(supposed_statement(network, configuration))
+    statement = Statement(relation)
+    shape = message_shape(statement)
+    looked_up = {lookup.primary for lookup in relation.lookups}
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for column in relation.columns:
+        name = column.name.partition(":")[0].partition("/")[0]
+        groups.setdefault(name, []).append((column.cells, column.cells if column.name in looked_up else 0))
+    return Summary(
+        tuple(
+            Group(name, len(found), sum(cells for cells, _ in found), sum(lookups for _, lookups in found))
+            for name, found in groups.items()
+        ),
+        tuple(_rounded(part) for part in relation.layers.parts if isinstance(part, RoundedSum)),
+        len(relation.columns),
+        statement.layout.cells,
+        sum(column.cells for column in relation.columns if column.name in looked_up),
+        shape.messages,
+        len(shape.products),
+        _proof_bytes(shape.messages, statement),
+    )
+
+
+def _proof_bytes(messages: int, statement: Statement) -> int:
+    """Messages, the records' commitments, opened columns with a salt and some tree nodes each; Ligero's as it was measured."""
+    parameters, samples = statement.parameters, 0
+    relation = statement.relation
+    if isinstance(relation, DirectionalSharpness):
+        samples = relation.statement.samples
+    bytes_ = ELEMENT_BYTES * messages + ROWS * 8 * samples + LIGERO_BYTES
+    for code in (parameters.code, *parameters.recursion):
+        bytes_ += code.queries * (2 * ELEMENT_BYTES * code.rows + TREE_BYTES)
+    return bytes_
+
+
+def _rounded(part: RoundedSum) -> RoundedTensor:
+    return RoundedTensor(
+        part.name,
+        part.output.shape,
+        part.shift,
+        1 if part.products is None else part.products.terms,
+        part.remainder.format.limbs,
+        part.plan.carry_limbs,
+    )
+
+
+def entries(tensor: RoundedTensor) -> int:
+    """The number of rounded values."""
+    return math.prod(tensor.shape)

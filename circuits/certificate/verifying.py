@@ -1,0 +1,277 @@
+"""Certificates of directional sharpness: make one, check one.
+
+`verify_certificate` needs the proof's bytes alone. What it is given beside them (model, data root, seed, configuration,
+limits) it pins: a proof about anything else is rejected by name. What it is not given, the prover chose, and the verdict says
+so: only a proof about which everything is given is `ACCEPTED`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import floor
+
+from zkds import verifier
+from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS, Configuration
+from zkds.circuits.certificate.degenerate import (
+    BELOW_EPS,
+    FEW_RECORDS,
+    SATURATED,
+    SURPLUS,
+    below_eps_words,
+    saturated_words,
+    surplus_words,
+)
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import RESULT_BITS, SharpnessStatement, StatementError
+from zkds.circuits.certificate.work import Work
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.weights import QuantisedWeights, model_digest
+from zkds.dataset.root import DataRoot
+from zkds.errors import PinMismatch, PlanRejected, ProofRejected
+from zkds.soundness import BudgetLine
+from zkds.statement import Mode, claimed_relation
+
+MAX_STATEMENT_BYTES = 1 << 24
+PINS = {"model": "model", "data": "root", "seed": "seed", "probe": "configuration"}  # name in a verdict -> field of Pins
+LIMITS = {"value": "tau", "loss": "max_loss", "accuracy": "min_accuracy"}  # likewise
+ASKED = (*PINS.values(), *LIMITS.values(), "min_records")  # fields of Pins that ask for something
+MAX_RESULT = 1 << RESULT_BITS - EXPONENTIAL_BITS  # losses and values are below it, in nats
+
+
+class ThresholdRejected(ProofRejected):
+    """The proof is valid, but what it proves is not good enough: value, loss, accuracy, or results that say nothing."""
+
+
+class Status(enum.Enum):
+    """What a verdict on a valid proof amounts to; one that isn't valid, or doesn't meet pins and limits, is a ProofRejected."""
+
+    ACCEPTED = "accepted"  # everything of `PINS` and `LIMITS` was given, and holds
+    VALID = "valid"  # what was given holds; the prover chose the rest
+    NOTHING_PINNED = "nothing pinned"  # nothing was given: the prover chose everything
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What a verifier knows or asks for; None: not given, and the verdict says so.
+
+    model           (network, quantised weights) of a public model, or the 32 bytes of a private model's root
+    root            the data root
+    seed            32 bytes
+    configuration   the probe's configuration
+    tau             the largest value to accept, an exact rational, in [0, 4096)
+    max_loss        the largest mean loss to accept, in nats, in [0, 4096)
+    min_accuracy    the smallest accuracy to accept, in [0, 1]
+    min_records     the smallest data set to accept, in records
+
+    allow_saturated         accept batches whose loss is below the floor, and ratios below eps (degenerate.py)
+    allow_surplus_classes   accept a network with more outputs than the data set has classes
+    Raises ValueError for limits outside these intervals: they ask for nothing, or for what no proof can say; for a
+    `min_records` that is no positive int.
+    """
+
+    model: tuple[Network, QuantisedWeights] | bytes | None = None
+    root: DataRoot | None = None
+    seed: bytes | None = None
+    configuration: Configuration | None = None
+    tau: Fraction | None = None
+    max_loss: Fraction | None = None
+    min_accuracy: Fraction | None = None
+    min_records: int | None = None
+    allow_saturated: bool = False
+    allow_surplus_classes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.min_records is not None and (type(self.min_records) is not int or self.min_records < 1):
+            raise ValueError(f"min_records: expected a positive int, got {self.min_records!r}")
+        for name in ("tau", "max_loss"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 <= limit < MAX_RESULT:
+                raise ValueError(f"{name}: expected 0 to {MAX_RESULT} nats, got {float(limit):g}")
+        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
+            raise ValueError(f"min_accuracy: expected a number between 0 and 1, got {float(self.min_accuracy):g}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A valid proof that meets all that the verifier gave: what it says, what the prover chose, and how sure it is.
+
+    statement     everything public
+    pins          what the verifier gave
+    mode, bits, budget, sizes   as in zkds.verifier.VerificationResult
+    warnings      in words, what makes the verdict worth less than it seems: what `pins` allowed although it says nothing
+    """
+
+    statement: SharpnessStatement
+    pins: Pins = field(repr=False)
+    mode: Mode
+    bits: float
+    budget: Sequence[BudgetLine]
+    sizes: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def chosen_by_prover(self) -> tuple[str, ...]:
+        """Which of "model", "data", "seed", "probe" the verifier did not give."""
+        return tuple(name for name, given in PINS.items() if getattr(self.pins, given) is None)
+
+    @property
+    def without_limit(self) -> tuple[str, ...]:
+        """For which of "value", "loss", "accuracy" the verifier gave no limit."""
+        return tuple(name for name, given in LIMITS.items() if getattr(self.pins, given) is None)
+
+    @property
+    def status(self) -> Status:
+        if all(getattr(self.pins, name) is None for name in ASKED):
+            return Status.NOTHING_PINNED
+        return Status.VALID if self.chosen_by_prover or self.without_limit else Status.ACCEPTED
+
+    @property
+    def accepted(self) -> bool:
+        """Whether everything was given, and holds."""
+        return self.status is Status.ACCEPTED
+
+    @property
+    def value(self) -> Fraction | None:
+        """Directional sharpness, exactly; None if the proof hides it."""
+        return self.statement.value
+
+    @property
+    def threshold(self) -> Fraction | None:
+        """What a hidden value is at most, exactly; None if the value is shown."""
+        return self.statement.threshold
+
+    @property
+    def loss(self) -> Fraction:
+        """The mean loss over the probe's records in nats, exactly."""
+        return self.statement.loss
+
+    @property
+    def accuracy(self) -> Fraction:
+        """The fraction of the probe's records that the network classifies correctly, exactly."""
+        return self.statement.accuracy
+
+
+def read_statement(data: bytes) -> tuple[Mode, SharpnessStatement]:
+    """What a proof says that it proves, unchecked. Raises MalformedProof."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"data: expected bytes, got {type(data).__name__}")
+    mode, encoding = claimed_relation(data, MAX_STATEMENT_BYTES)
+    return mode, SharpnessStatement.decode(encoding)
+
+
+def verify_certificate(
+    data: bytes,
+    pins: Pins | None = None,
+    *,
+    strict: bool = False,
+    allow_plain: bool = False,
+    max_work: float = 1,
+) -> Verdict:
+    """Check a proof of directional sharpness and everything that is pinned.
+
+    strict       refuse to work, with ValueError, unless all of `PINS` and `LIMITS` are given: the verdict is `ACCEPTED`, if any
+    allow_plain  accept a proof that hides nothing
+    max_work     the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
+    Raises ProofRejected, or a subclass of it, that names the reason.
+    """
+    pins = pins if pins is not None else Pins()
+    missing = missing_for_strict(pins)
+    if strict and missing:
+        raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
+    _, statement = read_statement(data)
+    _require_pins(statement, pins)
+    weights = pins.model[1] if isinstance(pins.model, tuple) else None
+    work = Work.of(statement)
+    work.require(max_work)
+    try:
+        relation = DirectionalSharpness(statement, weights)
+        work.with_columns(relation.columns).require(max_work)
+        result = verifier.verify(data, relation, allow_plain=allow_plain)
+    except PlanRejected as error:
+        raise ProofRejected(f"statement: no sound circuit: {error}") from None
+    _require_meaning(statement, pins)
+    _require_thresholds(statement, pins)
+    return Verdict(statement, pins, result.mode, result.bits, result.budget, result.sizes, tuple(statement.warnings))
+
+
+def missing_for_strict(pins: Pins) -> list[str]:
+    """The fields that a strict verification needs and that are not given."""
+    return [name for name in (*PINS.values(), *LIMITS.values()) if getattr(pins, name) is None]
+
+
+def threshold_integer(tau: Fraction) -> int:
+    """tau with 48 fractional bits, rounded down."""
+    return floor(tau * (1 << EXPONENTIAL_BITS))
+
+
+def hidden(statement: SharpnessStatement, tau: Fraction) -> SharpnessStatement:
+    """The statement that says value <= tau instead of the value. Raises StatementError if it is not, or tau is too large."""
+    results, threshold = statement.results, threshold_integer(tau)
+    if results.value is None or results.value > threshold:
+        raise StatementError("tau: the value is above it, so no proof can say otherwise")
+    if threshold >= 1 << RESULT_BITS:
+        raise StatementError(f"tau: expected a number below {1 << RESULT_BITS - EXPONENTIAL_BITS}")
+    return replace(statement, results=replace(results, value=None, threshold=threshold))
+
+
+def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
+    """Raise PinMismatch for the first pin that the statement does not meet."""
+    if pins.model is not None:
+        private = isinstance(pins.model, bytes)
+        if private != statement.private_model:
+            kinds = {True: "a private model's root", False: "a public model"}
+            raise PinMismatch("kind of model", kinds[private], kinds[statement.private_model])
+        digest = pins.model if isinstance(pins.model, bytes) else model_digest(*pins.model)
+        if digest != statement.model:
+            raise PinMismatch("model", digest.hex(), statement.model.hex())
+        if isinstance(pins.model, tuple) and pins.model[0] != statement.network:
+            # the digest in a statement is any 32 bytes that its prover chose; the circuit is that of the statement's network
+            raise PinMismatch("network", "the given model's", "another one")
+    if pins.root is not None and pins.root.digest() != statement.root.digest():
+        raise PinMismatch("data root", pins.root.digest().hex(), statement.root.digest().hex())
+    if pins.seed is not None and pins.seed != statement.seed:
+        raise PinMismatch("seed", pins.seed.hex(), statement.seed.hex())
+    if pins.configuration is not None and pins.configuration != statement.configuration:
+        asked, found = pins.configuration.differences(statement.configuration)
+        raise PinMismatch("probe", asked, found)
+
+
+def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
+    """Raise ThresholdRejected for proven results that say nothing about sharpness, or a data set that is too small."""
+    results, steps = statement.results, statement.configuration.steps
+    saturated, surplus = "none (allow_saturated accepts them)", "none (allow_surplus_classes accepts them)"
+    if results.saturated and not pins.allow_saturated:
+        raise ThresholdRejected(SATURATED, saturated, saturated_words(results.saturated, steps))
+    if results.below_eps and not pins.allow_saturated:
+        raise ThresholdRejected(BELOW_EPS, saturated, below_eps_words(results.below_eps, steps))
+    if statement.surplus_classes and not pins.allow_surplus_classes:
+        raise ThresholdRejected(SURPLUS, surplus, surplus_words(statement.surplus_classes))
+    if pins.min_records is not None and statement.root.count < pins.min_records:
+        raise ThresholdRejected(FEW_RECORDS, f"at least {pins.min_records}", statement.root.count)
+
+
+def _require_thresholds(statement: SharpnessStatement, pins: Pins) -> None:
+    """Raise ThresholdRejected unless the proven results are good enough. Exact: integers against rationals."""
+    bounds = (
+        ("value above tau", statement.value, pins.tau),
+        ("proven threshold above tau", statement.threshold, pins.tau),
+        ("loss above the maximum", statement.loss, pins.max_loss),
+    )
+    for reason, found, most in bounds:
+        if found is not None and most is not None and found > most:
+            raise ThresholdRejected(reason, *_told_apart("at most", most, found))
+    least = pins.min_accuracy
+    if least is not None and statement.accuracy < least:
+        raise ThresholdRejected("accuracy below the minimum", *_told_apart("at least", least, statement.accuracy))
+
+
+def _told_apart(bound: str, limit: Fraction, found: Fraction) -> tuple[str, str]:
+    """Both numbers in words, with as many digits as tell them apart; the first after `bound`."""
+    for digits in (6, 12, 17):
+        texts = [f"{float(number):.{digits}g}" for number in (limit, found)]
+        if texts[0] != texts[1]:
+            return f"{bound} {texts[0]}", texts[1]
+    return f"{bound} {limit}", str(found)

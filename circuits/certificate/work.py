@@ -1,0 +1,168 @@
+"""What verifying a statement costs, from the statement alone, before anything of that size is done.
+
+Whoever verifies reads a statement from a stranger, and a few bytes may name a network, a configuration and a data set that
+keep a verifier busy for an hour. So the cost is counted first: from the sizes of the network, the batches and the data set,
+then from the shapes of the columns. Seconds, on one core, and bytes are upper bounds: every count times more than one of it
+costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
+
+    layers          plans of identities, sumchecks of a layer
+    windows         entries of the relations of outputs, taps and inputs of convolutions along an axis (convolution/windows.py)
+    boxes           of all columns (zkds/commit/layout.py)
+    pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
+    rounds          of sumchecks: of the circuit and of the lookup argument
+    parameters      entries of the weights; of a private model, each has six coefficients
+    records         hashed, with their Merkle paths
+    record_bytes    columns of the matrix A, each of 128 numbers
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.operators.placed import Placed, placed_layers
+from zkds.commit.layout import Column
+from zkds.errors import ProofRejected
+
+DEFAULT_SECONDS = 20  # on one core
+DEFAULT_BYTES = 1 << 30
+CHUNK = 1 << 26  # cells of one tree of the lookup argument (zkds/lookup/argument.py)
+
+# Claims on a tensor's column, by the last word of its name: at points of the whole column, and on slices of it, so many for
+# each index of the first dimension. At most; the second number is what makes many steps expensive.
+CLAIMS = {
+    "carry": (1, 0),
+    "remainder": (2, 0),
+    "gap": (2, 0),
+    "delta": (6, 2),
+    "convolution": (6, 1),
+    "bit": (6, 0),
+    "mask": (6, 0),
+    "output": (6, 0),
+    "difference": (6, 0),
+    "elements": (6, 0),
+    "randomness": (6, 0),
+    "bytes": (6, 0),
+    "start": (6, 0),
+    "kappa": (140, 0),  # one for each parameter, of which there are 128 at most
+    "gradient": (4, 3),
+    "update": (2, 4),
+    "scaled": (3, 3),
+    "perturbation": (2, 3),
+    "q": (1, 3),
+    "W": (1, 9),
+}
+OTHERS = (6, 2)
+
+# seconds and bytes: of any verification, then of one of each
+BASE = (0.8, 100 << 20)
+COSTS = {
+    "layers": (0.01, 1 << 18),
+    "windows": (8e-8, 0),
+    "widest": (0.0, 50),
+    "boxes": (2e-5, 1500),
+    "pieces": (9e-6, 520),
+    "rounds": (1e-4, 1500),
+    "parameters": (2e-7, 60),
+    "coefficients": (6e-8, 12),
+    "records": (1.2e-4, 3000),
+    "record_bytes": (5e-6, 1200),
+}
+
+
+class WorkRejected(ProofRejected):
+    """Verifying this statement would take more time or memory than the verifier allows."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counts, as above; `boxes`, `pieces` and `rounds` are 0 until the columns are known.
+
+    widest         the most entries of `windows` of one axis, which are in memory at a time
+    coefficients   six for each parameter of a private model
+    """
+
+    layers: int
+    windows: int
+    widest: int
+    parameters: int
+    coefficients: int
+    records: int
+    record_bytes: int
+    boxes: int = 0
+    pieces: int = 0
+    rounds: int = 0
+
+    @classmethod
+    def of(cls, statement: SharpnessStatement) -> Work:
+        """What the statement says by itself."""
+        layers = placed_layers(statement.network)
+        windows = [entries for placed in layers for entries in _windows(placed)]
+        parameters = statement.network.parameter_count
+        return cls(
+            len(layers),
+            sum(windows),
+            max(windows),
+            parameters,
+            6 * parameters if statement.private_model else 0,
+            statement.samples,
+            statement.root.committed_bytes,
+        )
+
+    def with_columns(self, columns: Sequence[Column]) -> Work:
+        """And what follows from the shapes of the columns."""
+        pieces = [pieces_of(column) for column in columns]
+        boxes = sum(math.prod(length.bit_count() for length in column.shape) for column in columns)
+        cells = sum(column.cells for column in columns)
+        trees = -(-cells // CHUNK)
+        rounds = 1000 + 250 * self.layers + trees * cells.bit_length() ** 2
+        return replace(self, boxes=boxes, pieces=sum(pieces), rounds=rounds)
+
+    @property
+    def seconds(self) -> float:
+        """At most, on one core."""
+        return BASE[0] + float(sum(getattr(self, name) * seconds for name, (seconds, _) in COSTS.items()))
+
+    @property
+    def memory(self) -> int:
+        """Bytes, at most."""
+        return BASE[1] + int(sum(getattr(self, name) * size for name, (_, size) in COSTS.items()))
+
+    @property
+    def ratio(self) -> float:
+        """To what is allowed by default: 20 seconds on one core, and 1 GiB."""
+        return max(self.seconds / DEFAULT_SECONDS, self.memory / DEFAULT_BYTES)
+
+    def require(self, most: float) -> None:
+        """Raise WorkRejected if the ratio is above `most`, saying which would do; ValueError unless `most` is above 0."""
+        if isinstance(most, bool) or not isinstance(most, int | float) or not most > 0:
+            raise ValueError(f"max_work: expected a positive number, got {most!r}")
+        if self.ratio > most:
+            raise WorkRejected(
+                "work: verifying takes too much",
+                f"at most {most * DEFAULT_SECONDS:g} s and {most * DEFAULT_BYTES / (1 << 30):g} GiB",
+                f"up to {self.seconds:.0f} s and {self.memory / (1 << 30):.1f} GiB; "
+                f"--max-work {math.ceil(self.ratio)} (max_work= in Python) allows it",
+            )
+
+
+def _windows(placed: Placed) -> list[int]:
+    """Entries of the three matrices of an axis, for both axes: (kernel, inputs), (kernel, outputs), (outputs, inputs)."""
+    axes = zip(placed.layer.kernel, placed.shapes.input[1:], placed.convolution[1:], strict=True)
+    return [kernel * inputs + kernel * outputs + outputs * inputs for kernel, inputs, outputs in axes]
+
+
+def pieces_of(column: Column) -> int:
+    """The most pieces of all claims on a column (`Layout.pieces`, `Layout.slice_pieces`)."""
+    points, slices = CLAIMS.get(_kind(column.name), OTHERS)
+    first, *rest = column.shape
+    of_slice = math.prod(length.bit_count() for length in rest)
+    return (points * first.bit_count() + slices * first) * of_slice
+
+
+def _kind(name: str) -> str:
+    """Of "c1: forward: carry 0/2", carry; of "c1: input delta/0", delta."""
+    words = name.rpartition(": ")[2].partition("/")[0].split()
+    return words[-1] if not words[-1].isdigit() or len(words) == 1 else words[-2]

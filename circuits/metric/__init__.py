@@ -1,0 +1,1 @@
+"""Loss, perturbation, sharpness and their statistic; semantics and identities."""

@@ -1,0 +1,207 @@
+"""Sharpness and perturbation (the semantics: circuits/semantics/sam.py), as cells and identities.
+
+Per parameter, entry by entry (block "parameters"):
+
+    v = round(w_t g_t / 2^40)                                if sharpness or perturbation is ASAM
+    E = round(kappa_t g_t / 2^32)                            perturbation SAM
+    n = round(kappa_t v_t / 2^32),  E = round(w_t n / 2^40)  perturbation ASAM
+
+Per step: sums of squares over all parameters ("sums"), and ("scalars") of the perturbation's, x,
+
+    x = y^2 + rest,  0 <= rest <= 2 y                        y = isqrt(x)
+    zero y = 0,  y + zero - 1 = least >= 0                   zero is a bit: [y = 0]
+    kappa (y + zero) + rem = (1 - zero) rho_int 2^40,  0 <= rem <= least
+
+so kappa = floor(rho_int 2^40 / y), or 0 if y = 0: then the divisor is 1 and the dividend 0.
+
+**Bound of kappa g.** The identities of x, y and kappa hold over the integers by themselves, so E's may rest on them. Every
+entry g of step t satisfies g^2 <= x, hence |g| <= y because g is an integer, and kappa y <= rho_int 2^40. So |kappa g| is at
+most rho_int 2^40; if y = 0 it is 0. (For ASAM the same with v.) The intervals of kappa, 60 bits, and of g alone would ask for
+more low digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkds.circuits.arithmetic.fixed_point import (
+    GRADIENT,
+    KAPPA,
+    KAPPA_SHIFT,
+    PERTURBATION_SHIFT,
+    SQUARES_WIDTH,
+    WEIGHT_BITS,
+    Configuration,
+)
+from zkds.circuits.networks.trajectory import Trajectory
+from zkds.identities.expressions import Expression, sum_of, tensor
+from zkds.identities.gadget import Gadget, SquareRoot, Wide, joined, round_identity, split, square_root
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import LimbFormat
+from zkds.native import U32
+from zkds.tensors.tensor import Committed, Tensor
+
+PARAMETERS, SUMS, SCALARS = "parameters", "sums", "scalars"  # names of blocks
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter's tensors: w in at least the first passes (T or more, *shape), g (T, *shape), E (T - 1, *shape)."""
+
+    name: str
+    weight: Tensor
+    gradient: Tensor
+    perturbation: Committed
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.gradient.shape[1:]
+
+
+def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[int, ...]) -> Committed:
+    """E of a parameter, for `Parameter` and for whatever else uses it; `Norms` commits it."""
+    return Committed(LimbColumns(f"{name}: perturbation", configuration.perturbation_format, (configuration.steps - 1, *shape)))
+
+
+class Norms(Gadget):
+    """v, V, kappa, n and E of all parameters. `squares`: V of every step, (T,)."""
+
+    def __init__(self, configuration: Configuration, parameters: Sequence[Parameter]) -> None:
+        super().__init__("norms")
+        self.configuration = configuration
+        self.parameters = tuple(parameters)
+        self.scaled: dict[str, Committed] = {}
+        self.normalised: dict[str, Committed] = {}
+        self.remainders: dict[tuple[str, str], Committed] = {}  # (tensor of the trajectory, parameter)
+        steps = configuration.steps
+        if configuration.scales_gradients:
+            for parameter in parameters:
+                self._scale(parameter)
+        self.squares = self._squares("V", configuration.sharpness, steps)
+        self.shared = configuration.perturbation == configuration.sharpness
+        self.perturbation_squares = self.squares if self.shared else self._squares("x", configuration.perturbation, steps - 1)
+        self._state_kappa()
+        for parameter in parameters:
+            self._perturb(parameter)
+
+    # ---- parameters --------------------------------------------------------------------------------------------------
+
+    def _rounded(
+        self,
+        kind: str,
+        parameter: Parameter,
+        out: Committed,
+        exact: Expression,
+        shift: int,
+        bound: int | None = None,
+    ) -> None:
+        """State that `out` is exact / 2^shift, rounded; |exact| <= bound if the operands' intervals do not say so."""
+        remainder = LimbColumns(f"{parameter.name}: {kind} remainder", LimbFormat(DIGIT_BITS, shift, False), out.shape)
+        self.remainders[kind, parameter.name] = self.own(Committed(remainder))
+        identity = round_identity(exact, shift, tensor(out), tensor(self.remainders[kind, parameter.name]))
+        total = None
+        if bound is not None:
+            total = Interval(-bound, bound) + Interval.point(1 << (shift - 1))
+            total = total - Interval.unsigned(shift) - out.interval.times(1 << shift)
+        self.identity(PARAMETERS, f"{kind} of {parameter.name}", out.shape, identity, total)
+
+    def _new(self, kind: str, parameter: Parameter, number: LimbFormat, steps: int) -> Committed:
+        return self.own(Committed(LimbColumns(f"{parameter.name}: {kind}", number, (steps, *parameter.shape))))
+
+    def _scale(self, parameter: Parameter) -> None:
+        """v."""
+        out = self.scaled[parameter.name] = self._new("scaled", parameter, GRADIENT, self.configuration.steps)
+        self._rounded("scaled", parameter, out, tensor(parameter.gradient) * tensor(parameter.weight), WEIGHT_BITS)
+
+    def _perturb(self, parameter: Parameter) -> None:
+        """E, and n."""
+        bound = self.configuration.rho_int << KAPPA_SHIFT
+        adaptive = self.configuration.perturbation == "ASAM"
+        first = parameter.perturbation
+        if adaptive:
+            first = self._new("normalised", parameter, self.configuration.normalised_format, self.configuration.steps - 1)
+            self.normalised[parameter.name] = first
+        product = tensor(self._direction(self.configuration.perturbation, parameter)) * tensor(self.kappa)
+        kind = "normalised" if adaptive else "perturbation"
+        self.own(parameter.perturbation)
+        self._rounded(kind, parameter, first, product, PERTURBATION_SHIFT, bound)
+        if adaptive:
+            scaled = tensor(first) * tensor(parameter.weight)
+            self._rounded("perturbation", parameter, parameter.perturbation, scaled, WEIGHT_BITS)
+
+    def _direction(self, kind: str, parameter: Parameter) -> Tensor:
+        """v for ASAM, g for SAM."""
+        return self.scaled[parameter.name] if kind == "ASAM" else parameter.gradient
+
+    # ---- scalars -----------------------------------------------------------------------------------------------------
+
+    def _squares(self, name: str, kind: str, steps: int) -> Wide:
+        """The sum of squares over all parameters, of `steps` steps."""
+        total = self.wide(name, SQUARES_WIDTH, (steps,))
+        sums = []
+        for parameter in self.parameters:
+            direction = tensor(self._direction(kind, parameter))
+            sums.append((direction * direction).summed(*parameter.shape))
+        self.identity(SUMS, name, (steps,), sum_of(sums) - total.expression())
+        return total
+
+    def _state_kappa(self) -> None:
+        shape = (self.configuration.steps - 1,)
+        squares = self.perturbation_squares.expression()
+        self.root: SquareRoot = square_root(self, SCALARS, "norm", SQUARES_WIDTH // 2, shape, squares)
+        self.kappa = self.own(Committed(LimbColumns("kappa", KAPPA, shape)))
+        self.zero = self.integer("norm is zero", 1, shape)
+        self.least = self.wide("divisor - 1", SQUARES_WIDTH // 2, shape)
+        self.remainder = self.wide("kappa, remainder", SQUARES_WIDTH // 2, shape)
+        self.gap = self.wide("kappa, gap", SQUARES_WIDTH // 2, shape)
+        norm, zero, kappa = self.root.root.expression(), tensor(self.zero), tensor(self.kappa)
+        least, remainder = self.least.expression(), self.remainder.expression()
+        dividend = (1 - zero) * (self.configuration.rho_int << KAPPA_SHIFT)
+        self.identity(SCALARS, "zero", shape, zero * norm)
+        self.identity(SCALARS, "divisor", shape, norm + zero - 1 - least)
+        self.identity(SCALARS, "kappa", shape, kappa * (norm + zero) + remainder - dividend)
+        self.identity(SCALARS, "kappa, least", shape, least - remainder - self.gap.expression())
+
+    # ---- witness -----------------------------------------------------------------------------------------------------
+
+    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """The columns, but for carries."""
+        columns = self._scalar_witness(trajectory)
+        tensors: dict[str, dict[str, Committed]] = {"scaled": self.scaled, "normalised": self.normalised}
+        tensors["perturbation"] = {parameter.name: parameter.perturbation for parameter in self.parameters}
+        for kind, owners in tensors.items():
+            for name, owner in owners.items():
+                columns |= split(owner, getattr(trajectory, kind)[name])
+                columns |= split(self.remainders[kind, name], getattr(trajectory, f"{kind}_remainder")[name])
+        return columns
+
+    def _scalar_witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        squares, others, norm, kappa = (
+            np.array(values, dtype=object)
+            for values in (
+                trajectory.sharpness_squares,
+                trajectory.perturbation_squares,
+                trajectory.norms,
+                trajectory.kappas,
+            )
+        )
+        zero = (norm == 0).astype(object)
+        least = norm + zero - 1
+        remainder = (1 - zero) * (self.configuration.rho_int << KAPPA_SHIFT) - kappa * (norm + zero)
+        columns = joined(
+            [
+                self.squares.split(squares),
+                self.root.split(norm, others),
+                split(self.kappa, kappa),
+                split(self.zero, zero),
+                self.least.split(least),
+                self.remainder.split(remainder),
+                self.gap.split(least - remainder),
+            ]
+        )
+        return columns if self.shared else columns | self.perturbation_squares.split(others)

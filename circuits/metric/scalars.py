@@ -1,0 +1,90 @@
+"""Everything between the layers, put together: softmax and losses, norms and perturbation, the results; three blocks.
+
+    circuit = Scalars(configuration, logits, records, delta, parameters, results)
+
+Its identities make three blocks (zkds/identities/block.py), in the order of `blocks`: "scalars", "sums" and "parameters".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric.results import Results
+from zkds.circuits.metric.sam import Norms, Parameter
+from zkds.circuits.metric.softmax import Softmax
+from zkds.circuits.metric.statistic import Statistic
+from zkds.circuits.networks.trajectory import Trajectory
+from zkds.commit.layout import Column
+from zkds.identities.block import Block
+from zkds.identities.gadget import Gadget, joined, make_blocks
+from zkds.lookup import Lookup
+from zkds.native import U32
+from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext
+
+
+class Scalars:
+    """The relation of all gadgets. Deterministic in its arguments; the results are part of the statement.
+
+    logits      (P, B, K, 1, 1), a tensor of another relation
+    records     `record_labels`: of the relation that commits the data
+    delta       `logit_delta_tensor`, committed here
+    parameters  w, g of other relations, and E, committed here
+
+    tensors     what is committed here; claims on it are to be reduced after `prove` or `verify` of everything that uses it
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        logits: Tensor,
+        records: Committed,
+        delta: Committed,
+        parameters: Sequence[Parameter],
+        results: Results,
+    ) -> None:
+        self.softmax = Softmax(configuration, logits, records, delta)
+        self.norms = Norms(configuration, parameters)
+        self.statistic = Statistic(configuration, self.softmax, self.norms, results)
+        self.gadgets: list[Gadget] = [*self.softmax.gadgets, self.norms, *self.statistic.gadgets]
+        self.blocks: list[Block] = make_blocks(self.gadgets)
+
+    @property
+    def _parts(self) -> list[Gadget | Block]:
+        return [*self.gadgets, *self.blocks]
+
+    @property
+    def tensors(self) -> list[Committed]:
+        return [owner for part in self._parts for owner in part.tensors]
+
+    @property
+    def columns(self) -> list[Column]:
+        return [column for part in self._parts for column in part.columns]
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        """One for each column that is no secondary column of another one's."""
+        return [lookup for part in self._parts for lookup in part.lookups]
+
+    def check(self) -> None:
+        """Raise PlanRejected unless every identity's plan is sound."""
+        for block in self.blocks:
+            block.check()
+
+    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """The columns, but for carries."""
+        return joined([part.witness(trajectory) for part in (self.softmax, self.norms, self.statistic)])
+
+    def carries(self, reader: Reader) -> dict[str, U32]:
+        """The carries' columns, from a reader of all other columns of the circuit. Raises ValueError if an identity fails."""
+        return joined([block.witness(reader) for block in self.blocks])
+
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side. Adds claims to the tensors."""
+        for block in self.blocks:
+            block.prove(context)
+
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side. Adds claims to the tensors."""
+        for block in self.blocks:
+            block.verify(context)

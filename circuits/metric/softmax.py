@@ -1,0 +1,228 @@
+"""Softmax cross-entropy (the semantics: circuits/semantics/loss.py), as cells, lookups and identities.
+
+For the logits z_i of every record and pass, with bits s_i, and everything else unsigned but m and delta:
+
+    sum_i s_i = 1,   m - z_i = u_i >= 0,   s_i u_i = 0                     s selects a largest logit, m is its value
+    u_i - 1 + sum_(j <= i) s_j = before_i >= 0                             ... and every earlier u_i is at least 1: the first
+    u_i = int 2^32 + high 2^16 + low                                       its limbs, looked up in EXP_INT, EXP_HI, EXP_LO
+    e_i = round(round(EXP_INT EXP_HI / 2^48) EXP_LO / 2^48),   sum = sum_i e_i
+    2 S (e_i - y_i sum) + B sum = 2 B sum delta_i + rem_i,   0 <= rem_i <= 2 B sum - 1
+
+An entry of a table has 49 bits: two cells of a row (32 and 17 bits), which equal a range-checked number of four limbs. Labels:
+bits y_k with sum_k y_k = 1 and sum_k k y_k = the record's label, which is thus below the number of classes. Losses of first
+passes:
+
+    loss = LOG(sum) - 48 LN2 + 2^16 sum_i y_i u_i
+
+The class axis comes first, so that sums over it are claims on the vector as they stand; first and second passes, which differ
+in S and in the label's step, are separate tensors.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import (
+    CONVOLUTION,
+    DELTA,
+    EXPONENTIAL_BITS,
+    FIRST_SCALE,
+    LOSS_SUM,
+    MAX_CLASSES,
+    Configuration,
+)
+from zkds.circuits.metric.logarithm import Logarithm
+from zkds.circuits.networks.trajectory import Trajectory
+from zkds.circuits.semantics.loss import LOG_ONE
+from zkds.identities.expressions import ONLY, Along, Over, UpTo, tensor
+from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, joined, round_identity, split, value_table
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.limb_columns import LimbColumns
+from zkds.lookup import ExplicitTable
+from zkds.native import U32
+from zkds.tensors.tensor import Committed, Tensor
+
+SCALARS, SUMS = "scalars", "sums"  # names of blocks
+DISTANCE_BITS = 44  # u < 2^43: three limbs, the top one of 12 bits
+LOW, HIGH, INT = 0, 1, 2  # limbs of u
+VALUE_BITS = EXPONENTIAL_BITS + 1  # of an exponential, at most 2^48
+
+
+@cache
+def exponential_tables() -> tuple[ExplicitTable, ExplicitTable, ExplicitTable]:
+    """Rows (limb, value mod 2^32, floor(value / 2^32)) for the limbs of u."""
+    return value_table(tables.exp_lo()), value_table(tables.exp_hi()), value_table(tables.exp_int())
+
+
+def logit_delta_tensor(configuration: Configuration, classes: int) -> Committed:
+    """The deltas of the logits, (P, B, K, 1, 1), as the backward pass uses them; `Softmax` commits them."""
+    shape = (configuration.passes, configuration.batch_size, classes, 1, 1)
+    return Committed(LimbColumns("logit delta", DELTA, shape))
+
+
+class Scores(Gadget):
+    """Selectors, exponentials and deltas of the passes start, ..., start + count - 1.
+
+    logits, delta   (P, B, K, 1, 1)
+    labels          one-hot, (K, T, B); pass start + t belongs to step t
+    scale           S
+    """
+
+    def __init__(self, name: str, logits: Tensor, delta: Committed, labels: Committed, window: tuple[int, int], scale: int):
+        super().__init__(name)
+        self.start, count = window
+        _, batch_size, classes, _, _ = logits.shape
+        if classes > MAX_CLASSES:
+            raise ValueError(f"logits: expected at most {MAX_CLASSES} classes, got {classes}")
+        self.scale, self.delta, self.batch_size = scale, delta, batch_size
+        self.shape = (classes, count, batch_size)
+        self.totals_shape = (count, batch_size)
+        self.selectors = self.integer("selectors", 1, self.shape)
+        self.maximum = self.integer("maximum", CONVOLUTION.width, self.totals_shape, signed=True)
+        self.distance = self.indices("distance", DISTANCE_BITS, self.shape, exponential_tables())
+        self.before = self.integer("before", DISTANCE_BITS, self.shape)
+        self.factors = [self._looked_up(limb) for limb in (LOW, HIGH, INT)]
+        self.product = self.integer("product", VALUE_BITS, self.shape)
+        self.product_remainder = self.integer("product, remainder", EXPONENTIAL_BITS, self.shape)
+        self.exponential = self.integer("exponential", VALUE_BITS, self.shape)
+        self.exponential_remainder = self.integer("exponential, remainder", EXPONENTIAL_BITS, self.shape)
+        self.total = self.integer("sum", (classes << EXPONENTIAL_BITS).bit_length(), self.totals_shape)
+        width = (2 * batch_size * classes << EXPONENTIAL_BITS).bit_length()
+        self.remainder = self.wide("delta, remainder", width, self.shape)
+        self.gap = self.wide("delta, gap", width, self.shape)
+        self._state_selection(logits)
+        self._state_exponentials()
+        self._state_delta(labels)
+
+    def _looked_up(self, limb: int) -> tuple[Committed, Committed, Committed]:
+        """The value that a table gives for a limb of u: its two cells and the number in limbs."""
+        name = ("EXP_LO", "EXP_HI", "EXP_INT")[limb]
+        low = self.table_value(f"{name} low", CellFormat(CELL_BITS), self.shape)
+        high = self.table_value(f"{name} high", CellFormat(VALUE_BITS - CELL_BITS), self.shape)
+        value = self.integer(name, VALUE_BITS, self.shape)
+        self.look_up(exponential_tables()[limb], self.distance, limb, [low, high])
+        cells = tensor(low) + tensor(high) * (1 << CELL_BITS)
+        self.identity(SCALARS, f"{name} in limbs", self.shape, cells - tensor(value))
+        return low, high, value
+
+    def _state_selection(self, logits: Tensor) -> None:
+        z = tensor(logits, Along(1, self.start), 2, 0, ONLY, ONLY)
+        selector, distance, maximum = tensor(self.selectors), tensor(self.distance), tensor(self.maximum, 1, 2)
+        selected = tensor(self.selectors, UpTo(0), 1, 2)
+        one = tensor(self.selectors, Over((1,) * self.shape[0]), 0, 1)
+        self.identity(SCALARS, "one maximum", self.totals_shape, one - 1)
+        self.identity(SCALARS, "distance", self.shape, maximum - z - distance)
+        self.identity(SCALARS, "maximum", self.shape, selector * distance)
+        self.identity(SCALARS, "first maximum", self.shape, distance - 1 + selected - tensor(self.before))
+
+    def _state_exponentials(self) -> None:
+        low, high, whole = (tensor(value) for _, _, value in self.factors)
+        product, exponential, total = tensor(self.product), tensor(self.exponential), tensor(self.total)
+        first = round_identity(whole * high, EXPONENTIAL_BITS, product, tensor(self.product_remainder))
+        second = round_identity(product * low, EXPONENTIAL_BITS, exponential, tensor(self.exponential_remainder))
+        summed = tensor(self.exponential, Over((1,) * self.shape[0]), 0, 1)
+        self.identity(SCALARS, "product", self.shape, first)
+        self.identity(SCALARS, "exponential", self.shape, second)
+        self.identity(SCALARS, "sum", self.totals_shape, summed - total)
+
+    def _state_delta(self, labels: Committed) -> None:
+        delta = tensor(self.delta, Along(1, self.start), 2, 0, ONLY, ONLY)
+        total, remainder = tensor(self.total, 1, 2), self.remainder.expression()
+        exact = (
+            tensor(self.exponential) * (2 * self.scale) - total * tensor(labels) * (2 * self.scale) + total * self.batch_size
+        )
+        divisor = total * (2 * self.batch_size)
+        self.identity(SCALARS, "delta", self.shape, exact - divisor * delta - remainder)
+        self.identity(SCALARS, "delta, least", self.shape, divisor - 1 - remainder - self.gap.expression())
+
+    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """The columns, but for carries and the deltas."""
+        window = slice(self.start, self.start + self.shape[1])
+
+        def of(values: NDArray[Any]) -> NDArray[Any]:
+            return np.moveaxis(values[window], 2, 0)
+
+        logits = of(trajectory.convolution[-1][:, :, :, 0, 0])
+        selectors = np.arange(self.shape[0])[:, None, None] == trajectory.maximum[window]
+        maximum = logits.max(axis=0)
+        distance = maximum - logits
+        total, remainder = trajectory.exponential_sum[window].astype(object), of(trajectory.logit_delta_remainder)
+        values = [
+            (self.selectors, selectors),
+            (self.maximum, maximum),
+            (self.distance, distance),
+            (self.before, distance - 1 + np.cumsum(selectors, axis=0)),
+            (self.product, of(trajectory.exponential_product)),
+            (self.product_remainder, of(trajectory.exponential_product_remainder)),
+            (self.exponential, of(trajectory.exponential)),
+            (self.exponential_remainder, of(trajectory.exponential_remainder)),
+            (self.total, total),
+        ]
+        for limb, table in enumerate((tables.exp_lo(), tables.exp_hi(), tables.exp_int())):
+            value = table[distance >> DIGIT_BITS * limb & (len(table) - 1)]
+            parts = (value & ((1 << CELL_BITS) - 1), value >> CELL_BITS, value)
+            values += list(zip(self.factors[limb], parts, strict=True))
+        columns = joined([split(owner, value) for owner, value in values])
+        gap = 2 * self.batch_size * total - 1 - remainder
+        return columns | self.remainder.split(remainder) | self.gap.split(gap)
+
+
+class Softmax(Gadget):
+    """Labels and losses, the scores of first and second passes, and the deltas of all.
+
+    logits   (P, B, K, 1, 1) [32], of the format CONVOLUTION
+    records  the labels' bytes, `record_labels`
+    delta    `logit_delta_tensor`
+    losses   (B, T) [48]; `correct`: sum over all records of [the selected class is the label], an expression over (1,)
+    """
+
+    def __init__(self, configuration: Configuration, logits: Tensor, records: Committed, delta: Committed) -> None:
+        super().__init__("softmax")
+        steps, batch_size, classes = configuration.steps, configuration.batch_size, logits.shape[2]
+        self.delta = self.own(delta)
+        self.labels = self.integer("labels", 1, (classes, steps, batch_size))
+        self.losses = self.integer("losses", LOSS_SUM.width, (batch_size, steps))
+        self._state_labels(records, (steps, batch_size))
+        self.first = Scores("first passes", logits, delta, self.labels, (0, steps), FIRST_SCALE)
+        self.second = Scores("second passes", logits, delta, self.labels, (steps, steps - 1), configuration.second_scale)
+        self.logarithm = Logarithm("log of sums", (batch_size, steps), tensor(self.first.total, 1, 0), SCALARS)
+        self._state_losses()
+        product = tensor(self.labels, 1, 2, 3) * tensor(self.first.selectors, 1, 2, 3)
+        self.correct = product.summed(classes, steps, batch_size)
+
+    @property
+    def gadgets(self) -> list[Gadget]:
+        """This one and those that it is made of."""
+        return [self, self.first, self.second, self.logarithm]
+
+    def _state_labels(self, records: Committed, shape: tuple[int, int]) -> None:
+        classes = self.labels.shape[0]
+        label = tensor(records) if len(records.shape) == 2 else tensor(records, 0, 1, Over((1, 256)))
+        self.identity(SCALARS, "one label", shape, tensor(self.labels, Over((1,) * classes), 0, 1) - 1)
+        self.identity(SCALARS, "label", shape, tensor(self.labels, Over(tuple(range(classes))), 0, 1) - label)
+
+    def _state_losses(self) -> None:
+        """Over (B, T); the class is what is summed over."""
+        classes, shape = self.labels.shape[0], self.losses.shape
+        distance = (tensor(self.first.distance, 2, 1, 0) * tensor(self.labels, 2, 1, 0)).summed(classes)
+        shifted = distance * (1 << EXPONENTIAL_BITS - 32)
+        self.identity(SUMS, "losses", shape, self.logarithm.value - LOG_ONE + shifted - tensor(self.losses))
+
+    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """The columns of all of `gadgets`, but for carries."""
+        labels = np.arange(self.labels.shape[0])[:, None, None] == trajectory.labels
+        sums = trajectory.exponential_sum[: len(trajectory.labels)].T.astype(object)
+        parts = [
+            split(self.delta, trajectory.logit_delta),
+            split(self.labels, labels),
+            split(self.losses, trajectory.losses.T),
+            self.first.witness(trajectory),
+            self.second.witness(trajectory),
+            self.logarithm.witness(sums),
+        ]
+        return joined(parts)

@@ -1,0 +1,192 @@
+"""The operators that a network may be made of, each with the arguments that torch gives it, in torch's own notation.
+
+A reader that looks for an argument by name and ignores the others can be told one thing and torch another: torch gives what is
+called positional by position, so that one that is left out shifts the others, and drops what its schema doesn't have. So
+arguments must be those of the schema, each once, in its order, by position first, without a gap.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from zkds.circuits.model_files.strict_json import repeated, shown
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A reference to a value of the graph."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SizeName:
+    """A reference to a size that the graph computes."""
+
+    name: str
+
+
+class Argument(NamedTuple):
+    """What a node gives an operator.
+
+    kind         as the file names it, such as as_ints; None for kinds that no operator below takes
+    value        a Tensor, number, string or None, a SizeName, or a list of numbers and SizeNames
+    by_keyword   not by position
+    """
+
+    name: str
+    kind: str | None
+    value: Any
+    by_keyword: bool
+
+
+SCHEMAS = {
+    "aten.conv2d.default": (
+        "Tensor input, Tensor weight, Tensor? bias=None, "
+        "SymInt[2] stride=(1, 1), SymInt[2] padding=(0, 0), SymInt[2] dilation=(1, 1), SymInt groups=1"
+    ),
+    "aten.conv2d.padding": (
+        "Tensor input, Tensor weight, Tensor? bias=None, "
+        "SymInt[2] stride=(1, 1), str padding='valid', SymInt[2] dilation=(1, 1), SymInt groups=1"
+    ),
+    "aten.linear.default": "Tensor input, Tensor weight, Tensor? bias=None",
+    "aten.relu.default": "Tensor self",
+    "aten.relu_.default": "Tensor self",
+    "aten.max_pool2d.default": (
+        "Tensor self, int[2] kernel_size, int[2] stride=(), int[2] padding=(0, 0), int[2] dilation=(1, 1), bool ceil_mode=False"
+    ),
+    "aten.avg_pool2d.default": (
+        "Tensor self, int[2] kernel_size, int[2] stride=(), int[2] padding=(0, 0), bool ceil_mode=False, "
+        "bool count_include_pad=True, int? divisor_override=None"
+    ),
+    "aten.adaptive_avg_pool2d.default": "Tensor self, SymInt[2] output_size",
+    "aten.flatten.using_ints": "Tensor self, int start_dim=0, int end_dim=-1",
+    "aten.view.default": "Tensor self, SymInt[] size",
+    "aten.reshape.default": "Tensor self, SymInt[] shape",
+    "aten.unflatten.int": "Tensor self, int dim, SymInt[] sizes",
+    "aten.contiguous.default": "Tensor self, *, MemoryFormat memory_format=1",
+    "aten.clone.default": "Tensor self, *, MemoryFormat? memory_format=None",
+    "aten.alias.default": "Tensor self",
+    "aten.dropout.default": "Tensor input, float p, bool train",
+    "aten.dropout_.default": "Tensor self, float p, bool train",
+    "aten.feature_dropout.default": "Tensor input, float p, bool train",
+    "aten.feature_dropout_.default": "Tensor self, float p, bool train",
+    "aten.sym_size.int": "Tensor self, int dim",
+}
+
+# Python's arithmetic, and torch's assertions, of sizes. They are given numbers, and tensors only to look at their sizes, so
+# they change no value; what they make may be used as a size and nowhere else.
+SIZE_ARITHMETIC = {
+    **dict.fromkeys(
+        (f"_operator.{name}" for name in "add sub mul floordiv mod eq ne lt le gt ge and_ or_".split()), ("a", "b")
+    ),
+    **dict.fromkeys(("_operator.neg", "_operator.not_"), ("a",)),
+}
+ASSERTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "aten._assert_scalar.default": {"self": ("as_sym_bool", "as_bool", "as_sym_int", "as_int"), "assert_msg": ("as_string",)},
+    "aten.sym_constrain_range_for_size.default": {"size": ("as_sym_int",), "min": ("as_int",), "max": ("as_int",)},
+    "aten._assert_tensor_metadata.default": {
+        "a": ("as_tensor",),
+        "size": ("as_none", "as_ints", "as_sym_ints"),
+        "stride": ("as_none", "as_ints", "as_sym_ints"),
+        "dtype": ("as_none", "as_scalar_type"),
+        "device": ("as_none", "as_device"),
+        "layout": ("as_none", "as_layout"),
+    },
+}
+SIZE_KINDS = ("as_int", "as_bool", "as_sym_int", "as_sym_bool")
+
+_KINDS = {
+    "Tensor": ("as_tensor",),
+    "int": ("as_int",),
+    "SymInt": ("as_int", "as_sym_int"),
+    "int[2]": ("as_ints", "as_int"),
+    "SymInt[2]": ("as_ints", "as_int"),
+    "SymInt[]": ("as_ints", "as_sym_ints"),
+    "bool": ("as_bool",),
+    "float": ("as_float", "as_int"),
+    "str": ("as_string",),
+    "MemoryFormat": ("as_memory_format",),
+}
+_PARAMETER = re.compile(r"(?P<type>[A-Za-z]+(?:\[2?\])?)(?P<optional>\??) (?P<name>\w+)(?:=(?P<default>.+))?")
+
+
+class _Parameter(NamedTuple):
+    name: str
+    type: str
+    kinds: tuple[str, ...]
+    required: bool
+    default: Any
+    keyword_only: bool
+
+
+@functools.cache
+def _schema(operator: str) -> tuple[_Parameter, ...]:
+    parameters, keyword_only = [], False
+    for part in re.split(r", (?![^(]*\))", SCHEMAS[operator]):
+        if part == "*":
+            keyword_only = True
+            continue
+        match = _PARAMETER.fullmatch(part)
+        assert match is not None, part
+        kind, optional, name, default = match.group("type", "optional", "name", "default")
+        kinds = (*_KINDS[kind], "as_none") if optional else _KINDS[kind]
+        value = None if default is None else ast.literal_eval(default)
+        parameters.append(_Parameter(name, kind, kinds, default is None, value, keyword_only))
+    return tuple(parameters)
+
+
+def bind(operator: str, arguments: Sequence[Argument]) -> dict[str, Any]:
+    """name -> value for every argument of an operator in SCHEMAS, with the defaults for those that aren't given.
+
+    What is of type int[2] is a pair of ints, or the default. Raises ValueError, naming the argument, for others than those of
+    the schema, in another order, or of another kind.
+    """
+    schema = {parameter.name: parameter for parameter in _schema(operator)}
+    require_names(operator, arguments, tuple(schema))
+    positional = [argument.name for argument in arguments if not argument.by_keyword]
+    if positional != [name for name in schema if not schema[name].keyword_only][: len(positional)]:
+        raise ValueError(f"{operator}: expected arguments by position without a gap, and the rest by keyword")
+    values = {name: parameter.default for name, parameter in schema.items()}
+    for argument in arguments:
+        parameter = schema[argument.name]
+        if argument.kind not in parameter.kinds:
+            raise ValueError(f"{operator}: {argument.name}: expected {' or '.join(parameter.kinds)}")
+        pair = parameter.type.endswith("[2]")
+        values[argument.name] = _pair(operator, argument, parameter) if pair else argument.value
+    missing = [name for name, parameter in schema.items() if parameter.required and name not in {a.name for a in arguments}]
+    if missing:
+        raise ValueError(f"{operator}: expected an argument {missing[0]}")
+    return values
+
+
+def require_names(operator: str, arguments: Sequence[Argument], known: Sequence[str]) -> None:
+    """Raises ValueError unless the names are known ones, each once and in this order."""
+    names = [argument.name for argument in arguments]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"{operator}: unknown argument {shown(unknown[0])}")
+    twice = repeated(names)
+    if twice is not None:
+        raise ValueError(f"{operator}: two arguments {twice}")
+    if names != [name for name in known if name in names]:
+        raise ValueError(f"{operator}: expected its arguments in the order {', '.join(known)}")
+
+
+def _pair(operator: str, argument: Argument, parameter: _Parameter) -> tuple[int, ...]:
+    """(vertical, horizontal) of one int for both, or one or two in a list; () where that is the default.
+
+    A list of one is what pools and convolutions take; sizes of outputs must be two.
+    """
+    values = argument.value if isinstance(argument.value, list) else [argument.value]
+    if not values and parameter.default == ():
+        return ()
+    single = argument.kind == "as_int" or argument.name != "output_size"
+    if len(values) != 2 and not (single and len(values) == 1):
+        raise ValueError(f"{operator}: {argument.name}: expected one or two integers")
+    return values[0], values[-1]

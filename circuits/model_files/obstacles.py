@@ -1,0 +1,141 @@
+"""What stands between a network and a proof of it: all of it in one message, by the names of the user's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from zkds.circuits.model_files.aten import Tensor
+from zkds.circuits.model_files.program import EVAL, Operation
+from zkds.circuits.model_files.strict_json import shown
+
+MAX_LINES = 12
+MAX_PLACES = 4  # named in a line
+
+SUPPORTED = (
+    "conv2d (stride, padding; dilation 1, one group), linear, relu, max_pool2d and avg_pool2d (square windows side by side), "
+    "adaptive_avg_pool2d (windows of one size), flatten, view, reshape, dropout in evaluation mode, one after another"
+)
+
+_AUDIT = "zkds audit, which proves nothing, takes any network"
+_FOLD = "fold it into the convolution before it, with torch.nn.utils.fusion.fuse_conv_bn_eval"
+_NORMALIZE = (
+    "normalization of the inputs inside the model isn't supported: take it out of the model, and let the data have it: "
+    "zkds commit --normalize MEAN STD"
+)
+_ONLY_RELU = "ReLU is the only activation; train the network with it"
+_SCORES = "the network should end with its scores, before softmax"
+_ONE_TYPE = "a conversion of types: take it out of forward, and give the whole model one type"
+_DECOMPOSED = "export without run_decompositions"
+
+# The first whose word is part of the operator's name.
+HINTS = {
+    "batch_norm": _FOLD,
+    "layer_norm": "normalization layers other than a folded batch norm can't be proved",
+    "group_norm": "normalization layers other than a folded batch norm can't be proved",
+    "instance_norm": "normalization layers other than a folded batch norm can't be proved",
+    "rms_norm": "normalization layers other than a folded batch norm can't be proved",
+    "softmax": _SCORES,
+    "hardtanh": "ReLU6 or another bounded activation; " + _ONLY_RELU,
+    "leaky_relu": _ONLY_RELU,
+    "prelu": _ONLY_RELU,
+    "gelu": _ONLY_RELU,
+    "celu": _ONLY_RELU,
+    "elu": _ONLY_RELU,
+    "silu": _ONLY_RELU,
+    "mish": _ONLY_RELU,
+    "hardswish": _ONLY_RELU,
+    "hardsigmoid": _ONLY_RELU,
+    "sigmoid": _ONLY_RELU,
+    "tanh": _ONLY_RELU,
+    "softplus": _ONLY_RELU,
+    "clamp": _ONLY_RELU,
+    "aten.mean": "for global average pooling use nn.AdaptiveAvgPool2d(1) and nn.Flatten()",
+    "aten.squeeze": "use flatten(1) in its place",
+    "aten.cat": "branches that come together",
+    "aten.stack": "branches that come together",
+    "adaptive_max_pool": "use nn.MaxPool2d with windows side by side",
+    "aten.conv1d": "only convolutions in two dimensions",
+    "aten.conv3d": "only convolutions in two dimensions",
+    "conv_transpose": "only convolutions forward",
+    "aten.convolution": _DECOMPOSED,
+    "addmm": _DECOMPOSED,
+    "_adaptive_avg_pool2d": _DECOMPOSED,
+    "with_indices": _DECOMPOSED,
+    "scaled_dot_product": "attention",
+    "aten.permute": "axes in another order",
+    "aten.transpose": "axes in another order",
+    "aten._to_copy": _ONE_TYPE,
+    "aten.to.": _ONE_TYPE,
+    "_weight_norm": "weights that are computed: torch.nn.utils.parametrize.remove_parametrizations before exporting",
+    "wrap_with_set_grad_enabled": "take torch.no_grad() out of forward",
+    "wrap_with_autocast": "take torch.autocast out of forward",
+    "torch.ops.higher_order": "control flow",
+}
+_ARITHMETIC = ("aten.add", "aten.sub", "aten.mul", "aten.div", "aten.rsub")
+_CONSTANTS = ("aten.lift_fresh", "aten.detach")  # torch.tensor(0.5) in forward
+
+
+class Unsupported(ValueError):
+    """An operation that isn't supported, or not there. The message says what to do."""
+
+
+class Obstacles:
+    """What isn't supported, by what is said of it, with the places."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._places: dict[str, list[str]] = {text: [] for text in texts}
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def say(self, text: str) -> None:
+        """What has no place."""
+        self._places.setdefault(text, [])
+
+    def add(self, operation: Operation, text: str) -> None:
+        name = operation.module or "the model's forward"
+        place = f"{name} ({operation.type})" if operation.type and operation.module else name
+        places = self._places.setdefault(text, [])
+        if place not in places:
+            places.append(place)
+
+    def message(self) -> str:
+        """One line for one kind of obstacle, a list for several."""
+        lines = [_line(text, places) for text, places in self._places.items()]
+        if len(lines) == 1:
+            return f"{lines[0]}; supported are {SUPPORTED}; {_AUDIT}"
+        more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+        listed = "".join(f"\n  {line}" for line in [*lines[:MAX_LINES], *more])
+        return f"{len(lines)} things in this network aren't supported:{listed}\nsupported are {SUPPORTED}; {_AUDIT}"
+
+
+def _line(text: str, places: list[str]) -> str:
+    if not places:
+        return text
+    more = f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
+    return f"{', '.join(places[:MAX_PLACES])}{more}: {text}"
+
+
+def unsupported_operator(operation: Operation, *, before_layers: bool, is_buffer: Callable[[Tensor], bool]) -> Unsupported:
+    """What to say of an operator that isn't supported.
+
+    before_layers   no convolution or linear layer was there yet
+    is_buffer       whether a tensor is a buffer or a constant of the model
+    """
+    name = shown(operation.operator)
+    given = {argument.name: argument.value for argument in operation.arguments}
+    tensors = [value for value in given.values() if isinstance(value, Tensor)]
+    hint = next((text for part, text in HINTS.items() if part in name), "")
+    if "batch_norm" in name and given.get("training") is True:
+        hint = f"it is in training mode: {EVAL}; then {_FOLD}"
+    elif name.startswith("aten.add_.") and tensors and is_buffer(tensors[0]):
+        hint = f"the model counts its batches, as batch norm in training mode does: {EVAL}"
+    elif name.startswith((*_ARITHMETIC, *_CONSTANTS)):
+        both = len(tensors) == 2 and not any(map(is_buffer, tensors))
+        if before_layers and not (both and name.startswith("aten.add")):
+            return Unsupported(_NORMALIZE)
+        if name.startswith(_ARITHMETIC):
+            hint = (
+                "a residual connection, or an addition of what two branches made" if both else "arithmetic between the layers"
+            )
+    return Unsupported(f"operator {name} isn't supported{f' ({hint})' if hint else ''}")

@@ -1,0 +1,766 @@
+"""Reads what `torch.export.save` wrote, as data: no code of the file is run, and torch isn't loaded.
+
+torch's own `torch.export.load` unpickles and evaluates parts of the file, and its documentation warns of untrusted ones. The
+archive's other parts say all that is needed here:
+
+    NAME/archive_format                                 "pt2"
+    NAME/models/model.json                              the graph: operators with arguments by name, sizes, names of parameters
+    NAME/data/weights/model_weights_config.json         which member holds which tensor, its type, sizes and strides
+    NAME/data/weights/weight_0, ...                     the tensors' storages
+    NAME/data/weights/model.pt                          instead of the last two in torch 2.8: a file of torch.save
+    NAME/data/constants/, NAME/data/sample_inputs/      of no use here, but torch loads them
+
+These are the layouts of torch 2.8 to 2.13, versions 8.8 to 8.20 of the schema (torch/_export/serde/schema.py).
+
+A file must mean the same here and there. So every field is known or refused, what the file says twice must agree, and what
+torch would run as code must be of the plain forms that torch writes: names, sizes, guards, sample inputs. What is known but in
+no network that can be proved, such as a second input, is an obstacle; torch_import.py reports all of them together.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import itertools
+import keyword
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds.circuits.model_files.archive import Archive, open_archive
+from zkds.circuits.model_files.aten import Argument, SizeName, Tensor
+from zkds.circuits.model_files.checkpoint import read_object
+from zkds.circuits.model_files.stored_tensors import BFLOAT16, Budget, Storage, StoredTensor
+from zkds.circuits.model_files.strict_json import (
+    boolean,
+    fields,
+    integer,
+    mapping,
+    one_of,
+    read_json,
+    repeated,
+    sequence,
+    shown,
+    text,
+    texts,
+    union,
+)
+from zkds.circuits.networks.graph import MAX_NAME_BYTES
+
+FORMAT = b"pt2"
+ARCHIVE_VERSION = b"0"
+SCHEMA_VERSION = 8
+LAST_MINOR_VERSION = 20
+ATEN_VERSION = 10
+GRAPH = "models/model.json"
+WEIGHTS = "data/weights/"
+CONSTANTS = "data/constants/"
+SAMPLE_INPUTS = "data/sample_inputs/model.pt"
+MEMBERS = re.compile(
+    r"archive_format|archive_version|byteorder|version|\.data/version|\.data/serialization_id|\.format_version|"
+    r"\.storage_alignment|models/model\.json|data/sample_inputs/model\.pt|extra/.*|"
+    r"data/weights/(model\.pt|model_weights_config\.json|weight_\d+)|"
+    r"data/constants/(model\.pt|model_constants_config\.json|tensor_\d+)"
+)
+ELEMENT_TYPES = {6: "<f2", 7: "<f4", 8: "<f8", 13: BFLOAT16}  # torch's numbers of the types that parameters may have
+ELEMENT_BYTES = {
+    **dict.fromkeys((1, 2, 12, *range(29, 34)), 1),
+    **dict.fromkeys((3, 6, 13, 28), 2),
+    **dict.fromkeys((4, 7, 9, 34), 4),
+    **dict.fromkeys((5, 8, 10, 35), 8),
+    11: 16,
+}  # of all of torch's types, by their numbers
+STRIDED = 7  # torch's number of the layout
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+TRAINING = "TRAINING"
+DIALECTS = (TRAINING, "ATEN")  # the second one's operators are functional
+MAX_EXPRESSION = 1 << 12
+METADATA = "stack_trace nn_module_stack source_fn_stack torch_fn custom from_node"
+
+# Names become those of variables in a function that torch generates, and must not hide what it uses there.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = frozenset(("self", "torch", "device", "inf", "nan", "NoneType", "pytree", "fx_pytree", "math", *keyword.kwlist))
+_PRINTABLE = re.compile(r"[ -~]*")
+_BATCH = re.compile(r"Symbol\('(s\d+)', positive=True, integer=True\)")
+# sympy evaluates what torch writes for other computed sizes: calls of these functions
+_EXPRESSION = re.compile(
+    r"(?:(?:Symbol|Integer|Rational|Add|Mul|Pow|Mod|Min|Max|Not|And|Or|Equality|Unequality|GreaterThan|LessThan|StrictGreaterThan|"
+    r"StrictLessThan|FloorDiv|CeilDiv|CleanDiv|PythonMod|ModularIndexing|PowByNatural|true|false)(?=[(,)]|$)|'[su]\d+'|"
+    r"(?:positive|integer|nonnegative|negative|zero|evaluate)=(?:True|False)|-?\d+|[(), ])+"
+)
+_IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
+_SYMBOL = re.compile(r"[su]\d+")
+_GUARD = re.compile(r"(?:L\['\w+'\](?:\[\d+\])?\.size\(\)\[\d+\]|\d+|[-+*/%()<>=! ])+")
+_MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A size that isn't a number.
+
+    name   of the symbol, which may stand for the number of records; None for another expression
+    hint   what it was when the program was exported, if the file says so
+    """
+
+    name: str | None
+    hint: int | None = None
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What the file says of a tensor: torch's number of its type, sizes, strides, where its storage lies."""
+
+    dtype: int
+    sizes: tuple[int | Symbol, ...]
+    strides: tuple[int | Symbol, ...]
+    offset: int | Symbol
+    requires_grad: bool
+    device: tuple[str, int | None]
+    layout: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One node of the graph.
+
+    operator    its name, such as aten.conv2d.default; what doesn't start with torch.ops. stands as it is
+    arguments   those that are given
+    outputs     (kind, value) of what it makes: ("as_tensor", Tensor), ("as_sym_int", SizeName), or (kind, None)
+    module      where in the model it is: a path such as features.1
+    type        of that module, such as BatchNorm2d
+    """
+
+    operator: str
+    arguments: tuple[Argument, ...]
+    outputs: tuple[tuple[str, Any], ...]
+    module: str
+    type: str
+
+    @property
+    def output(self) -> Tensor | None:
+        """The tensor that it makes; None for what isn't one tensor."""
+        only = self.outputs[0][1] if len(self.outputs) == 1 else None
+        return only if isinstance(only, Tensor) else None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A graph and the values of its parameters.
+
+    inputs       what the user gives
+    outputs      what the user gets
+    operations   in the order of computation
+    tensors      what the file says of every tensor
+    parameters   tensor -> the parameter's name in the model
+    buffers      the tensors of buffers and constants
+    values       the parameters' values
+    obstacles    what is in no network that can be proved, apart from operators
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    operations: tuple[Operation, ...]
+    tensors: Mapping[Tensor, Meta]
+    parameters: Mapping[Tensor, str]
+    buffers: frozenset[Tensor]
+    values: Values = field(repr=False)
+    obstacles: tuple[str, ...] = ()
+
+
+def is_program(archive: Archive) -> bool:
+    """Whether torch.export.save wrote it, and not torch.save."""
+    return "archive_format" in archive or GRAPH in archive
+
+
+def read_program(archive: Archive) -> Program:
+    """The program in an open archive, which must stay open until its values are read.
+
+    Raises ValueError, naming the place, if the file is damaged, of another layout, or says anything that isn't known here.
+    """
+    try:
+        return _read_program(archive)
+    except ValueError as error:
+        raise ValueError(f"exported program: {error}") from None
+
+
+def _read_program(archive: Archive) -> Program:
+    archive.require_only(MEMBERS)
+    if GRAPH not in archive or archive.read("archive_format", most=16) != FORMAT:
+        raise ValueError("expected the layout of torch 2.8 or later; export it again with such a version")
+    if archive.read("archive_version", most=16) != ARCHIVE_VERSION:
+        raise ValueError("archive_version: expected 0")
+    document = fields(
+        read_json(archive.read(GRAPH), GRAPH),
+        GRAPH,
+        "graph_module opset_version range_constraints schema_version",
+        "verifiers torch_version guards_code",
+    )
+    _check_document(document)
+    _check_plain(archive, SAMPLE_INPUTS)
+    program = _program(document["graph_module"], archive, document.get("guards_code", []))
+    _check_ranges(document["range_constraints"], program)
+    in_place = any(_IN_PLACE.fullmatch(operation.operator) for operation in program.operations)
+    if in_place and document.get("verifiers", []) != [TRAINING]:
+        raise ValueError(f"verifiers: expected {TRAINING} for a program with operators that work in place")
+    return program
+
+
+def _check_document(document: Mapping[str, Any]) -> None:
+    """Everything but the graph."""
+    version = fields(document["schema_version"], "schema_version", "major minor")
+    major, minor = (integer(version[key], "schema_version") for key in ("major", "minor"))
+    if major != SCHEMA_VERSION or not 0 <= minor <= LAST_MINOR_VERSION:
+        raise ValueError(
+            f"expected version {SCHEMA_VERSION}.{LAST_MINOR_VERSION} of its schema or an earlier {SCHEMA_VERSION}.x, "
+            f"got {major}.{minor}; export it with torch 2.8 to 2.13"
+        )
+    opset = fields(document["opset_version"], "opset_version", "aten")
+    one_of(opset["aten"], "opset_version: aten", (ATEN_VERSION,))
+    for dialect in sequence(document.get("verifiers", []), "verifiers"):
+        one_of(dialect, "verifiers", DIALECTS)
+    text(document.get("torch_version", ""), "torch_version")
+    for guard in texts(document.get("guards_code", []), "guards_code"):
+        if len(guard) > MAX_EXPRESSION or not _GUARD.fullmatch(guard):
+            raise ValueError("guards_code: expected comparisons of sizes of inputs; torch runs it as Python")
+
+
+def _check_ranges(constraints: Any, program: Program) -> None:
+    """Bounds of symbols, which the program was exported within."""
+    hints = {
+        size.name: size.hint for tensor in program.inputs for size in program.tensors[tensor].sizes if isinstance(size, Symbol)
+    }
+    for symbol, bounds in mapping(constraints, "range_constraints").items():
+        if not _SYMBOL.fullmatch(symbol):
+            raise ValueError("range_constraints: expected names of symbols")
+        where = f"range_constraints: {symbol}"
+        found = fields(bounds, where, "min_val max_val")
+        least, most = (None if found[key] is None else integer(found[key], where) for key in ("min_val", "max_val"))
+        hint = hints.get(symbol)
+        if hint is not None and ((least is not None and hint < least) or (most is not None and hint > most)):
+            raise ValueError(f"{where}: expected the size of the example to be within the bounds")
+
+
+def _check_plain(archive: Archive, name: str) -> None:
+    """That a file of torch.save within the program, which torch unpickles, holds tensors and containers only."""
+    data = archive.read(name)
+    if data:
+        try:
+            with open_archive(io.BytesIO(data)) as inner:
+                read_object(inner)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}; torch would unpickle it") from None
+
+
+# ---- the graph ----
+
+
+def _program(value: Any, archive: Archive, guards: list[str]) -> Program:
+    module = fields(value, "graph_module", "graph signature module_call_graph", "metadata treespec_namedtuple_fields")
+    graph = fields(
+        module["graph"],
+        "graph",
+        "inputs outputs nodes tensor_values sym_int_values sym_bool_values",
+        "is_single_tensor_return custom_obj_values sym_float_values",
+    )
+    for key in fields(module.get("metadata", {}), "graph_module: metadata", "", "custom").values():
+        text(key, "graph_module: metadata")
+    one_of(graph.get("is_single_tensor_return", False), "is_single_tensor_return", (False,))
+    tensors = {
+        Tensor(_variable(name, "tensor_values")): _meta(meta, f"tensor_values: {name}")
+        for name, meta in mapping(graph["tensor_values"], "tensor_values").items()
+    }
+    known_sizes = _check_sizes(graph)
+    operations = tuple(_operation(node, f"node {index}") for index, node in enumerate(sequence(graph["nodes"], "nodes")))
+    reader = _SignatureReader(module["signature"])
+    called = {*_check_module_calls(module["module_call_graph"], reader), "flat_args"}
+    if not called.issuperset(name for guard in guards for name in re.findall(r"'(\w+)'", guard)):
+        raise ValueError("guards_code: expected sizes of arguments of the model")
+    _check_variables(graph, reader, operations)
+    _check_computed(graph, known_sizes, operations)
+    if mapping(module.get("treespec_namedtuple_fields", {}), "treespec_namedtuple_fields"):
+        raise ValueError("treespec_namedtuple_fields: expected a model that takes and gives tensors, not a NamedTuple")
+    for tensor in (*reader.inputs, *reader.parameters, *reader.buffers, *reader.outputs):
+        if tensor not in tensors:
+            raise ValueError(f"tensor_values: expected one for {tensor.name}")
+    if f"{CONSTANTS}model.pt" in archive:
+        _check_plain(archive, f"{CONSTANTS}model.pt")
+    else:
+        constants = _read_config(archive, f"{CONSTANTS}model_constants_config.json")
+        _require_all(reader.constant_names, constants, CONSTANTS)
+    values = Values(archive, {name: tensors[tensor] for tensor, name in reader.parameters.items()}, reader.buffer_names)
+    return Program(
+        tuple(reader.inputs),
+        tuple(reader.outputs),
+        operations,
+        tensors,
+        reader.parameters,
+        frozenset(reader.buffers),
+        values,
+        tuple(reader.obstacles),
+    )
+
+
+def _variable(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or name in _RESERVED or len(name) > MAX_NAME_BYTES:
+        raise ValueError(f"{where}: {shown(name)}: expected the name of a variable")
+    return name
+
+
+def _parameter_name(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_BYTES or not _PRINTABLE.fullmatch(name):
+        raise ValueError(f"{where}: expected a name of at most {MAX_NAME_BYTES} printable letters")
+    return name
+
+
+def _tensor(value: Any, where: str) -> Tensor:
+    return Tensor(_variable(fields(value, where, "name")["name"], where))
+
+
+def _size(value: Any, where: str) -> int | Symbol:
+    kind, size = union(value, where)
+    if kind == "as_int":
+        if integer(size, where) < 0:
+            raise ValueError(f"{where}: expected a size of at least 0")
+        return int(size)
+    if kind != "as_expr":
+        raise ValueError(f"{where}: expected as_int or as_expr")
+    expression = fields(size, where, "expr_str", "hint")
+    hint = None
+    if expression.get("hint") is not None:
+        hint_kind, hint = union(expression["hint"], where)
+        one_of(hint_kind, where, ("as_int", "as_bool"))
+        integer(hint, where) if hint_kind == "as_int" else boolean(hint, where)
+    written = text(expression["expr_str"], where)
+    if len(written) > MAX_EXPRESSION or not _EXPRESSION.fullmatch(written) or not _is_python(written):
+        raise ValueError(f"{where}: expected an expression in sizes of inputs; torch evaluates it as Python")
+    symbol = _BATCH.fullmatch(written)
+    return Symbol(symbol.group(1) if symbol else None, hint)
+
+
+def _is_python(expression: str) -> bool:
+    try:
+        ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _meta(value: Any, where: str) -> Meta:
+    meta = fields(value, where, "dtype sizes requires_grad device strides storage_offset layout")
+    device = fields(meta["device"], f"{where}: device", "type", "index")
+    kind, index = one_of(device["type"], f"{where}: device", DEVICES), device.get("index")
+    sizes, strides = (
+        tuple(_size(size, f"{where}: {key}") for size in sequence(meta[key], f"{where}: {key}")) for key in ("sizes", "strides")
+    )
+    if len(sizes) != len(strides):
+        raise ValueError(f"{where}: expected a stride for every size")
+    return Meta(
+        integer(meta["dtype"], f"{where}: dtype"),
+        sizes,
+        strides,
+        _size(meta["storage_offset"], f"{where}: storage_offset"),
+        boolean(meta["requires_grad"], f"{where}: requires_grad"),
+        (kind, None if index is None else integer(index, f"{where}: device")),
+        integer(meta["layout"], f"{where}: layout"),
+    )
+
+
+def _check_sizes(graph: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the file says of sizes and conditions that the graph computes: kind -> names. Values are computed, never read."""
+    for key in ("sym_int_values", "sym_bool_values", "sym_float_values"):
+        for name, value in mapping(graph.get(key, {}), key).items():
+            where = f"{key}: {_variable(name, key)}"
+            kind, constant = union(value, where)
+            if kind == "as_bool":
+                boolean(constant, where)
+            elif kind != "as_float":
+                _size(value, where)
+    for name in mapping(graph.get("custom_obj_values", {}), "custom_obj_values"):
+        _variable(name, "custom_obj_values")
+    return {"as_sym_int": list(graph["sym_int_values"]), "as_sym_bool": list(graph["sym_bool_values"])}
+
+
+def _check_computed(graph: Mapping[str, Any], known: Mapping[str, list[str]], operations: tuple[Operation, ...]) -> None:
+    """That the file says something of every size that the graph computes, and of no other."""
+    made = [_value(argument, "graph: inputs") for argument in graph["inputs"]]
+    for operation in operations:
+        for kind, value in operation.outputs:
+            made += [("as_sym_int", size) for size in value] if kind == "as_sym_ints" else [(kind, value)]
+    for kind, names in known.items():
+        computed = {value.name for made_kind, value in made if made_kind == kind and isinstance(value, SizeName)}
+        if computed != set(names):
+            raise ValueError(f"graph: expected values of {kind} for the sizes that it computes, and for no others")
+
+
+def _operation(value: Any, where: str) -> Operation:
+    node = fields(value, where, "target inputs outputs metadata", "is_hop_single_tensor_return name")
+    target = text(node["target"], where)
+    if len(target) > MAX_NAME_BYTES or not _PRINTABLE.fullmatch(target):
+        raise ValueError(f"{where}: expected the name of an operator")
+    operator = target.removeprefix("torch.ops.") if target.startswith("torch.ops.aten.") else target
+    if operator.startswith("aten.") and operator == target:
+        raise ValueError(f"{where}: {operator}: expected torch.ops in front of it")
+    where = f"{where}, {operator}"
+    one_of(node.get("is_hop_single_tensor_return"), where, (None, True, False))
+    metadata = fields(node["metadata"], f"{where}: metadata", "", METADATA)
+    for entry in metadata.values():
+        text(entry, f"{where}: metadata")
+    arguments = tuple(_argument(entry, where) for entry in sequence(node["inputs"], where))
+    outputs = tuple(_value(output, where) for output in sequence(node["outputs"], where))
+    if node.get("name") is not None:
+        name = _variable(node["name"], where)
+        plain = operator.startswith(("aten.", "_operator.")) and len(outputs) == 1
+        if plain and isinstance(outputs[0][1], Tensor | SizeName) and outputs[0][1].name != name:
+            raise ValueError(f"{where}: expected the name of its output, got {name}")
+    return Operation(operator, arguments, outputs, *_place(metadata.get("nn_module_stack", "")))
+
+
+def _place(stack: str) -> tuple[str, str]:
+    """(path of the innermost module, its type); empty where the file doesn't say, or not in plain letters."""
+    _, *rest = (stack.rsplit(";", 1)[-1]).split(",")
+    path, kind = (rest[0], rest[1].rpartition(".")[2]) if len(rest) == 2 else ("", "")
+    path, kind = (word if _MODULE.fullmatch(word) and "_empty_nn_module" not in word else "" for word in (path, kind))
+    return path, kind
+
+
+def _argument(value: Any, where: str) -> Argument:
+    entry = fields(value, where, "name arg kind")
+    name = text(entry["name"], where)
+    kind, content = _value(entry["arg"], f"{where}: {shown(name) if name else 'an argument'}")
+    return Argument(name, kind, content, one_of(entry["kind"], where, (1, 2)) == 2)
+
+
+def _value(argument: Any, where: str) -> tuple[str, Any]:
+    """(kind, value); the value of a kind that no supported operator has is None."""
+    kind, value = union(argument, where)
+    match kind:
+        case "as_tensor":
+            return kind, _tensor(value, where)
+        case "as_none":
+            one_of(value, where, (True,))
+            return kind, None
+        case "as_int" | "as_memory_format":
+            return kind, integer(value, where)
+        case "as_float":
+            if type(value) not in (int, float):
+                raise ValueError(f"{where}: expected a number")
+            return kind, float(value)
+        case "as_bool":
+            return kind, boolean(value, where)
+        case "as_string":
+            return kind, text(value, where)
+        case "as_ints":
+            return kind, [integer(number, where) for number in sequence(value, where)]
+        case "as_sym_int":
+            return kind, _computed(value, where)
+        case "as_sym_ints":
+            return kind, [_computed(entry, where) for entry in sequence(value, where)]
+        case "as_sym_bool":
+            inner, name = union(value, where)
+            return kind, SizeName(_variable(name, where)) if inner == "as_name" else boolean(name, where)
+        case _:
+            return (kind, None) if _VARIABLE.fullmatch(kind) and len(kind) < 40 else ("another kind", None)
+
+
+def _computed(value: Any, where: str) -> int | SizeName:
+    kind, content = union(value, where)
+    if one_of(kind, where, ("as_name", "as_int")) == "as_int":
+        return integer(content, where)
+    return SizeName(_variable(content, where))
+
+
+# ---- what goes in and out ----
+
+
+class _SignatureReader:
+    """Inputs and outputs in order.
+
+    names            of all inputs, "" for one that isn't a tensor
+    buffer_names     in the model, of what is kept with the weights
+    constant_names   likewise, of buffers that aren't and of constants
+    """
+
+    def __init__(self, value: Any) -> None:
+        signature = fields(value, "signature", "input_specs output_specs")
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.parameters: dict[Tensor, str] = {}
+        self.buffers: list[Tensor] = []
+        self.buffer_names: list[str] = []
+        self.constant_names: list[str] = []
+        self.obstacles: list[str] = []
+        self.names: list[str] = []
+        self.results: list[Any] = []
+        for spec in sequence(signature["input_specs"], "input_specs"):
+            self._read_input(*union(spec, "input_specs"))
+        for spec in sequence(signature["output_specs"], "output_specs"):
+            self._read_output(*union(spec, "output_specs"))
+        twice = repeated([*self.parameters.values(), *self.buffer_names, *self.constant_names])
+        if twice is not None:
+            raise ValueError(f"input_specs: two inputs are called {twice} in the model")
+        if len(self.inputs) != 1 or len(self.outputs) != 1:
+            self.obstacles.append(f"expected one input and one output, got {len(self.inputs)} and {len(self.outputs)}")
+
+    def _read_input(self, kind: str, value: Any) -> None:
+        where = f"input_specs: {shown(kind)}"
+        match kind:
+            case "parameter":
+                spec = fields(value, where, "arg parameter_name")
+                tensor = _tensor(spec["arg"], where)
+                self.parameters[tensor] = _parameter_name(spec["parameter_name"], where)
+            case "buffer":
+                spec = fields(value, where, "arg buffer_name persistent")
+                names = self.buffer_names if boolean(spec["persistent"], where) else self.constant_names
+                names.append(_parameter_name(spec["buffer_name"], where))
+                self.buffers.append(tensor := _tensor(spec["arg"], where))
+            case "tensor_constant":
+                spec = fields(value, where, "arg tensor_constant_name")
+                self.constant_names.append(_parameter_name(spec["tensor_constant_name"], where))
+                self.buffers.append(tensor := _tensor(spec["arg"], where))
+            case "user_input":
+                argument, content = _value(fields(value, where, "arg")["arg"], where)
+                if not isinstance(content, Tensor):
+                    self.names.append("")
+                    self.obstacles.append(f"an input that isn't a tensor ({argument}): fix its value before exporting")
+                    return
+                self.inputs.append(tensor := content)
+            case "constant_input" | "custom_obj" | "token":
+                self.names.append("")
+                self.obstacles.append(f"an input that isn't a tensor ({kind}): fix its value before exporting")
+                return
+            case _:
+                raise ValueError(f"{where}: unknown kind of input")
+        self.names.append(tensor.name)
+
+    def _read_output(self, kind: str, value: Any) -> None:
+        where = f"output_specs: {shown(kind)}"
+        match kind:
+            case "user_output":
+                self.results.append(argument := _value(fields(value, where, "arg")["arg"], where))
+                if isinstance(argument[1], Tensor):
+                    self.outputs.append(argument[1])
+                else:
+                    self.obstacles.append(f"an output that isn't a tensor ({argument[0]})")
+            case "buffer_mutation" | "parameter_mutation" | "user_input_mutation":
+                self.results.append(None)
+                self.obstacles.append(f"{kind}: the model changes its own state, as batch norm does in training mode: {EVAL}")
+            case "loss_output" | "gradient_to_parameter" | "gradient_to_user_input" | "token":
+                self.results.append(None)
+                self.obstacles.append(f"{kind}: expected the scores as the only output")
+            case _:
+                raise ValueError(f"{where}: unknown kind of output")
+
+
+EVAL = "call model.eval() before exporting it"
+
+
+def _check_variables(graph: Mapping[str, Any], reader: _SignatureReader, operations: tuple[Operation, ...]) -> None:
+    """That the graph's inputs and outputs are the signature's, and that no variable is set twice."""
+    inputs = [_value(argument, "graph: inputs")[1] for argument in sequence(graph["inputs"], "graph: inputs")]
+    if [value.name if isinstance(value, Tensor) else "" for value in inputs] != reader.names:
+        raise ValueError("graph: expected the inputs of its signature, in the same order")
+    outputs = [_value(argument, "graph: outputs") for argument in sequence(graph["outputs"], "graph: outputs")]
+    if len(outputs) != len(reader.results) or any(
+        expected not in (None, found) for expected, found in zip(reader.results, outputs, strict=True)
+    ):
+        raise ValueError("graph: expected the outputs of its signature, in the same order")
+    made = [value.name for operation in operations for _, value in operation.outputs if isinstance(value, Tensor | SizeName)]
+    unnamed = [
+        name
+        for node, operation in zip(graph["nodes"], operations, strict=True)
+        if isinstance(name := node.get("name"), str) and not any(value is not None for _, value in operation.outputs)
+    ]
+    twice = repeated([name for name in reader.names if name] + made + unnamed)
+    if twice is not None:
+        raise ValueError(f"graph: the variable {twice} is set twice")
+
+
+def _check_module_calls(value: Any, reader: _SignatureReader) -> list[str]:
+    """The names of the model's arguments. The first entry says how they become inputs, and the outputs what the user gets."""
+    entries = [fields(entry, "module_call_graph", "fqn", "signature") for entry in sequence(value, "module_call_graph")]
+    for entry in entries:
+        text(entry["fqn"], "module_call_graph")
+    signatures = [(entry["fqn"], entry.get("signature")) for entry in entries]
+    if not signatures or signatures[0][0] != "" or any(signature is not None for _, signature in signatures[1:]):
+        raise ValueError("module_call_graph: expected the signature of the whole model, and of no module in it")
+    where = "module_call_graph: signature"
+    signature = fields(signatures[0][1], where, "inputs outputs in_spec out_spec", "forward_arg_names")
+    for key, tensors in (("inputs", reader.inputs), ("outputs", reader.outputs)):
+        found = [_value(argument, where)[1] for argument in sequence(signature[key], where)]
+        if found and found != tensors:
+            raise ValueError(f"{where}: expected the {key} of the graph")
+    names = texts(signature.get("forward_arg_names") or [], where)
+    if repeated([_variable(name, where) for name in names]) is not None:
+        raise ValueError(f"{where}: forward_arg_names: expected different names")
+    for key, count in (("in_spec", len(reader.inputs)), ("out_spec", len(reader.outputs))):
+        version, *trees = sequence(read_json(text(signature[key], where).encode(), f"{where}: {key}"), where)
+        one_of(version, f"{where}: {key}", (1,))
+        if len(trees) != 1 or (_leaves(trees[0], f"{where}: {key}") != count and not reader.obstacles):
+            raise ValueError(f"{where}: {key}: expected as many tensors as the graph has")
+    return names
+
+
+def _leaves(value: Any, where: str) -> int:
+    """How many tensors a tree of Python's containers holds."""
+    tree = fields(value, where, "type context children_spec")
+    children = sequence(tree["children_spec"], where)
+    kind = one_of(tree["type"], where, (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"))
+    if tree["context"] is not None:
+        text(tree["context"], where)
+    if kind is None and children:
+        raise ValueError(f"{where}: expected a tensor")
+    return 1 if kind is None else sum(_leaves(child, where) for child in children)
+
+
+# ---- parameters ----
+
+
+class _Payload(NamedTuple):
+    """Where a tensor's values are: a member's name, whether they are a parameter's, what they look like."""
+
+    path: str
+    is_parameter: bool
+    meta: Meta
+
+
+def _read_config(archive: Archive, name: str) -> dict[str, _Payload]:
+    """name of a tensor -> where it is. Tensors in one member must be of one type: torch takes the type of the first for all."""
+    config = fields(read_json(archive.read(name), name), name, "config")["config"]
+    payloads = {}
+    folder = name.rpartition("/")[0]
+    for tensor, value in mapping(config, name).items():
+        where = f"{name}: {_parameter_name(tensor, name)}"
+        entry = fields(value, where, "path_name is_param use_pickle tensor_meta")
+        path = text(entry["path_name"], where)
+        if not re.fullmatch(r"(weight|tensor)_\d{1,6}", path):
+            raise ValueError(f"{where}: expected a plain tensor, in a member such as weight_0")
+        if boolean(entry["use_pickle"], where):
+            raise ValueError(f"{where}: expected a plain tensor; torch would unpickle it")
+        meta = _meta(entry["tensor_meta"], where)
+        payloads[tensor] = _Payload(f"{folder}/{path}", boolean(entry["is_param"], where), meta)
+    types: dict[str, int] = {}
+    for tensor, payload in payloads.items():
+        if types.setdefault(payload.path, payload.meta.dtype) != payload.meta.dtype:
+            raise ValueError(f"{name}: {tensor}: expected the type of the other tensors in its member")
+    for tensor, payload in payloads.items():
+        _check_payload(archive, tensor, payload)
+    known = {name, *(payload.path for payload in payloads.values())}
+    unknown = [member for member in archive.names if member.startswith(f"{folder}/") and member not in known]
+    if unknown:
+        raise ValueError(f"{unknown[0]}: expected a tensor in it, {name} names none")
+    return payloads
+
+
+def _check_payload(archive: Archive, name: str, payload: _Payload) -> None:
+    """That its member holds whole elements, and all of the tensor. torch reads an empty member as zeros."""
+    meta = payload.meta
+    if meta.dtype not in ELEMENT_BYTES or meta.layout != STRIDED:
+        raise ValueError(f"{name}: expected a plain tensor of numbers")
+    shape, strides, (offset,) = (_numbers(name, sizes) for sizes in (meta.sizes, meta.strides, (meta.offset,)))
+    end = offset + 1 + sum((size - 1) * step for size, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
+    count, rest = divmod(archive.size(payload.path), ELEMENT_BYTES[meta.dtype])
+    if rest or end > count:
+        raise ValueError(f"{name}: expected whole elements, {end} or more, in {payload.path}")
+
+
+def _require_all(names: list[str], payloads: Mapping[str, _Payload], folder: str) -> None:
+    for name in names:
+        if name not in payloads:
+            raise ValueError(f"{folder}: expected {name}, an input of the graph")
+
+
+class Values:
+    """The parameters' values, each read once, when it is asked for; they share one budget of elements.
+
+    What the file says of them here must agree with what it says in the graph.
+
+    shared   names of parameters that have an element in common with another one
+    """
+
+    def __init__(self, archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> None:
+        self._metas = metas
+        in_one_file = f"{WEIGHTS}model.pt" in archive
+        if in_one_file and f"{WEIGHTS}model_weights_config.json" in archive:
+            raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
+        locate = _tensors_of_one_file if in_one_file else _tensors_of_members
+        self._tensors = locate(archive, metas, buffers)
+        spans: dict[int, list[tuple[int, int, str]]] = {}
+        for name, tensor in self._tensors.items():
+            spans.setdefault(id(tensor.storage), []).append((*_span(name, tensor), name))
+        self.shared: set[str] = set()
+        for of_one_storage in spans.values():
+            of_one_storage.sort()
+            for (_, end, name), (start, _, other) in itertools.pairwise(of_one_storage):
+                if start < end:
+                    self.shared |= {name, other}
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a parameter of the graph, which isn't read for it. Raises ValueError if it isn't of numbers."""
+        return _numbers(name, self._metas[name].sizes)
+
+    def read(self, name: str) -> NDArray[np.float64]:
+        """The values of a parameter of the graph. Raises ValueError if they aren't floats, or more than the budget has."""
+        if name not in self._tensors:
+            raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
+        return self._tensors.pop(name).read()
+
+
+def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> dict[str, StoredTensor]:
+    """Those of floats, of torch 2.9 and later."""
+    payloads = _read_config(archive, f"{WEIGHTS}model_weights_config.json")
+    _require_all([*metas, *buffers], payloads, WEIGHTS)
+    budget, storages, tensors = Budget(), dict[str, Storage](), dict[str, StoredTensor]()
+    for name, meta in metas.items():
+        path, is_parameter, found = payloads[name]
+        if not is_parameter or _stored(found) != _stored(meta):
+            raise ValueError(f"{name}: the graph and {WEIGHTS}model_weights_config.json say different things of it")
+        if meta.dtype in ELEMENT_TYPES:
+            if path not in storages:
+                storages[path] = Storage.of_member(archive, path, ELEMENT_TYPES[meta.dtype], budget)
+            strides, (start,) = (_numbers(name, sizes) for sizes in (meta.strides, (found.offset,)))
+            tensors[name] = StoredTensor(storages[path], start, _numbers(name, meta.sizes), strides)
+    return tensors
+
+
+def _tensors_of_one_file(archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> dict[str, StoredTensor]:
+    """Likewise, of torch 2.8."""
+    with open_archive(io.BytesIO(archive.read(f"{WEIGHTS}model.pt"))) as inner:
+        found = read_object(inner)
+    if not isinstance(found, dict) or any(name not in found for name in (*metas, *buffers)):
+        raise ValueError(f"{WEIGHTS}model.pt: expected the parameters and buffers of the graph")
+    tensors = {}
+    for name, meta in metas.items():
+        tensor = found[name]
+        if not isinstance(tensor, StoredTensor) or (tensor.shape, tensor.stride) != (meta.sizes, meta.strides):
+            raise ValueError(f"{name}: the graph and {WEIGHTS}model.pt say different things of it")
+        if meta.dtype in ELEMENT_TYPES:
+            if tensor.storage.element != ELEMENT_TYPES[meta.dtype]:
+                raise ValueError(f"{name}: expected the type that the graph says")
+            tensors[name] = tensor
+    return tensors
+
+
+def _stored(meta: Meta) -> tuple[Any, ...]:
+    """What must be the same in the graph and beside the weights: all but the place in a storage that others share."""
+    return meta.dtype, meta.sizes, meta.strides, meta.requires_grad, meta.device, meta.layout
+
+
+def _numbers(name: str, sizes: tuple[int | Symbol, ...]) -> tuple[int, ...]:
+    numbers = tuple(size for size in sizes if isinstance(size, int) and size >= 0)
+    if len(numbers) != len(sizes):
+        raise ValueError(f"{name}: expected sizes, strides and an offset that are numbers")
+    return numbers
+
+
+def _span(name: str, tensor: StoredTensor) -> tuple[int, int]:
+    """(first, end) of the elements in the storage. Raises ValueError if one element is in two places of the tensor."""
+    reach = 0
+    for step, size in sorted((step, size) for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1):
+        if step <= reach:
+            raise ValueError(f"{name}: expected every element once, got one in several places")
+        reach += (size - 1) * step
+    return tensor.offset, tensor.offset + reach + 1

@@ -1,0 +1,98 @@
+"""The weights of a public model: whoever has the model file can check that the proof is about it.
+
+At a random point r and a random mu, both drawn after the witness root, the proof shows for every parameter, in the clear,
+
+    sum_j mu^j digit_j~(r)         digit_j: the limbs of w_0
+
+A verifier that has the weights recomputes it; another one learns a value that is a function of the public model, and its
+verdict says that the model was not checked. (r, mu) fools it for other weights with probability at most
+(index bits + digits) / |K|.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from zkds import multilinear
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.circuits.arithmetic.fixed_point import WEIGHT
+from zkds.errors import StatementMismatch
+from zkds.field import ONE, K, dot, powers
+from zkds.hidden import Hidden
+from zkds.integers.limbs import I64
+from zkds.native import U32
+from zkds.soundness import algebraic
+from zkds.tensors.axes import eq_axes, padded
+from zkds.tensors.tensor import Committed, Context, ProverContext, VerifierContext
+
+NAME = "public model"
+SOURCE = "Schwartz-Zippel lemma; multilinear in every coordinate"
+
+
+class PublicModel:
+    """The relation over the committed w_0 of every parameter.
+
+    starts    name of the parameter -> its committed tensor
+    weights   a verifier's own: w_0, int64 [40]; None: they are not checked
+    """
+
+    def __init__(self, starts: Mapping[str, Committed], weights: Mapping[str, I64] | None = None) -> None:
+        self.starts = dict(starts)
+        self.weights = weights
+
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side: one value for every parameter, in the clear."""
+        mu, points = self._draw(context)
+        values = [self._value(context.reader.read, start, mu, points) for start in self.starts.values()]
+        context.channel.send_elements(f"{NAME}: evaluations", values)
+        for start, value in zip(self.starts.values(), values, strict=True):
+            axes = eq_axes(start.shape, self._point(start, points))
+            context.book.add(start, axes, powers(mu, len(start.digits)), value)
+
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side. Raises StatementMismatch if it has weights and the proof is about others."""
+        mu, points = self._draw(context)
+        values = context.channel.receive_elements(f"{NAME}: evaluations", len(self.starts))
+        self._check(mu, points, values)
+        for start, value in zip(self.starts.values(), values, strict=True):
+            axes = eq_axes(start.shape, self._point(start, points))
+            context.book.add(start, axes, powers(mu, len(start.digits)), Hidden.public(value))
+
+    def _check(self, mu: K, points: Sequence[K], values: Sequence[K]) -> None:
+        """Raise StatementMismatch unless the values are those of the verifier's own weights, if it has any.
+
+        Not an equation of the proof: the prover's statement is the same whether somebody checks the model or not.
+        """
+        if self.weights is None:
+            return
+        for (name, start), value in zip(self.starts.items(), values, strict=True):
+            limbs = dict(zip(start.columns.names, WEIGHT.split(name, self.weights[name]), strict=True))
+            if value != self._value(limbs.__getitem__, start, mu, points):
+                raise StatementMismatch(f"{NAME}: weights of {name}", "the given model's", "others")
+
+    def _draw(self, context: Context) -> tuple[K, tuple[K, ...]]:
+        """mu, and the coordinates that all parameters share: a parameter with fewer index bits takes the first ones."""
+        channel: ProverChannel | VerifierEnd = context.channel
+        term = algebraic(f"{NAME}: challenge", len(WEIGHT.limb_widths), "digits/|K|", SOURCE)
+        count = max(sum((length - 1).bit_length() for length in start.shape) for start in self.starts.values())
+        return channel.challenge(term), tuple(channel.challenge(term) for _ in range(count))
+
+    def _point(self, start: Committed, coordinates: Sequence[K]) -> list[Sequence[K]]:
+        """The points of a parameter's axes."""
+        points, used = [], 0
+        for length in start.shape:
+            bits = (length - 1).bit_length()
+            points.append(coordinates[used : used + bits])
+            used += bits
+        return points
+
+    def _value(self, read: Callable[[str], U32], start: Committed, mu: K, coordinates: Sequence[K]) -> K:
+        """sum_j mu^j digit_j~(r), from the limbs."""
+        points = self._point(start, coordinates)
+        flat = [coordinate for point in reversed(points) for coordinate in point]
+        values = [multilinear.evaluate_integers(padded(read(name), start.shape), flat) for name in start.columns.names]
+        ones = ONE
+        for axis in eq_axes(start.shape, points):
+            ones = ones * axis.total()
+        values[-1] = values[-1] - ones * WEIGHT.top_offset
+        return dot(values, powers(mu, len(values)))

@@ -1,0 +1,1 @@
+"""Networks as a public description, and their weights."""

@@ -1,0 +1,85 @@
+"""The torch module of a network: the one side of the model that needs torch, for training and for the float metric."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Layer, Network, Shape
+from zkds.output import write_whole
+
+
+class NetworkModule(nn.Module):
+    """The network as a torch module with fresh parameters, named as the network names them.
+
+    Layers that see their whole input are nn.Linear, with a weight (out, C*H*W), the others are nn.Conv2d. Raises ValueError for
+    a layer's name that no module can have in this one, as that of a method, or of another layer's weight.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.description = network
+        for layer, shapes in zip(network.layers, network.shapes, strict=True):
+            *path, name = layer.name.split(".")
+            parent: nn.Module = self
+            for word in path:
+                if word not in parent._modules:
+                    _add(parent, word, nn.Module(), layer.name)
+                parent = parent.get_submodule(word)
+            _add(parent, name, _layer_module(layer, shapes.input), layer.name)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (B, classes) of records (B, C, H, W), or any shape (B, ...) with as many elements in the same order."""
+        x = x.reshape(len(x), *self.description.input_shape)
+        for layer, shapes in zip(self.description.layers, self.description.shapes, strict=True):
+            module = self.get_submodule(layer.name)
+            x = module(x.flatten(1) if isinstance(module, nn.Linear) else x).reshape(-1, *shapes.convolution)
+            if layer.pool and layer.pool.kind == "max":
+                x = nn.functional.max_pool2d(x, layer.pool.size)
+            if layer.relu:
+                x = x.relu()
+            if layer.pool and layer.pool.kind == "average":
+                x = nn.functional.avg_pool2d(x, layer.pool.size)
+        return x.flatten(1)
+
+
+def _add(parent: nn.Module, word: str, module: nn.Module, layer: str) -> None:
+    if hasattr(parent, word):
+        raise ValueError(f"{layer}: {word}: expected a name that no other layer and no attribute of a module has")
+    parent.add_module(word, module)
+
+
+def _layer_module(layer: Layer, shape: Shape) -> nn.Module:
+    if layer.kernel == shape[1:] and layer.padding == (0, 0):
+        return nn.Linear(shape[0] * shape[1] * shape[2], layer.channels_out, bias=layer.bias)
+    return nn.Conv2d(layer.channels_in, layer.channels_out, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
+
+
+def build(architecture: str) -> NetworkModule:
+    """A network of the zoo with fresh parameters, from torch's own generator. Raises ValueError for an unknown name."""
+    return NetworkModule(zoo.network(architecture))
+
+
+def load_parameters(module: NetworkModule, parameters: Mapping[str, NDArray[np.float64]]) -> None:
+    """Sets the module's parameters from arrays of the network's names and shapes; the module keeps its dtype."""
+    state = {name: torch.from_numpy(np.array(parameters[name])) for name, _ in module.description.parameters}
+    own = dict(module.named_parameters())
+    module.load_state_dict({name: value.reshape(own[name].shape) for name, value in state.items()})
+
+
+def save_checkpoint(module: NetworkModule, architecture: str, path: str | Path) -> None:
+    """Writes {"arch": architecture, "state_dict": ...}, complete or not at all. Raises ValueError if the module is of another
+    architecture.
+    """
+    if zoo.network(architecture) != module.description:
+        raise ValueError(f"architecture: expected the module's own, got {architecture!r}")
+    buffer = io.BytesIO()
+    torch.save({"arch": architecture, "state_dict": module.state_dict()}, buffer)
+    write_whole(Path(path), buffer.getvalue())

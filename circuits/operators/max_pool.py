@@ -1,0 +1,280 @@
+"""Max pooling (with or without ReLU) of a convolution's output that is itself never committed.
+
+For every window of size x size entries z_k in row-major order, committed are a selector m_k for each entry, the result a, and
+
+    diff_k = a - z_k - 1 + c_k >= 0            c_k = m_0 + ... + m_k
+
+so that z_k = a + c_k - 1 - diff_k is virtual: the convolution's identity fixes it, and so everything here. Proved:
+
+    m_k (m_k - 1) = 0,    m_k diff_k = 0            for every entry
+    s (s - 1) = 0,        (s - 1) a = 0             for every window, s = sum_k m_k; without ReLU: s = 1
+
+and, by range checks, diff_k in [0, 2^43) and, with ReLU, a in [0, 2^42). All of these products are below
+2^61 - 1 in absolute value, so they vanish over the integers if they do modulo p; selectors are 0 or 1 as elements of F,
+whatever a prover commits, and need no range check.
+
+If s = 1 and m_j = 1: diff_j = 0 says a = z_j, and diff_k >= 0 says z_k < a for k < j and z_k <= a for k > j: j is the first
+maximum and, with ReLU, a >= 0. If s = 0: a = 0 and diff_k >= 0 says z_k <= -1 for all k. Exactly one of the two holds for
+given z, and fixes all cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import numpy as np
+
+from zkds.circuits.operators.masked import BIT
+from zkds.circuits.operators.pooling import (
+    as_windows,
+    pooled_axes,
+    pooled_shape,
+    repeat_entries,
+    repeated_axes,
+    window_suffixes,
+    window_sums,
+)
+from zkds.claims import Value
+from zkds.commit.layout import Column
+from zkds.errors import PlanRejected
+from zkds.field import ONE, K, P
+from zkds.hidden import Hidden
+from zkds.identities.zero_check import ZeroCheck
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns, Points
+from zkds.integers.limbs import I64, LimbFormat
+from zkds.native import U32
+from zkds.soundness import algebraic
+from zkds.sumcheck import Term
+from zkds.tensors.axes import Axis, VectorAxis, eq_axes, ones, padded
+from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.field_tables import field_table
+from zkds.tensors.tensor import (
+    SCHWARTZ_ZIPPEL,
+    Book,
+    Committed,
+    Context,
+    ProverContext,
+    Reader,
+    Tensor,
+    TensorClaim,
+    VerifierContext,
+    Weights,
+    draw_points,
+    joined,
+    value_weights,
+)
+
+
+class MaxPool:
+    """The cells and constraints of one layer's max pool.
+
+    shape    of the convolution's output, (P, B, C, H, W), multiples of `size` in the last two
+    width    of the convolution's output in bits, signed
+    output   the result, (P, B, C, H / size, W / size)
+    mask     the selectors, of `shape`
+    values   the convolution's output as a virtual tensor
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], size: int, width: int, *, relu: bool) -> None:
+        self.name = name
+        self.shape = shape
+        self.size = size
+        self.relu = relu
+        number = LimbFormat(DIGIT_BITS, width - 1, signed=False) if relu else LimbFormat(DIGIT_BITS, width, signed=True)
+        self.output = Committed(LimbColumns(f"{name}: output", number, pooled_shape(shape, size)))
+        self.mask = Committed(LimbColumns(f"{name}: mask", BIT, shape))
+        self.difference = Committed(LimbColumns(f"{name}: difference", LimbFormat(DIGIT_BITS, width, signed=False), shape))
+        self.values = MaxPoolInput(f"{name}: input", self)
+
+    @property
+    def columns(self) -> list[Column]:
+        return [column for part in (self.output, self.mask, self.difference) for column in part.columns.columns]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Column name -> the width that its range check has to enforce; selectors need none."""
+        return self.output.columns.widths | self.difference.columns.widths
+
+    def check(self) -> None:
+        """Raise PlanRejected unless every product in the constraints stays below p."""
+        largest = max(self.output.interval.magnitude(), self.difference.interval.magnitude())
+        if self.size * self.size * largest >= P:
+            raise PlanRejected(f"{self.name}: windows of {self.size} x {self.size} are too large")
+
+    def encode(self) -> bytes:
+        """Canonical: size (8 bytes), 1 with ReLU else 0, the formats of output and difference."""
+        formats = self.output.columns.format.encode() + self.difference.columns.format.encode()
+        return self.size.to_bytes(8, "little") + bytes([self.relu]) + formats
+
+    def witness(self, values: I64) -> dict[str, U32]:
+        """All columns, from the convolution's output."""
+        mask = self.first_maximum(values)
+        output = window_sums(mask * values, self.size)
+        difference = repeat_entries(output, self.size) - values - 1 + prefix_sums(mask, self.size)
+        columns = self.output.columns.split(output)
+        columns |= self.mask.columns.split(mask)
+        return columns | self.difference.columns.split(difference)
+
+    def first_maximum(self, values: I64) -> I64:
+        """The selectors: 1 at the first maximum of each window in row-major order; with ReLU, only if it is >= 0."""
+        windows = _row_major(as_windows(values, self.size))
+        first = windows.argmax(axis=-1)[..., None]
+        chosen = np.arange(windows.shape[-1]) == first
+        if self.relu:
+            chosen &= np.take_along_axis(windows, first, axis=-1) >= 0
+        return _from_row_major(chosen.astype(np.int64), self.size)
+
+    # ---- protocol ----------------------------------------------------------------------------------------------------
+
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side, after the root: claims on mask, difference and output."""
+        beta, points, window_points = self._draw(context)
+        (mask,) = self.mask.tables(context.reader)
+        tables = (_small_table(mask), field_table(joined(self.difference, context.reader)))
+        check = ZeroCheck(f"{self.name}: selection", self.shape, _selection_terms(beta))
+        self._selection_claims(context.book, *check.prove(context, points, tables))
+        if self.relu:
+            tables = (_small_table(window_sums(mask, self.size)), field_table(joined(self.output, context.reader)))
+            check = ZeroCheck(f"{self.name}: windows", self.output.shape, _window_terms(beta))
+            self._window_claims(context.book, *check.prove(context, window_points, tables))
+        else:
+            self._add_sums(context.book, window_points, ones(self.output.shape, window_points))
+
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side."""
+        beta, points, window_points = self._draw(context)
+        check = ZeroCheck(f"{self.name}: selection", self.shape, _selection_terms(beta))
+        self._selection_claims(context.book, *check.verify(context, points))
+        if self.relu:
+            check = ZeroCheck(f"{self.name}: windows", self.output.shape, _window_terms(beta))
+            self._window_claims(context.book, *check.verify(context, window_points))
+        else:
+            self._add_sums(context.book, window_points, Hidden.public(ones(self.output.shape, window_points)))
+
+    def _draw(self, context: Context) -> tuple[K, Points, Points]:
+        """beta, which combines two constraints on the same entries, a point of the entries, a point of the windows."""
+        beta = context.channel.challenge(algebraic(f"{self.name}: beta", 1, "1 / |K|", SCHWARTZ_ZIPPEL))
+        points = draw_points(context, f"{self.name}: selection", self.shape)
+        return beta, points, draw_points(context, f"{self.name}: windows", self.output.shape)
+
+    def _selection_claims(self, book: Book[Value], points: Points, values: Sequence[Value]) -> None:
+        axes = eq_axes(self.shape, points)
+        book.add(self.mask, axes, [ONE], values[0])
+        book.add(self.difference, axes, value_weights(self.difference), values[1])
+
+    def _window_claims(self, book: Book[Value], points: Points, values: Sequence[Value]) -> None:
+        self._add_sums(book, points, values[0])
+        book.add(self.output, eq_axes(self.output.shape, points), value_weights(self.output), values[1])
+
+    def _add_sums(self, book: Book[Value], points: Points, value: Value) -> None:
+        """The claim that the windows' numbers of selected entries have this value at a point."""
+        book.add(self.mask, repeated_axes(eq_axes(self.output.shape, points), self.size), [ONE], value)
+
+
+def _selection_terms(beta: K) -> list[Term]:
+    """m (m - 1) + beta m diff"""
+    return [(ONE, (0, 0)), (K(-1), (0,)), (beta, (0, 1))]
+
+
+def _window_terms(beta: K) -> list[Term]:
+    """(s - 1) (s + beta a)"""
+    return [(ONE, (0, 0)), (K(-1), (0,)), (beta, (0, 1)), (-beta, (1,))]
+
+
+class MaxPoolInput(Tensor):
+    """The convolution's output, z = a + c - 1 - diff, in digits: those of a and diff, and c - 1 in the lowest one.
+
+    c is linear in the selectors: sum_x w(x) c(x) counts selector (i, j) of a window with the weights of the places from (i, j)
+    on, a sum of two products over the axes: rows after i with all columns, row i with the columns from j on.
+    """
+
+    def __init__(self, name: str, pool: MaxPool) -> None:
+        self.name = name
+        self.shape = pool.shape
+        self.pool: MaxPool = pool
+        count = Interval(-1, 0)  # c - 1
+        pairs = zip_longest(pool.output.digits, pool.difference.digits, fillvalue=Interval(0, 0))
+        differences = [a - b for a, b in pairs]
+        self.digits = (differences[0] + count, *differences[1:])
+        self.interval = pool.output.interval - pool.difference.interval + count
+
+    def tables(self, reader: Reader) -> list[I64]:
+        pool = self.pool
+        (mask,) = pool.mask.tables(reader)
+        digits = [-digit for digit in pool.difference.tables(reader)]
+        for j, digit in enumerate(pool.output.tables(reader)):
+            digits[j] += repeat_entries(digit, pool.size)
+        digits[0] += prefix_sums(mask, pool.size) - 1
+        return digits
+
+    def prove_claims(self, context: ProverContext) -> None:
+        for claim in context.book.take(self):
+            shares = self._shares(claim.axes, claim.digit_weights)
+            values = [weighted_sum(tensor.tables(context.reader), tensor.digits, *weights) for tensor, weights in shares]
+            context.channel.send(f"{self.name}: shares", values)
+            self._add(context.book, claim, shares, values)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        for claim in context.book.take(self):
+            shares = self._shares(claim.axes, claim.digit_weights)
+            self._add(context.book, claim, shares, context.channel.receive(f"{self.name}: shares", len(shares)))
+
+    def _shares(self, axes: Sequence[Axis], digit_weights: Sequence[K]) -> list[tuple[Tensor, Weights]]:
+        """What a claim asks of the output and, twice, of the mask; what is left of its value, it asks of the difference."""
+        pool = self.pool
+        *lead, rows, columns = axes
+        lowest = [digit_weights[0]]
+        column_places = window_suffixes(columns, pool.size)
+        from_column = interleaved(column_places)
+        all_columns = interleaved(column_places[:1] * pool.size)
+        rows_after = interleaved([*window_suffixes(rows, pool.size)[1:], zero_axis(pool.output.shape[-2])])
+        return [
+            (pool.output, (pooled_axes(axes, pool.size), digit_weights[: len(pool.output.digits)])),
+            (pool.mask, ([*lead, rows_after, all_columns], lowest)),
+            (pool.mask, ([*lead, rows, from_column], lowest)),
+        ]
+
+    def _add(
+        self, book: Book[Value], claim: TensorClaim[Value], shares: list[tuple[Tensor, Weights]], values: Sequence[Value]
+    ) -> None:
+        constant = claim.digit_weights[0]
+        for axis in claim.axes:
+            constant = constant * axis.total()
+        rest = claim.value * K(-1) - constant
+        for (tensor, weights), value in zip(shares, values, strict=True):
+            book.add(tensor, *weights, value)
+            rest = rest + value
+        book.add(self.pool.difference, claim.axes, claim.digit_weights[: len(self.pool.difference.digits)], rest)
+
+
+def interleaved(places: Sequence[VectorAxis]) -> VectorAxis:
+    """An axis whose window h has the weights places[0][h], places[1][h], ...."""
+    return VectorAxis(np.ascontiguousarray(np.stack([place.vector() for place in places], axis=1)).reshape(-1, 2))
+
+
+def zero_axis(length: int) -> VectorAxis:
+    return VectorAxis(np.zeros((length, 2), dtype=np.uint64))
+
+
+def prefix_sums(mask: I64, size: int) -> I64:
+    """For every entry, the number of selected ones in its window up to it and including it, row-major."""
+    return _from_row_major(np.cumsum(_row_major(as_windows(mask, size)), axis=-1), size)
+
+
+def _row_major(windows: I64) -> I64:
+    """(.., h, size, w, size) -> (.., h, w, size^2)"""
+    *lead, height, size, width, _ = windows.shape
+    return windows.swapaxes(-3, -2).reshape(*lead, height, width, size * size)
+
+
+def _from_row_major(windows: I64, size: int) -> I64:
+    """(.., h, w, size^2) -> (.., h size, w size)"""
+    *lead, height, width, _ = windows.shape
+    return windows.reshape(*lead, height, width, size, size).swapaxes(-3, -2).reshape(*lead, height * size, width * size)
+
+
+def _small_table(values: I64) -> U32:
+    return padded(values.astype(np.uint32), values.shape)

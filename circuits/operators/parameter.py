@@ -1,0 +1,223 @@
+"""The weights along the trajectory: never committed for more than the first step.
+
+    W_p = w0 - sum_(u < t) U_u              p = t, the first pass of step t
+    W_p = w0 - sum_(u < t) U_u + E_t        p = T + t, the second pass of step t
+
+A parameter's values in all passes are linear in the committed start w0, the increments U (T - 1, ..) and the perturbations E
+(T - 1, ..), digit by digit, so a claim on them splits along the pass axis into one claim on each, and needs no sumcheck.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
+from zkds.circuits.networks.trajectory import Trajectory
+from zkds.claims import Value
+from zkds.field import from_pairs, to_pairs
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64, LimbFormat
+from zkds.native import U32, U64, field
+from zkds.tensors.axes import VectorAxis
+from zkds.tensors.contraction import weigh, weighted_sum
+from zkds.tensors.tensor import (
+    Book,
+    Committed,
+    ProverContext,
+    Reader,
+    Tensor,
+    TensorClaim,
+    VerifierContext,
+    Weights,
+)
+
+ZERO_INTERVAL = Interval(0, 0)
+
+
+class WeightTensor(Tensor):
+    """A parameter in every pass (P, ..), or, as `first_passes`, at the start of every step (T, ..).
+
+    start          w0, of the parameter's shape
+    updates        U (T - 1, ..), or None if T = 1
+    perturbations  E (T - 1, ..), or None if T = 1 or for `first_passes`
+    """
+
+    def __init__(self, name: str, steps: int, start: Tensor, updates: Tensor | None, perturbations: Tensor | None) -> None:
+        for tensor in (updates, perturbations):
+            if tensor is not None and tensor.shape != (steps - 1, *start.shape):
+                raise ValueError(f"{tensor.name}: expected shape {(steps - 1, *start.shape)}, got {tensor.shape}")
+        if (updates is None) != (steps == 1) or (perturbations is not None and steps == 1):
+            raise ValueError(f"{name}: expected updates for more than one step, and none for one")
+        self.name = name
+        self.steps = steps
+        self.start = start
+        self.updates = updates
+        self.perturbations = perturbations
+        passes = steps if perturbations is None else 2 * steps - 1
+        self.shape = (passes, *start.shape)
+        self.digits = tuple(self._hull([_digit(part, j) for part in self._parts]) for j in range(self._digit_count))
+        self.interval = self._hull([ZERO_INTERVAL if part is None else part.interval for part in self._parts])
+
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        return self.start, self.updates, self.perturbations
+
+    @property
+    def _digit_count(self) -> int:
+        return max(len(part.digits) for part in self._parts if part is not None)
+
+    def _hull(self, parts: Sequence[Interval]) -> Interval:
+        """Of the sum in any pass: from none to all updates, with or without a perturbation."""
+        start, update, perturbation = parts
+        updates = (-update).times(self.steps - 1).with_zero()
+        return start + updates + perturbation.with_zero()
+
+    def tables(self, reader: Reader) -> list[I64]:
+        result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
+        for table, digit in zip(result, self.start.tables(reader), strict=False):
+            table += digit
+        if self.updates is not None:
+            for table, digit in zip(result, self.updates.tables(reader), strict=False):
+                totals = np.cumsum(digit, axis=0)
+                table[1 : self.steps] -= totals
+                if len(table) > self.steps:
+                    table[self.steps + 1 :] -= totals[:-1]
+        if self.perturbations is not None:
+            for table, digit in zip(result, self.perturbations.tables(reader), strict=False):
+                table[self.steps :] += digit
+        return result
+
+    def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
+        """For every digit, sum_n weights[n] digit[p, .., n, ..] along an axis but the first: (P, .., 2) pairs.
+
+        The parts are contracted, and their results combined: the weights of all passes are never stored.
+        """
+        parts = [self._weighed(part, reader, axis - (part is self.start), weights) for part in self._parts]
+        zero = np.zeros((*(length for d, length in enumerate(self.shape) if d not in (0, axis)), 2), dtype=np.uint64)
+        return [self._in_passes(zero, *(part[j] if j < len(part) else None for part in parts)) for j in range(len(self.digits))]
+
+    @staticmethod
+    def _weighed(part: Tensor | None, reader: Reader, axis: int, weights: U64) -> list[U64]:
+        if part is None:
+            return []
+        tables = zip(part.tables(reader), part.digits, strict=True)
+        return [weigh(table, axis, weights, digit.magnitude()) for table, digit in tables]
+
+    def _in_passes(self, zero: U64, start: U64 | None, updates: U64 | None, perturbations: U64 | None) -> U64:
+        """What `tables` does, with arrays of K; a part without this digit counts as zero."""
+        values = [zero if start is None else start]
+        for step in range(self.steps - 1):
+            values.append(values[-1] if updates is None else field.sub(values[-1], updates[step]))
+        for step in range(self.shape[0] - self.steps):
+            values.append(values[step] if perturbations is None else field.add(values[step], perturbations[step]))
+        return np.stack(values)
+
+    # ---- claims ------------------------------------------------------------------------------------------------------
+
+    def prove_claims(self, context: ProverContext) -> None:
+        for claim in context.book.take(self):
+            shares = self._shares(claim)
+            values = [weighted_sum(part.tables(context.reader), part.digits, *weights) for part, weights in shares[:-1]]
+            if values:
+                context.channel.send(f"{self.name}: shares", values)
+            _add(context.book, claim, shares, values)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        for claim in context.book.take(self):
+            shares = self._shares(claim)
+            values = context.channel.receive(f"{self.name}: shares", len(shares) - 1) if len(shares) > 1 else []
+            _add(context.book, claim, shares, values)
+
+    def _shares(self, claim: TensorClaim[Value]) -> list[tuple[Tensor, Weights]]:
+        """What the claim asks of w0, U and E: the shares add up to its value.
+
+        With w_p the claim's weights on the passes: sum_p w_p on w0; minus the sum over later steps' passes on U_u; w_(T + t)
+        on E_t.
+        """
+        by_pass, *rest = claim.axes
+        weights = by_pass.vector()
+        shares: list[tuple[Tensor, Weights]] = []
+        scaled = [by_pass.total() * weight for weight in claim.digit_weights]
+        shares.append((self.start, (rest, scaled[: len(self.start.digits)])))
+        if self.updates is not None:
+            axis = VectorAxis(self._later(weights))
+            negated = [-weight for weight in claim.digit_weights[: len(self.updates.digits)]]
+            shares.append((self.updates, ([axis, *rest], negated)))
+        if self.perturbations is not None:
+            axis = VectorAxis(np.ascontiguousarray(weights[self.steps :]))
+            kept = claim.digit_weights[: len(self.perturbations.digits)]
+            shares.append((self.perturbations, ([axis, *rest], kept)))
+        return shares
+
+    def _later(self, weights: U64) -> U64:
+        """For u < T - 1, the sum of the weights of all passes of the steps after u."""
+        by_step = weights[: self.steps].copy()
+        if len(weights) > self.steps:
+            by_step[:-1] = field.add(np.ascontiguousarray(by_step[:-1]), np.ascontiguousarray(weights[self.steps :]))
+        sums = list(itertools.accumulate(reversed(from_pairs(by_step[1:]))))
+        return to_pairs(reversed(sums))
+
+
+def _add(
+    book: Book[Value], claim: TensorClaim[Value], shares: Sequence[tuple[Tensor, Weights]], values: Sequence[Value]
+) -> None:
+    """Claims on the parts; the last one's value is what is left of the claim's."""
+    last = claim.value
+    for (part, weights), value in zip(shares, values, strict=False):
+        book.add(part, *weights, value)
+        last = last - value
+    part, weights = shares[-1]
+    book.add(part, *weights, last)
+
+
+def _digit(tensor: Tensor | None, j: int) -> Interval:
+    return tensor.digits[j] if tensor is not None and j < len(tensor.digits) else ZERO_INTERVAL
+
+
+class Parameter:
+    """A weight or a bias along the trajectory.
+
+    start         w0, of the parameter's shape; committed here unless it is given
+    gradient      g (T, ..)
+    update        U (T - 1, ..)
+    perturbation  E (T - 1, ..)
+    passes        W_p in every pass (2 T - 1, ..), virtual
+    first_passes  w_t at the start of every step (T, ..), virtual
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], configuration: Configuration, start: Tensor | None = None) -> None:
+        steps = configuration.steps
+
+        def committed(what: str, number: LimbFormat, count: int) -> Committed:
+            return Committed(LimbColumns(f"{name}: {what}", number, (count, *shape)))
+
+        self.name = name
+        self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
+        self._own_start = [self.start] if isinstance(self.start, Committed) else []
+        self.gradient = committed("gradient", GRADIENT, steps)
+        self.update = committed("update", configuration.update, steps - 1)
+        self.perturbation = committed("perturbation", configuration.perturbation_format, steps - 1)
+        self.passes = WeightTensor(f"{name}: passes", steps, self.start, self.update, self.perturbation)
+        self.first_passes = WeightTensor(f"{name}: first passes", steps, self.start, self.update, None)
+
+    @property
+    def committed(self) -> list[Committed]:
+        return [*self._own_start, self.gradient, self.update, self.perturbation]
+
+    @property
+    def virtual(self) -> list[Tensor]:
+        """In the order in which their claims are reduced."""
+        return [self.passes, self.first_passes]
+
+    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """The columns of all committed tensors."""
+        tensors = (trajectory.gradient, trajectory.update, trajectory.perturbation)
+        starts = [trajectory.weights] * len(self._own_start)
+        columns: dict[str, U32] = {}
+        for tensor, values in zip(self.committed, (*starts, *tensors), strict=True):
+            columns |= tensor.columns.split(values[self.name])
+        return columns

@@ -1,0 +1,1 @@
+"""Identities over the integers about tensors of digits, and their proofs."""

@@ -1,0 +1,57 @@
+"""Exact sums of the low digits of products, for the carries of a layer's identities: products of integer matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds.identities.products import Products
+from zkds.integers.limbs import I64
+from zkds.native import exact
+from zkds.native.exact import MatrixProduct
+from zkds.tensors.tensor import Reader, Tensor
+
+Frame = Callable[[NDArray[Any]], I64]
+SUM_BITS = 62
+
+
+@dataclass(frozen=True, repr=False)
+class LowDigits:
+    """The lowest digits of both operands: left_0, ..., right_0, ..., int64, and their widths."""
+
+    left: list[I64]
+    right: list[I64]
+    bits: tuple[int, int]
+
+    @classmethod
+    def of(cls, products: Products, reader: Reader, count: int) -> LowDigits:
+        """`count` digits of each operand, or all. Raises ValueError if sums of their products need not fit."""
+        left, right = products.left, products.right
+        bits = (_bits(left, count), _bits(right, count))
+        terms = products.terms * min(count, len(left.digits), len(right.digits))
+        if sum(bits) + (terms - 1).bit_length() > SUM_BITS:
+            names = f"{left.name}, {right.name}"
+            raise ValueError(f"{names}: sums of {products.terms} products of digits exceed 2^{SUM_BITS}")
+        return cls(reader.tables(left)[:count], reader.tables(right)[:count], bits)
+
+    def sums(
+        self, where: Sequence[MatrixProduct], shape: tuple[int, ...], count: int, frame: Frame, passes: slice = slice(None)
+    ) -> list[I64]:
+        """For d < count, sum_(i + j = d) left_i right_j in arrays (passes, ...) of this shape, zero where no product reaches.
+
+        frame: of the right operand.
+        """
+        left = [np.ascontiguousarray(digit[passes], dtype=np.int64) for digit in self.left]
+        right = [frame(digit[passes]) for digit in self.right]
+        totals = [np.zeros(shape, dtype=np.int64) for _ in range(count)]
+        for view in where:
+            exact.digits(left, view.left, right, view.right, self.bits, totals, view.out)
+        return totals
+
+
+def _bits(tensor: Tensor, count: int) -> int:
+    return max(digit.magnitude() for digit in tensor.digits[:count]).bit_length()

@@ -1,0 +1,62 @@
+"""What a rounded sum (zkds/identities/rounded_sum.py) adds up: products of two tensors' entries, multiples of one's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zkds.integers.limb_columns import Points
+from zkds.integers.limbs import I64
+from zkds.native import U64
+from zkds.tensors.axes import Axis
+from zkds.tensors.tensor import Reader, Tensor
+
+
+class Products(ABC):
+    """Sums of products of two tensors' entries, one sum for every entry of an output; contracted at a point of its index.
+
+    left, right   the operands
+    terms         the largest number of products in the sum of one entry; entries at a border may have fewer
+    inner         the shape of the contraction's index
+    """
+
+    left: Tensor
+    right: Tensor
+    terms: int
+    inner: tuple[int, ...]
+
+    @abstractmethod
+    def left_tables(self, reader: Reader, points: Points) -> list[U64]:
+        """For every digit of `left`, its part of the summand over `inner`: (*inner, 2) pairs."""
+
+    @abstractmethod
+    def right_tables(self, reader: Reader, points: Points) -> list[U64]:
+        """The same for `right`."""
+
+    @abstractmethod
+    def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
+        """The weights on `left` of the multilinear extension of `left_tables` at a point of `inner`."""
+
+    @abstractmethod
+    def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
+        """The same for `right`."""
+
+    @abstractmethod
+    def digit_sums(self, reader: Reader, count: int) -> list[I64]:
+        """sum_k sum_(i + j = d) left_i right_j for d < count, over the whole output; for the witness."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """2^exponent times sums of up to `terms` entries of one tensor.
+
+    axes   the weights on the tensor of the sums' multilinear extension at a point of the output
+    sums   from one digit of the tensor, the sums that belong to the output's entries (broadcast to its shape)
+    """
+
+    tensor: Tensor
+    exponent: int
+    terms: int
+    axes: Callable[[Points], tuple[Axis, ...]]
+    sums: Callable[[I64], I64]

@@ -1,0 +1,307 @@
+"""Rounded sums: out = round((sum of products + linear terms) / 2^shift) for every entry of a tensor, by one integer identity.
+
+    Delta = C + 2^(shift - 1) - rem - 2^shift out = 0,      C = sum_k left_k right_k + 2^exponent sum_k linear_k
+
+with rem of exactly `shift` unsigned bits, so that for given operands out and rem are unique. Operands and out are tensors of
+digits (zkds/tensors/tensor.py), virtual or committed; rem and the carries of the identity (zkds/integers/identity.py) are
+committed here. At a challenge gamma, with weight_d of the identity's digits, a product of two digit polynomials is
+
+    sum_d weight_d sum_(i + j = d) left_i right_j = sum_i left_i right^(i)        right^(i) = sum_j weight_(i + j) right_j
+
+so C at gamma takes as many products as `left` has digits. At a random point z of out's index the identity is linear in hidden
+values: the sum of products (proved by a sumcheck over the contraction's index, `Products`), the linear term, out, and a claim
+on the columns of rem and carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+import numpy as np
+
+from zkds import sumcheck
+from zkds.claims import Claim, Value
+from zkds.commit.layout import Column, Layout
+from zkds.errors import PlanRejected
+from zkds.field import ONE, ZERO, K, dot, powers
+from zkds.identities.products import Linear, Products
+from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns, Points
+from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
+from zkds.native import U32, U64, field
+from zkds.soundness import algebraic
+from zkds.tensors.axes import Axis, eq_axes, split_point, variables
+from zkds.tensors.contraction import combine, padded_pairs, weighted_sum
+from zkds.tensors.tensor import (
+    SCHWARTZ_ZIPPEL,
+    Book,
+    Committed,
+    Context,
+    ProverContext,
+    Reader,
+    Tensor,
+    VerifierContext,
+    draw_points,
+)
+
+ZERO_INTERVAL = Interval(0, 0)
+
+
+class RoundedSum:
+    """The identity of one rounded tensor `output`, with the columns of its remainder and carries."""
+
+    def __init__(self, name: str, output: Tensor, shift: int, products: Products | None, linear: Linear | None = None) -> None:
+        if products is None and linear is None:
+            raise ValueError(f"{name}: expected products or a linear term")
+        if not 1 <= shift <= MAX_WIDTH:  # of a remainder; a small learning rate behind a large average pool
+            raise PlanRejected(f"{name}: expected a rounding of 1 to {MAX_WIDTH} bits, got {shift}")
+        self.name = name
+        self.output = output
+        self.shift = shift
+        self.products = products
+        self.linear = linear
+        self.remainder = LimbColumns(f"{name}: remainder", LimbFormat(DIGIT_BITS, shift, signed=False), output.shape)
+        self.digits, self.total = self._intervals()
+        self.plan: IdentityPlan = plan_identity(self.digits, self.total)
+        self.carries = [LimbColumns(f"{name}: carry {g}", carry, output.shape) for g, carry in enumerate(self.plan.carries)]
+
+    def _intervals(self) -> tuple[list[Interval], Interval]:
+        """The exact intervals of Delta's digit sums e_0, e_1, ... and of Delta."""
+        digits, total = [ZERO_INTERVAL], Interval.point(1 << (self.shift - 1))
+        if self.products is not None:
+            left, right, terms = self.products.left, self.products.right, self.products.terms
+            total = total + _up_to(left.interval * right.interval, terms)
+            for i, a in enumerate(left.digits):
+                products = [_up_to(a * b, terms) for b in right.digits]
+                digits = _sum(digits, [ZERO_INTERVAL] * i + products)
+        if self.linear is not None:
+            tensor = self.linear.tensor
+            total = total + _up_to(tensor.interval, self.linear.terms).times(1 << self.linear.exponent)
+            sums = [_up_to(digit, self.linear.terms) for digit in tensor.digits]
+            digits = _sum(digits, _shifted(sums, self.linear.exponent))
+        digits = _sum(digits, _shifted([Interval.point(1)], self.shift - 1))
+        digits = _sum(digits, [-digit for digit in self.remainder.format.coefficient_intervals])
+        digits = _sum(digits, [-digit for digit in _shifted(self.output.digits, self.shift)])
+        total = total - self.remainder.format.interval - self.output.interval.times(1 << self.shift)
+        return digits, total
+
+    @property
+    def parts(self) -> list[LimbColumns]:
+        """The remainder and the carries: what is committed here."""
+        return [self.remainder, *self.carries]
+
+    @property
+    def columns(self) -> list[Column]:
+        return [column for part in self.parts for column in part.columns]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Column name -> the width in bits that its range check has to enforce."""
+        return {name: width for part in self.parts for name, width in part.widths.items()}
+
+    def check(self) -> None:
+        """Raise PlanRejected unless the identity's plan is sound for the operands' intervals (`IdentityPlan.check`)."""
+        if self.remainder.format.width != self.shift or self.remainder.format.signed:
+            raise PlanRejected(f"{self.name}: expected a remainder of exactly {self.shift} unsigned bits")
+        self.plan.check(self.digits, self.total)
+
+    def encode(self) -> bytes:
+        """Canonical: the shift in a byte, the plan."""
+        return bytes([self.shift]) + self.plan.encode()
+
+    # ---- witness -----------------------------------------------------------------------------------------------------
+
+    def witness(self, reader: Reader, remainder: I64) -> dict[str, U32]:
+        """The columns of remainder and carries. `reader` knows the columns of the operands and of the output.
+
+        Raises ValueError where output and remainder are not those of the exact sums.
+        """
+        count = self.plan.low_digits
+        columns = self.remainder.split(remainder)
+        sums = self._low_sums(reader, count)
+        for d, limb in enumerate(self.remainder.limbs(columns)[:count]):
+            sums[d] -= limb.astype(np.int64)
+        whole, bits = divmod(self.shift - 1, DIGIT_BITS)
+        if whole < count:
+            sums[whole] += np.int64(1 << bits)
+        whole, bits = divmod(self.shift, DIGIT_BITS)
+        if whole < count:
+            for d, digit in enumerate(self.output.tables(reader)[: count - whole]):
+                sums[whole + d] -= digit << np.int64(bits)
+        for part, values in zip(self.carries, self.plan.carry_values(sums), strict=True):
+            columns |= part.split(values)
+        return columns
+
+    def _low_sums(self, reader: Reader, count: int) -> list[I64]:
+        """The digit sums of C below `count`."""
+        sums = [np.zeros(self.output.shape, dtype=np.int64) for _ in range(count)]
+        if self.products is not None and count:
+            sums = self.products.digit_sums(reader, count)
+        if self.linear is not None:
+            whole, bits = divmod(self.linear.exponent, DIGIT_BITS)
+            if whole < count:
+                for d, digit in enumerate(reader.tables(self.linear.tensor)[: count - whole]):
+                    sums[whole + d] += self.linear.sums(digit) << np.int64(bits)
+        return sums
+
+    # ---- protocol ----------------------------------------------------------------------------------------------------
+
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side, after the root: claims on the operands, on the output and on the columns."""
+        gamma, points = self._draw(context)
+        weights = self._weights(gamma)
+        reader = context.reader
+        values = [
+            weighted_sum(reader.tables(tensor), tensor.digits, axes, digit_weights)
+            for tensor, axes, digit_weights in self._linear_claims(points, weights)
+        ]
+        tables: tuple[list[U64], list[U64]] = ([], [])
+        if self.products is not None:
+            tables = _contracted(self.products, reader, points, weights)
+            values.append(_dot(*tables))
+        context.channel.send(f"{self.name}: values", values)
+        self._claims(context.book, context.layout, gamma, points, values)
+        if self.products is not None:
+            self._prove_products(context, self.products, points, weights, tables)
+
+    def _prove_products(
+        self,
+        context: ProverContext,
+        products: Products,
+        points: Points,
+        weights: Sequence[K],
+        tables: tuple[list[U64], list[U64]],
+    ) -> None:
+        count = len(products.left.digits)
+        terms = [(ONE, (i, count + i)) for i in range(count)]
+        size = variables(products.inner)
+        point, finals = sumcheck.prove(context.channel, [*tables[0], *tables[1]], terms, name=self.name, variables=size)
+        context.channel.send(f"{self.name}: factors", finals)
+        self._factor_claims(context, context.book, products, points, split_point(products.inner, point), weights, finals)
+
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side."""
+        channel = context.channel
+        gamma, points = self._draw(context)
+        weights = self._weights(gamma)
+        count = len(self._linear_claims(points, weights)) + (self.products is not None)
+        values = channel.receive(f"{self.name}: values", count)
+        self._claims(context.book, context.layout, gamma, points, values)
+        if self.products is None:
+            return
+        products = self.products
+        point, final = sumcheck.verify(channel, values[-1], variables(products.inner), 2, name=self.name)
+        count = len(products.left.digits)
+        factors = channel.receive(f"{self.name}: factors", 2 * count)
+        for left, right in zip(factors[:count], factors[count:], strict=True):
+            final = final - channel.product(left, right)
+        channel.assert_zero(final, f"{self.name}: products of the factors")
+        self._factor_claims(context, context.book, products, points, split_point(products.inner, point), weights, factors)
+
+    def _draw(self, context: Context) -> tuple[K, tuple[tuple[K, ...], ...]]:
+        """gamma, and a point of the output's index, ceil(log2 d) coordinates for each dimension d."""
+        degree = max(self.plan.gamma_degree, 1)
+        gamma = context.channel.challenge(algebraic(f"{self.name}: gamma", degree, "deg_gamma / |K|", SCHWARTZ_ZIPPEL))
+        return gamma, draw_points(context, self.name, self.output.shape)
+
+    def _weights(self, gamma: K) -> list[K]:
+        return self.plan.digit_weights(gamma, len(self.digits))
+
+    def _output_weights(self, weights: Sequence[K]) -> list[K]:
+        return _scaled_weights(weights, self.shift, len(self.output.digits))
+
+    def _linear_claims(self, points: Points, weights: Sequence[K]) -> list[tuple[Tensor, Sequence[Axis], list[K]]]:
+        """What is linear in the identity at z and lies in no column of this part: minus a virtual output; the linear term."""
+        claims: list[tuple[Tensor, Sequence[Axis], list[K]]] = []
+        if not isinstance(self.output, Committed):
+            negated = [-weight for weight in self._output_weights(weights)]
+            claims.append((self.output, eq_axes(self.output.shape, points), negated))
+        if self.linear is not None:
+            tensor, exponent = self.linear.tensor, self.linear.exponent
+            claims.append((tensor, self.linear.axes(points), _scaled_weights(weights, exponent, len(tensor.digits))))
+        return claims
+
+    def _claims(self, book: Book[Value], layout: Layout, gamma: K, points: Points, values: Sequence[Value]) -> None:
+        """The linear claims; and the identity, which becomes one claim on remainder, carries and a committed output."""
+        weights, carry_weights = self._weights(gamma), self.plan.carry_weights(gamma)
+        for (tensor, axes, digit_weights), value in zip(self._linear_claims(points, weights), values, strict=False):
+            book.add(tensor, axes, digit_weights, value)
+        scales = list(zip(self.remainder.names, weights, strict=False))
+        (constant,) = _scaled_weights(weights, self.shift - 1, 1)
+        for carry, weight in zip(self.carries, carry_weights, strict=True):
+            limbs = powers(K(1 << DIGIT_BITS), carry.format.limbs)
+            scales += [(name, -weight * limb) for name, limb in zip(carry.names, limbs, strict=True)]
+            constant = constant - weight * carry.format.offset
+        if isinstance(self.output, Committed):
+            output_weights = self._output_weights(weights)
+            scales += list(zip(self.output.columns.names, output_weights, strict=True))
+            constant = constant + output_weights[-1] * self.output.columns.format.top_offset
+        pieces = [piece for name, scale in scales for piece in layout.pieces(name, points, scale)]
+        total = values[0] + constant * self.remainder.ones(points)
+        for value in values[1:]:
+            total = total + value
+        book.vector_claims.append(Claim(pieces, total))
+
+    def _factor_claims(
+        self,
+        context: Context,
+        book: Book[Value],
+        products: Products,
+        points: Points,
+        inner: Points,
+        weights: Sequence[K],
+        factors: Sequence[Value],
+    ) -> None:
+        """One claim on each operand, a random combination of those on left_i and on right^(i)."""
+        left, right = products.left, products.right
+        count = len(left.digits)
+        term = algebraic(f"{self.name}: factors", max(count - 1, 1), "(digits - 1) / |K|", SCHWARTZ_ZIPPEL)
+        scales = powers(context.channel.challenge(term), count)
+        book.add(left, products.left_axes(points, inner), scales, _combination(factors[:count], scales))
+        hankel = [dot(scales, weights[j : j + count]) for j in range(len(right.digits))]
+        book.add(right, products.right_axes(points, inner), hankel, _combination(factors[count:], scales))
+
+
+def _contracted(products: Products, reader: Reader, points: Points, weights: Sequence[K]) -> tuple[list[U64], list[U64]]:
+    """Blocked tables over the padded inner index: left_i, and right^(i) = sum_j weight_(i + j) right_j."""
+    left = products.left_tables(reader, points)
+    right = products.right_tables(reader, points)
+    hankel = [combine(right, weights[i : i + len(right)]) for i in range(len(left))]
+    return [padded_pairs(table) for table in left], [padded_pairs(table) for table in hankel]
+
+
+def _dot(left: Sequence[U64], right: Sequence[U64]) -> K:
+    total = ZERO
+    for a, b in zip(left, right, strict=True):
+        total = total + K(*field.k_dot(a, b).tolist())
+    return total
+
+
+def _combination(values: Sequence[Value], scales: Sequence[K]) -> Value:
+    total = values[0] * scales[0]
+    for value, scale in zip(values[1:], scales[1:], strict=True):
+        total = total + value * scale
+    return total
+
+
+def _scaled_weights(weights: Sequence[K], exponent: int, count: int) -> list[K]:
+    """The weights of the digits of 2^exponent times a number of `count` digits."""
+    whole, bits = divmod(exponent, DIGIT_BITS)
+    return [weight * (1 << bits) for weight in weights[whole : whole + count]]
+
+
+def _shifted(digits: Sequence[Interval], exponent: int) -> list[Interval]:
+    """The digits' intervals of 2^exponent times a number."""
+    whole, bits = divmod(exponent, DIGIT_BITS)
+    return [ZERO_INTERVAL] * whole + [digit.times(1 << bits) for digit in digits]
+
+
+def _sum(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    return [a + b for a, b in zip_longest(left, right, fillvalue=ZERO_INTERVAL)]
+
+
+def _up_to(interval: Interval, terms: int) -> Interval:
+    """The sum of at most `terms` independent values."""
+    return Interval(min(interval.low, 0), max(interval.high, 0)).times(terms)

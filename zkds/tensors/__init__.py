@@ -1,0 +1,1 @@
+"""Tensors of digits, and claims about them; knows no network."""

@@ -1,0 +1,123 @@
+"""Contractions with weights in K: of integer arrays, by exact floating-point matrix multiplication, and of arrays of K.
+
+A float64 holds every integer up to 2^53. Elements of F are cut into pieces of so few bits that no sum of products exceeds
+that; the pieces' sums are then put together modulo p. Arrays of K are pairs: a last axis (re, im) of canonical uint64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkds.field import K, P, block, unblock
+from zkds.integers.intervals import Interval
+from zkds.integers.products import FLOAT_BITS, times_power_of_two
+from zkds.native import U64
+from zkds.native import field as native
+from zkds.tensors.axes import Axis
+
+F64 = NDArray[np.float64]
+FIELD_BITS = 61
+
+
+def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
+    """sum_n weights[n] values[.., n, ..] along one axis: (n, 2) pairs and integers -> (.., 2) pairs.
+
+    magnitude: a bound on the values' absolute values.
+    Raises ValueError if the sums of products of `magnitude` and one bit need not fit 2^53.
+    """
+    count = values.shape[axis]
+    bits = FLOAT_BITS - max(1, magnitude * count).bit_length()
+    if bits < 1:
+        raise ValueError(f"magnitude: sums of {count} numbers of {magnitude} are too large")
+    outer, inner = values.shape[:axis], values.shape[axis + 1 :]
+    flat = values.reshape(int(np.prod(outer)), count, int(np.prod(inner))).astype(np.float64)
+    pieces = _cut(weights.T, bits)  # (pieces, 2, n)
+    sums = np.matmul(pieces.reshape(-1, count), flat)
+    by_piece = np.moveaxis(sums.reshape(len(flat), len(pieces), 2, -1), 1, 0)
+    return np.ascontiguousarray(np.moveaxis(_join(by_piece, bits), 1, -1)).reshape(*outer, *inner, 2)
+
+
+def multiply(left: U64, right: U64) -> U64:
+    """The product of matrices over K: (.., I, N, 2) pairs and (N, J, 2) pairs -> (.., I, J, 2) pairs."""
+    *lead, count, _ = left.shape
+    columns = right.shape[1]
+    tables = np.zeros((count, -(-columns // 8) * 8, 2), dtype=np.uint64)
+    tables[:, :columns] = right
+    blocked = np.ascontiguousarray(tables.reshape(count, -1, 8, 2).swapaxes(2, 3))
+    product = native.k_matmul(np.ascontiguousarray(left).reshape(-1, count, 2), blocked)
+    pairs = product.swapaxes(2, 3).reshape(len(product), -1, 2)
+    return np.ascontiguousarray(pairs[:, :columns]).reshape(*lead, columns, 2)
+
+
+def _cut(elements: U64, bits: int) -> F64:
+    """Elements of F -> (pieces, ...) float64, the lowest `bits` bits first."""
+    shifts = range(0, FIELD_BITS, bits)
+    mask = np.uint64((1 << bits) - 1)
+    return np.stack([((elements >> np.uint64(shift)) & mask).astype(np.float64) for shift in shifts])
+
+
+def _join(sums: F64, bits: int) -> U64:
+    """sum_k 2^(bits k) sums[k] modulo p, for integers of absolute value <= 2^53."""
+    total = np.zeros(sums.shape[1:], dtype=np.uint64)
+    for k, part in enumerate(sums):
+        total = native.add(total, times_power_of_two(canonical(part.astype(np.int64)), bits * k))
+    return total
+
+
+def canonical(values: NDArray[np.int64]) -> U64:
+    """Integers above -p and below p as elements of F."""
+    return np.where(values < 0, values + P, values).astype(np.uint64)
+
+
+def outer_product(axes: Sequence[Axis]) -> U64:
+    """prod_d w_d(x_d) over the real indices, row-major: (prod lengths, 2) pairs."""
+    table = np.array([[1, 0]], dtype=np.uint64)
+    for axis in reversed(axes):
+        table = multiply(axis.vector()[:, None], table[None]).reshape(-1, 2)
+    return table
+
+
+def scale(values: U64, factor: K) -> U64:
+    """factor times an array of K, (.., 2) pairs."""
+    flat = block(values.reshape(-1, 2))
+    scaled = native.k_scale(flat, np.array([factor.re, factor.im], dtype=np.uint64))
+    return unblock(scaled, values.size // 2).reshape(values.shape)
+
+
+def scale_rows(values: U64, weights: U64) -> U64:
+    """weights[i] values[i, ..]: (n, .., 2) pairs and (n, 2) pairs."""
+    spread = np.ascontiguousarray(np.broadcast_to(weights.reshape(len(weights), *(1,) * (values.ndim - 2), 2), values.shape))
+    product = native.k_mul(block(values.reshape(-1, 2)), block(spread.reshape(-1, 2)))
+    return unblock(product, values.size // 2).reshape(values.shape)
+
+
+def combine(tables: Sequence[U64], weights: Sequence[K]) -> U64:
+    """sum_j weights[j] tables[j] for arrays of K."""
+    total = scale(tables[0], weights[0])
+    for table, weight in zip(tables[1:], weights[1:], strict=True):
+        total = native.add(total, scale(table, weight))
+    return total
+
+
+def padded_pairs(values: U64) -> U64:
+    """An array of K over the index space with every axis padded to a power of two, zero outside: (.., 2) pairs -> blocked."""
+    shape = values.shape[:-1]
+    sides = tuple(1 << (length - 1).bit_length() for length in shape)
+    result = np.zeros((*sides, 2), dtype=np.uint64)
+    result[tuple(slice(length) for length in shape)] = values
+    return block(result.reshape(-1, 2))
+
+
+def weighted_sum(tables: Sequence[NDArray[Any]], digits: Sequence[Interval], axes: Sequence[Axis], weights: Sequence[K]) -> K:
+    """sum_x prod_d axes_d(x_d) sum_j weights_j tables_j(x): the value of a claim on a tensor with these digits."""
+    lead, rest = axes[: len(axes) // 2], axes[len(axes) // 2 :]
+    first, second = outer_product(lead), outer_product(rest)
+    total = K(0)
+    for table, digit, weight in zip(tables, digits, weights, strict=True):
+        rows = weigh(table.reshape(len(first), len(second)), 1, second, digit.magnitude())
+        total = total + weight * K(*native.k_dot(block(rows), block(first)).tolist())
+    return total

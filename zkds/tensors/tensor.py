@@ -1,0 +1,333 @@
+"""Tensors of the circuit, and claims about them that wait until their turn comes.
+
+A tensor is an array of integers, each given by digits: value = sum_j digit_j 2^(16 j), with an exact public interval for every
+digit. Committed tensors are limbs (zkds/integers/limb_columns.py); virtual ones (masked, added up, mapped) are never
+committed: a claim about them is reduced to claims about what they are made of.
+
+A claim about a tensor weighs its entries by a product of one weight vector for each axis and its digits by a scalar each:
+
+    sum_x prod_d w_d(x_d) sum_j digit_weight_j digit_j(x) = value,        x over the real indices only
+
+with the weights of zkds/tensors/axes.py. Relations put claims into the `Book` of their context; the circuit then visits the
+tensors, users before what they use, and each reduces all claims on it at once: a random linear combination (challenge chi),
+one sumcheck, one claim on each ingredient.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Generic, TypeAlias
+
+import numpy as np
+
+from zkds import sumcheck
+from zkds.channel import ProverChannel, VerifierEnd
+from zkds.claims import Claim, Piece, Value
+from zkds.commit.layout import Layout
+from zkds.field import ONE, ZERO, K, block, dot, from_pairs, powers, to_pairs, unblock
+from zkds.hidden import Hidden
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64
+from zkds.lookup import Lookup, RangeTable
+from zkds.native import U32, U64
+from zkds.native import field as native
+from zkds.soundness import ErrorTerm, algebraic
+from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
+
+KEPT_TENSORS = 4  # a layer's gradients use the same deltas, inputs and weights again and again
+SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 16"
+COMBINATION_SOURCE = "Schwartz-Zippel lemma; protocol.md, section 15"
+
+
+@dataclass(frozen=True)
+class TensorClaim(Generic[Value]):
+    """sum_x prod_d axes_d(x_d) sum_j digit_weights_j digit_j(x) = value."""
+
+    axes: tuple[Axis, ...]
+    digit_weights: tuple[K, ...]
+    value: Value = field(repr=False)
+
+
+class Book(Generic[Value]):
+    """The claims that wait for their tensors, and the finished claims on the committed vector."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[TensorClaim[Value]]] = {}
+        self._closed: set[str] = set()
+        self.vector_claims: list[Claim[Value]] = []
+
+    def add(self, tensor: Tensor, axes: Sequence[Axis], digit_weights: Sequence[K], value: Value) -> None:
+        """Record a claim. Raises ValueError for weights that are not the tensor's, or if its turn has passed."""
+        lengths = tuple(axis.length for axis in axes)
+        if lengths != tensor.shape:
+            raise ValueError(f"{tensor.name}: expected axes of {tensor.shape}, got {lengths}")
+        if len(digit_weights) != len(tensor.digits):
+            raise ValueError(f"{tensor.name}: expected {len(tensor.digits)} digit weights, got {len(digit_weights)}")
+        if tensor.name in self._closed:
+            raise ValueError(f"{tensor.name}: a claim after the tensor's turn would never be proved")
+        self._waiting.setdefault(tensor.name, []).append(TensorClaim(tuple(axes), tuple(digit_weights), value))
+
+    def take(self, tensor: Tensor) -> list[TensorClaim[Value]]:
+        """All claims on a tensor whose turn has come; later ones are refused."""
+        self._closed.add(tensor.name)
+        return self._waiting.pop(tensor.name, [])
+
+    def finished(self) -> list[Claim[Value]]:
+        """The claims on the vector. Raises ValueError if a claim on a tensor was never reduced."""
+        if self._waiting:
+            raise ValueError(f"claims on {sorted(self._waiting)} were not reduced: the circuit's order is wrong")
+        return self.vector_claims
+
+
+class Reader:
+    """The prover's columns, read from the committed vector once each."""
+
+    def __init__(self, layout: Layout, vector: U32) -> None:
+        self._layout = layout
+        self._vector = vector
+        self.read = lru_cache(maxsize=64)(self._read)
+
+    def _read(self, name: str) -> U32:
+        """The tensor of a column, (shape) uint32, read-only."""
+        values = self._layout.read(self._vector, name)
+        values.setflags(write=False)
+        return values
+
+    @cached_property
+    def tables(self) -> Callable[[Tensor], list[I64]]:
+        """The digits of a tensor, not to be changed; those of the last few tensors are kept."""
+        return lru_cache(maxsize=KEPT_TENSORS)(lambda tensor: tensor.tables(self))
+
+
+@dataclass(frozen=True)
+class ProverContext:
+    """What every relation's `prove` needs."""
+
+    channel: ProverChannel
+    layout: Layout
+    reader: Reader
+    book: Book[K] = field(default_factory=Book)
+
+
+@dataclass(frozen=True)
+class VerifierContext:
+    """What every relation's `verify` needs."""
+
+    channel: VerifierEnd
+    layout: Layout
+    book: Book[Hidden] = field(default_factory=Book)
+
+
+Context = ProverContext | VerifierContext
+
+
+class Tensor(ABC):
+    """An array of integers in digits. `digits` are exact intervals of each digit, `interval` one of the value."""
+
+    name: str
+    shape: tuple[int, ...]
+    digits: tuple[Interval, ...]
+    interval: Interval
+
+    @abstractmethod
+    def tables(self, reader: Reader) -> list[I64]:
+        """The digits, lowest first: int64 arrays of `shape`. Prover only."""
+
+    @abstractmethod
+    def prove_claims(self, context: ProverContext) -> None:
+        """Reduce all claims on this tensor."""
+
+    @abstractmethod
+    def verify_claims(self, context: VerifierContext) -> None:
+        """The verifier's side."""
+
+
+class Committed(Tensor):
+    """A tensor whose limbs are columns.
+
+    A claim at a point, with any weights along the first axis, is a claim on the vector as it stands. All others become one by a
+    sumcheck.
+    """
+
+    def __init__(self, columns: LimbColumns) -> None:
+        self.columns = columns
+        self.name = columns.name
+        self.shape = columns.shape
+        self.digits = columns.format.coefficient_intervals
+        self.interval = columns.format.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return self.columns.format.coefficients([reader.read(name) for name in self.columns.names])
+
+    def prove_claims(self, context: ProverContext) -> None:
+        claims = self._take(context.layout, context.book)
+        if not claims:
+            return
+        combination = Combination.draw(context, self, claims)
+        limbs = [padded(context.reader.read(name), self.shape) for name in self.columns.names]
+        tables = [*combination.weight_tables(), *limbs]
+        count = len(limbs)
+        terms = [(ONE, (j, count + j)) for j in range(count)]
+        point, finals = sumcheck.prove(context.channel, tables, terms, name=self.name, variables=variables(self.shape))
+        points = split_point(self.shape, point)
+        weights = combination.weights_at(points)
+        value = dot(weights, finals[count:])
+        context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), value))
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        claims = self._take(context.layout, context.book)
+        if not claims:
+            return
+        combination = Combination.draw(context, self, claims)
+        offset = dot(combination.powers, [self._offset(claim) for claim in claims])
+        point, final = sumcheck.verify(context.channel, combination.value + offset, variables(self.shape), 2, name=self.name)
+        points = split_point(self.shape, point)
+        weights = combination.weights_at(points)
+        context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), final))
+
+    def _take(self, layout: Layout, book: Book[Value]) -> list[TensorClaim[Value]]:
+        """Move the claims that are claims on the vector there; return the others."""
+        others = []
+        for claim in book.take(self):
+            if self.is_direct(claim.axes):
+                book.vector_claims.append(self.vector_claim(layout, claim))
+            else:
+                others.append(claim)
+        return others
+
+    @staticmethod
+    def is_direct(axes: Sequence[Axis]) -> bool:
+        """Whether a claim with these axes is one on the vector: a point along all axes but the first."""
+        return all(isinstance(axis, EqAxis) for axis in axes[1:])
+
+    def vector_claim(self, layout: Layout, claim: TensorClaim[Value]) -> Claim[Value]:
+        """A claim with such axes, as one on the vector."""
+        return Claim(self._direct_pieces(layout, claim), claim.value + self._offset(claim))
+
+    def _offset(self, claim: TensorClaim[Value]) -> K:
+        """What a claim says of the public part that is subtracted from every top limb."""
+        if not self.columns.format.top_offset:
+            return ZERO
+        product = claim.digit_weights[-1] * self.columns.format.top_offset
+        for axis in claim.axes:
+            product = product * axis.total()
+        return product
+
+    def _direct_pieces(self, layout: Layout, claim: TensorClaim[Value]) -> list[Piece]:
+        first = claim.axes[0]
+        points: list[tuple[K, ...]] = [axis.point for axis in claim.axes[1:] if isinstance(axis, EqAxis)]
+        if isinstance(first, EqAxis):
+            return self._pieces(layout, [first.point, *points], claim.digit_weights)
+        pieces = []
+        for index, weight in enumerate(from_pairs(first.vector())):
+            if weight:
+                for name, digit_weight in zip(self.columns.names, claim.digit_weights, strict=True):
+                    pieces += layout.slice_pieces(name, index, points, weight * digit_weight)
+        return pieces
+
+    def _pieces(self, layout: Layout, points: Sequence[Sequence[K]], weights: Sequence[K]) -> list[Piece]:
+        names = zip(self.columns.names, weights, strict=True)
+        return [piece for name, weight in names for piece in layout.pieces(name, points, weight)]
+
+
+class Combination(Generic[Value]):
+    """All claims on a tensor, combined with powers of a challenge chi: claim i counts chi^i times."""
+
+    def __init__(self, tensor: Tensor, claims: Sequence[TensorClaim[Value]], chi: K) -> None:
+        self.tensor = tensor
+        self.claims: Sequence[TensorClaim[Value]] = claims
+        self.powers = powers(chi, len(claims))
+
+    @classmethod
+    def draw(cls, context: Context, tensor: Tensor, claims: Sequence[TensorClaim[Value]]) -> Combination[Value]:
+        """Draw chi; a single claim needs none."""
+        if len(claims) == 1:
+            return cls(tensor, claims, ONE)
+        term = algebraic(f"{tensor.name}: chi", len(claims) - 1, "(claims - 1)/|K|", COMBINATION_SOURCE)
+        return cls(tensor, claims, context.channel.challenge(term))
+
+    @property
+    def value(self) -> Value:
+        """The combined claim's value."""
+        total: Value = self.claims[0].value  # chi^0
+        for claim, power in zip(self.claims[1:], self.powers[1:], strict=True):
+            total = total + claim.value * power
+        return total
+
+    def weight_tables(self) -> list[U64]:
+        """For every digit, sum_i chi^i digit_weight_ij prod_d w_id(x_d) over the padded index space: blocked tables of K.
+
+        They end with the last real index of the first axis, if that is not one of the low ones.
+        """
+        parts = [high_and_low(claim.axes) for claim in self.claims]
+        low = np.stack([low for _, low in parts])
+        sides = [1 << axis.bits for axis in self.claims[0].axes]
+        ends = len(parts[0][0]) // sides[0] * self.tensor.shape[0] if len(parts[0][0]) >= sides[0] else 1
+        high = np.stack([high[:ends] for high, _ in parts], axis=1)
+        return [self._combined(high, low, digit) for digit in range(len(self.tensor.digits))]
+
+    def _combined(self, high: U64, low: U64, digit: int) -> U64:
+        """high (rows, claims, 2) with the claims' factors for this digit, times low (claims, m, 2, 8)."""
+        factors = [power * claim.digit_weights[digit] for claim, power in zip(self.claims, self.powers, strict=True)]
+        spread = np.broadcast_to(to_pairs(factors), high.shape).reshape(-1, 2)
+        weights = unblock(native.k_mul(block(high.reshape(-1, 2)), block(spread)), len(spread)).reshape(high.shape)
+        return native.k_matmul(weights, low).reshape(-1, 2, 8)
+
+    def weights_at(self, points: Sequence[Sequence[K]]) -> list[K]:
+        """The multilinear extensions of `weight_tables` at a point given by axis."""
+        totals = [ZERO] * len(self.tensor.digits)
+        for claim, power in zip(self.claims, self.powers, strict=True):
+            product = power
+            for axis, point in zip(claim.axes, points, strict=True):
+                product = product * axis.at(point)
+            totals = [total + product * weight for total, weight in zip(totals, claim.digit_weights, strict=True)]
+        return totals
+
+
+class ColumnReader(Reader):
+    """Columns that are not in a vector yet: what the witness is made from."""
+
+    def __init__(self, columns: Mapping[str, U32]) -> None:
+        self.columns = dict(columns)
+        self.read = lru_cache(maxsize=None)(self.columns.__getitem__)
+
+    def add(self, columns: Mapping[str, U32]) -> None:
+        """More columns; those that are there stay."""
+        self.columns.update(columns)
+
+
+def draw_points(context: Context, name: str, shape: Sequence[int]) -> tuple[tuple[K, ...], ...]:
+    """A random point of a tensor's index, ceil(log2 d) coordinates for each dimension d, lowest bit first."""
+    term = point_term(name)
+    return tuple(tuple(context.channel.challenge(term) for _ in range((length - 1).bit_length())) for length in shape)
+
+
+def point_term(name: str) -> ErrorTerm:
+    """The budget term of one coordinate of a random point at which a multilinear identity is checked."""
+    return algebraic(f"{name}: point", 1, "1 / |K|", SCHWARTZ_ZIPPEL)
+
+
+def range_checks(tensor: Committed) -> list[Lookup]:
+    """A range check for every limb of a committed tensor."""
+    return [Lookup(RangeTable(width), name) for name, width in tensor.columns.widths.items()]
+
+
+def value_weights(tensor: Tensor) -> list[K]:
+    """The digit weights of a tensor's value: powers of 2^16."""
+    return powers(K(1 << DIGIT_BITS), len(tensor.digits))
+
+
+def joined(tensor: Tensor, reader: Reader) -> I64:
+    """A tensor's values, which fit int64."""
+    total = np.zeros(tensor.shape, dtype=np.int64)
+    for j, digit in enumerate(tensor.tables(reader)):
+        total += digit << np.int64(DIGIT_BITS * j)
+    return total
+
+
+Weights: TypeAlias = tuple[Sequence[Axis], Sequence[K]]  # along the axes, of the digits
