@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.reference import integer_convolution as reference
 from zkds.circuits.arithmetic import exact
 from zkds.circuits.arithmetic.exact import Operand, Sum, Wide, products, sum_of_squares
+from zkds.circuits.operators.convolution import exact as convolution
 from zkds.circuits.operators.convolution.exact import Window
 from zkds.native.exact import MatrixProduct, View
 
@@ -129,11 +130,11 @@ def test_convolutions(kernel_stride, padding, height, width):
     for output in {(fits[0], fits[1]), (1, fits[1])}:
         window = Window(kernel, stride, padding, output)
         deltas = random_array(source, 46, (2, 2, *output))
-        operands = Operand.of(weights), exact.image_operand(images, window), Operand.of(deltas)
+        operands = Operand.of(weights), convolution.image_operand(images, window), Operand.of(deltas)
         results = [
-            exact.convolution(operands[0], operands[1]),
-            exact.weight_gradient(operands[2], operands[1], weights.shape),
-            exact.input_gradient(operands[0], operands[2], window, (height, width)),
+            convolution.convolution(operands[0], operands[1]),
+            convolution.weight_gradient(operands[2], operands[1], weights.shape),
+            convolution.input_gradient(operands[0], operands[2], window, (height, width)),
         ]
         expected = reference.sums(images, weights, deltas, stride, padding)
         for found, wanted in zip(results, expected, strict=True):

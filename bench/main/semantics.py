@@ -18,6 +18,7 @@ from zkds.circuits.arithmetic import exact
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
+from zkds.circuits.operators.convolution import exact as convolution
 from zkds.circuits.operators.placed import Placed, placed_layers
 from zkds.circuits.semantics import run
 
@@ -71,14 +72,14 @@ def _kernels(repeat: int) -> dict[str, float]:
     window, size = placed.window, (placed.shapes.input[1], placed.shapes.input[2])
 
     def forward() -> object:
-        return exact.convolution(exact.Operand.of(weights), exact.image_operand(images, window)).round(40)
+        return convolution.convolution(exact.Operand.of(weights), convolution.image_operand(images, window)).round(40)
 
     def input_gradient() -> object:
-        return exact.input_gradient(exact.Operand.of(weights), exact.Operand.of(deltas), window, size).round(40)
+        return convolution.input_gradient(exact.Operand.of(weights), exact.Operand.of(deltas), window, size).round(40)
 
     def weight_gradient() -> object:
-        operand = exact.image_operand(images, window)
-        return exact.weight_gradient(exact.Operand.of(deltas), operand, placed.layer.weight_shape).round(32)
+        operand = convolution.image_operand(images, window)
+        return convolution.weight_gradient(exact.Operand.of(deltas), operand, placed.layer.weight_shape).round(32)
 
     count = macs(placed, batch_size) / 1e9
     actions = {"forward": forward, "input gradient": input_gradient, "weight gradient": weight_gradient}
