@@ -34,7 +34,7 @@ unit: native
 	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels"
 
 test-long: native ## the property tests that read ZKDS_LONG_TESTS, with that many times their usual examples
-	ZKDS_LONG_TESTS=40 $(BIN)/python -m pytest tests/test_program_meaning.py tests/test_model_meaning.py
+	ZKDS_LONG_TESTS=40 $(BIN)/python -m pytest tests/model_files/test_program_meaning.py tests/model_files/test_model_meaning.py
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)

@@ -1,7 +1,7 @@
 """What is proved: the fixed-point semantics of directional sharpness, and the circuit that says the same of committed cells.
 
 Imported as `zkds.circuits`; the folder stands at the top level because it is what an ML engineer wants to read. From the ground
-up, each room imports those above it in this list only (tests/test_rooms.py):
+up, each room imports those above it in this list only (tests/repository/test_rooms.py):
 
     arithmetic      the integers: formats, the one rounding, the configuration, exact sums, tables of functions
     networks        the public description of a network, networks with a name, the integers that stand for weights

@@ -11,7 +11,7 @@ static int selected_isa = -1;
 static int selected_threads = 1;
 
 /* Every instruction set that the compiler may use in isa_avx2.c and isa_avx512.c, implied ones too: a hypervisor may hide any
-   of them (tests/test_dispatch.py asks the compiler for the list). */
+   of them (tests/native/test_dispatch.py asks the compiler for the list). */
 int zkds_best_isa(void) {
 #if defined(__x86_64__)
 #define HAS(flag) __builtin_cpu_supports(flag)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.kernels import use
+from tests.harness.kernels import use
 from zkds import native
 
 # The same examples in every run, however long one takes: a busy machine is no failure.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.toy_relation import TERM, Toy
+from tests.harness.toy_relation import TERM, Toy
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.errors import GrindingRejected, MalformedProof
 from zkds.field import ONE, K, from_pairs, to_pairs

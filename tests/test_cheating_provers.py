@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.harness.whole_proof import LIGERO_REASON, assert_rejected_in_both_modes, honest_columns, reject, small_relation
+from tests.integers.test_plan import naive, plan_in_use
 from tests.reference.rounding import IN_USE, forgeable_factors, wrap_carries
-from tests.test_plan import naive, plan_in_use
-from tests.whole_proof import LIGERO_REASON, assert_rejected_in_both_modes, honest_columns, reject, small_relation
 from zkds.channel import ProverChannel
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.shell import ENVIRONMENT, HANGS, ROOT
+from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
 from zkds import native
 from zkds.cli import main
 from zkds.dataset.opening import Opening

@@ -1,18 +1,16 @@
 """Whole proofs: from matrices to bytes and back, in both modes, in another process, and under every alteration of the bytes."""
 
-import os
 import shlex
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
+from tests.harness.whole_proof import honest_columns, matrices, reject, small_relation
 from tests.reference.rounding import IN_USE
-from tests.shell import HANGS
-from tests.whole_proof import honest_columns, matrices, reject, small_relation
 from zkds.errors import InsufficientSecurity, MalformedProof, NotAProof, PlanRejected, ProofRejected, StatementMismatch
 from zkds.integers.matrix_product import MatrixProduct
 from zkds.integers.plan import plan_rounding
@@ -22,7 +20,6 @@ from zkds.statement import MAGIC, VERSION, Mode, Statement
 from zkds.verifier import verify
 from zkds.wire import ProofReader
 
-ROOT = Path(__file__).parents[1]
 FLIPS = 60  # single bytes altered, in each mode
 
 
@@ -104,8 +101,7 @@ def test_progress_names_the_stages(relation):
 
 
 def shell(command):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, shell=True, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=HANGS)
+    return subprocess.run(command, shell=True, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, timeout=HANGS)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +116,7 @@ def shell(command):
 def test_another_process_verifies_the_file(proof, tmp_path, arguments, status, output):
     path = tmp_path / "proof.bin"
     path.write_bytes(proof)
-    script = Path(__file__).with_name("verify_proof.py")
+    script = ROOT / "tests/harness/verify_proof.py"
     result = shell(f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {shlex.quote(str(path))} {arguments}")
     assert (result.returncode, result.stdout[: len(output)]) == (status, output), result.stderr
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import field as reference
 
+from tests.reference import field as reference
 from zkds import native
 from zkds.field import ONE, ZERO, K, P, block, dot, from_pairs, powers, root_of_unity, to_pairs, unblock
 from zkds.native import field as kernels_of_field

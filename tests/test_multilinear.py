@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.sumcheck import eq
 
+from tests.reference.sumcheck import eq
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock
 from zkds.multilinear import binding_order, eq_at, eq_table, evaluate, evaluate_integers, evaluate_scalars
 

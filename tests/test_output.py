@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.harness.shell import ENVIRONMENT
 from zkds import output
 from zkds.dataset.files import commit_dataset
 from zkds.dataset.opening import Opening, OpeningError
@@ -23,8 +24,6 @@ from zkds.output import Output, check_outputs, new_files, write_whole
 
 pytestmark = pytest.mark.any_kernels
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 RECORDS = from_arrays(np.arange(48, dtype=np.uint8).reshape(3, 4, 4), np.array([0, 1, 2]), classes=3)
 
 

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from tests.whole_proof import assert_rejected_in_both_modes
+from tests.harness.whole_proof import assert_rejected_in_both_modes
 from zkds import lookup
 from zkds.channel import DryRun
 from zkds.commit.layout import Column, Layout

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import sumcheck as reference
-from reference.sumcheck import term_sum
 
+from tests.reference import sumcheck as reference
+from tests.reference.sumcheck import term_sum
 from zkds import sumcheck
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, to_pairs, unblock

@@ -4,9 +4,9 @@ import random
 
 import numpy as np
 import pytest
-from reference import sumcheck as reference
-from test_sumcheck import entries, random_point, random_table
 
+from tests.reference import sumcheck as reference
+from tests.test_sumcheck import entries, random_point, random_table
 from zkds import sumcheck
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.errors import ConstraintRejected, MalformedProof

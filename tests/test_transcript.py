@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import pathlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.shell import ROOT
 from zkds.field import K, P
 from zkds.transcript import Stream, Transcript
 
-VECTORS = pathlib.Path(__file__).parent / "vectors" / "transcript.json"
+VECTORS = ROOT / "tests/vectors/transcript.json"
 
 
 def test_vectors() -> None:

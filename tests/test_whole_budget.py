@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.whole_proof import honest_columns, reject, small_relation
+from tests.harness.whole_proof import honest_columns, reject, small_relation
 from zkds.channel import DryRun
 from zkds.conversation import converse
 from zkds.errors import InsufficientSecurity

@@ -14,7 +14,7 @@ The zero vector satisfies nothing: multiplicities are wrong and so is the result
 import numpy as np
 import pytest
 
-from tests.whole_proof import LIGERO_REASON, honest_columns, reject, small_relation
+from tests.harness.whole_proof import LIGERO_REASON, honest_columns, reject, small_relation
 from zkds.channel import VerifierChannel
 from zkds.errors import ProofRejected
 from zkds.prover import message_shape, prove, prove_vector, send_proof

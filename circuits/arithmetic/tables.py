@@ -19,7 +19,7 @@ Error. Values are first found as integers in units of 2^-112, each step rounded 
 - ln(1 + d / 2^48), d < 2^17, by three terms: below 2 units.
 
 So an unrounded value is off by less than 2^19 units = 2^-93, and its rounding to 48 bits is right unless the real value lies
-within 2^-93 of the middle between two of them; tests/test_tables.py shows that none is within 2^-75.
+within 2^-93 of the middle between two of them; tests/arithmetic/test_tables.py shows that none is within 2^-75.
 
 An entry is thus off by at most 2^-49, and for 0 <= u = int + hi / 2^16 + lo / 2^32 the product of three entries, rounded to
 nearest after each multiplication, by less than 5 * 2^-49 from exp(-u): three table errors, the other factors being at most 1,

@@ -1,0 +1,194 @@
+"""Columns, lookups and the verifier of certificates against slow ones that know the statement's bytes alone.
+
+The slow ones are written from docs/protocol.md, so these tests hold the specification against the code.
+"""
+
+import functools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.harness.networks import networks
+from tests.reference.claims import claim_sum
+from tests.reference.sharpness_shape import shape_of
+from tests.reference.sharpness_verifier import verify
+from zkds.channel import DryRun
+from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.metric.logarithm import log_rows, power_rows
+from zkds.circuits.metric.results import Results
+from zkds.circuits.metric.softmax import exponential_tables
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.operators.placed import placed_layers
+from zkds.dataset.root import DataRoot
+from zkds.dataset.schema import Normalization, Schema
+from zkds.field import ZERO, K, P
+from zkds.lookup import ExplicitTable, RangeTable
+from zkds.soundness import LOG2_K
+from zkds.statement import Statement
+
+pytestmark = pytest.mark.any_kernels
+
+COMMITMENTS = (  # equations that are public constants, of checks that have tests of their own
+    "membership: canonical commitments",
+    "membership: Merkle root",
+    "private model: canonical commitments",
+    "private model: root",
+)
+VALUE = Results(3 << 48, 3, 0, 1, value=1 << 48)
+THRESHOLD = Results(0, 0, 2, 2, threshold=(1 << 60) - 1)
+EVERYTHING = Network(
+    (2, 11, 9),
+    (
+        Layer("both", 3, 2, (3, 3), (1, 1), (1, 1), pool=Pool("max", 2), relu=True),
+        Layer("max", 2, 3, (2, 1), pool=Pool("max", 2)),
+        Layer("mean", 3, 2, (1, 1), (1, 1), (0, 0), bias=False, pool=Pool("average", 2), relu=True),
+        Layer("scores", 3, 3, (1, 1)),
+    ),
+)
+SMALL = Network((4, 1, 1), (Layer("hidden", 5, 4, (1, 1), relu=True), Layer("scores", 3, 5, (1, 1), bias=False)))
+
+
+def statement_of(network, configuration, results, *, private=False, schema=None):
+    schema = schema or Schema("image", network.input_shape, "uint8", max(2, network.classes))
+    root = DataRoot(1000, schema, bytes(32))
+    return SharpnessStatement(network, configuration, root, bytes(32), False, bytes(32), private, results)
+
+
+def named_tables():
+    names = dict(zip(exponential_tables(), ("EXP_LO", "EXP_HI", "EXP_INT"), strict=True))
+    names |= {log_rows(): "LOGT", power_rows(): "2^b"}
+    return names | {signs(bits): ("sign", bits) for bits in range(1, 17)}
+
+
+def signs(bits):
+    return ExplicitTable.of(np.array([(u, u >> bits - 1) for u in range(1 << bits)], dtype=np.uint32))
+
+
+def require_equal_shapes(statement):
+    relation = DirectionalSharpness(statement)
+    names = named_tables()
+    tables = (("range", x.table.bits) if isinstance(x.table, RangeTable) else names[x.table] for x in relation.lookups)
+    found = [(table, x.primary, x.secondary) for table, x in zip(tables, relation.lookups, strict=True)]
+    columns, lookups = shape_of(statement.encode())
+    assert [(column.name, column.shape) for column in relation.columns] == columns
+    assert found == lookups
+    checked = {name for _, primary, secondary in lookups for name in (primary, *secondary)}
+    assert all(name.endswith(": max pool: mask/0") for name in {name for name, _ in columns} - checked)
+    require_equal_verifiers(relation, statement.encode())
+
+
+def require_equal_verifiers(relation, encoding):
+    """The same words in the same order; for random messages the same equations and claims, held against a random vector."""
+    layout = Statement(relation).layout
+    rng = np.random.default_rng(1)
+    recorder = Recorder(rng)
+    claims = relation.verify(recorder, layout)
+    ledger = verify(encoding, recorder.script)
+    for (reason, expected), (found_reason, found) in zip(recorder.constraints.equations, ledger.residues, strict=True):
+        assert reason == found_reason
+        assert reason in COMMITMENTS or expected.constant == found, reason
+    vector = rng.integers(0, 1 << 16, layout.cells).astype(np.uint32)
+    cells = functools.cache(lambda name: layout.read(vector, name).astype(object))
+    for claim, (terms, value) in zip(claims, ledger.on_vector, strict=True):
+        names = [term.column for term in terms]
+        assert claim.value.constant == value, names
+        assert claim_sum(claim, vector) == sum((contract(cells(term.column), term) for term in terms), ZERO), names
+
+
+def contract(cells, term):
+    """scale * sum_x prod_d axes_d(x_d) cells(x)"""
+    for axis in reversed(term.axes):
+        cells = cells @ np.array(axis.weights, dtype=object)
+    return cells * term.scale
+
+
+class Recorder(DryRun):
+    """A verifier that hears random messages and writes down everything, but for the length of the Merkle proof."""
+
+    def __init__(self, rng):
+        super().__init__()
+        self.script = []
+        self.rng = rng
+
+    def random(self, count):
+        return [K(*map(int, self.rng.integers(0, P, 2))) for _ in range(count)]
+
+    def receive(self, label, count):
+        values = self.random(count)
+        self.script.append(("hidden", label, count, values))
+        return self._hidden(values)
+
+    def receive_elements(self, label, count):
+        values = self.random(count)
+        self.script.append(("elements", label, count, values))
+        return values
+
+    def receive_bytes(self, label, count):
+        data = self.rng.integers(0, P, -(-count // 8)).astype("<u8").tobytes()[:count]
+        self.script.append(("bytes", label, None if label == "membership: Merkle proof" else count, data))
+        return data
+
+    def challenge(self, term):
+        drawn = super().challenge(term)
+        self.script.append(("challenge", term.name, round(2 ** (LOG2_K - term.bits)), drawn))
+        return drawn
+
+    def assert_zero(self, expression, reason):
+        self.script.append(("equation", reason, None, None))
+        super().assert_zero(expression, reason)
+
+
+@pytest.mark.parametrize("sharpness", SHARPNESS)
+@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+@pytest.mark.parametrize(("results", "private"), [(VALUE, False), (THRESHOLD, True)])
+def test_every_kind_of_layer_and_configuration(sharpness, perturbation, results, private):
+    configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
+    require_equal_shapes(statement_of(EVERYTHING, configuration, results, private=private))
+
+
+@pytest.mark.parametrize("pairs", [0, 4])
+def test_two_bytes_an_element_and_a_label(pairs):
+    normalization = Normalization((-(3 << 30),) * pairs, (1 << 31,) * pairs) if pairs else None
+    network = Network((4, 1, 1), (Layer("scores", 257, 4, (1, 1)),))
+    schema = Schema("vector", (4,), "int16", 257, 12, normalization)
+    require_equal_shapes(statement_of(network, Configuration(2, 2), VALUE, schema=schema))
+
+
+@pytest.mark.parametrize("rho", [Fraction(1, 1 << 28), Fraction(1, 20), Fraction(7)])
+@pytest.mark.parametrize("learning_rate", [Fraction(1, 1 << 20), Fraction(1, 10**4), Fraction(8)])
+def test_extreme_configurations(rho, learning_rate):
+    eps = max(rho**2 / (1 << 40), Fraction(1, (1 << 64) - 1))
+    configuration = Configuration(17, 3, rho, learning_rate, eps, perturbation="ASAM")
+    require_equal_shapes(statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, value=(1 << 60) - 1)))
+
+
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(networks(), st.integers(2, 5), st.integers(1, 3))
+def test_random_networks(network, steps, batch_size):
+    try:
+        placed_layers(network)
+    except ValueError:  # an average pool whose size is no power of two
+        return
+    schema = Schema("image", network.input_shape, "uint8", 2)
+    require_equal_shapes(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, value=5), schema=schema))
+
+
+@pytest.mark.parametrize("entry", range(0, 300, 40))
+def test_every_message_counts(entry):
+    """One changed message changes an equation or a claim: the comparison above is no empty one."""
+    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
+    relation = DirectionalSharpness(statement)
+    recorder = Recorder(np.random.default_rng(2))
+    relation.verify(recorder, Statement(relation).layout)
+    hidden = [i for i, (kind, *_) in enumerate(recorder.script) if kind == "hidden"]
+    place = hidden[entry % len(hidden)]
+    changed = list(recorder.script)
+    kind, label, count, values = changed[place]
+    changed[place] = (kind, label, count, [values[0] + 1, *values[1:]])
+    before, after = (verify(statement.encode(), script) for script in (recorder.script, changed))
+    assert before.residues != after.residues or [v for _, v in before.on_vector] != [v for _, v in after.on_vector]

@@ -1,0 +1,180 @@
+"""The verifier's work: counted before it is done, an upper bound, refused by name."""
+
+import collections
+import random
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from bench.work.__main__ import HOSTILE, RECORDS, RESULTS, dense, features, random_statement, statement_of
+from tests.harness.shell import ENVIRONMENT, HANGS
+from zkds import api
+from zkds.channel import DryRun
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.work import DEFAULT_BYTES, Work, WorkRejected, pieces_of
+from zkds.circuits.networks import zoo
+from zkds.commit.layout import Layout
+from zkds.dataset.root import DataRoot
+from zkds.dataset.schema import Schema
+from zkds.errors import ConstraintRejected, PlanRejected
+from zkds.statement import MAGIC, VERSION, Mode, Statement
+
+pytestmark = pytest.mark.any_kernels
+
+REFUSED = ("1023 steps", "classes", "a wide window")
+ALLOWED = ("64 layers", "features", "samples", "long records", "batches")
+
+
+def counted(statement):
+    return Work.of(statement).with_columns(DirectionalSharpness(statement).columns)
+
+
+def claim(statement, after=b""):
+    """The beginning of a proof of a statement, and more bytes."""
+    encoding = statement.encode()
+    mode = bytes([Mode.ZERO_KNOWLEDGE.value])
+    return MAGIC + VERSION.to_bytes(4, "little") + mode + len(encoding).to_bytes(8, "little") + encoding + after
+
+
+def header_of(statement):
+    """All of the header."""
+    circuit = Statement(DirectionalSharpness(statement))
+    encoding = circuit.sections["parameters"]
+    return claim(statement, len(encoding).to_bytes(8, "little") + encoding)
+
+
+# ---- an upper bound --------------------------------------------------------------------------------------------------
+
+
+def counting(method, found):
+    def made(layout, name, *arguments):
+        pieces = method(layout, name, *arguments)
+        found[name] += len(pieces)
+        return pieces
+
+    return made
+
+
+def pieces_made(statement, monkeypatch):
+    """Pieces of claims on each column, as the verifier makes them."""
+    relation = DirectionalSharpness(statement)
+    circuit, found = Statement(relation), collections.Counter()
+    with monkeypatch.context() as patched:
+        for method in ("pieces", "slice_pieces"):
+            patched.setattr(Layout, method, counting(getattr(Layout, method), found))
+        channel = DryRun()
+        relation.verify(channel, circuit.layout)
+    return relation.columns, found, channel.constraints.messages
+
+
+def small_statements(count):
+    generator = random.Random(3)
+    while count:
+        statement = random_statement(generator)
+        if statement is None or Work.of(statement).ratio > 0.2:
+            continue
+        try:
+            relation = DirectionalSharpness(statement)
+            relation.check()
+        except PlanRejected:
+            continue
+        if Work.of(statement).with_columns(relation.columns).ratio < 0.15:
+            count -= 1
+            yield statement
+
+
+def test_no_column_has_more_pieces_than_are_counted_and_no_circuit_more_messages(monkeypatch):
+    for statement in [*small_statements(8), HOSTILE["64 layers"](), HOSTILE["steps"]()]:
+        columns, found, messages = pieces_made(statement, monkeypatch)
+        for column in columns:
+            assert found[column.name] <= pieces_of(column), column
+        assert messages <= counted(statement).rounds
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("name", zoo.ARCHITECTURES)
+def test_networks_of_the_zoo_are_far_below_the_limit(name, private):
+    network = zoo.network(name)
+    schema = Schema("image" if min(network.input_shape[1:]) > 1 else "vector", network.input_shape, "uint8", 2)
+    if schema.kind == "vector":
+        schema = features(network.input_shape[0])
+    for configuration in (Configuration(), Configuration.of(steps=10, batch_size=16)):
+        assert counted(statement_of(network, configuration, schema, private=private)).ratio < 0.6
+
+
+# ---- refused by name ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_statements_that_take_too_much_are_refused(name):
+    """Before any column is laid out: the statements have a few thousand bytes and nothing after them."""
+    proof = claim(HOSTILE[name]())
+    with pytest.raises(WorkRejected) as caught:
+        api.verify(proof)
+    assert caught.value.reason == "work: verifying takes too much" and "--max-work" in str(caught.value)
+    assert str(caught.value).startswith("work: verifying takes too much: expected at most 20 s and 1 GiB, got up to ")
+    with pytest.raises(WorkRejected):
+        api.verify(proof, max_work=1.0001)
+
+
+def test_the_multiple_that_the_message_names_is_enough():
+    work = counted(HOSTILE["1023 steps"]())
+    with pytest.raises(WorkRejected) as caught:
+        work.require(1)
+    enough = int(str(caught.value).partition("--max-work ")[2].split()[0])
+    work.require(enough)
+    with pytest.raises(WorkRejected):
+        work.require(enough - 1)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_unusual_statements_that_cost_little_are_not_refused(name):
+    assert counted(HOSTILE[name]()).ratio <= 1
+
+
+@pytest.mark.parametrize("most", [0, -1, float("nan"), True, "1"])
+def test_a_limit_is_a_positive_number(most):
+    with pytest.raises(ValueError, match="max_work: expected a positive number"):
+        counted(statement_of(dense(4, 2), Configuration(), features(4))).require(most)
+
+
+def test_random_bytes_for_a_private_model_end_before_its_tables(monkeypatch):
+    """What membership says is looked at first, then the commitments' hash; coefficients are made after both."""
+    monkeypatch.setattr("zkds.circuits.models.private_model.PrivateModel._coefficients", None)
+    schema = features(1000)
+    root = DataRoot(RECORDS, schema, bytes(32))
+    network, configuration = dense(1000, 1000, 7), Configuration.of(steps=2, batch_size=1)
+    statement = SharpnessStatement(network, configuration, root, bytes(32), False, bytes(32), True, RESULTS)
+    with pytest.raises(ConstraintRejected) as caught:
+        api.verify(header_of(statement) + random.Random(1).randbytes(1 << 20).replace(b"\xff", b"\0"))
+    assert caught.value.reason.startswith("membership: ")
+
+
+LIMITED = """
+import resource, sys
+from zkds.cli import main
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + {room}, now + {room}))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["verify {}", "inspect {}", "verify {} --json --tau 2", "verify {} --max-work 1.01"])
+def test_the_commands_refuse_as_well_in_little_memory(tmp_path, command):
+    (tmp_path / "proof.bin").write_bytes(claim(HOSTILE["classes"]()))
+    code = LIMITED.format(room=DEFAULT_BYTES // 2)
+    line = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {command.format('proof.bin')}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
+    assert done.returncode == 1 and "work: verifying takes too much" in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
+def test_the_option_takes_positive_numbers(tmp_path, value):
+    line = f"{shlex.quote(sys.executable)} -m zkds verify proof.bin --max-work {value}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
+    assert done.returncode == 2 and "--max-work" in done.stderr

@@ -1,0 +1,242 @@
+"""What the tests of certificates share: tiny networks, committed data sets, and their certificates, made once a session.
+
+A `Case` names everything that a certificate is about; `honest(case)` is the whole of it. `Columns` are what a cheating prover
+starts from: it changes them, or the statement, and commits to whatever comes out.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from tests.operators.test_cheating_layers import dishonest_vector
+from tests.reference.claims import claim_sum, committed
+from zkds.channel import ProverChannel, VerifierChannel
+from zkds.circuits import semantics
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.proving import network_inputs, prove_certificate
+from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.verifying import threshold_integer, verify_certificate
+from zkds.circuits.metric.results import results_of
+from zkds.circuits.models.private_model import OpenedModel, PrivateModel
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.weights import model_digest
+from zkds.dataset.files import commit_dataset, opening_path
+from zkds.dataset.membership import Membership
+from zkds.dataset.opening import Opening
+from zkds.dataset.records import from_arrays
+from zkds.dataset.sampling import batches
+from zkds.dataset.schema import Normalization
+from zkds.errors import ProofRejected
+from zkds.field import ZERO
+from zkds.identities.rounded_sum import RoundedSum
+from zkds.prover import prove_vector
+from zkds.statement import Statement
+from zkds.tensors.tensor import ColumnReader
+from zkds.transcript import Transcript
+from zkds.wire import ProofReader, ProofWriter
+from zkds.zk import ligero
+
+SEED = bytes(range(32))
+RECORDS = 12
+CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
+NETWORKS = {
+    "max": Network(
+        (1, 6, 6),
+        (Layer("conv", 2, 1, (3, 3), padding=(1, 1), pool=Pool("max", 2), relu=True), Layer("fc", 3, 2, (3, 3))),
+    ),
+    "average": Network(
+        (1, 6, 6),
+        (
+            Layer("conv", 2, 1, (3, 3), relu=True, pool=Pool("average", 2), bias=False),
+            Layer("hidden", 3, 2, (2, 2), relu=True),
+            Layer("fc", 3, 3, (1, 1)),
+        ),
+    ),
+    "max alone": Network(
+        (1, 6, 6), (Layer("conv", 2, 1, (2, 2), stride=(2, 2), pool=Pool("max", 3)), Layer("fc", 3, 2, (1, 1)))
+    ),
+    "dense": Network((4, 1, 1), (Layer("hidden", 3, 4, (1, 1), relu=True), Layer("fc", 2, 3, (1, 1)))),
+    "many classes": Network((4, 1, 1), (Layer("fc", 300, 4, (1, 1), bias=False),)),
+    "names of the circuit": Network(
+        (4, 1, 1),
+        (
+            Layer("norms", 3, 4, (1, 1), relu=True),
+            Layer("softmax.weight", 3, 3, (1, 1), relu=True),
+            Layer("softmax", 3, 3, (1, 1)),
+            Layer("statistic", 2, 3, (1, 1)),
+        ),
+    ),
+}
+IMAGES = np.random.default_rng(1).integers(0, 256, (RECORDS, 1, 6, 6), dtype=np.uint8)
+FEATURES = np.random.default_rng(2).normal(size=(RECORDS, 4))
+LABELS = np.arange(RECORDS)
+SOURCES = {
+    "images": lambda: from_arrays(IMAGES, LABELS % 3, classes=3),
+    "normalised images": lambda: from_arrays(
+        IMAGES, LABELS % 3, classes=3, normalization=Normalization.from_decimals(["0.45"], ["0.22"])
+    ),
+    "features": lambda: from_arrays(FEATURES, LABELS % 2, classes=2),
+    "features of many classes": lambda: from_arrays(FEATURES, LABELS * 25 % 300, classes=300),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """network and source by name; private: the weights stay hidden; tau: the value does."""
+
+    network: str = "max"
+    source: str = "images"
+    configuration: Configuration = CONFIGURATION
+    seed: bytes = SEED
+    private: bool = False
+    tau: Fraction | None = None
+    zero_knowledge: bool = False
+
+
+TINY = Case("dense", "features")
+
+
+@functools.cache
+def opening(source: str) -> Opening:
+    """A committed data set; its files live as long as the session."""
+    folder = Path(tempfile.mkdtemp(prefix="zkds-test-"))
+    commit_dataset(SOURCES[source](), folder / "data.root")
+    return Opening(opening_path(folder / "data.root"))
+
+
+@functools.cache
+def weights(network: str) -> dict[str, np.ndarray]:
+    """Weights below a half, 40 fractional bits."""
+    generator = np.random.default_rng(3)
+    return {name: generator.integers(-(1 << 39), 1 << 39, shape) for name, shape in NETWORKS[network].parameters}
+
+
+@functools.cache
+def private_model(network: str) -> OpenedModel:
+    return OpenedModel.commit(NETWORKS[network], weights(network))
+
+
+@functools.cache
+def honest(case: Case) -> tuple[bytes, SharpnessStatement]:
+    """The proof's bytes and what they say."""
+    return prove_certificate(
+        NETWORKS[case.network],
+        weights(case.network),
+        opening(case.source),
+        case.configuration,
+        case.seed,
+        seed_given=True,
+        tau=case.tau,
+        private_model=private_model(case.network) if case.private else None,
+        zero_knowledge=case.zero_knowledge,
+    )
+
+
+@dataclass
+class Cheat:
+    """A relation, its trajectory and all of its columns: what a cheating prover changes."""
+
+    case: Case
+    statement: SharpnessStatement
+    relation: DirectionalSharpness
+    trajectory: semantics.Trajectory
+    columns: dict[str, np.ndarray]
+
+    def proof(self, zero_knowledge: bool = False) -> bytes:
+        """With the best multiplicities for these columns, whatever they are."""
+        statement = Statement(self.relation)
+        return prove_vector(statement, dishonest_vector(statement, self.columns), zero_knowledge=zero_knowledge)
+
+
+def cheat(
+    case: Case = TINY, *, records=None, labels=None, inputs=None, network=None, model=None, opened_model=None, results=None
+) -> Cheat:
+    """A certificate of `case`, but for what is given:
+
+    records   indices of the records that are committed and shown, where the seed names others
+    labels, inputs   of the probe, where the committed records have others
+    network, model   of the probe, where the statement has the digest or the root of the case's
+    opened_model   what a private model's root is opened with
+    results   those of the statement, from the trajectory's
+    """
+    stated, opened = NETWORKS[case.network], opening(case.source)
+    network = stated if network is None else network
+    configuration = case.configuration
+    indices = batches(case.seed, opened.root.count, configuration.steps, configuration.batch_size)
+    membership, committed = Membership.open(opened, indices if records is None else records)
+    found = network_inputs(opened.root.schema, committed)
+    trajectory = semantics.run(
+        network,
+        weights(case.network) if model is None else model,
+        found[0] if inputs is None else inputs(found[0]),
+        found[1] if labels is None else labels(found[1]),
+        configuration,
+    )
+    true_results = results_of(trajectory)
+    if case.tau is not None:
+        true_results = replace(true_results, value=None, threshold=threshold_integer(case.tau))
+    root = private_model(case.network).root() if case.private else model_digest(stated, weights(case.network))
+    statement = SharpnessStatement(
+        network,
+        configuration,
+        opened.root,
+        case.seed,
+        True,
+        root,
+        case.private,
+        true_results if results is None else results(true_results),
+    )
+    hidden = PrivateModel(network, root, opened_model or private_model(case.network)) if case.private else None
+    relation = DirectionalSharpness(statement, membership=membership, private_model=hidden)
+    return Cheat(case, statement, relation, trajectory, relation.witness(trajectory, committed))
+
+
+def broken_identities(found: Cheat) -> list[str]:
+    """The identities of blocks and rounded sums that are false over the integers, whatever the carries; modulo 2^64."""
+    reader = ColumnReader(found.columns)
+    identities = [identity for block in found.relation.scalars.blocks for identity in block.identities]
+    broken = [identity.name for identity in identities if joined(identity.low_sums(reader.tables, 4)).any()]
+    for part in found.relation.layers.parts:
+        if isinstance(part, RoundedSum):
+            exact = joined(part._low_sums(reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))
+            remainder = part.remainder.format.join(part.remainder.limbs(found.columns))
+            output = joined(reader.tables(part.output)) << np.int64(part.shift)
+            broken += [part.name] * bool((exact - remainder - output).any())
+    return broken
+
+
+def joined(digits: list[np.ndarray]) -> np.ndarray:
+    """sum_d digits_d 2^(16 d) modulo 2^64."""
+    return sum(digit << np.int64(16 * d) for d, digit in enumerate(digits))
+
+
+def rejection(proof: bytes, **options) -> ProofRejected:
+    """The error that the verifier raises."""
+    try:
+        verify_certificate(proof, allow_plain=True, **options)
+    except ProofRejected as error:
+        return error
+    raise AssertionError("the proof was accepted")
+
+
+def false_claims(columns: dict[str, np.ndarray], prover, verifier) -> list[str]:
+    """What is wrong with these columns apart from lookups: the reasons of false equations, and "claim" for a false claim.
+
+    The conversation of the relation alone, in plain mode, with its claims held against the columns themselves: what a whole
+    proof adds are lookups and the opening.
+    """
+    layout, vector = committed(prover, columns)
+    writer = ProofWriter()
+    prover.prove(ProverChannel(Transcript(), writer, None), layout, vector)
+    channel = VerifierChannel(Transcript(), ProofReader(writer.to_bytes()))
+    claims = verifier.verify(channel, layout)
+    channel.reader.finish()
+    found = ligero.violated(channel.constraints, [ZERO] * channel.constraints.messages)
+    return [*found, *("claim" for claim in claims if claim_sum(claim, vector) != claim.value.constant)]

@@ -1,0 +1,350 @@
+"""Programs of torch.export become networks with the same scores and the same gradients, or errors that name the operator."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from tests.harness.networks import networks
+from tests.reference.network import scores
+from zkds.circuits.model_files.torch_import import from_exported_program, from_module
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.torch_module import NetworkModule, build, load_parameters
+
+pytestmark = pytest.mark.any_kernels
+
+TOLERANCE = 1e-12
+NO_SHRINKING = (Phase.explicit, Phase.generate)  # an export takes long
+
+
+@pytest.fixture(autouse=True)
+def generator():
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+
+
+def lenet5(channels, padding, pool):
+    return nn.Sequential(
+        nn.Conv2d(channels, 6, 5, padding=padding), nn.ReLU(), pool(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), pool(2),
+        nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def lenet_k():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, bias=False), nn.ReLU(), nn.AvgPool2d(2),
+        nn.Conv2d(4, 16, 5, bias=False), nn.ReLU(), nn.AvgPool2d(2),
+        nn.Conv2d(16, 128, 5, bias=False), nn.ReLU(), nn.Flatten(),
+        nn.Linear(128, 32, bias=False), nn.ReLU(), nn.Linear(32, 16, bias=False),
+    )  # fmt: skip
+
+
+def digits_cnn():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10),
+    )  # fmt: skip
+
+
+def mlp(*sizes):
+    layers = [nn.Flatten()]
+    for inner, outer in itertools.pairwise(sizes):
+        layers += [nn.Linear(inner, outer), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+USUAL_MODULES = {
+    "lenet5": lambda: lenet5(1, 2, nn.MaxPool2d),
+    "lenet5-avg": lambda: lenet5(1, 2, nn.AvgPool2d),
+    "lenet5-rgb": lambda: lenet5(3, 0, nn.MaxPool2d),
+    "lenet5-rgb-avg": lambda: lenet5(3, 0, nn.AvgPool2d),
+    "lenet-k": lenet_k,
+    "mlp": lambda: mlp(784, 128, 64, 10),
+    "digits-cnn": digits_cnn,
+    "digits-mlp": lambda: mlp(64, 32, 10),
+}
+
+
+def renamed(network, names):
+    layers = [Layer(**(vars(layer) | {"name": name})) for layer, name in zip(network.layers, names, strict=True)]
+    return Network(network.input_shape, tuple(layers))
+
+
+def module_of(network, parameters):
+    module = NetworkModule(network).double()
+    load_parameters(module, parameters)
+    return module
+
+
+def scores_and_gradients(module, records, labels):
+    """Scores, and the gradient of the cross-entropy by every parameter, flattened, in the order of the module."""
+    module.zero_grad()
+    output = module(records)
+    functional.cross_entropy(output, labels).backward()
+    return output.detach(), [parameter.grad.flatten() for parameter in module.parameters()]
+
+
+def assert_equal_modules(usual, module, shape, classes):
+    records, labels = torch.rand(4, *shape, dtype=torch.float64), torch.randint(classes, (4,))
+    (expected, gradients), (found, found_gradients) = (scores_and_gradients(m, records, labels) for m in (usual, module))
+    torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    torch.testing.assert_close(found_gradients, gradients, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("architecture", zoo.ARCHITECTURES)
+def test_the_zoo_is_what_its_names_say(architecture):
+    network = zoo.network(architecture)
+    usual = USUAL_MODULES[architecture]().double()
+    imported, parameters = from_module(usual, network.input_shape)
+    assert renamed(imported, [layer.name for layer in network.layers]) == network
+    assert_equal_modules(usual, module_of(imported, parameters), network.input_shape, network.classes)
+    records = np.random.default_rng(1).random((2, *network.input_shape))
+    output = usual(torch.from_numpy(records)).detach().numpy()
+    np.testing.assert_allclose(scores(imported, parameters, records), output, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_sizes_of_the_zoo():
+    counts = {name: network.parameter_count for name, network in zoo.ARCHITECTURES.items()}
+    assert (counts["lenet5"], counts["lenet-k"]) == (61706, 57508)
+    with pytest.raises(ValueError, match=r"architecture: expected one of lenet5, .*, got 'resnet'"):
+        zoo.network("resnet")
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, phases=NO_SHRINKING)
+@given(networks(), st.integers(0, 2**32 - 1))
+def test_random_networks_survive_export(network, seed):
+    torch.manual_seed(seed)
+    module = NetworkModule(network).double()
+    imported, parameters = from_module(module, network.input_shape)
+    assert imported == network
+    assert [(name, values.shape) for name, values in parameters.items()] == list(network.parameters)
+    records = torch.randn(2, *network.input_shape, dtype=torch.float64)
+    expected = scores(network, parameters, records.numpy())
+    np.testing.assert_allclose(module(records).detach().numpy(), expected, rtol=TOLERANCE, atol=TOLERANCE)
+    torch.testing.assert_close(module_of(imported, parameters)(records), module(records), rtol=0, atol=0)
+
+
+class Variants(nn.Module):
+    """Other ways to write the operators: functional, in place, views, dropout, a frozen layer, strings for padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding="same"), nn.ReLU(inplace=True), nn.Dropout2d(0.2), nn.Identity()
+        )
+        self.middle = nn.Conv2d(4, 3, (2, 3), stride=(1, 2), padding="valid", bias=False)
+        self.scores = nn.Linear(12, 4)
+        self.scores.bias.requires_grad_(False)
+
+    def forward(self, x):
+        x = functional.max_pool2d(self.features(x.contiguous()), 2).clone()
+        x = functional.relu(functional.relu(self.middle(x)))
+        x = functional.adaptive_avg_pool2d(x, (2, 2)).view(x.size(0), -1)
+        return self.scores(functional.dropout(x, training=self.training))
+
+
+VARIANTS = Network(
+    (2, 10, 18),
+    (
+        Layer("features.0", 4, 2, (3, 3), padding=(1, 1), pool=Pool("max", 2), relu=True),
+        Layer("middle", 3, 4, (2, 3), stride=(1, 2), bias=False, pool=Pool("average", 2), relu=True),
+        Layer("scores", 4, 3, (2, 2)),
+    ),
+)
+
+
+def test_other_ways_to_write_the_operators():
+    module = Variants().double().train()
+    network, parameters = from_module(module, (2, 10, 18))
+    assert network == VARIANTS and module.training
+    usual = module.eval().requires_grad_(True)
+    assert_equal_modules(usual, module_of(network, parameters), (2, 10, 18), 4)
+
+
+def test_a_dynamic_batch_is_the_same_program():
+    shapes = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(Variants().eval(), (torch.zeros(3, 2, 10, 18),), dynamic_shapes=shapes)
+    assert from_exported_program(exported)[0] == VARIANTS
+
+
+def shared_storage(module):
+    """All parameters are parts of one vector."""
+    vector = nn.utils.parameters_to_vector(module.parameters()).detach()
+    nn.utils.vector_to_parameters(vector, module.parameters())
+    return module
+
+
+class Returning(Variants):
+    """The scores in a container, a condition, and what isn't used: an argument, layers, buffers."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        self.wrap, self.spare, self.norm = wrap, nn.Linear(3, 3), nn.BatchNorm2d(3)
+        self.register_buffer("mask", torch.ones(2).expand(5, 2), persistent=False)
+        self.register_buffer("flag", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, x, unused=None):
+        assert x.shape[0] <= 64
+        return self.wrap(super().forward(x))
+
+
+DYNAMIC = ({0: torch.export.Dim("batch", min=1, max=64)},)
+AUTOMATIC = ({0: torch.export.Dim.AUTO},)
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        (Variants, {"batch": 1}),
+        (Variants, {"batch": 2, "strict": True}),
+        (lambda: Returning(lambda y: {"logits": y}), {"dynamic_shapes": DYNAMIC}),
+        (lambda: Returning(lambda y: (y,)), {"dynamic_shapes": AUTOMATIC}),
+        (lambda: Returning(lambda y: y), {"dynamic_shapes": AUTOMATIC, "strict": True}),
+        (lambda: shared_storage(Variants()), {}),
+        (lambda: Variants().half(), {}),
+        (lambda: Variants().bfloat16(), {}),
+        (lambda: Variants().requires_grad_(False), {}),
+    ],
+)
+def test_programs_however_they_were_exported(module, options):
+    module = module().eval()
+    batch = options.pop("batch", 3)
+    records = torch.randn(batch, 2, 10, 18).to(module.middle.weight.dtype)
+    exported = torch.export.export(module, (records,), **options)
+    network, parameters = from_exported_program(exported)
+    assert network == VARIANTS
+    for name, values in parameters.items():
+        expected = module.get_parameter(name).detach().double().numpy()
+        np.testing.assert_array_equal(values.reshape(expected.shape), expected)
+
+
+def test_a_program_that_was_trained_loaded_and_saved_again():
+    exported = torch.export.export(Variants().eval(), (torch.zeros(3, 2, 10, 18),))
+    with torch.no_grad():
+        for parameter in exported.parameters():
+            parameter.mul_(2)
+    torch.export.save(exported, buffer := io.BytesIO())
+    first, again = from_exported_program(exported), from_exported_program(torch.export.load(buffer))
+    assert first[0] == again[0] == VARIANTS
+    np.testing.assert_equal(first[1], again[1])
+
+
+def test_vectors_and_records_that_the_program_reshapes():
+    vectors, _ = from_module(nn.Sequential(nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 2)), (5,))
+    assert vectors.input_shape == (5, 1, 1) and vectors.layers[0] == Layer("0", 3, 5, (1, 1), relu=True)
+    images, _ = from_module(nn.Sequential(nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 2, 4), nn.Flatten()), (16,))
+    assert images == Network((1, 4, 4), (Layer("1", 2, 1, (4, 4)),))
+
+
+class Lambda(nn.Module):
+    """A function of two small layers and the input."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.conv, self.linear = nn.Conv2d(1, 2, 3), nn.Linear(2, 2)
+        self.register_buffer("mean", torch.zeros(2, 2))
+        self.register_buffer("square", torch.zeros(8, 8))
+        self.register_buffer("kernel", torch.zeros(2, 1, 3, 3))
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def strided_pool(m, x):
+    return functional.max_pool2d(m.conv(x), 2, stride=1)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda m, x: torch.tanh(m.conv(x)), r"operator aten.tanh.default isn't supported \(ReLU is .*; supported are conv2d"),
+        (lambda m, x: m.conv(x) + 1, r"forward: operator aten.add.Tensor isn't supported \(arithmetic between"),
+        (lambda m, x: m.conv(x).flatten(1).softmax(1), "the network should end with its scores, before softmax"),
+        (lambda m, x: m.conv(x) @ m.square, "operator aten.matmul.default isn't supported"),
+        (lambda m, x: m.conv(functional.relu(x)), "aten.relu.default before the first convolution or linear layer"),
+        (lambda m, x: functional.max_pool2d(x, 2), "aten.max_pool2d.default before the first"),
+        (lambda m, x: functional.relu(functional.avg_pool2d(m.conv(x), 2)), "aten.relu.default after average pooling isn't"),
+        (
+            lambda m, x: functional.max_pool2d(functional.max_pool2d(m.conv(x), 2), 2),
+            "max_pool2d.default after another pooling",
+        ),
+        (strided_pool, r"square windows side by side, not overlapping: got size \(2, 2\), stride \(1, 1\)"),
+        (lambda m, x: functional.max_pool2d(m.conv(x), (2, 3)), r"not overlapping: got size \(2, 3\)"),
+        (lambda m, x: functional.max_pool2d(m.conv(x), 2, padding=1), r"max_pool2d.default: expected padding \(0, 0\); "),
+        (lambda m, x: functional.max_pool2d(m.conv(x), 2, ceil_mode=True), "expected ceil_mode False; others"),
+        (lambda m, x: functional.avg_pool2d(m.conv(x), 2, divisor_override=3), "expected divisor_override None"),
+        (lambda m, x: functional.adaptive_avg_pool2d(m.conv(x), 5), r"square windows of one size, got \(8, 8\) to \(5, 5\)"),
+        (lambda m, x: functional.conv2d(x, m.conv.weight, dilation=2), r"conv2d.default: expected dilation \(1, 1\)"),
+        (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight, groups=2), "conv2d.default: expected groups 1; others"),
+        (
+            lambda m, x: functional.conv2d(x, m.kernel),
+            "weight: expected a parameter of the model",
+        ),
+        (lambda m, x: functional.linear(x[:, 0, :2, 0], m.mean), "operator aten.select.int isn't supported"),
+        (lambda m, x: m.linear(m.conv(x)[:, :, 0, :2]), "isn't supported"),
+        (lambda m, x: functional.conv2d(m.conv(x).reshape(-1, 1, 8, 8), m.conv.weight), "expected the number of records as"),
+        (lambda m, x: functional.dropout(m.conv(x), training=True), "dropout.default in training mode: call model.eval"),
+        (lambda m, x: (m.conv(x), x), "expected one input and one output, got 1 and 2"),
+        (lambda m, x: (m.conv(x), m.conv(x))[0].flatten(1), "expected a chain, in which each operator takes"),
+        (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight.flatten(0, 1).unsqueeze(0)), "expected a chain"),
+        (lambda m, x: functional.batch_norm(m.conv(x), m.mean[0], m.mean[0]), "operator .* isn't supported"),
+        (lambda m, x: functional.conv2d(x, m.conv.weight, padding=3), "conv: padding: expected less than the kernel"),
+        (
+            lambda m, x: functional.max_pool2d(m.conv(x), 4).flatten(1),
+            "conv: expected neither pooling nor ReLU in the last layer",
+        ),
+    ],
+)
+def test_what_is_not_supported_is_named(function, message):
+    with pytest.raises(ValueError, match=message):
+        from_module(Lambda(function), (1, 10, 10))
+
+
+def test_batch_normalization_has_a_remedy():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten())
+    with pytest.raises(
+        ValueError, match=r"batch_norm.default isn't supported .fold it into the convolution .*fuse_conv_bn_eval"
+    ):
+        from_module(module, (1, 3, 3))
+    fused = torch.nn.utils.fusion.fuse_conv_bn_eval(module[0].eval(), module[1].eval())
+    assert from_module(nn.Sequential(fused, nn.Flatten()), (1, 3, 3))[0].classes == 2
+
+
+def tied(attribute):
+    """Two layers of which one parameter is the same."""
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    setattr(second, attribute, getattr(first, attribute))
+    return nn.Sequential(first, nn.ReLU(), second)
+
+
+@pytest.mark.parametrize("make", [lambda: tied("weight"), lambda: tied("bias"), lambda: nn.Sequential(*[nn.Linear(4, 4)] * 2)])
+def test_shared_parameters_are_refused(make):
+    with pytest.raises(ValueError, match="two layers that share parameters aren't supported"):
+        from_module(make(), (4,))
+
+
+@pytest.mark.parametrize("names", [("softmax.weight", "softmax"), ("softmax", "softmax.weight"), ("forward",), ("a.bias", "a")])
+def test_layers_whose_names_no_module_can_have(names):
+    layers = [Layer(name, 3, 3, (1, 1)) for name in names]
+    with pytest.raises(ValueError, match="expected a name that no other layer and no attribute of a module has"):
+        NetworkModule(Network((3, 1, 1), tuple(layers)))
+
+
+def test_average_pooling_without_relu_and_fresh_modules():
+    network = Network((1, 4, 4), (Layer("conv", 2, 1, (1, 1), pool=Pool("average", 4)), Layer("fc", 2, 2, (1, 1))))
+    module = NetworkModule(network).double()
+    imported, parameters = from_module(module, (1, 4, 4))
+    assert imported == network
+    assert build("digits-mlp").description == zoo.network("digits-mlp")
+    assert_equal_modules(module, module_of(imported, parameters), (1, 4, 4), 2)

@@ -1,0 +1,60 @@
+"""Transforms against the sums that define them, on every instruction set."""
+
+import numpy as np
+import pytest
+
+from tests.harness.kernels import with_all
+from zkds.field import K, P, from_pairs, root_of_unity
+from zkds.native.ntt import ntt
+
+
+def random_pairs(seed: int, *shape: int) -> np.ndarray:
+    values = np.random.default_rng(seed).integers(0, P, size=(*shape, 2), dtype=np.uint64)
+    edges = np.array([0, 1, P - 1], dtype=np.uint64)
+    flat = values.reshape(-1)
+    flat[:: max(1, flat.size // 50)] = edges[np.arange(len(flat[:: max(1, flat.size // 50)])) % 3]
+    return values
+
+
+def value_at(coefficients: list[K], point: K) -> K:
+    total = K(0)
+    for coefficient in reversed(coefficients):
+        total = total * point + coefficient
+    return total
+
+
+@pytest.mark.parametrize("coset", [False, True])
+@pytest.mark.parametrize("log_size", range(16))
+def test_forward_is_evaluation(instruction_set, log_size, coset):
+    size = 1 << log_size
+    rows = random_pairs(log_size, 2, size)
+    values = ntt(rows, coset=coset)
+    root = root_of_unity(log_size + coset)
+    for row in range(2):
+        coefficients = from_pairs(rows[row])
+        for j in range(size) if size <= 64 else sorted({0, 1, 2, size // 2, size // 3, size - 1}):
+            point = root ** (2 * j + 1 if coset else j)
+            assert from_pairs(values[row, j : j + 1])[0] == value_at(coefficients, point)
+
+
+@pytest.mark.parametrize("coset", [False, True])
+@pytest.mark.parametrize("log_size", [0, 1, 3, 5, 6, 7, 8, 11, 14, 17])
+def test_inverse_undoes_forward(instruction_set, log_size, coset):
+    rows = random_pairs(100 + log_size, 3, 1 << log_size)
+    assert np.array_equal(ntt(ntt(rows, coset=coset), inverse=True, coset=coset), rows)
+    assert np.array_equal(ntt(ntt(rows, inverse=True, coset=coset), coset=coset), rows)
+
+
+def test_instruction_sets_and_threads_agree():
+    rows = random_pairs(7, 5, 1 << 15)
+    results = with_all(lambda: ntt(rows, coset=True))
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
+def test_misuse_is_named():
+    with pytest.raises(ValueError, match="power of two"):
+        ntt(np.zeros((1, 12, 2), dtype=np.uint64))
+    with pytest.raises(TypeError, match="rows: expected dtype uint64"):
+        ntt(np.zeros((1, 8, 2), dtype=np.int64))
+    with pytest.raises(ValueError, match="rows: expected shape"):
+        ntt(np.zeros((8, 2), dtype=np.uint64))

@@ -1,0 +1,132 @@
+"""The fixed-point semantics against its slow twin, entry by entry, remainders included."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from tests.harness.networks import networks
+from tests.harness.probes import degenerate, probe
+from tests.reference import fixed_point as slow
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.semantics import run
+from zkds.circuits.semantics.statistic import is_below_eps, is_saturated
+
+pytestmark = pytest.mark.any_kernels  # nothing here runs native code
+
+LAYER_TENSORS = ("convolution", "convolution_remainder", "mask", "activation", "output_delta")
+INPUT_DELTAS = ("input_delta", "input_delta_remainder")
+SOFTMAX_TENSORS = (
+    "maximum",
+    "exponential_product",
+    "exponential_product_remainder",
+    "exponential",
+    "exponential_remainder",
+    "exponential_sum",
+    "logit_delta",
+    "logit_delta_remainder",
+)
+
+SMALL = Network(
+    (2, 7, 9),
+    (
+        Layer("first", 3, 2, (3, 2), (1, 1), (1, 0), pool=Pool("max", 2), relu=True),
+        Layer("second", 4, 3, (2, 2), pool=Pool("average", 2), relu=True, bias=False),
+        Layer("scores", 3, 4, (1, 1)),
+    ),
+)
+
+
+def tensor(array):
+    return {place: int(value) for place, value in np.ndenumerate(array)}
+
+
+def same(array, expected):
+    """Whether an array holds a dictionary's values."""
+    return tensor(array) == expected
+
+
+def check_against_twin(network, configuration, weights, inputs, labels):
+    found = run(network, weights, inputs, labels, configuration)
+    passes, steps, results = slow.run(
+        network, {name: tensor(w) for name, w in weights.items()}, list(map(tensor, inputs)), labels.tolist(), configuration
+    )
+    assert {name: getattr(found, name) for name in results} == results
+    for p, expected in enumerate(passes):
+        for name in SOFTMAX_TENSORS:
+            assert same(getattr(found, name)[p], expected[name]), name
+        for index in range(len(network.layers)):
+            for name in LAYER_TENSORS + (INPUT_DELTAS if index else ()):
+                assert same(getattr(found, name)[index][p], expected[name, index]), (name, index, p)
+    for t, expected in enumerate(steps):
+        check_step(found, t, expected)
+        assert found.losses[t].tolist() == passes[t]["losses"]
+
+
+def check_step(found, t, expected):
+    last = t == found.configuration.steps - 1
+    assert found.loss_sums[t] == expected["loss_sum"]
+    assert found.sharpness_squares[t] == expected["sharpness_squares"]
+    assert found.log_ratios[t] == expected["log_ratio"]
+    if not last:
+        assert found.perturbation_squares[t] == expected["perturbation_squares"]
+        assert (found.norms[t], found.kappas[t]) == (expected["norm"], expected["kappa"])
+    names = ["gradient", *(["scaled"] if found.scaled else []), *([] if last else ["perturbation", "update"])]
+    if found.configuration.perturbation == "ASAM" and not last:
+        names.append("normalised")
+    for name in names:
+        for parameter, pairs in expected[name].items():
+            values, remainders = getattr(found, name)[parameter][t], getattr(found, f"{name}_remainder")[parameter][t]
+            assert same(values, {place: pair[0] for place, pair in pairs.items()}), (name, parameter, t)
+            assert same(remainders, {place: pair[1] for place, pair in pairs.items()}), (name, parameter, t)
+
+
+def powers_of_two(network):
+    """Whether the sizes of all average pools are powers of two."""
+    pools = [layer.pool for layer in network.layers if layer.pool and layer.pool.kind == "average"]
+    return all(pool.size & (pool.size - 1) == 0 for pool in pools)
+
+
+@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
+@pytest.mark.parametrize("perturbation", ["SAM", "ASAM"])
+def test_small_network(sharpness, perturbation):
+    configuration = Configuration.of(
+        steps=3, batch_size=3, learning_rate="0.01", sharpness=sharpness, perturbation=perturbation
+    )
+    check_against_twin(SMALL, configuration, *probe(SMALL, configuration, np.random.default_rng(5)))
+
+
+@pytest.mark.parametrize("architecture", ["digits-cnn", "digits-mlp"])
+def test_networks_of_the_zoo(architecture):
+    network, configuration = zoo.network(architecture), Configuration.of(steps=2, batch_size=1)
+    check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(1), 0.1))
+
+
+@seed(20261124)
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    networks(most_pixels=6).filter(powers_of_two), st.integers(0, 2**32 - 1), st.sampled_from(["0.25", "0.0001", "0.000001"])
+)
+def test_random_networks(network, random_seed, learning_rate):
+    configuration = Configuration.of(steps=2, batch_size=2, learning_rate=learning_rate)
+    check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(random_seed), 0.5))
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_saturated_batches_and_ratios_below_eps(steps):
+    network, configuration, *arguments = degenerate(steps)
+    check_against_twin(network, configuration, *arguments)
+    found = run(network, *arguments, configuration)
+    assert (found.saturated, found.below_eps) == (steps - 1, steps - 2)
+    for batch_size in (1, 3, 4096):
+        chosen = replace(configuration, batch_size=batch_size)
+        floor = chosen.loss_floor
+        assert Fraction(floor, batch_size << 48) == Fraction(1, 1 << 32)
+        assert is_saturated(floor - 1, chosen) and not is_saturated(floor, chosen)
+        assert [is_below_eps(squares, 1 << 16, chosen) for squares in (chosen.eps_int - 1, chosen.eps_int)] == [True, False]
+        assert is_below_eps(0, 0, chosen)  # a loss of 0 counts as one unit

@@ -1,0 +1,250 @@
+"""What the semantics decides at the edges: ties, zeros, remainders of windows, logarithms, overflows, bad arguments."""
+
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from tests.harness.probes import dense, probe
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import GRADIENT, Configuration, Overflow, Place
+from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.trajectory import Trajectory
+from zkds.circuits.semantics import backward, forward, loss, run, sam, statistic
+from zkds.integers.limbs import LimbFormat
+
+pytestmark = pytest.mark.any_kernels  # nothing here runs native code
+
+ONE = 1 << 40  # weights
+UNIT = 1 << 32  # activations
+PLACE = Place(0)
+MAX_POOL = Layer("pooled", 1, 1, (1, 1), pool=Pool("max", 2), relu=True)
+
+
+def image(*rows):
+    return np.array(rows, dtype=np.int64)[None, None]
+
+
+def test_max_pool_takes_the_first_maximum_in_row_major_order():
+    z = image([5, 5, 1, 2], [5, 5, 3, 3])
+    assert forward.selection(MAX_POOL, z)[0, 0].tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def test_max_pool_with_relu_selects_zero_and_nothing_negative():
+    z = image([-1, 0, -1, -2], [0, -3, -1, -1])
+    assert forward.selection(MAX_POOL, z)[0, 0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
+    without = Layer("pooled", 1, 1, (1, 1), pool=Pool("max", 2))
+    assert forward.selection(without, z)[0, 0].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_relu_passes_deltas_at_zero():
+    relu = Layer("relu", 1, 1, (1, 1), relu=True)
+    mask = forward.selection(relu, image([-1, 0, 1]))
+    assert mask[0, 0].tolist() == [[0, 1, 1]]
+    assert backward.through_mask(relu, mask, image([7, 8, 9]))[0, 0].tolist() == [[0, 8, 9]]
+
+
+def test_nothing_outside_the_windows_is_computed():
+    """A 5x5 convolution output under a 2x2 pool is cut to 4x4; the input's last column is then under no window."""
+    network = Network((1, 5, 5), (Layer("a", 1, 1, (1, 1), pool=Pool("max", 2), relu=True), Layer("scores", 2, 1, (2, 2))))
+    configuration = Configuration.of(steps=2, batch_size=1)
+    weights, inputs, labels = probe(network, configuration, np.random.default_rng(0), 0.5)
+    found = run(network, weights, inputs, labels, configuration)
+    assert found.convolution[0].shape == found.output_delta[0].shape == (3, 1, 1, 4, 4)
+    inputs[..., 4, :] += 12345
+    inputs[..., :, 4] -= 999
+    again = run(network, weights, inputs, labels, configuration)
+    assert again.log_ratios == found.log_ratios and (again.convolution[0] == found.convolution[0]).all()
+
+
+def test_first_maximum_decides_the_prediction():
+    logits = np.array([[3, 7, 7], [7, 7, 7]]) * UNIT
+    assert loss.softmax(logits).maximum.tolist() == [1, 0]
+
+
+def test_zero_gradients_have_no_perturbation():
+    direction = {"w": np.zeros(4, dtype=np.int64)}
+    for kind in ("SAM", "ASAM"):
+        found = sam.perturb(direction, direction, Configuration.of(perturbation=kind), PLACE)
+        assert (found.norm, found.kappa) == (0, 0) and not found.perturbation["w"].value.any()
+
+
+def test_a_loss_of_zero_counts_as_one_unit():
+    """Scores 200 apart: the losses are 0, all exponentials but the label's too, and so are the gradients."""
+    network = dense(1, 2)
+    weights = {"dense.0.weight": np.array([[[[1 * ONE]]], [[[-1 * ONE]]]]), "dense.0.bias": np.zeros(2, dtype=np.int64)}
+    configuration = Configuration.of(steps=2, batch_size=1)
+    inputs, labels = np.full((2, 1, 1, 1, 1), 100 * UNIT), np.zeros((2, 1), dtype=np.int64)
+    found = run(network, weights, inputs, labels, configuration)
+    assert found.total_loss == 0 and found.sharpness_squares == (0, 0) and found.kappas == (0,)
+    assert found.log_ratios == (statistic.logarithm(configuration.eps_int),) * 2 and found.value == 0
+    assert found.correct == 2
+
+
+# exponential and logarithm
+
+
+@seed(1)
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(0, 2**41 - 1) | st.integers(0, 2**36), st.integers(0, 40 * UNIT))
+def test_exponentials(first, second):
+    """The error bound of zkds/circuits/arithmetic/tables.py: 5 * 2^-49."""
+    limit = 2**40
+    logits = np.array([[0, -first, -second]]).clip(-limit) + limit - 1
+    found = loss.softmax(logits)
+    assert found.exponential[0, 0] == 2**48
+    with localcontext(prec=50):
+        for distance, value in zip(found.distance[0].tolist(), found.exponential[0].tolist(), strict=True):
+            assert abs(value - 2**48 * (Decimal(-distance) / 2**32).exp()) < Decimal("2.5")
+
+
+@seed(2)
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(st.integers(0, 127), st.integers(0, 2**127 - 1))
+def test_logarithms(bits, random_bits):
+    number = (1 << bits) | (random_bits & ((1 << bits) - 1))
+    found = statistic.logarithm_steps(number)
+    assert 2**127 <= number << found.exponent < 2**128 and found.exponent == 127 - bits
+    assert 2**47 <= found.mantissa < 2**48 and 0 <= found.cell < 2**16
+    assert 0 <= found.linear < 2**33 and 0 <= found.quadratic < 2**17
+    with localcontext(prec=60):
+        assert abs(found.value - 2**48 * Decimal(number).ln()) < Decimal(8 + 127 - found.exponent) / 2
+
+
+def test_logarithms_of_powers_of_two_and_refused_arguments():
+    assert [statistic.logarithm(1 << k) for k in range(128)] == [k * tables.LN2 for k in range(128)]
+    for argument in (0, -1, 1 << 128):
+        with pytest.raises(ValueError, match="logarithm: expected an argument"):
+            statistic.logarithm(argument)
+
+
+def test_losses_are_never_negative():
+    """Down to the last unit: the sum of the exponentials is one or a few units above that of the label alone."""
+    for extra in range(200):
+        assert statistic.logarithm((1 << 48) + extra) - loss.LOG_ONE == pytest.approx(extra, abs=1)
+        assert statistic.logarithm((1 << 48) + extra) >= loss.LOG_ONE
+
+
+def test_deviation_is_the_floor():
+    assert statistic.deviation([5, 5, 5]) == 0
+    assert statistic.deviation([0, 1]) == 0
+    assert statistic.deviation([-3, 4]) == 3
+    assert statistic.deviation([10**15, -(10**15), 0]) == 816496580927726
+
+
+# overflows
+
+
+def constant(network, **weights):
+    """Weights w_0 (*shape) from numbers by parameter, 0 for all others."""
+    found = {name: np.zeros(shape, dtype=np.int64) for name, shape in network.parameters}
+    for name, values in weights.items():
+        parameter = name.replace("__", ".")
+        found[parameter] += (np.array(values) * ONE).round().astype(np.int64).reshape(-1, *[1] * (found[parameter].ndim - 1))
+    return found
+
+
+def batches(network, configuration, value, label=0):
+    count = (configuration.steps, configuration.batch_size)
+    inputs = np.full((*count, *network.input_shape), round(value * UNIT), dtype=np.int64)
+    return inputs, np.full(count, label, dtype=np.int64)
+
+
+ONE_LAYER, TWO_LAYERS = dense(1, 2), dense(1, 1, 2)
+FIRST = Place(0, second=False)
+
+
+@pytest.mark.parametrize(
+    ("network", "weights", "value", "options", "expected"),
+    [
+        (TWO_LAYERS, {"dense__0__weight": 8}, 0, {}, ("weight", Place(0, None, "dense.0.weight"), 44)),
+        (TWO_LAYERS, {}, 1024, {}, ("input", Place(0), 43)),
+        (TWO_LAYERS, {"dense__0__weight": 6}, 200, {}, ("convolution", FIRST.at("dense.0"), 43)),
+        (TWO_LAYERS, {"dense__0__weight": 1}, 100, {}, ("gradient", FIRST.at("dense.1.weight"), 48)),
+        (TWO_LAYERS, {"dense__1__weight": [-7, 7]}, 0.01, {}, ("input delta", FIRST.at("dense.1"), 46)),
+        (ONE_LAYER, {"dense__0__weight": [-7, 7]}, 7, {}, ("scaled gradient", Place(0, None, "dense.0.weight"), 48)),
+        (ONE_LAYER, {"dense__0__weight": [-2.5, 2.5]}, 100, {"batch_size": 9}, ("sum of the losses", FIRST, 60)),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_overflows(network, weights, value, options, expected):
+    configuration = Configuration.of(**{"steps": 2, "batch_size": 1, **options})
+    with pytest.raises(Overflow) as caught:
+        run(network, constant(network, **weights), *batches(network, configuration, value), configuration)
+    assert (caught.value.tensor, caught.value.place, caught.value.width) == expected
+    assert str(caught.value).startswith(f"{expected[0]}, {expected[1]}: the value at index")
+
+
+def test_overflow_of_an_update(monkeypatch):
+    """A second pass whose gradient exceeds that of the first one sixteenfold is far to seek: a narrower format does it."""
+    monkeypatch.setattr(Configuration, "update", LimbFormat(16, 16, signed=True))
+    configuration = Configuration.of(steps=2, batch_size=1)
+    with pytest.raises(Overflow, match=r"update, dense\.0\.weight, second pass of step 0: the value at index"):
+        run(ONE_LAYER, constant(ONE_LAYER), *batches(ONE_LAYER, configuration, 1), configuration)
+
+
+def test_overflow_of_scalars():
+    tiny = {"w": np.array([1])}
+    with pytest.raises(Overflow, match="kappa, step 0: the value at index"):
+        sam.perturb(tiny, tiny, Configuration.of(), PLACE)
+    large = {"w": np.full(1 << 18, GRADIENT.interval.high), "b": np.full(1 << 10, GRADIENT.interval.low)}
+    with pytest.raises(Overflow, match=r"squared norm, step 0: the value at index .* does not fit 112 bits"):
+        sam.squared_norm(large, PLACE)
+    with pytest.raises(Overflow, match=r"argument of the logarithm, step 0: the value at index .* does not fit 128 bits"):
+        statistic.log_ratio((1 << 112) - 1, 1 << 50, Configuration.of(), PLACE)
+
+
+# arguments
+
+
+@pytest.fixture
+def arguments():
+    configuration = Configuration.of(steps=2, batch_size=1)
+    inputs, labels = batches(TWO_LAYERS, configuration, 1)
+    return [TWO_LAYERS, constant(TWO_LAYERS, dense__0__weight=1), inputs, labels, configuration]
+
+
+def test_progress_and_weights(arguments):
+    seen = []
+    found = run(*arguments, progress=lambda done, total: seen.append((done, total)))
+    assert isinstance(found, Trajectory) and seen == [(1, 3), (2, 3), (3, 3)]
+    name = "dense.1.weight"
+    assert (found.weights_at(name, 0) == found.weights[name]).all()
+    assert (found.weights_at(name, 2) == found.weights[name] + found.perturbation[name][0]).all()
+    assert (found.weights_at(name, 1) == found.weights[name] - found.update[name][0]).all()
+    assert [found.step_of(p) for p in range(3)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "error", "message"),
+    [
+        (0, None, TypeError, "run: expected a Network and a Configuration"),
+        (1, {}, ValueError, "weights: expected .'dense.0.weight', 'dense.0.bias', .*, got ..$"),
+        (2, np.zeros((2, 1, 1, 1, 1)), TypeError, "inputs: expected an int64 array, got float64"),
+        (2, [1], TypeError, "inputs: expected an int64 array, got list"),
+        (2, np.zeros((2, 1, 1, 1, 2), dtype=np.int64), ValueError, r"inputs: expected shape \(2, 1, 1, 1, 1\), got"),
+        (3, np.zeros((2, 2), dtype=np.int64), ValueError, r"labels: expected shape \(2, 1\), got \(2, 2\)"),
+        (3, np.full((2, 1), 2), ValueError, "labels: expected 0 to 1"),
+        (3, np.full((2, 1), -1), ValueError, "labels: expected 0 to 1"),
+        (4, None, TypeError, "run: expected a Network and a Configuration"),
+    ],
+)
+def test_bad_arguments(arguments, position, value, error, message):
+    arguments[position] = value
+    with pytest.raises(error, match=message):
+        run(*arguments)
+
+
+def test_bad_weights(arguments):
+    arguments[1]["dense.0.bias"] = arguments[1]["dense.0.bias"][:0]
+    with pytest.raises(ValueError, match=r"weights of dense.0.bias: expected shape \(1,\), got \(0,\)"):
+        run(*arguments)
+
+
+def test_average_pools_of_other_sizes():
+    network = Network((1, 3, 3), (Layer("a", 1, 1, (1, 1), pool=Pool("average", 3)), Layer("scores", 2, 1, (1, 1))))
+    configuration = Configuration.of(steps=2, batch_size=1)
+    with pytest.raises(ValueError, match="a: expected an average pool whose size is a power of two, got 3"):
+        run(network, *probe(network, configuration, np.random.default_rng(0)), configuration)
