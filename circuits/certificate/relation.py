@@ -133,7 +133,7 @@ class DirectionalSharpness:
         """In the order in which their claims are reduced: virtual tensors, users first, then committed ones."""
         parameters = list(self.parameters.values())
         virtual = [*self.layers.virtual, *(tensor for parameter in parameters for tensor in parameter.virtual), self.inputs]
-        committed = [*self.layers.committed, *self.scalars.tensors, self.elements, self.labels]
+        committed = [*self.layers.committed, *self.scalars.committed, self.elements, self.labels]
         committed += [tensor for parameter in parameters for tensor in parameter.committed]
         private = [] if self.private_model is None else self.private_model.tensors
         return _once([*virtual, *private, *committed])

@@ -31,8 +31,10 @@ class Scalars:
     delta       `logit_delta_tensor`, committed here
     parameters  w, g of other relations, and E, committed here
 
-    tensors     what is committed here; claims on it are to be reduced after `prove` or `verify` of everything that uses it
+    tensors     what is committed here, and what the identities are about
     """
+
+    name = "scalars"
 
     def __init__(
         self,
@@ -54,7 +56,13 @@ class Scalars:
         return [*self.gadgets, *self.blocks]
 
     @property
-    def tensors(self) -> list[Committed]:
+    def committed(self) -> list[Committed]:
+        """The gadgets' tensors, then the carries."""
+        gadgets = [owner for gadget in self.gadgets for owner in gadget.tensors]
+        return gadgets + [carry for block in self.blocks for carry in block.committed]
+
+    @property
+    def tensors(self) -> list[Tensor]:
         return [owner for part in self._parts for owner in part.tensors]
 
     @property

@@ -28,7 +28,7 @@ from zkds import multilinear, sumcheck
 from zkds.channel import ProverChannel, VerifierEnd, assert_public
 from zkds.circuits.arithmetic.fixed_point import WEIGHT
 from zkds.circuits.networks.graph import Network
-from zkds.claims import Claim, Piece
+from zkds.claims import Claim, Piece, Value
 from zkds.commit.layout import Column, Layout
 from zkds.dataset import ajtai
 from zkds.field import ONE, ZERO, K, P, block, dot, from_pairs, unblock
@@ -41,7 +41,8 @@ from zkds.native import field as native
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis, VectorAxis, axes_table, padded, split_point, variables
 from zkds.tensors.contraction import outer_product, padded_pairs
-from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext
+from zkds.tensors.linear import LinearTensor, Term
+from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 from zkds.wire import encode_number
 
 NAME = "private model"
@@ -55,13 +56,14 @@ USUAL_CHUNKS = 64
 SOURCE = "Schwartz-Zippel; multilinear in every coordinate"
 
 
-class ByteWeights(Tensor):
+class ByteWeights(LinearTensor):
     """w_0 of one parameter: 16-bit digits out of bytes."""
 
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:
         self.name = name
         self.shape = shape
         self.bytes = Committed(LimbColumns(f"{name}: bytes", BYTES, shape))
+        self.sources = (self.bytes,)
         pairs = zip(self.bytes.digits[::2], self.bytes.digits[1::2], strict=True)
         self.digits = tuple(low + high.times(1 << BYTE_BITS) for low, high in pairs)
         self.interval = BYTES.interval
@@ -70,17 +72,9 @@ class ByteWeights(Tensor):
         digits = self.bytes.tables(reader)
         return [low + (high << np.int64(BYTE_BITS)) for low, high in zip(digits[::2], digits[1::2], strict=True)]
 
-    def prove_claims(self, context: ProverContext) -> None:
-        for claim in context.book.take(self):
-            context.book.add(self.bytes, claim.axes, _byte_weights(claim.digit_weights), claim.value)
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        for claim in context.book.take(self):
-            context.book.add(self.bytes, claim.axes, _byte_weights(claim.digit_weights), claim.value)
-
-
-def _byte_weights(digit_weights: Sequence[K]) -> list[K]:
-    return [weight * factor for weight in digit_weights for factor in (1, 1 << BYTE_BITS)]
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        weights = [weight * factor for weight in claim.digit_weights for factor in (1, 1 << BYTE_BITS)]
+        return [Term(self.bytes, claim.axes, weights)], ZERO
 
 
 def chunk_bytes(network: Network) -> int:
@@ -143,6 +137,8 @@ class PrivateModel:
     opened: the prover's; None for a verifier.
     """
 
+    name = NAME
+
     def __init__(self, network: Network, root: bytes, opened: OpenedModel | None = None) -> None:
         self.network = network
         self.root = root
@@ -190,6 +186,9 @@ class PrivateModel:
         if self.opened is None:
             raise ValueError("opened: a prover needs the model's opening")
         return self.opened
+
+    def check(self) -> None:
+        """Nothing: bytes and commitments are elements of F."""
 
     def prove(self, context: ProverContext) -> None:
         """The prover's side; leaves claims on the committed vector."""

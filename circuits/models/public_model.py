@@ -20,6 +20,7 @@ from zkds.errors import StatementMismatch
 from zkds.field import ONE, K, dot, powers
 from zkds.hidden import Hidden
 from zkds.integers.limbs import I64
+from zkds.lookup import Lookup
 from zkds.native import U32
 from zkds.soundness import algebraic
 from zkds.tensors.axes import eq_axes, padded
@@ -36,9 +37,22 @@ class PublicModel:
     weights   a verifier's own: w_0, int64 [40]; None: they are not checked
     """
 
+    name = NAME
+
     def __init__(self, starts: Mapping[str, Committed], weights: Mapping[str, I64] | None = None) -> None:
         self.starts = dict(starts)
         self.weights = weights
+
+    @property
+    def tensors(self) -> list[Committed]:
+        return list(self.starts.values())
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        return []
+
+    def check(self) -> None:
+        """Nothing: the values are public elements of K."""
 
     def prove(self, context: ProverContext) -> None:
         """The prover's side: one value for every parameter, in the clear."""

@@ -8,8 +8,6 @@ Claims on them turn into claims on what they are made of, weight vector by weigh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from zkds.circuits.operators.pooling import (
     pooled_axes,
     pooled_shape,
@@ -19,17 +17,19 @@ from zkds.circuits.operators.pooling import (
     window_sums,
 )
 from zkds.claims import Value
+from zkds.field import ZERO, K
 from zkds.integers.limbs import I64
-from zkds.tensors.axes import Axis
-from zkds.tensors.tensor import Book, ProverContext, Reader, Tensor, VerifierContext
+from zkds.tensors.linear import LinearTensor, Term
+from zkds.tensors.tensor import Reader, Tensor, TensorClaim
 
 
-class AveragePooled(Tensor):
+class AveragePooled(LinearTensor):
     """The sum over every window of size x size entries of the last two axes: size^2 times the mean."""
 
     def __init__(self, name: str, values: Tensor, size: int) -> None:
         self.name = name
         self.values = values
+        self.sources = (values,)
         self.size = size
         self.shape = pooled_shape(values.shape, size)
         self.digits = tuple(digit.times(size * size) for digit in values.digits)
@@ -38,19 +38,17 @@ class AveragePooled(Tensor):
     def tables(self, reader: Reader) -> list[I64]:
         return [window_sums(digit, self.size) for digit in self.values.tables(reader)]
 
-    def prove_claims(self, context: ProverContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: repeated_axes(axes, self.size))
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: repeated_axes(axes, self.size))
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        return [Term(self.values, repeated_axes(claim.axes, self.size), claim.digit_weights)], ZERO
 
 
-class Repeated(Tensor):
+class Repeated(LinearTensor):
     """Every value repeated over a window of size x size entries of the last two axes."""
 
     def __init__(self, name: str, values: Tensor, size: int) -> None:
         self.name = name
         self.values = values
+        self.sources = (values,)
         self.size = size
         self.shape = repeated_shape(values.shape, size)
         self.digits = values.digits
@@ -59,14 +57,5 @@ class Repeated(Tensor):
     def tables(self, reader: Reader) -> list[I64]:
         return [repeat_entries(digit, self.size) for digit in self.values.tables(reader)]
 
-    def prove_claims(self, context: ProverContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: pooled_axes(axes, self.size))
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        _pass_on(context.book, self, self.values, lambda axes: pooled_axes(axes, self.size))
-
-
-def _pass_on(book: Book[Value], tensor: Tensor, source: Tensor, axes: Callable[[Sequence[Axis]], Sequence[Axis]]) -> None:
-    """Claims on a tensor as claims on the one that its digits are sums of, with other axes."""
-    for claim in book.take(tensor):
-        book.add(source, axes(claim.axes), claim.digit_weights, claim.value)
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        return [Term(self.values, pooled_axes(claim.axes, self.size), claim.digit_weights)], ZERO

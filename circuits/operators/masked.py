@@ -24,6 +24,7 @@ from zkds.integers.limbs import I64, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
 from zkds.native import U32
 from zkds.tensors.axes import eq_axes, padded, split_point, variables
+from zkds.tensors.circuit import ProvedByLookups
 from zkds.tensors.field_tables import field_table
 from zkds.tensors.tensor import Combination, Committed, ProverContext, Reader, Tensor, VerifierContext
 
@@ -53,6 +54,7 @@ class Masked(Tensor):
         self.shape = mask.shape
         self.mask = mask
         self.values = values
+        self.sources = (mask, values)
         self.size = size
         self.digits = tuple(digit.with_zero() for digit in (values.digits if digits is None else digits))
         self.interval = (values.interval if interval is None else interval).with_zero()
@@ -96,7 +98,7 @@ class Masked(Tensor):
         context.book.add(self.values, pooled_axes(axes, self.size), combination.weights_at(points), value)
 
 
-class Relu:
+class Relu(ProvedByLookups):
     """max(v, 0) of a committed signed tensor: bit = [v >= 0] from the top limb, output = bit * v.
 
     In offset-binary, v >= 0 exactly if the top limb is at least half its range: the pair (top limb, bit) is looked up in the
@@ -117,6 +119,14 @@ class Relu:
     @property
     def columns(self) -> list[Column]:
         return self.bit.columns.columns
+
+    @property
+    def tensors(self) -> tuple[Committed, ...]:
+        return self.values, self.bit
+
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        return (self.lookup,)
 
     @property
     def lookup(self) -> Lookup:

@@ -25,6 +25,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from zkds import sumcheck
 from zkds.circuits.operators.masked import BIT
 from zkds.circuits.operators.pooling import (
     as_windows,
@@ -45,12 +46,12 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
+from zkds.lookup import Lookup
 from zkds.native import U32
 from zkds.soundness import algebraic
-from zkds.sumcheck import Term
-from zkds.tensors.axes import Axis, VectorAxis, eq_axes, ones, padded
-from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.axes import VectorAxis, eq_axes, ones, padded
 from zkds.tensors.field_tables import field_table
+from zkds.tensors.linear import LinearTensor, Term
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
     Book,
@@ -58,10 +59,8 @@ from zkds.tensors.tensor import (
     Context,
     ProverContext,
     Reader,
-    Tensor,
     TensorClaim,
     VerifierContext,
-    Weights,
     draw_points,
     joined,
     value_weights,
@@ -85,9 +84,18 @@ class MaxPool:
         self.relu = relu
         number = LimbFormat(DIGIT_BITS, width - 1, signed=False) if relu else LimbFormat(DIGIT_BITS, width, signed=True)
         self.output = Committed(LimbColumns(f"{name}: output", number, pooled_shape(shape, size)))
-        self.mask = Committed(LimbColumns(f"{name}: mask", BIT, shape))
+        self.mask = Committed(LimbColumns(f"{name}: mask", BIT, shape), checked=False)
         self.difference = Committed(LimbColumns(f"{name}: difference", LimbFormat(DIGIT_BITS, width, signed=False), shape))
-        self.values = MaxPoolInput(f"{name}: input", self)
+        self.values: LinearTensor = MaxPoolInput(f"{name}: input", self)
+
+    @property
+    def tensors(self) -> tuple[Committed, ...]:
+        return self.output, self.mask, self.difference
+
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """Range checks alone."""
+        return ()
 
     @property
     def columns(self) -> list[Column]:
@@ -174,17 +182,17 @@ class MaxPool:
         book.add(self.mask, repeated_axes(eq_axes(self.output.shape, points), self.size), [ONE], value)
 
 
-def _selection_terms(beta: K) -> list[Term]:
+def _selection_terms(beta: K) -> list[sumcheck.Term]:
     """m (m - 1) + beta m diff"""
     return [(ONE, (0, 0)), (K(-1), (0,)), (beta, (0, 1))]
 
 
-def _window_terms(beta: K) -> list[Term]:
+def _window_terms(beta: K) -> list[sumcheck.Term]:
     """(s - 1) (s + beta a)"""
     return [(ONE, (0, 0)), (K(-1), (0,)), (beta, (0, 1)), (-beta, (1,))]
 
 
-class MaxPoolInput(Tensor):
+class MaxPoolInput(LinearTensor):
     """The convolution's output, z = a + c - 1 - diff, in digits: those of a and diff, and c - 1 in the lowest one.
 
     c is linear in the selectors: sum_x w(x) c(x) counts selector (i, j) of a window with the weights of the places from (i, j)
@@ -195,6 +203,7 @@ class MaxPoolInput(Tensor):
         self.name = name
         self.shape = pool.shape
         self.pool: MaxPool = pool
+        self.sources = (pool.output, pool.mask, pool.difference)
         count = Interval(-1, 0)  # c - 1
         pairs = zip_longest(pool.output.digits, pool.difference.digits, fillvalue=Interval(0, 0))
         differences = [a - b for a, b in pairs]
@@ -210,44 +219,26 @@ class MaxPoolInput(Tensor):
         digits[0] += prefix_sums(mask, pool.size) - 1
         return digits
 
-    def prove_claims(self, context: ProverContext) -> None:
-        for claim in context.book.take(self):
-            shares = self._shares(claim.axes, claim.digit_weights)
-            values = [weighted_sum(tensor.tables(context.reader), tensor.digits, *weights) for tensor, weights in shares]
-            context.channel.send(f"{self.name}: shares", values)
-            self._add(context.book, claim, shares, values)
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        for claim in context.book.take(self):
-            shares = self._shares(claim.axes, claim.digit_weights)
-            self._add(context.book, claim, shares, context.channel.receive(f"{self.name}: shares", len(shares)))
-
-    def _shares(self, axes: Sequence[Axis], digit_weights: Sequence[K]) -> list[tuple[Tensor, Weights]]:
-        """What a claim asks of the output and, twice, of the mask; what is left of its value, it asks of the difference."""
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        """What a claim asks of the output, twice of the mask, and of the difference; the constant is that of c - 1."""
         pool = self.pool
-        *lead, rows, columns = axes
-        lowest = [digit_weights[0]]
+        *lead, rows, columns = claim.axes
+        lowest = [claim.digit_weights[0]]
         column_places = window_suffixes(columns, pool.size)
         from_column = interleaved(column_places)
         all_columns = interleaved(column_places[:1] * pool.size)
-        rows_after = interleaved([*window_suffixes(rows, pool.size)[1:], zero_axis(pool.output.shape[-2])])
-        return [
-            (pool.output, (pooled_axes(axes, pool.size), digit_weights[: len(pool.output.digits)])),
-            (pool.mask, ([*lead, rows_after, all_columns], lowest)),
-            (pool.mask, ([*lead, rows, from_column], lowest)),
-        ]
-
-    def _add(
-        self, book: Book[Value], claim: TensorClaim[Value], shares: list[tuple[Tensor, Weights]], values: Sequence[Value]
-    ) -> None:
-        constant = claim.digit_weights[0]
+        row_places: list[VectorAxis] = window_suffixes(rows, pool.size)
+        rows_after = interleaved([*row_places[1:], zero_axis(pool.output.shape[-2])])
+        constant = -claim.digit_weights[0]
         for axis in claim.axes:
             constant = constant * axis.total()
-        rest = claim.value * K(-1) - constant
-        for (tensor, weights), value in zip(shares, values, strict=True):
-            book.add(tensor, *weights, value)
-            rest = rest + value
-        book.add(self.pool.difference, claim.axes, claim.digit_weights[: len(self.pool.difference.digits)], rest)
+        negated = [-weight for weight in claim.digit_weights[: len(pool.difference.digits)]]
+        return [
+            Term(pool.output, pooled_axes(claim.axes, pool.size), claim.digit_weights[: len(pool.output.digits)]),
+            Term(pool.mask, [*lead, rows_after, all_columns], lowest),
+            Term(pool.mask, [*lead, rows, from_column], lowest),
+            Term(pool.difference, claim.axes, negated),
+        ], constant
 
 
 def interleaved(places: Sequence[VectorAxis]) -> VectorAxis:

@@ -17,28 +17,20 @@ import numpy as np
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
 from zkds.circuits.networks.trajectory import Trajectory
 from zkds.claims import Value
-from zkds.field import from_pairs, to_pairs
+from zkds.field import ZERO, K, from_pairs, to_pairs
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import U32, U64, field
 from zkds.tensors.axes import VectorAxis
-from zkds.tensors.contraction import weigh, weighted_sum
-from zkds.tensors.tensor import (
-    Book,
-    Committed,
-    ProverContext,
-    Reader,
-    Tensor,
-    TensorClaim,
-    VerifierContext,
-    Weights,
-)
+from zkds.tensors.contraction import weigh
+from zkds.tensors.linear import LinearTensor, Term
+from zkds.tensors.tensor import Committed, Reader, Tensor, TensorClaim
 
 ZERO_INTERVAL = Interval(0, 0)
 
 
-class WeightTensor(Tensor):
+class WeightTensor(LinearTensor):
     """A parameter in every pass (P, ..), or, as `first_passes`, at the start of every step (T, ..).
 
     start          w0, of the parameter's shape
@@ -57,6 +49,7 @@ class WeightTensor(Tensor):
         self.start = start
         self.updates = updates
         self.perturbations = perturbations
+        self.sources = tuple(part for part in self._parts if part is not None)
         passes = steps if perturbations is None else 2 * steps - 1
         self.shape = (passes, *start.shape)
         self.digits = tuple(self._hull([_digit(part, j) for part in self._parts]) for j in range(self._digit_count))
@@ -118,40 +111,25 @@ class WeightTensor(Tensor):
 
     # ---- claims ------------------------------------------------------------------------------------------------------
 
-    def prove_claims(self, context: ProverContext) -> None:
-        for claim in context.book.take(self):
-            shares = self._shares(claim)
-            values = [weighted_sum(part.tables(context.reader), part.digits, *weights) for part, weights in shares[:-1]]
-            if values:
-                context.channel.send(f"{self.name}: shares", values)
-            _add(context.book, claim, shares, values)
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        for claim in context.book.take(self):
-            shares = self._shares(claim)
-            values = context.channel.receive(f"{self.name}: shares", len(shares) - 1) if len(shares) > 1 else []
-            _add(context.book, claim, shares, values)
-
-    def _shares(self, claim: TensorClaim[Value]) -> list[tuple[Tensor, Weights]]:
-        """What the claim asks of w0, U and E: the shares add up to its value.
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        """What the claim asks of w0, U and E.
 
         With w_p the claim's weights on the passes: sum_p w_p on w0; minus the sum over later steps' passes on U_u; w_(T + t)
         on E_t.
         """
         by_pass, *rest = claim.axes
         weights = by_pass.vector()
-        shares: list[tuple[Tensor, Weights]] = []
-        scaled = [by_pass.total() * weight for weight in claim.digit_weights]
-        shares.append((self.start, (rest, scaled[: len(self.start.digits)])))
+        scaled = [by_pass.total() * weight for weight in claim.digit_weights[: len(self.start.digits)]]
+        terms = [Term(self.start, rest, scaled)]
         if self.updates is not None:
             axis = VectorAxis(self._later(weights))
             negated = [-weight for weight in claim.digit_weights[: len(self.updates.digits)]]
-            shares.append((self.updates, ([axis, *rest], negated)))
+            terms.append(Term(self.updates, [axis, *rest], negated))
         if self.perturbations is not None:
             axis = VectorAxis(np.ascontiguousarray(weights[self.steps :]))
             kept = claim.digit_weights[: len(self.perturbations.digits)]
-            shares.append((self.perturbations, ([axis, *rest], kept)))
-        return shares
+            terms.append(Term(self.perturbations, [axis, *rest], kept))
+        return terms, ZERO
 
     def _later(self, weights: U64) -> U64:
         """For u < T - 1, the sum of the weights of all passes of the steps after u."""
@@ -160,18 +138,6 @@ class WeightTensor(Tensor):
             by_step[:-1] = field.add(np.ascontiguousarray(by_step[:-1]), np.ascontiguousarray(weights[self.steps :]))
         sums = list(itertools.accumulate(reversed(from_pairs(by_step[1:]))))
         return to_pairs(reversed(sums))
-
-
-def _add(
-    book: Book[Value], claim: TensorClaim[Value], shares: Sequence[tuple[Tensor, Weights]], values: Sequence[Value]
-) -> None:
-    """Claims on the parts; the last one's value is what is left of the claim's."""
-    last = claim.value
-    for (part, weights), value in zip(shares, values, strict=False):
-        book.add(part, *weights, value)
-        last = last - value
-    part, weights = shares[-1]
-    book.add(part, *weights, last)
 
 
 def _digit(tensor: Tensor | None, j: int) -> Interval:

@@ -16,7 +16,8 @@ from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import field
 from zkds.tensors.axes import Axis, VectorAxis
 from zkds.tensors.field_tables import weighed
-from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
+from zkds.tensors.linear import LinearTensor, Term
+from zkds.tensors.tensor import Committed, Reader, TensorClaim
 
 BYTE = LimbFormat(DIGIT_BITS, 8, signed=False)
 
@@ -29,7 +30,7 @@ class RecordElements(LimbColumns):
         self.names = (column.name,)
 
 
-class InputTensor(Tensor):
+class InputTensor(LinearTensor):
     """x = multiplier_c u + offset_c in every pass, (P, B, C, H, W); u the stored elements of step p or p - T.
 
     elements      (T, B, C, H, W) or (T, B, d) bytes; with `element_bytes` 2 one more axis, the low byte first
@@ -48,6 +49,7 @@ class InputTensor(Tensor):
         self.name = name
         self._channels = channels
         self.elements = elements
+        self.sources = (elements,)
         self.element_bytes = element_bytes
         self.steps = steps
         self.shape = (2 * steps - 1, batch, channels, *(spatial or (1, 1)))
@@ -71,17 +73,7 @@ class InputTensor(Tensor):
             tables.append(passes * m[:, None, None] + n[:, None, None])
         return tables
 
-    def prove_claims(self, context: ProverContext) -> None:
-        for claim in context.book.take(self):
-            axes, constant = self._reduced(claim)
-            context.book.add(self.elements, axes, [ONE], claim.value - constant)
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        for claim in context.book.take(self):
-            axes, constant = self._reduced(claim)
-            context.book.add(self.elements, axes, [ONE], claim.value - constant)
-
-    def _reduced(self, claim: TensorClaim[Value]) -> tuple[list[Axis], K]:
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
         """The claim's weights on the elements, and what it says of the offsets."""
         by_pass, batch, channels = claim.axes[:3]
         spatial: list[Axis] = list(claim.axes[3:])
@@ -95,7 +87,9 @@ class InputTensor(Tensor):
             factor = spatial[0].total() * spatial[1].total()
             weights, spatial = field.k_scale(weights, to_pairs([factor])[0]), []
         axes: list[Axis] = [self._folded(by_pass), batch, VectorAxis(unblock(weights, self._channels)), *spatial]
-        return (axes if self.element_bytes == 1 else [*axes, VectorAxis.of([1, 256])]), constant
+        if self.element_bytes == 2:
+            axes.append(VectorAxis.of([1, 256]))
+        return [Term(self.elements, axes, [ONE])], constant
 
     def _folded(self, by_pass: Axis) -> VectorAxis:
         """Both passes of a step see the same records: their weights are added."""

@@ -15,7 +15,7 @@ class BlocksRelation:
 
     def __init__(self, blocks, tensors, lookups=None, columns=None):
         self.blocks = blocks
-        self.tensors = [*tensors, *(carry for block in blocks for carry in block.tensors)]
+        self.tensors = [*tensors, *(carry for block in blocks for carry in block.committed)]
         given = [lookup for tensor in tensors for lookup in range_checks(tensor)] if lookups is None else lookups
         self.lookups = [*given, *(lookup for block in blocks for lookup in block.lookups)]
         own = [column for tensor in tensors for column in tensor.columns.columns] if columns is None else columns

@@ -93,13 +93,13 @@ class ScalarsRelation:
     def prove(self, channel, layout, vector):
         context = ProverContext(channel, layout, Reader(layout, vector))
         self.scalars.prove(context)
-        for owner in [*self.scalars.tensors, *self.given]:
+        for owner in [*self.scalars.committed, *self.given]:
             owner.prove_claims(context)
         return context.book.finished()
 
     def verify(self, channel, layout):
         context = VerifierContext(channel, layout)
         self.scalars.verify(context)
-        for owner in [*self.scalars.tensors, *self.given]:
+        for owner in [*self.scalars.committed, *self.given]:
             owner.verify_claims(context)
         return context.book.finished()

@@ -21,6 +21,7 @@ from zkds.prover import prove
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis, VectorAxis
 from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
@@ -166,7 +167,19 @@ def weights(first_only=False):
     return Case(tensor, values, columns, tensors)
 
 
+def sums():
+    numbers = [random_values(width, SHAPE, seed) for width, seed in ((41, 7), (30, 8), (12, 9))]
+    pairs = [
+        committed(f"t{j}", width, SHAPE, values) for j, (width, values) in enumerate(zip((41, 30, 12), numbers, strict=True))
+    ]
+    (a, b, c), columns = (tensor for tensor, _ in pairs), {name: cells for _, made in pairs for name, cells in made.items()}
+    tensor = SumTensor("sum", [Addend(a), Addend(b, 16), Addend(c, 37, -1), Addend(b, 3, -1)])
+    a, b, c = (values.astype(object) for values in numbers)
+    return Case(tensor, a + (b << 16) - (c << 37) - (b << 3), columns, list(tensor.sources[:3]))
+
+
 CASES = {
+    "sum": sums,
     "masked": masked,
     "ReLU": relu,
     "input of max pool and ReLU": max_pool,

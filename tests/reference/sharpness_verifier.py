@@ -248,8 +248,8 @@ def reduce_pool_input(ledger, place, claim):
     ledger.claim(out, pooled(claim.axes, size), claim.mu[: len(out.digits)], a)
     ledger.claim(mask, [*lead, Axis(after_y), repeated(Axis(sums), size)], [mu_0], c_1)
     ledger.claim(mask, [*lead, y, Axis(from_x)], [mu_0], c_2)
-    value = a + c_1 + c_2 - mu_0 * product_of_totals(claim.axes) - claim.value
-    ledger.claim(difference, claim.axes, claim.mu[: len(difference.digits)], value)
+    value = claim.value + mu_0 * product_of_totals(claim.axes) - a - c_1 - c_2
+    ledger.claim(difference, claim.axes, [-mu for mu in claim.mu[: len(difference.digits)]], value)
 
 
 def reduce_weights(ledger, tensor, parameter, steps):

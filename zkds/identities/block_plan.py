@@ -13,7 +13,7 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.lookup import Lookup
 from zkds.tensors.axes import variables
-from zkds.tensors.tensor import Committed, range_checks
+from zkds.tensors.tensor import Committed, Tensor, range_checks
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,24 @@ class BlockPlan:
         return products
 
     @property
-    def tensors(self) -> list[Committed]:
-        """The carries, as tensors whose claims must be reduced after the block's turn."""
+    def committed(self) -> list[Committed]:
+        """The carries."""
         return [carry for carries in self.carries for carry in carries]
 
     @property
+    def tensors(self) -> list[Tensor]:
+        """The carries, and what the identities are about."""
+        terms = [term for identity in self.identities for term in identity.expression.terms]
+        return [*self.committed, *(operand.tensor for term in terms for operand in term.factors)]
+
+    @property
     def columns(self) -> list[Column]:
-        return [column for carry in self.tensors for column in carry.columns.columns]
+        return [column for carry in self.committed for column in carry.columns.columns]
 
     @property
     def lookups(self) -> list[Lookup]:
         """The range checks of the carries."""
-        return [lookup for carry in self.tensors for lookup in range_checks(carry)]
+        return [lookup for carry in self.committed for lookup in range_checks(carry)]
 
     def check(self) -> None:
         """Raise PlanRejected unless every plan is sound."""

@@ -30,6 +30,7 @@ from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
+from zkds.lookup import Lookup
 from zkds.native import U32, U64, field
 from zkds.soundness import algebraic
 from zkds.tensors.axes import Axis, eq_axes, split_point, variables
@@ -66,6 +67,7 @@ class RoundedSum:
         self.digits, self.total = self._intervals()
         self.plan: IdentityPlan = plan_identity(self.digits, self.total)
         self.carries = [LimbColumns(f"{name}: carry {g}", carry, output.shape) for g, carry in enumerate(self.plan.carries)]
+        self.committed = [Committed(part) for part in self.parts]
 
     def _intervals(self) -> tuple[list[Interval], Interval]:
         """The exact intervals of Delta's digit sums e_0, e_1, ... and of Delta."""
@@ -91,6 +93,17 @@ class RoundedSum:
     def parts(self) -> list[LimbColumns]:
         """The remainder and the carries: what is committed here."""
         return [self.remainder, *self.carries]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What is committed here, the output, the operands."""
+        operands = [] if self.products is None else [self.products.left, self.products.right]
+        return [*self.committed, self.output, *operands, *([] if self.linear is None else [self.linear.tensor])]
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        """Range checks alone."""
+        return []
 
     @property
     def columns(self) -> list[Column]:

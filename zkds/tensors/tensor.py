@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Generic, TypeAlias
+from typing import Generic
 
 import numpy as np
 
@@ -127,12 +127,16 @@ Context = ProverContext | VerifierContext
 
 
 class Tensor(ABC):
-    """An array of integers in digits. `digits` are exact intervals of each digit, `interval` one of the value."""
+    """An array of integers in digits. `digits` are exact intervals of each digit, `interval` one of the value.
+
+    sources   the tensors that claims on this one are reduced to claims on
+    """
 
     name: str
     shape: tuple[int, ...]
     digits: tuple[Interval, ...]
     interval: Interval
+    sources: tuple[Tensor, ...]
 
     @abstractmethod
     def tables(self, reader: Reader) -> list[I64]:
@@ -152,10 +156,15 @@ class Committed(Tensor):
 
     A claim at a point, with any weights along the first axis, is a claim on the vector as it stands. All others become one by a
     sumcheck.
+
+    checked   whether its columns need the range checks of their widths; not if constraints force the cells into a smaller range
     """
 
-    def __init__(self, columns: LimbColumns) -> None:
+    sources = ()
+
+    def __init__(self, columns: LimbColumns, *, checked: bool = True) -> None:
         self.columns = columns
+        self.checked = checked
         self.name = columns.name
         self.shape = columns.shape
         self.digits = columns.format.coefficient_intervals
@@ -328,6 +337,3 @@ def joined(tensor: Tensor, reader: Reader) -> I64:
     for j, digit in enumerate(tensor.tables(reader)):
         total += digit << np.int64(DIGIT_BITS * j)
     return total
-
-
-Weights: TypeAlias = tuple[Sequence[Axis], Sequence[K]]  # along the axes, of the digits

@@ -1,0 +1,112 @@
+"""Virtual tensors whose digits are linear in the digits of others: sums, entries in other places, affine maps.
+
+A claim on such a tensor says that a sum of weighted sums of its sources, plus a public constant, has the claim's value. It
+becomes one claim on each source, without a sumcheck: the prover sends the values of all terms but the last, whose value is
+what is left.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from zkds.claims import Value
+from zkds.field import ZERO, K
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limbs import I64
+from zkds.tensors.axes import Axis
+from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.tensor import Book, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
+
+
+class Term(NamedTuple):
+    """A weighted sum of a source's entries and digits, with weights as in a claim on it."""
+
+    source: Tensor
+    axes: Sequence[Axis]
+    digit_weights: Sequence[K]
+
+    def value(self, reader: Reader) -> K:
+        return weighted_sum(reader.tables(self.source), self.source.digits, self.axes, self.digit_weights)
+
+
+class LinearTensor(Tensor):
+    """A tensor whose digits are linear in those of its sources, plus public constants; it is never committed."""
+
+    @abstractmethod
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        """What the claim's weights say of the sources, one term or more, and a constant: they add up to the claim's value."""
+
+    def prove_claims(self, context: ProverContext) -> None:
+        for claim in context.book.take(self):
+            terms, constant = self.terms(claim)
+            values = [term.value(context.reader) for term in terms[:-1]]
+            if values:
+                context.channel.send(f"{self.name}: shares", values)
+            _pass_on(context.book, terms, values, claim.value - constant)
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        for claim in context.book.take(self):
+            terms, constant = self.terms(claim)
+            values = context.channel.receive(f"{self.name}: shares", len(terms) - 1) if len(terms) > 1 else []
+            _pass_on(context.book, terms, values, claim.value - constant)
+
+
+def _pass_on(book: Book[Value], terms: Sequence[Term], values: Sequence[Value], total: Value) -> None:
+    """Claims on the sources: the last term's value is what is left of the total."""
+    for term, value in zip(terms, values, strict=False):
+        book.add(*term, value)
+        total = total - value
+    book.add(*terms[-1], total)
+
+
+class Addend(NamedTuple):
+    """sign * 2^shift * source; sign 1 or -1."""
+
+    source: Tensor
+    shift: int = 0
+    sign: int = 1
+
+
+class SumTensor(LinearTensor):
+    """sum_i sign_i 2^shift_i source_i, for every entry: sources of one shape.
+
+    A shift of 16 k + r multiplies digits by 2^r and makes digit j digit j + k. Digits are not carried: the intervals are those
+    of independent sources. Raises ValueError for no addend, different shapes, a negative shift or another sign than 1 and -1.
+    """
+
+    def __init__(self, name: str, addends: Iterable[Addend | tuple[Tensor, int]]) -> None:
+        self.name = name
+        self.addends = tuple(Addend(*addend) for addend in addends)
+        self.sources = tuple(addend.source for addend in self.addends)
+        if len({source.shape for source in self.sources}) != 1:
+            raise ValueError(f"{name}: expected addends of one shape, got {[source.shape for source in self.sources]}")
+        if any(addend.shift < 0 or addend.sign not in (1, -1) for addend in self.addends):
+            raise ValueError(f"{name}: expected shifts of 0 or more bits and signs 1 or -1")
+        self.shape = self.sources[0].shape
+        self.interval = Interval.point(0)
+        digits = [Interval.point(0)] * max(len(s.digits) + shift // DIGIT_BITS for s, shift, _ in self.addends)
+        for source, shift, sign in self.addends:
+            self.interval = self.interval + source.interval.times(sign << shift)
+            for j, digit in enumerate(source.digits, shift // DIGIT_BITS):
+                digits[j] = digits[j] + digit.times(sign << shift % DIGIT_BITS)
+        self.digits = tuple(digits)
+
+    def tables(self, reader: Reader) -> list[I64]:
+        result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
+        for source, shift, sign in self.addends:
+            for j, digit in enumerate(source.tables(reader), shift // DIGIT_BITS):
+                result[j] += digit * np.int64(sign << shift % DIGIT_BITS)
+        return result
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        terms = []
+        for source, shift, sign in self.addends:
+            first, factor = shift // DIGIT_BITS, sign << shift % DIGIT_BITS
+            weights = claim.digit_weights[first : first + len(source.digits)]
+            terms.append(Term(source, claim.axes, [weight * factor for weight in weights]))
+        return terms, ZERO
