@@ -15,7 +15,7 @@ import numpy as np
 
 from zkds.integers.limbs import I64
 from zkds.native import exact
-from zkds.native.exact import MatrixProduct
+from zkds.native.exact import MatrixProduct, View
 
 WORD_BITS = 32
 WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit can be added
@@ -119,10 +119,7 @@ def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shap
     for place in where:
         terms = len(place.left.columns)
         bits = left.bits, right.bits
-        if max(bits) > exact.WIDE_BITS or sum(bits) + (terms - 1).bit_length() > exact.MAX_SUM_BITS:
-            raise ArithmeticError(
-                f"expected operands of {exact.WIDE_BITS} bits, got {terms} products of {bits[0]} and {bits[1]}"
-            )
+        _require_bits(bits, terms)
         exact.wide(left.values[None], place.left, right.values[None], place.right, bits, hi[None], lo[None], place.out)
     return Wide(hi, lo)
 
@@ -143,6 +140,26 @@ def products(left: I64, right: I64) -> Wide:
     hi += left_lo * right_hi
     hi += (left_hi * right_hi) << _WORD
     return Wide(hi, lo)
+
+
+def inner_products(left: I64, right: I64) -> Wide:
+    """sum_k left[n, k] right[n, k] for every row n: (N, K) arrays -> (N,).
+
+    Results of 2^94 or more become +-2^94. Raises ArithmeticError as `multiply` does.
+    """
+    operands = Operand.of(left), Operand.of(right)
+    rows, terms = left.shape
+    bits = operands[0].bits, operands[1].bits
+    _require_bits(bits, terms)
+    hi, lo = np.zeros((rows, 1), dtype=np.int64), np.zeros((rows, 1), dtype=np.int64)
+    row, column, one = View.of_matrix(1, terms), View.of_matrix(terms, 1), View.of_matrix(1, 1)
+    exact.wide(operands[0].values, row, operands[1].values, column, bits, hi, lo, one)
+    return Wide(hi[:, 0], lo[:, 0])
+
+
+def _require_bits(bits: tuple[int, int], terms: int) -> None:
+    if max(bits) > exact.WIDE_BITS or sum(bits) + (terms - 1).bit_length() > exact.MAX_SUM_BITS:
+        raise ArithmeticError(f"expected operands of {exact.WIDE_BITS} bits, got {terms} products of {bits[0]} and {bits[1]}")
 
 
 def sum_of_squares(values: I64) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.reference import integer_convolution as reference
 from zkds.circuits.arithmetic import exact
-from zkds.circuits.arithmetic.exact import Operand, Sum, Wide, products, sum_of_squares
+from zkds.circuits.arithmetic.exact import Operand, Sum, Wide, inner_products, products, sum_of_squares
 from zkds.circuits.operators.convolution import exact as convolution
 from zkds.circuits.operators.convolution.exact import Window
 from zkds.native.exact import MatrixProduct, View
@@ -74,6 +74,16 @@ def test_products(left_bits, right_bits, random_seed):
         return
     expected = [a * b for a in left.ravel().tolist() for b in right.tolist()]
     assert integers(products(left, right)) == expected
+
+
+@seed(5)
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.integers(1, 51), st.integers(1, 51), st.integers(1, 70), st.integers(0, 1000))
+def test_inner_products(left_bits, right_bits, terms, random_seed):
+    source = random.Random(random_seed)
+    left, right = (random_array(source, bits, (3, terms)) for bits in (left_bits, right_bits))
+    expected = (left.astype(object) * right).sum(axis=1).tolist()
+    assert integers(inner_products(left, right)) == [max(-(2**94), min(2**94, total)) for total in expected]
 
 
 @seed(4)
