@@ -30,16 +30,16 @@ class AveragePooled(LinearTensor):
         self.name = name
         self.values = values
         self.sources = (values,)
-        self.size = size
-        self.shape = pooled_shape(values.shape, size)
+        self.window = (size, size)
+        self.shape = pooled_shape(values.shape, self.window)
         self.digits = tuple(digit.times(size * size) for digit in values.digits)
         self.interval = values.interval.times(size * size)
 
     def tables(self, reader: Reader) -> list[I64]:
-        return [window_sums(digit, self.size) for digit in self.values.tables(reader)]
+        return [window_sums(digit, self.window) for digit in self.values.tables(reader)]
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
-        return [Term(self.values, repeated_axes(claim.axes, self.size), claim.digit_weights)], ZERO
+        return [Term(self.values, repeated_axes(claim.axes, self.window), claim.digit_weights)], ZERO
 
 
 class Repeated(LinearTensor):
@@ -49,13 +49,13 @@ class Repeated(LinearTensor):
         self.name = name
         self.values = values
         self.sources = (values,)
-        self.size = size
-        self.shape = repeated_shape(values.shape, size)
+        self.window = (size, size)
+        self.shape = repeated_shape(values.shape, self.window)
         self.digits = values.digits
         self.interval = values.interval
 
     def tables(self, reader: Reader) -> list[I64]:
-        return [repeat_entries(digit, self.size) for digit in self.values.tables(reader)]
+        return [repeat_entries(digit, self.window) for digit in self.values.tables(reader)]
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
-        return [Term(self.values, pooled_axes(claim.axes, self.size), claim.digit_weights)], ZERO
+        return [Term(self.values, pooled_axes(claim.axes, self.window), claim.digit_weights)], ZERO

@@ -83,7 +83,8 @@ class ForwardLayer:
         self.average: AveragePooled | None = None
         shape = self.geometry.output_shape
         if layer.pool and layer.pool.kind == "max":
-            self.pool = MaxPool(f"{self.name}: max pool", shape, self.size, CONVOLUTION.width, relu=layer.relu)
+            window = (self.size, self.size)
+            self.pool = MaxPool(f"{self.name}: max pool", shape, window, CONVOLUTION.width, relu=layer.relu)
             self.mask = self.pool.mask
             self.values: Tensor = self.pool.values
             self.output: Tensor = self.pool.output
@@ -216,7 +217,7 @@ class BackwardLayer:
 def _through(forward: ForwardLayer, output_delta: Tensor) -> Tensor:
     """The deltas of the convolution's output, from those of the layer's."""
     if forward.mask is not None:
-        return Masked(f"{forward.name}: delta", forward.mask, output_delta, forward.size)
+        return Masked(f"{forward.name}: delta", forward.mask, output_delta, (forward.size, forward.size))
     if forward.size > 1:
         return Repeated(f"{forward.name}: delta", output_delta, forward.size)
     return output_delta

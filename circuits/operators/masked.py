@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zkds import sumcheck
-from zkds.circuits.operators.pooling import pooled_axes, repeat_entries, repeated_shape
+from zkds.circuits.operators.pooling import Window, pooled_axes, repeat_entries, repeated_shape
 from zkds.commit.layout import Column
 from zkds.field import ONE, dot
 from zkds.integers.identity import DIGIT_BITS
@@ -32,10 +32,10 @@ BIT = LimbFormat(DIGIT_BITS, 1, signed=False)
 
 
 class Masked(Tensor):
-    """mask * values, each value repeated over a window of size x size entries of the last two axes.
+    """mask * values, each value repeated over a window of the last two axes.
 
     mask      a tensor of the result's shape whose entries are proved to be 0 or 1 elsewhere
-    values    of the same shape, or with the last two axes divided by `size`
+    values    of the same shape, or with the last two axes divided by the window's
     digits, interval   of the result, where more is known than that it is a value or zero
     """
 
@@ -44,24 +44,24 @@ class Masked(Tensor):
         name: str,
         mask: Committed,
         values: Tensor,
-        size: int = 1,
+        window: Window = (1, 1),
         digits: Sequence[Interval] | None = None,
         interval: Interval | None = None,
     ) -> None:
-        if mask.shape != repeated_shape(values.shape, size):
-            raise ValueError(f"{name}: expected a mask of shape {repeated_shape(values.shape, size)}, got {mask.shape}")
+        if mask.shape != repeated_shape(values.shape, window):
+            raise ValueError(f"{name}: expected a mask of shape {repeated_shape(values.shape, window)}, got {mask.shape}")
         self.name = name
         self.shape = mask.shape
         self.mask = mask
         self.values = values
         self.sources = (mask, values)
-        self.size = size
+        self.window = window
         self.digits = tuple(digit.with_zero() for digit in (values.digits if digits is None else digits))
         self.interval = (values.interval if interval is None else interval).with_zero()
 
     def tables(self, reader: Reader) -> list[I64]:
         (mask,) = self.mask.tables(reader)
-        return [mask * repeat_entries(digit, self.size) for digit in self.values.tables(reader)]
+        return [mask * repeat_entries(digit, self.window) for digit in self.values.tables(reader)]
 
     def prove_claims(self, context: ProverContext) -> None:
         claims = context.book.take(self)
@@ -70,7 +70,7 @@ class Masked(Tensor):
         combination = Combination.draw(context, self, claims)
         weights = combination.weight_tables()
         (mask,) = (padded(context.reader.read(name), self.shape) for name in self.mask.columns.names)
-        digits = [field_table(repeat_entries(digit, self.size)) for digit in self.values.tables(context.reader)]
+        digits = [field_table(repeat_entries(digit, self.window)) for digit in self.values.tables(context.reader)]
         count = len(digits)
         terms = [(ONE, (j, count, count + 1 + j)) for j in range(count)]
         tables = [*weights, mask, *digits]
@@ -81,7 +81,7 @@ class Masked(Tensor):
         context.channel.send(f"{self.name}: factors", factors)
         axes = eq_axes(self.shape, points)
         context.book.add(self.mask, axes, [ONE], factors[0])
-        context.book.add(self.values, pooled_axes(axes, self.size), digit_weights, factors[1])
+        context.book.add(self.values, pooled_axes(axes, self.window), digit_weights, factors[1])
 
     def verify_claims(self, context: VerifierContext) -> None:
         claims = context.book.take(self)
@@ -95,7 +95,7 @@ class Masked(Tensor):
         points = split_point(self.shape, point)
         axes = eq_axes(self.shape, points)
         context.book.add(self.mask, axes, [ONE], mask)
-        context.book.add(self.values, pooled_axes(axes, self.size), combination.weights_at(points), value)
+        context.book.add(self.values, pooled_axes(axes, self.window), combination.weights_at(points), value)
 
 
 class Relu(ProvedByLookups):

@@ -1,4 +1,4 @@
-"""Windows of size x size entries of the last two axes: entries repeated, added up, put in order; the same of weights."""
+"""Windows of h x w entries of the last two axes: entries repeated, added up, put in order; the same of weights."""
 
 from __future__ import annotations
 
@@ -10,45 +10,52 @@ from zkds.integers.limbs import I64
 from zkds.native import field
 from zkds.tensors.axes import Axis, VectorAxis
 
-
-def pooled_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """The last two axes divided by `size`. Raises ValueError unless they are multiples."""
-    if shape[-2] % size or shape[-1] % size:
-        raise ValueError(f"shape: expected multiples of {size} in the last two axes, got {shape}")
-    return (*shape[:-2], shape[-2] // size, shape[-1] // size)
+Window = tuple[int, int]  # (rows, columns)
 
 
-def repeated_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return (*shape[:-2], shape[-2] * size, shape[-1] * size)
+def pooled_shape(shape: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    """The last two axes divided by the window's. Raises ValueError unless they are multiples."""
+    rows, columns = window
+    if shape[-2] % rows or shape[-1] % columns:
+        raise ValueError(f"shape: expected multiples of {rows} and {columns} in the last two axes, got {shape}")
+    return (*shape[:-2], shape[-2] // rows, shape[-1] // columns)
 
 
-def repeat_entries(values: I64, size: int) -> I64:
-    """Every entry repeated over its window of size x size."""
-    return values if size == 1 else values.repeat(size, axis=-2).repeat(size, axis=-1)
+def repeated_shape(shape: tuple[int, ...], window: Window) -> tuple[int, ...]:
+    return (*shape[:-2], shape[-2] * window[0], shape[-1] * window[1])
 
 
-def window_sums(values: I64, size: int) -> I64:
+def repeat_entries(values: I64, window: Window) -> I64:
+    """Every entry repeated over its window."""
+    for axis, size in zip((-2, -1), window, strict=True):
+        if size > 1:
+            values = values.repeat(size, axis=axis)
+    return values
+
+
+def window_sums(values: I64, window: Window) -> I64:
     """The sum over every window."""
-    sums: I64 = as_windows(values, size).sum(axis=(-3, -1))
+    sums: I64 = as_windows(values, window).sum(axis=(-3, -1))
     return sums
 
 
-def as_windows(values: I64, size: int) -> I64:
-    """(.., H, W) -> (.., H / size, size, W / size, size)"""
+def as_windows(values: I64, window: Window) -> I64:
+    """(.., H, W) -> (.., H / h, h, W / w, w)"""
     *lead, height, width = values.shape
-    return values.reshape(*lead, height // size, size, width // size, size)
+    rows, columns = window
+    return values.reshape(*lead, height // rows, rows, width // columns, columns)
 
 
-def pooled_axes(axes: Sequence[Axis], size: int) -> list[Axis]:
+def pooled_axes(axes: Sequence[Axis], window: Window) -> list[Axis]:
     """The weights on the values, of weights on their repetition: sums over windows in the last two axes."""
-    if size == 1:
-        return list(axes)
-    return [*axes[:-2], *(window_suffixes(axis, size)[0] for axis in axes[-2:])]
+    last = zip(axes[-2:], window, strict=True)
+    return [*axes[:-2], *(axis if window == (1, 1) else window_suffixes(axis, size)[0] for axis, size in last)]
 
 
-def repeated_axes(axes: Sequence[Axis], size: int) -> list[Axis]:
+def repeated_axes(axes: Sequence[Axis], window: Window) -> list[Axis]:
     """The weights on the values, of weights on their windows' sums."""
-    return [*axes[:-2], *(VectorAxis(axis.vector().repeat(size, axis=0)) for axis in axes[-2:])]
+    last = zip(axes[-2:], window, strict=True)
+    return [*axes[:-2], *(VectorAxis(axis.vector().repeat(size, axis=0)) for axis, size in last)]
 
 
 def window_suffixes(axis: Axis, size: int) -> list[VectorAxis]:

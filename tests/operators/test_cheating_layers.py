@@ -15,9 +15,9 @@ from tests.operators.test_layers import CONFIGURATION, NETWORKS, honest
 from zkds.channel import ProverChannel
 from zkds.circuits import semantics
 from zkds.circuits.arithmetic.exact import Operand, Wide
+from zkds.circuits.operators import max_pool
 from zkds.circuits.operators.convolution.exact import Images
 from zkds.circuits.operators.masked import Relu
-from zkds.circuits.operators.max_pool import MaxPool
 from zkds.circuits.semantics import backward as semantic_backward
 from zkds.circuits.semantics import forward as semantic_forward
 from zkds.circuits.semantics import probe
@@ -196,22 +196,22 @@ def patch_selection(monkeypatch, first, chosen):
     """Semantics and witness take the entry `first` of each window, where `chosen` says so of it."""
 
     def selection(layer, values):
-        size = layer.pool.size if layer.pool else 1
-        pool = MaxPool("patched", values.shape, size, 41, relu=layer.relu)
-        return pool.first_maximum(values).astype(np.uint8) if layer.pool else np.ones(values.shape, dtype=np.uint8)
+        if not layer.pool:
+            return np.ones(values.shape, dtype=np.uint8)
+        return first_maximum(values, (layer.pool.size,) * 2, relu=layer.relu).astype(np.uint8)
 
-    def first_maximum(self, values):
+    def first_maximum(values, window, *, relu):
         *lead, height, width = values.shape
-        size = self.size
-        windows = values.reshape(*lead, height // size, size, width // size, size).swapaxes(-3, -2)
-        windows = windows.reshape(*windows.shape[:-2], size * size)
+        rows, columns = window
+        windows = values.reshape(*lead, height // rows, rows, width // columns, columns).swapaxes(-3, -2)
+        windows = windows.reshape(*windows.shape[:-2], rows * columns)
         index = first(windows)[..., None]
-        mask = (np.arange(size * size) == index) & chosen(np.take_along_axis(windows, index, axis=-1))
-        mask = mask.reshape(*mask.shape[:-1], size, size).swapaxes(-3, -2)
+        mask = (np.arange(rows * columns) == index) & chosen(np.take_along_axis(windows, index, axis=-1))
+        mask = mask.reshape(*mask.shape[:-1], rows, columns).swapaxes(-3, -2)
         return mask.reshape(values.shape).astype(np.int64)
 
     monkeypatch.setattr(semantic_forward, "selection", selection)
-    monkeypatch.setattr(MaxPool, "first_maximum", first_maximum)
+    monkeypatch.setattr(max_pool, "first_maximum", first_maximum)
 
 
 def test_rounding_down(lenient):

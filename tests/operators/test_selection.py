@@ -13,6 +13,7 @@ from zkds.circuits.operators.masked import Masked, Relu
 from zkds.circuits.operators.max_pool import MaxPool
 from zkds.circuits.operators.parameter import WeightTensor
 from zkds.circuits.operators.records import InputTensor, RecordElements
+from zkds.circuits.operators.unfold import Folded, Taps, Unfolded, Unfolding
 from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
 from zkds.integers.limb_columns import LimbColumns
@@ -93,7 +94,7 @@ def masked():
     deltas, mask = random_values(46, (3, 2, 3, 2, 3)), np.random.default_rng(2).integers(0, 2, SHAPE)
     tensor, columns = committed("delta", 46, deltas.shape, deltas)
     bits, more = committed("mask", 1, SHAPE, mask, signed=False)
-    return Case(Masked("masked", bits, tensor, 2), mask * big(deltas), columns | more, [tensor, bits])
+    return Case(Masked("masked", bits, tensor, (2, 2)), mask * big(deltas), columns | more, [tensor, bits])
 
 
 def big(values, size=2):
@@ -109,9 +110,9 @@ def relu():
     return Case(part.output, np.maximum(values, 0), columns, [tensor, part.bit], lookups=[part.lookup])
 
 
-def max_pool(with_relu=True):
+def max_pool(with_relu=True, window=(2, 2)):
     values = random_values(5, SHAPE)  # ties and zeros in most windows
-    part = MaxPool("pool", SHAPE, 2, 41, relu=with_relu)
+    part = MaxPool("pool", SHAPE, window, 41, relu=with_relu)
     own = [part.mask, part.output, part.difference]
     return Case(part.values, values, part.witness(values), [], [part], own=own)
 
@@ -178,7 +179,38 @@ def sums():
     return Case(tensor, a + (b << 16) - (c << 37) - (b << 3), columns, list(tensor.sources[:3]))
 
 
+def unfolded(fold=False):
+    unfolding = Unfolding(
+        Taps.sliding(4, 3, stride=2, padding=1, ceil_mode=True), Taps.sliding(6, 2, stride=2, padding=1, dilation=3)
+    )
+    padding = -(1 << 40) - 1
+    shape = (*SHAPE[:3], 9, 6) if fold else SHAPE
+    values = random_values(41, shape)
+    tensor, columns = committed("values", 41, shape, values)
+    if fold:
+        expected = np.zeros(SHAPE, dtype=np.int64)
+        for (row, column), place in places(unfolding):
+            expected[..., row, column] += values[(..., *place)]
+        return Case(Folded("folded", tensor, unfolding), expected, columns, [tensor])
+    expected = np.full((*SHAPE[:3], 9, 6), padding)
+    for (row, column), place in places(unfolding):
+        expected[(..., *place)] = values[..., row, column]
+    return Case(Unfolded("unfolded", tensor, unfolding, padding), expected, columns, [tensor])
+
+
+def places(unfolding):
+    """((row, column), its row and column in the unfolded tensor), wherever a tap meets an entry."""
+    rows, columns = (
+        [(entry, k) for k, entry in enumerate(taps.entries.reshape(-1)) if entry >= 0]
+        for taps in (unfolding.rows, unfolding.columns)
+    )
+    return [((row, column), (y, x)) for row, y in rows for column, x in columns]
+
+
 CASES = {
+    "unfolded": unfolded,
+    "folded": functools.partial(unfolded, fold=True),
+    "input of max pool with rectangular windows": functools.partial(max_pool, window=(2, 3)),
     "sum": sums,
     "masked": masked,
     "ReLU": relu,
@@ -211,7 +243,7 @@ def test_digits_are_those_of_the_values(name):
 
 def test_max_pool_with_products_beyond_p_is_refused():
     with pytest.raises(PlanRejected, match="pool: windows of 8 x 8 are too large"):
-        MaxPool("pool", (1, 1, 1, 8, 8), 8, 56, relu=True).check()
+        MaxPool("pool", (1, 1, 1, 8, 8), (8, 8), 56, relu=True).check()
 
 
 def relation(given, error=0):
