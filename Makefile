@@ -31,7 +31,7 @@ lint: venv
 
 unit: native
 	$(BIN)/python -m pytest
-	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels"
+	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels and not slow"
 
 test-long: native ## the property tests that read ZKDS_LONG_TESTS, with that many times their usual examples
 	ZKDS_LONG_TESTS=40 $(BIN)/python -m pytest tests/model_files/test_program_meaning.py tests/model_files/test_model_meaning.py

@@ -152,7 +152,7 @@ class Unchecked(MatrixProduct):
 
 @pytest.mark.parametrize(
     ("limb_bits", "limbs"),
-    [(16, 3), (16, 4), *(pytest.param(22, limbs, marks=pytest.mark.any_kernels) for limbs in (2, 3))],
+    [(16, 3), (16, 4), *(pytest.param(22, limbs, marks=pytest.mark.slow) for limbs in (2, 3))],
 )
 def test_wrapped_carries(limb_bits, limbs):
     """Section 3's forgery: accepted for careless carries, if nobody checks the plan; the plan in use leaves no room for it."""

@@ -72,7 +72,7 @@ def test_plans_with_limbs_of_16_bits(limb_bits, limbs):
     verify(prove(relation, honest_columns(relation)), relation)
 
 
-@pytest.mark.any_kernels
+@pytest.mark.slow
 @pytest.mark.parametrize("limbs", [2, 3])
 def test_plans_with_limbs_of_22_bits(limbs):
     relation = MatrixProduct.planned(2, 3, 2, limb_bits=22, width=IN_USE[22, limbs])

@@ -17,7 +17,7 @@ from zkds.verifier import verify
 from zkds.zk.parameters import choose_parameters
 from zkds.zk.tableau import equation_count
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 
 def all_terms(relation):

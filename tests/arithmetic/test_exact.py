@@ -14,8 +14,6 @@ from zkds.circuits.operators.convolution import exact as convolution
 from zkds.circuits.operators.convolution.exact import Window
 from zkds.native.exact import MatrixProduct, View
 
-pytestmark = pytest.mark.any_kernels  # nothing here runs native code
-
 
 def wide(values):
     """A Wide of Python ints."""

@@ -20,7 +20,7 @@ from zkds.circuits.arithmetic.fixed_point import (
 from zkds.errors import MalformedProof
 from zkds.integers.limbs import WitnessOverflow
 
-pytestmark = pytest.mark.any_kernels  # nothing here runs native code
+pytestmark = pytest.mark.any_kernels
 
 RATES = st.fractions(Fraction(1, 2**20), 8, max_denominator=10**9)
 

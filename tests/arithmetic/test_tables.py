@@ -8,7 +8,7 @@ import pytest
 
 from zkds.circuits.arithmetic import tables
 
-pytestmark = pytest.mark.any_kernels  # nothing here runs native code
+pytestmark = pytest.mark.any_kernels
 
 SAMPLE = sorted({0, 1, 2, 255, 256, 257, 65535, *random.Random(3).sample(range(65536), 300)})
 UNROUNDED_BITS = 112

@@ -23,7 +23,7 @@ from zkds.errors import MalformedProof, ProofRejected
 from zkds.statement import MAGIC
 from zkds.wire import ProofReader
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 HEAD = len(MAGIC) + 5  # magic, version, mode
 HIDDEN = replace(TINY, zero_knowledge=True)

@@ -16,7 +16,7 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.lookup import RangeTable
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 ADAPTIVE = Configuration.of(steps=2, batch_size=1, sharpness="SAM", perturbation="ASAM")
 CASES = {

@@ -40,7 +40,7 @@ from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import StatementMismatch
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 lenient = test_cheating_layers.lenient  # a fixture: a witness for anything
 FALSE_CLAIM = "batching: final claim"

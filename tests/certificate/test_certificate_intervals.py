@@ -17,7 +17,7 @@ from zkds.identities.rounded_sum import RoundedSum
 from zkds.lookup import RangeTable
 from zkds.tensors.tensor import ColumnReader
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 CASES = {
     "max": Case("max", configuration=Configuration.of(steps=3, batch_size=2)),

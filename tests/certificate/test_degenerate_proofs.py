@@ -13,7 +13,7 @@ from zkds.api import verify
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.verifying import Pins, ThresholdRejected, read_statement
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 GAIN, RECORDS = 30, 12

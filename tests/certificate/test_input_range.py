@@ -18,7 +18,7 @@ from zkds.dataset.records import from_arrays
 from zkds.dataset.schema import Schema
 from zkds.errors import MalformedProof
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (12, 8, 8), dtype=np.uint8)
 LABELS = np.arange(12) % 10

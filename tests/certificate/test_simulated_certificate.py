@@ -37,7 +37,7 @@ from zkds.transcript import Transcript
 from zkds.zk.pads import SecretStream
 from zkds.zk.simulator import ProgrammedTranscript
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 PROGRAM = b"program of a certificate"
 TAU = Fraction(1 << 11)

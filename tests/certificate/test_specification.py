@@ -31,7 +31,7 @@ from zkds.lookup import ExplicitTable, RangeTable
 from zkds.soundness import LOG2_K
 from zkds.statement import Statement
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 COMMITMENTS = (  # equations that are public constants, of checks that have tests of their own
     "membership: canonical commitments",

@@ -23,7 +23,7 @@ from zkds.dataset.schema import Schema
 from zkds.errors import ConstraintRejected, PlanRejected
 from zkds.statement import MAGIC, VERSION, Mode, Statement
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 REFUSED = ("1023 steps", "classes", "a wide window")
 ALLOWED = ("64 layers", "features", "samples", "long records", "batches")

@@ -24,7 +24,7 @@ from zkds.circuits.networks.torch_module import build, save_checkpoint
 from zkds.cli import main
 from zkds.errors import FileError, NotAProof
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
 SEED = "0123456789abcdef" * 4

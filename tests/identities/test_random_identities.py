@@ -17,7 +17,7 @@ from zkds.identities.gadget import Gadget, make_blocks
 from zkds.prover import prove
 from zkds.verifier import verify
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 
 class RandomBlock:

@@ -23,7 +23,7 @@ from zkds.circuits.semantics import run
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 BATCHING_REASON = "batching: final claim"

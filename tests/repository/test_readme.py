@@ -9,7 +9,7 @@ import pytest
 from tests.harness.shell import ROOT
 from zkds import api
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 README, PYTHON = ROOT / "README.md", ROOT / "docs/python.md"
 SUBCLASSES = {  # of ProofRejected, which the documents explain; each names the check that failed

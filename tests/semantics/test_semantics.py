@@ -17,8 +17,6 @@ from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.circuits.semantics import run
 from zkds.circuits.semantics.statistic import is_below_eps, is_saturated
 
-pytestmark = pytest.mark.any_kernels  # nothing here runs native code
-
 LAYER_TENSORS = ("convolution", "convolution_remainder", "mask", "activation", "output_delta")
 INPUT_DELTAS = ("input_delta", "input_delta_remainder")
 SOFTMAX_TENSORS = (

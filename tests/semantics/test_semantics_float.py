@@ -14,8 +14,6 @@ from zkds.circuits.semantics import run
 from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.probe import probe_batches
 
-pytestmark = pytest.mark.any_kernels  # nothing here runs native code
-
 MAX = Network(
     (2, 9, 8),
     (

@@ -15,8 +15,6 @@ from zkds.circuits.networks.trajectory import Trajectory
 from zkds.circuits.semantics import backward, forward, loss, run, sam, statistic
 from zkds.integers.limbs import LimbFormat
 
-pytestmark = pytest.mark.any_kernels  # nothing here runs native code
-
 ONE = 1 << 40  # weights
 UNIT = 1 << 32  # activations
 PLACE = Place(0)

@@ -10,7 +10,7 @@ from zkds.api import commit, prove, verify
 from zkds.dataset.records import from_arrays
 from zkds.sharpness import directional_sharpness
 
-pytestmark = pytest.mark.any_kernels
+pytestmark = pytest.mark.slow
 
 
 def test_folded_batch_norm_has_the_same_value(tmp_path):
