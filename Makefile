@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
 PROBES ?= 20
+ZKDS_LONG_TESTS ?= 40
 MNIST ?= ../shared/data/mnist.npz
 
 .PHONY: test test-long demo venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
@@ -33,8 +34,8 @@ unit: native
 	$(BIN)/python -m pytest
 	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels and not slow"
 
-test-long: native ## the property tests that read ZKDS_LONG_TESTS, with that many times their usual examples
-	ZKDS_LONG_TESTS=40 $(BIN)/python -m pytest tests/model_files/test_program_meaning.py tests/model_files/test_model_meaning.py
+test-long: native ## the sweeps, with ZKDS_LONG_TESTS times their usual examples: about ten seconds for each 1
+	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest -m sweep --durations=0
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)

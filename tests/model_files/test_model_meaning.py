@@ -1,21 +1,18 @@
-"""A checkpoint means one thing: whatever is done to its bytes, zkds refuses it or finds the tensors that torch finds.
+"""A checkpoint means one thing: whatever is done to its bytes, zkds refuses it or finds the tensors that torch finds."""
 
-`make test-long` takes ZKDS_LONG_TESTS times as many files.
-"""
-
-import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.harness.hostile_models import Archive, Member, members_of
+from tests.harness.sweeps import examples
 from zkds.circuits.model_files.model_file import load_model
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.any_kernels
 
-EXAMPLES = 500 * int(os.environ.get("ZKDS_LONG_TESTS", "1"))
+EXAMPLES = examples(500)
 LETTERS = b"KM\x88\x89h(t\x85\x86RQ}]uq."  # opcodes that may stand in for each other
 
 
@@ -98,6 +95,7 @@ def repickled(good, rng):
     return Archive(members).encode()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("change", [flipped, extended, spliced, repickled])
 def test_zkds_refuses_a_changed_checkpoint_or_reads_what_torch_reads(good, change, tmp_path):
     rng = np.random.default_rng(8)
@@ -114,7 +112,7 @@ def test_zkds_refuses_a_changed_checkpoint_or_reads_what_torch_reads(good, chang
         expected = torch.load(path, weights_only=True)
         assert expected["arch"] == model.architecture
         for name, values in model.parameters.items():
-            tensor = expected["state_dict"][name].double().numpy()
+            tensor = expected["state_dict"][name].detach().double().numpy()
             np.testing.assert_array_equal(values.reshape(tensor.shape), tensor)
         same += 1
     assert refused > EXAMPLES // 2 and same > 0, (same, refused)

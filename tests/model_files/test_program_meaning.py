@@ -1,11 +1,7 @@
-"""An altered program is refused, or torch and zkds compute the same with it; no other exception than a ValueError.
-
-`make test-long` takes ZKDS_LONG_TESTS times as many files.
-"""
+"""An altered program is refused, or torch and zkds compute the same with it; no other exception than a ValueError."""
 
 import io
 import logging
-import os
 import random
 import warnings
 
@@ -13,6 +9,7 @@ import pytest
 import torch
 
 from tests.harness.program_files import SHAPE, Sizes, Small, altered, exported, flat, in_one_file
+from tests.harness.sweeps import examples
 from zkds.circuits.model_files.archive import open_archive
 from zkds.circuits.model_files.model_file import Model
 from zkds.circuits.model_files.program import read_program
@@ -20,7 +17,7 @@ from zkds.circuits.model_files.torch_import import from_program
 
 pytestmark = pytest.mark.any_kernels
 
-FILES = 350 * int(os.environ.get("ZKDS_LONG_TESTS", "1"))
+FILES = examples(350)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +69,7 @@ def test_unaltered_programs_mean_the_same(files):
     assert assert_same(exported(Small().to(memory_format=torch.channels_last), SHAPE))
 
 
+@pytest.mark.sweep
 def test_altered_programs_mean_the_same_or_are_refused(files, monkeypatch):
     monkeypatch.setattr(logging.getLogger("torch.export"), "disabled", True)
     torch.manual_seed(0)

@@ -8,7 +8,6 @@ from tests.harness.shell import ROOT
 
 pytestmark = pytest.mark.any_kernels
 
-
 # From the ground up. A room imports rooms of lower floors, and modules of its own.
 FLOORS = (
     ("errors", "output"),
@@ -90,3 +89,9 @@ def test_no_module_is_part_of_a_cycle():
             break
         edges = {module: others for module, others in edges.items() if module not in free}
     assert not edges, f"among these is a cycle: {sorted(edges)}"
+
+
+def test_tests_mirror_the_rooms():
+    """A room's tests are in the folder of its name; those of single modules of zkds lie beside the folders."""
+    folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert folders <= {".", "bench", "repository", *(name.removeprefix("circuits.") for name in FLOOR)}

@@ -162,7 +162,8 @@ def test_the_family_of_commands_takes_programs(folder: Path, capsys: pytest.Capt
     assert main(f"calibrate --good m.pt2 {probe} --risk 0.5".split()) == 0
     assert main(f"compare --benign m.pt2 --faulty m.pt2 {probe}".split()) == 0
     assert main("membership --model m.pt2 --data train.npz --test train.npz --steps 2 --examples 3".split()) == 0
-    assert capsys.readouterr().err == ""
+    err = capsys.readouterr().err
+    assert all(line.startswith("measuring, ") for line in err.splitlines())  # progress, on a slow machine
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------------------
