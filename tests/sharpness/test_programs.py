@@ -156,14 +156,16 @@ def test_constants_are_computed_with_in_float64() -> None:
     assert {name: value.dtype for name, value in constants(used).items()} == before
 
 
-def test_the_family_of_commands_takes_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_family_of_commands_takes_programs(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zkds.commands.progress.QUIET_SECONDS", float("inf"))  # a slow machine is not told so
     torch.export.save(export(Residual(), 1), folder / "m.pt2")
     probe = "--data train.npz --steps 2 --batch-size 4 --probes 2"
     assert main(f"calibrate --good m.pt2 {probe} --risk 0.5".split()) == 0
     assert main(f"compare --benign m.pt2 --faulty m.pt2 {probe}".split()) == 0
     assert main("membership --model m.pt2 --data train.npz --test train.npz --steps 2 --examples 3".split()) == 0
-    err = capsys.readouterr().err
-    assert all(line.startswith("measuring, ") for line in err.splitlines())  # progress, on a slow machine
+    assert capsys.readouterr().err == ""
 
 
 # ---- what is refused ---------------------------------------------------------------------------------------------------
