@@ -112,6 +112,12 @@ class Means:
         return self.divisor.bit_length() - 1
 
     @property
+    def changes_nothing(self) -> bool:
+        """Whether each mean is that of one entry, in its place."""
+        axes = (self.rows, self.columns)
+        return self.divisor == 1 and all(axis.windows.is_identity for axis in axes)
+
+    @property
     def totals(self) -> Interval:
         """The hull of the sums of the factors in one window."""
         return self.rows.windows.totals * self.columns.windows.totals

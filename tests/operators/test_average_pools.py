@@ -82,7 +82,7 @@ class Pooled:
                 columns |= result.right.columns.split(total)
             else:
                 quotient = round_quotient(total, divisor or self.means.divisor)
-                columns |= result.output.columns.split(quotient.value) | result.witness(quotient.remainder)
+                columns |= result.output.columns.split(quotient.value) | result.remainder.columns.split(quotient.remainder)
         return columns
 
     def reason(self, columns, *, zero_knowledge=False, **options):

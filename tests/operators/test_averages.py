@@ -121,6 +121,13 @@ def test_exact_means():
         Means(adaptive(3, 1), adaptive(1, 1)).bits  # noqa: B018
 
 
+def test_means_that_change_nothing():
+    assert Means(adaptive(5, 5), sliding(3, 1, 1, 0)).changes_nothing
+    others = (adaptive(5, 4), sliding(5, 1, 2, 0), divided(adaptive(5, 5), 2), sliding(5, 2, 1, 1), adaptive(1, 2))
+    for axis in others:
+        assert not Means(adaptive(3, 3), axis).changes_nothing
+
+
 def test_halves_go_up():
     found = round_quotient(np.array([-3, 3, 2, -2, 0], dtype=np.int64), 6)
     assert found.value.tolist() == [0, 1, 0, 0, 0] and found.remainder.tolist() == [0, 0, 5, 1, 3]

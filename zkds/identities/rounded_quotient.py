@@ -22,9 +22,8 @@ from zkds.field import ONE, K, P
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
-from zkds.integers.limbs import I64, LimbFormat
+from zkds.integers.limbs import LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
-from zkds.native import U32
 from zkds.tensors.axes import eq_axes, ones
 from zkds.tensors.contraction import weighted_sum
 from zkds.tensors.tensor import (
@@ -72,10 +71,6 @@ class RoundedQuotient:
         total = total - Interval(0, self.divisor - 1) - self.output.interval.times(self.divisor)
         if total.magnitude() >= P:
             raise PlanRejected(f"{self.name}: a quotient by {self.divisor} needs {total.magnitude().bit_length()} bits")
-
-    def witness(self, remainder: I64) -> dict[str, U32]:
-        """The column of the remainder."""
-        return self.remainder.columns.split(remainder)
 
     # ---- protocol ----------------------------------------------------------------------------------------------------
 
