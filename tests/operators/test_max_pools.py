@@ -22,7 +22,8 @@ from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
 from zkds.tensors.circuit import Circuit
-from zkds.tensors.tensor import Committed
+from zkds.tensors.linear import Addend, SumTensor
+from zkds.tensors.tensor import ColumnReader, Committed, joined
 from zkds.verifier import verify
 
 FALSE_CLAIM = "batching: final claim"
@@ -228,6 +229,23 @@ def test_honest_proofs(given, relu):
 def test_a_zero_knowledge_proof():
     case = pooled()
     verify(prove(case.circuit, case.columns(numbers(case.z.shape))), case.circuit)
+
+
+def test_a_pool_of_a_wider_sum():
+    """Values of 48 bits that are never committed: their differences have a limb more than the output."""
+    operands = [Committed(LimbColumns(name, LimbFormat(16, WIDTH, signed=True), (1, 2, 1, 8, 6))) for name in ("a", "b")]
+    total = SumTensor("sum", [Addend(operands[0], 4), Addend(operands[1])])
+    pool = UnfoldedMaxPool("pool", total, unfolding_of(SLIDING[2]), 48, relu=False)
+    circuit = Circuit("test", b"test")
+    for component in (pool.pool, pool.tie):
+        circuit.add(component)
+    columns = {}
+    for operand in operands:
+        columns |= operand.columns.split(extremes(operand.shape))
+    entries = joined(pool.entries, ColumnReader(columns))
+    assert (len(pool.pool.output.digits), len(pool.pool.difference.digits)) == (3, 4)
+    columns |= pool.pool.witness(entries)
+    verify(prove(circuit, columns, zero_knowledge=False), circuit, allow_plain=True)
 
 
 def test_the_difference_to_the_padding_needs_one_bit_more():

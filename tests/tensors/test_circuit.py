@@ -10,7 +10,7 @@ import pytest
 from tests.harness.whole_proof import reject
 from zkds.channel import ProverChannel
 from zkds.errors import PlanRejected
-from zkds.field import P
+from zkds.field import ONE, ZERO, P
 from zkds.identities.equal import Equal
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
@@ -18,9 +18,10 @@ from zkds.integers.limbs import LimbFormat
 from zkds.lookup import ExplicitTable, Lookup, RangeTable, multiplicities
 from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
+from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Circuit, ProvedByLookups
 from zkds.tensors.linear import Addend, SumTensor
-from zkds.tensors.tensor import ColumnReader, Committed
+from zkds.tensors.tensor import ColumnReader, Committed, draw_points
 from zkds.verifier import verify
 
 SHAPE = (3, 2, 5)
@@ -108,6 +109,21 @@ def test_columns_and_their_checks():
     expected = [("index/0", table), *(("a/0", 16), ("a/1", 4), ("b/0", 16), ("b/1", 4))]
     assert [lookup.primary for lookup in made.lookups] == [name for name, _ in expected]
     assert [lookup.table for lookup in made.lookups] == [table, *(RangeTable(bits) for _, bits in expected[1:])]
+
+
+class Unnamed(Equal):
+    """A component that does not name one of the tensors that it makes claims on."""
+
+    def prove(self, context):
+        super().prove(context)
+        context.book.add(committed("hidden"), eq_axes(SHAPE, draw_points(context, "hidden", SHAPE)), [ONE, ONE], ZERO)
+
+
+def test_a_claim_on_a_tensor_that_no_component_names():
+    given = EqualSums()
+    a, *_ = given.operands
+    with pytest.raises(ValueError, match=r"claims on \['hidden'\] were not reduced"):
+        prove(circuit(Unnamed("unnamed", a, a)), a.columns.split(np.zeros(SHAPE, dtype=np.int64)), zero_knowledge=False)
 
 
 # ---- sums and equal tensors -------------------------------------------------------------------------------------------------
