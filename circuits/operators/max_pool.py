@@ -20,7 +20,7 @@ given z, and fixes all cells.
 Where windows lie side by side and are all entries of a convolution's output, z is that output: it needs no cell of its own
 (`MaxPool`). Where they overlap, leave entries out or reach into padding, z is proved to be the unfolded entries (unfold.py), by
 one more identity (`UnfoldedMaxPool`). In the padding these are -2^(width - 1) - 1, below every value of `width` signed bits: no
-a is so small, nothing there is ever selected, and as every window has an entry, its maximum is one.
+a is so small, so nothing there is ever selected, whatever the entries are.
 """
 
 from __future__ import annotations
@@ -200,14 +200,12 @@ def _window_terms(beta: K) -> list[sumcheck.Term]:
 class UnfoldedMaxPool:
     """A max pool over any windows: one over the unfolded entries of `values`.
 
-    width        of the values in bits, signed; their interval has to lie within
+    width        of the values in bits, signed; an entry that is not selected may have more
     entries      of all windows, virtual
     pool, tie    the components: the max pool, and that its `values` are the entries
     """
 
     def __init__(self, name: str, values: Tensor, unfolding: Unfolding, width: int, *, relu: bool) -> None:
-        if not Interval.signed(width).contains(values.interval):
-            raise PlanRejected(f"{name}: expected values of {width} signed bits, got {values.interval}")
         self.unfolding = unfolding
         self.entries = Unfolded(f"{name}: entries", values, unfolding, padding_value(width))
         padded = unfolding.is_padded

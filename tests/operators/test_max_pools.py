@@ -15,7 +15,6 @@ from zkds.channel import ProverChannel
 from zkds.circuits.operators.max_pool import UnfoldedMaxPool, backward, differences, forward, padding_value
 from zkds.circuits.operators.pooling import window_sums
 from zkds.circuits.operators.unfold import PADDING, Taps, adaptive_unfolding, sliding_unfolding
-from zkds.errors import PlanRejected
 from zkds.identities.equal import Equal
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
@@ -258,12 +257,6 @@ def test_the_difference_to_the_padding_needs_one_bit_more():
     assert difference.max() == 1 << 43 and case.pool.pool.difference.columns.format.width == 44
     assert pooled(SLIDING[0]).pool.pool.difference.columns.format.width == 43
     case.circuit.check()
-
-
-def test_values_that_may_be_below_the_padding_are_refused():
-    z = Committed(LimbColumns("z", LimbFormat(16, 44, signed=True), (1, 1, 1, 8, 6)))
-    with pytest.raises(PlanRejected, match="pool: expected values of 43 signed bits"):
-        UnfoldedMaxPool("pool", z, unfolding_of(SLIDING[2]), 43, relu=False)
 
 
 # ---- provers that cheat -----------------------------------------------------------------------------------------------------
