@@ -212,9 +212,12 @@ class UnfoldedMaxPool:
         self.pool = MaxPool(name, self.entries.shape, unfolding.window, width, relu=relu, padded=padded)
         self.tie = Equal(f"{name}: unfolding", self.pool.values, self.entries)
 
-    def input_delta(self, name: str, delta: Tensor) -> Folded:
-        """The deltas of the values, from those of the output: exact, virtual."""
-        return Folded(name, Masked(f"{name}, unfolded", self.pool.mask, delta, self.pool.window), self.unfolding)
+
+def input_delta(name: str, pool: MaxPool, unfolding: Unfolding, delta: Tensor) -> Tensor:
+    """The deltas of what a max pool runs on, from those of its output: exact, virtual."""
+    if unfolding.is_tiling:
+        return Masked(name, pool.mask, delta, pool.window)
+    return Folded(name, Masked(f"{name}, unfolded", pool.mask, delta, pool.window), unfolding)
 
 
 class MaxPoolInput(LinearTensor):
