@@ -1,18 +1,26 @@
 """Provers that break the protocol: rejected in plain mode by the name of the check, in zero-knowledge mode by Ligero."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from tests.harness.whole_proof import LIGERO_REASON, assert_rejected_in_both_modes, honest_columns, reject, small_relation
-from tests.integers.test_plan import naive, plan_in_use
-from tests.reference.rounding import IN_USE, forgeable_factors, wrap_carries
+from tests.harness.whole_proof import (
+    LIGERO_REASON,
+    assert_rejected_in_both_modes,
+    carrying_relation,
+    honest_columns,
+    matrices,
+    reject,
+    small_relation,
+    widths,
+    with_plan,
+)
+from tests.reference.rounding import forged, with_carries
 from zkds.channel import ProverChannel
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO
-from zkds.integers.matrix_product import MatrixProduct, MatrixSizes
-from zkds.integers.plan import plan_check
+from zkds.identities.matrix_product import MatrixProduct
+from zkds.integers.identity import IdentityPlan
+from zkds.integers.limbs import LimbFormat
 from zkds.lookup import MULTIPLICITIES, LookupPlan, NotInTable
 from zkds.prover import message_shape, prove, prove_vector
 from zkds.statement import Statement
@@ -21,11 +29,18 @@ from zkds.zk import ligero
 
 FALSE_CLAIM = "batching: final claim"
 NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
-FACTORS = "matrix product: product of the factors"
+FACTORS = "matrix product: products of the factors"
 
 
 @pytest.fixture(scope="module")
 def relation():
+    """Three limbs for each number, and carries."""
+    return carrying_relation()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """For what does not depend on limbs and carries."""
     return small_relation()
 
 
@@ -60,7 +75,7 @@ def key(name):
 
 def step_within(relation, columns, name):
     """1 or -1, so that the first entry stays within the width."""
-    return 1 if columns[name].flat[0] + 1 < 1 << relation.widths[name] else -1
+    return 1 if columns[name].flat[0] + 1 < 1 << widths(relation)[name] else -1
 
 
 def test_the_honest_vector_of_this_file_is_accepted(relation):
@@ -73,6 +88,7 @@ def test_the_honest_vector_of_this_file_is_accepted(relation):
 # ---- false witnesses ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_wrong_cell_within_its_range(relation):
     """Results, remainders, carries and factors moved by one: every kind of cell, each alone."""
     honest = honest_columns(relation)
@@ -91,38 +107,49 @@ def test_wrong_carry_result_or_remainder(relation, name):
 
 
 def test_remainder_wider_than_the_shift(relation):
-    """out - 1 and rem + 2^s satisfy the identity, for any carries: only the width of rem forbids it."""
-    assert relation.plan.remainder.limb_widths == (8, 4)
-    columns = changed(honest_columns(relation), output_0=-1, remainder_1=1 << 4)
+    """out - 1 and rem + 2^s satisfy the identity, with the same carries: only the width of rem forbids it."""
+    assert relation.rounding.remainder.format.limb_widths == (16, 16, 4)
+    honest = honest_columns(relation)
+    columns = changed(honest, output_0=-1, remainder_2=1 << 4)
+    assert all((with_carries(relation, columns)[name] == columns[name]).all() for name in columns)
     assert_rejected_in_both_modes(relation, dishonest_vector(relation, columns), NOT_IN_TABLE)
-    with pytest.raises(NotInTable, match="matrix product: remainder/1: not in a table of 16 rows"):
+    with pytest.raises(NotInTable, match="matrix product: remainder/2: not in a table of 16 rows"):
         prove(relation, columns)
 
 
 def test_limb_out_of_range(relation):
-    """A second representation of the same factor: 2^l more in the low limb, 1 less in the next, all carries fitting."""
-    columns = changed(honest_columns(relation), left_0=1 << 8, left_1=-1)
-    result, rounding = relation.rounding.witness(relation.sums(columns))
-    assert (result == relation.rounding.output.format.join(relation.rounding.output.limbs(columns))).all()
-    assert_rejected_in_both_modes(relation, dishonest_vector(relation, columns | rounding), NOT_IN_TABLE)
+    """A second representation of the same factor: 2^16 more in the low limb, 1 less in the next, all carries fitting."""
+    columns = with_carries(relation, changed(honest_columns(relation), left_0=1 << 16, left_1=-1))
+    outside = [name for name, width in widths(relation).items() if int(columns[name].max()) >> width]
+    assert outside == ["left/0"]
+    assert_rejected_in_both_modes(relation, dishonest_vector(relation, columns), NOT_IN_TABLE)
+
+
+def test_swapped_factors():
+    """The product of B and A is committed as that of A and B."""
+    relation = carrying_relation(3, 3, 3)
+    left, right = matrices(relation)
+    product = relation.witness(right, left)
+    swapped = product | relation.left.columns.split(left) | relation.right.columns.split(right)
+    assert_rejected_in_both_modes(relation, dishonest_vector(relation, swapped), FALSE_CLAIM)
 
 
 @pytest.mark.parametrize("steps", [{0: 1}, {0: -1}, {3: 1, 4: -1}])
-def test_wrong_multiplicity(relation, steps):
-    statement = Statement(relation)
-    vector = dishonest_vector(relation, honest_columns(relation))
+def test_wrong_multiplicity(small, steps):
+    statement = Statement(small)
+    vector = dishonest_vector(small, honest_columns(small))
     counts = statement.layout.read(vector, MULTIPLICITIES)
     for position, step in steps.items():
         row = position if step > 0 else int(np.flatnonzero(counts)[position])
         counts[row] = int(counts[row]) + step
     statement.layout.write(vector, MULTIPLICITIES, counts)
-    assert_rejected_in_both_modes(relation, vector, NOT_IN_TABLE)
+    assert_rejected_in_both_modes(small, vector, NOT_IN_TABLE)
 
 
-def test_cells_of_no_column_have_no_influence(relation):
+def test_cells_of_no_column_have_no_influence(small):
     """Padding is free witness unless there is none: garbage between and after the columns changes no verdict."""
-    statement = Statement(relation)
-    vector = dishonest_vector(relation, honest_columns(relation))
+    statement = Statement(small)
+    vector = dishonest_vector(small, honest_columns(small))
     layout = statement.layout
     owned = np.zeros(layout.cells, dtype=bool)
     for column in layout.columns:
@@ -130,14 +157,14 @@ def test_cells_of_no_column_have_no_influence(relation):
             owned[box.offset : box.offset + (1 << box.log_size)] = True
     free = np.flatnonzero(~owned)
     assert len(free)
-    wrong = dishonest_vector(relation, changed(honest_columns(relation), output_0=1))
+    wrong = dishonest_vector(small, changed(honest_columns(small), output_0=1))
     generator = np.random.default_rng(8)
     for garbage in (1, 2**32 - 1, generator.integers(0, 1 << 32, len(free), dtype=np.uint32)):
         vector[free] = garbage
-        verify(prove_vector(statement, vector), relation)
-        verify(prove_vector(statement, vector, zero_knowledge=False), relation, allow_plain=True)
+        verify(prove_vector(statement, vector), small)
+        verify(prove_vector(statement, vector, zero_knowledge=False), small, allow_plain=True)
         wrong[free] = garbage
-        assert_rejected_in_both_modes(relation, wrong, FALSE_CLAIM)
+        assert_rejected_in_both_modes(small, wrong, FALSE_CLAIM)
 
 
 # ---- the forgery by wrapped carries -----------------------------------------------------------------------------------------
@@ -150,47 +177,65 @@ class Unchecked(MatrixProduct):
         pass
 
 
-@pytest.mark.parametrize(
-    ("limb_bits", "limbs"),
-    [(16, 3), (16, 4), *(pytest.param(22, limbs, marks=pytest.mark.slow) for limbs in (2, 3))],
-)
-def test_wrapped_carries(limb_bits, limbs):
-    """Section 3's forgery: accepted for careless carries, if nobody checks the plan; the plan in use leaves no room for it."""
-    assert (limb_bits, limbs) in IN_USE
-    sizes, plan = MatrixSizes(1, 2, 1), plan_in_use(limb_bits, limbs, terms=2)
-    careless = Unchecked(sizes, naive(plan))
-    honest = careless.witness(*forgeable_factors(1))
-    forged = wrap_carries(careless, honest, 1)
-    output = careless.rounding.output
-    difference = output.format.join(output.limbs(forged)) - output.format.join(output.limbs(honest))
-    assert difference.item() == 2**29
-    proof = prove(careless, forged, zero_knowledge=False)
+def public(width):
+    return {"rows": 1, "inner": 2, "columns": 1, "width": width, "shift": 36}
+
+
+def without_carries(columns):
+    return {name: cells for name, cells in columns.items() if ": carry " not in name}
+
+
+CARELESS = {
+    "full carry limbs": (lambda plan: tuple(LimbFormat(16, 32, True) for _ in plan.carries), "can wrap around p"),
+    "no carries": (lambda plan: (), "needs more low digits"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CARELESS)
+@pytest.mark.parametrize("width", [48, 60])
+def test_wrapped_carries(width, kind):
+    """Section 3's forgery: accepted by careless plans, if nobody checks them; the plan in use leaves no room for it."""
+    carries_of, reason = CARELESS[kind]
+    in_use = MatrixProduct(**public(width))
+    carries = carries_of(in_use.rounding.plan)
+    plan = IdentityPlan(in_use.rounding.plan.groups[: len(carries)], carries)
+    careless = with_plan(Unchecked(**public(width)), plan)
+    honest = honest_columns(in_use)
+    false = forged(careless, without_carries(honest))
+    output = in_use.output.columns
+    assert (output.format.join(output.limbs(false)) - output.format.join(output.limbs(honest))).item() == 2**25
+    proof = prove(careless, false, zero_knowledge=False)
     verify(proof, careless, allow_plain=True)  # a false statement, accepted
 
-    with pytest.raises(PlanRejected, match="soundness of coefficient 0"):
-        verify(proof, MatrixProduct(sizes, naive(plan)), allow_plain=True)
+    with pytest.raises(PlanRejected, match=reason):
+        verify(proof, with_plan(MatrixProduct(**public(width)), plan), allow_plain=True)
 
-    in_use = MatrixProduct(sizes, plan)
-    forged = wrap_carries(in_use, in_use.witness(*forgeable_factors(-1)), -1)
-    proof = prove_vector(Statement(in_use), dishonest_vector(in_use, forged), zero_knowledge=False)
-    assert reject(proof, in_use, allow_plain=True).reason == NOT_IN_TABLE
+    assert_rejected_in_both_modes(in_use, dishonest_vector(in_use, forged(in_use, honest)), NOT_IN_TABLE)
 
 
 def test_wrapped_carries_in_zero_knowledge_mode():
-    sizes, plan = MatrixSizes(1, 2, 1), plan_in_use(16, 3, terms=2)
-    careless, in_use = Unchecked(sizes, naive(plan)), MatrixProduct(sizes, plan)
-    verify(prove(careless, wrap_carries(careless, careless.witness(*forgeable_factors(1)), 1)), careless)
-    forged = wrap_carries(in_use, in_use.witness(*forgeable_factors(-1)), -1)
-    assert reject(prove_vector(Statement(in_use), dishonest_vector(in_use, forged)), in_use).reason == LIGERO_REASON
+    careless = with_plan(Unchecked(**public(48)), IdentityPlan((), ()))
+    columns = without_carries(honest_columns(MatrixProduct(**public(48))))
+    verify(prove(careless, forged(careless, columns)), careless)
 
 
-def test_a_wide_remainder_is_refused_by_the_plan_too():
-    plan = plan_in_use(22, 2, terms=2)
-    wide = replace(plan, remainder=replace(plan.remainder, width=44))
-    with pytest.raises(PlanRejected, match="width of remainder: expected exactly 32 bits, got 44"):
-        plan_check(wide)
-    with pytest.raises(PlanRejected, match="width of remainder"):
-        Statement(MatrixProduct(MatrixSizes(1, 2, 1), wide))
+@pytest.mark.slow
+def test_an_identity_that_holds_only_modulo_p(relation):
+    """The same result without the carries that have no room: those that are within their widths do not belong to it."""
+    honest = honest_columns(relation)
+    false = forged(relation, honest)
+    best = {name: false[name] % (1 << width) for name, width in widths(relation).items()}
+    for others in (honest, best):
+        columns = others | without_carries(false)
+        assert_rejected_in_both_modes(relation, dishonest_vector(relation, columns), FALSE_CLAIM)
+
+
+def test_a_statement_with_a_wide_remainder_is_refused():
+    wide = MatrixProduct(1, 2, 1)
+    wide.rounding.remainder.format = LimbFormat(16, 48, signed=False)
+    with pytest.raises(PlanRejected, match="matrix product: expected a remainder of exactly 32 unsigned bits"):
+        Statement(wide)
 
 
 # ---- false messages ---------------------------------------------------------------------------------------------------------
@@ -218,7 +263,7 @@ def plus_one(values):
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        ("matrix product: sum", FACTORS),
+        ("matrix product: values", FACTORS),
         ("matrix product: round polynomial", FACTORS),
         ("matrix product: factors", FACTORS),
         ("LogUp: root", "LogUp: layer of the tree"),
@@ -228,22 +273,29 @@ def plus_one(values):
         ("batching: value", FALSE_CLAIM),
     ],
 )
-def test_a_changed_message(relation, label, reason):
-    vector = dishonest_vector(relation, honest_columns(relation))
-    assert_rejected_in_both_modes(relation, vector, reason, channel_type=tampering(label, plus_one))
+def test_a_changed_message(small, label, reason):
+    vector = dishonest_vector(small, honest_columns(small))
+    assert_rejected_in_both_modes(small, vector, reason, channel_type=tampering(label, plus_one))
 
 
-def test_zero_denominator(relation):
+def test_factors_with_the_right_product(small):
+    """Left and right exchanged: the equation between the messages holds, the claims on the matrices are false."""
+    vector = dishonest_vector(small, honest_columns(small))
+    channel_type = tampering("matrix product: factors", lambda values: values[::-1])
+    assert_rejected_in_both_modes(small, vector, FALSE_CLAIM, channel_type=channel_type)
+
+
+def test_zero_denominator(small):
     """0/0 is the sum of everything, unless denominators have inverses."""
-    vector = dishonest_vector(relation, changed(honest_columns(relation), left_0=1 << 8))
+    vector = dishonest_vector(small, changed(honest_columns(small), left_0=1 << 10))
     channel_type = tampering("LogUp: root", lambda values: [ZERO] * len(values))
-    assert_rejected_in_both_modes(relation, vector, "LogUp: a denominator is zero", channel_type=channel_type)
+    assert_rejected_in_both_modes(small, vector, "LogUp: a denominator is zero", channel_type=channel_type)
 
 
 # ---- pads -------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_pad_used_for_two_messages_is_noticed(relation):
+def test_a_pad_used_for_two_messages_is_noticed(small):
     """The second message then decrypts to something else than was sent; the equations are about what it decrypts to."""
 
     class Reusing(ProverChannel):
@@ -252,13 +304,13 @@ def test_a_pad_used_for_two_messages_is_noticed(relation):
             pads[1] = pads[0]
             super().__init__(transcript, writer, pads)
 
-    vector = dishonest_vector(relation, honest_columns(relation))
-    proof = prove_vector(Statement(relation), vector, channel_type=Reusing)
-    assert reject(proof, relation).reason == LIGERO_REASON
+    vector = dishonest_vector(small, honest_columns(small))
+    proof = prove_vector(Statement(small), vector, channel_type=Reusing)
+    assert reject(proof, small).reason == LIGERO_REASON
 
 
-def test_committed_pads_serve_one_proof(relation):
-    shape = message_shape(Statement(relation))
+def test_committed_pads_serve_one_proof(small):
+    shape = message_shape(Statement(small))
     pads = ligero.commit_pads(shape.messages, shape.products)
     pads.take_pads()
     with pytest.raises(RuntimeError, match="already used"):

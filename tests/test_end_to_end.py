@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
-from tests.harness.whole_proof import honest_columns, matrices, reject, small_relation
-from tests.reference.rounding import IN_USE
+from tests.harness.whole_proof import carrying_relation, honest_columns, matrices, reject, small_relation, with_plan
 from zkds.errors import InsufficientSecurity, MalformedProof, NotAProof, PlanRejected, ProofRejected, StatementMismatch
-from zkds.integers.matrix_product import MatrixProduct
-from zkds.integers.plan import plan_rounding
+from zkds.identities.matrix_product import MatrixProduct
+from zkds.integers.identity import IdentityPlan
 from zkds.prover import prove, prove_vector
 from zkds.soundness import TARGET_BITS
 from zkds.statement import MAGIC, VERSION, Mode, Statement
@@ -66,16 +65,11 @@ def test_sizes(sizes):
     verify(prove(relation, honest_columns(relation)), relation)
 
 
-@pytest.mark.parametrize(("limb_bits", "limbs"), [(16, 3), (16, 4)])
-def test_plans_with_limbs_of_16_bits(limb_bits, limbs):
-    relation = MatrixProduct.planned(3, 5, 2, limb_bits=limb_bits, width=IN_USE[limb_bits, limbs])
-    verify(prove(relation, honest_columns(relation)), relation)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("limbs", [2, 3])
-def test_plans_with_limbs_of_22_bits(limbs):
-    relation = MatrixProduct.planned(2, 3, 2, limb_bits=22, width=IN_USE[22, limbs])
+@pytest.mark.parametrize(("width", "shift", "groups"), [(30, 32, (1,)), (48, 32, (2, 1)), (60, 60, (2, 2))])
+def test_numbers_of_several_limbs(width, shift, groups):
+    relation = MatrixProduct(3, 5, 2, width=width, shift=shift)
+    assert relation.rounding.plan.groups == groups
     verify(prove(relation, honest_columns(relation)), relation)
 
 
@@ -107,10 +101,10 @@ def shell(command):
 @pytest.mark.parametrize(
     ("arguments", "status", "output"),
     [
-        ("3 5 2 8 20 12", 0, "accepted: ZERO_KNOWLEDGE, 10"),
-        ("3 5 3 8 20 12", 1, "rejected: StatementMismatch: relation"),
-        ("3 5 2 8 20 11", 1, "rejected: StatementMismatch: relation"),
-        ("3 5 2 16 20 12", 1, "rejected: StatementMismatch: length of relation"),
+        ("3 5 2 10 6", 0, "accepted: ZERO_KNOWLEDGE, 10"),
+        ("3 5 3 10 6", 1, "rejected: StatementMismatch: relation"),
+        ("3 5 2 10 5", 1, "rejected: StatementMismatch: relation"),
+        ("3 5 2 48 6", 1, "rejected: StatementMismatch: length of relation"),
     ],
 )
 def test_another_process_verifies_the_file(proof, tmp_path, arguments, status, output):
@@ -183,11 +177,9 @@ def test_a_zero_knowledge_proof_relabelled_as_plain_is_rejected(relation, proof)
 
 
 def test_a_proof_for_other_widths_is_refused(relation):
-    """Widths, shift and term count are parts of the relation's encoding, query counts of the parameters'."""
-    sizes = relation.sizes
-    for changes in ({"width": 19}, {"width": 21}, {"shift": 11}, {"limb_bits": 7}):
-        options = {"limb_bits": 8, "width": 20, "shift": 12, **changes}
-        other = MatrixProduct.planned(sizes.rows, sizes.inner, sizes.columns, **options)
+    """Sides, width, shift and the identity's plan are parts of the relation's encoding, query counts of the parameters'."""
+    for changes in ({"width": 9}, {"width": 11}, {"shift": 5}, {"width": 30, "shift": 32}, {"inner": 4}):
+        other = MatrixProduct(**{"rows": 3, "inner": 5, "columns": 2, "width": 10, "shift": 6, **changes})
         rejection = reject(prove(other, honest_columns(other), zero_knowledge=False), relation, allow_plain=True)
         assert isinstance(rejection, StatementMismatch)
         assert rejection.reason in ("relation", "length of relation")
@@ -208,13 +200,12 @@ def test_fewer_queries_or_another_code_are_refused(relation, proof):
     assert caught.value.reason == "soundness budget"
 
 
-def test_a_relation_whose_own_check_fails_is_refused_by_both_sides(relation, proof):
-    plan = plan_rounding(limb_bits=8, shift=12, terms=4, left_width=20, right_width=20, output_width=20)
-    unsound = MatrixProduct(relation.sizes, plan)
-    with pytest.raises(PlanRejected, match="terms: expected at least 5, got 4"):
+def test_a_relation_whose_own_check_fails_is_refused_by_both_sides(proof):
+    unsound = with_plan(carrying_relation(), IdentityPlan((), ()))
+    with pytest.raises(PlanRejected, match="needs more low digits"):
         verify(proof, unsound)
-    with pytest.raises(PlanRejected, match="terms: expected at least 5, got 4"):
-        prove(unsound, honest_columns(relation))
+    with pytest.raises(PlanRejected, match="needs more low digits"):
+        prove(unsound, {})
 
 
 # ---- any bytes ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Statements of a few cells, lookups alone, and their whole proofs: tables of every width, columns of any shape, both modes.
 
-The matrix product's tables make its vectors longer than 2^16 cells; here the vector fits one row of the commitment, or a few.
+Tables of limbs of 16 bits make vectors longer than 2^16 cells; here the vector fits one row of the commitment, or a few.
 """
 
 import random
@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from tests.harness.whole_proof import assert_rejected_in_both_modes
+from tests.harness.whole_proof import assert_rejected_in_both_modes, reject
 from zkds import lookup
 from zkds.channel import DryRun
 from zkds.commit.layout import Column, Layout
@@ -20,6 +20,7 @@ from zkds.statement import Mode, Statement
 from zkds.transcript import Transcript
 from zkds.verifier import verify
 
+NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
 SHAPES = [(1,), (2,), (3,), (7, 5), (33,), (1, 1, 3), (255,), (257,), (1025,)]
 
 
@@ -88,7 +89,18 @@ def test_accepted_as_they_are_and_not_with_any_other_cell(seed):
     for zero_knowledge in (True, False):
         verify(prove_vector(statement, vector, zero_knowledge=zero_knowledge), statement.relation, allow_plain=True)
     changed = change_a_cell(statement, vector, seed)  # of a column or of the multiplicities, not both: false in any case
-    assert_rejected_in_both_modes(statement.relation, changed, "LogUp: what is looked up is not what the tables hold")
+    assert_rejected_in_both_modes(statement.relation, changed, NOT_IN_TABLE)
+
+
+@pytest.mark.slow
+def test_a_table_of_many_more_rows_than_cells():
+    statement = Statement(Lookups([Column("x", (3,))], [Lookup(RangeTable(22), "x")]))
+    vector = statement.vector({"x": np.array([0, (1 << 22) - 1, 5], dtype=np.uint32)})
+    lookup.multiplicities(statement.lookups, statement.layout, vector)
+    verify(prove_vector(statement, vector, zero_knowledge=False), statement.relation, allow_plain=True)
+    statement.layout.write(vector, "x", np.array([0, 1 << 22, 5], dtype=np.uint32))
+    proof = prove_vector(statement, vector, zero_knowledge=False)
+    assert reject(proof, statement.relation, allow_plain=True).reason == NOT_IN_TABLE
 
 
 @pytest.mark.parametrize("seed", range(16))

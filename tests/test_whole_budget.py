@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.harness.whole_proof import honest_columns, reject, small_relation
+from tests.harness.whole_proof import carrying_relation, honest_columns, reject, small_relation
 from zkds.channel import DryRun
 from zkds.conversation import converse
 from zkds.errors import InsufficientSecurity
-from zkds.integers.matrix_product import MatrixProduct
-from zkds.integers.rounding import Rounding
+from zkds.identities import rounded_sum
+from zkds.identities.matrix_product import MatrixProduct
 from zkds.prover import prove
 from zkds.soundness import MAX_GRINDING, TARGET_BITS, Budget, algebraic, total_bits
 from zkds.statement import Mode, Statement
@@ -46,10 +46,11 @@ def all_terms(relation):
 
 @pytest.mark.parametrize(
     "relation",
-    [small_relation(), MatrixProduct.planned(64, 64, 192, limb_bits=8, width=20, shift=12)],
+    [small_relation(), carrying_relation(96, 96, 96)],
     ids=["clear", "recursive"],
 )
 def test_the_verifier_adds_up_exactly_these_terms(relation):
+    assert bool(Statement(relation).parameters.recursion) == (relation.left.shape == (96, 96))
     expected = Budget()
     expected.terms = all_terms(relation)
     found = verify(prove(relation, honest_columns(relation)), relation).budget
@@ -60,10 +61,10 @@ def test_the_verifier_adds_up_exactly_these_terms(relation):
 
 @pytest.mark.parametrize(
     ("sizes", "log_cells"),
-    [((1, 1, 1), 18), ((2**11, 2**11, 2**10), 26), ((2**14, 2**12, 2**12), 31), ((2**15, 2**13, 2**13), 33)],
+    [((1, 1, 1), 18), ((2**11, 2**11, 2**10), 26), ((2**14, 2**13, 2**12), 31), ((2**15, 2**14, 2**13), 33)],
 )
 def test_every_size_has_the_target(sizes, log_cells):
-    relation = MatrixProduct.planned(*sizes)
+    relation = MatrixProduct(*sizes)
     assert (Statement(relation).layout.cells - 1).bit_length() == log_cells
     terms = all_terms(relation)
     assert total_bits(terms) >= TARGET_BITS
@@ -74,10 +75,13 @@ class WeakChallenge(MatrixProduct):
     """The same relation, whose verifier draws gamma at an error that the prover thinks smaller."""
 
     def verify(self, channel, layout):
-        self.rounding.gamma_term = lambda: replace(Rounding.gamma_term(self.rounding), bits=TARGET_BITS - 0.5)
-        claims = super().verify(channel, layout)
-        del self.rounding.gamma_term
-        return claims
+        def weak(name, *arguments):
+            term = algebraic(name, *arguments)
+            return replace(term, bits=TARGET_BITS - 0.5) if name == "matrix product: gamma" else term
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rounded_sum, "algebraic", weak)
+            return super().verify(channel, layout)
 
 
 @pytest.mark.parametrize("zero_knowledge", [True, False])
@@ -85,6 +89,6 @@ def test_the_verifier_refuses_a_weak_challenge_of_a_valid_proof(zero_knowledge):
     relation = small_relation()
     proof = prove(relation, honest_columns(relation), zero_knowledge=zero_knowledge)
     verify(proof, relation, allow_plain=True)
-    rejection = reject(proof, WeakChallenge(relation.sizes, relation.plan), allow_plain=True)
+    rejection = reject(proof, WeakChallenge(3, 5, 2, width=10, shift=6), allow_plain=True)
     assert isinstance(rejection, InsufficientSecurity)
     assert rejection.reason == "soundness budget"

@@ -8,18 +8,18 @@ import time
 
 import numpy as np
 
-from zkds.integers.matrix_product import MatrixProduct
+from zkds.identities.matrix_product import MatrixProduct
 from zkds.prover import prove
 from zkds.verifier import verify
 
-LIMB_BITS, WIDTH, SHIFT = 16, 48, 32
-COLUMNS = 3 + 3 + 13  # limbs of A, B, and of out, rem and carries
+WIDTH, SHIFT = 48, 32
+COLUMNS = 3 + 3 + 3 + 2 + 4  # limbs of A, B, of the rounded product, its remainder and its carries
 
 
 def square_product(log_size: int) -> MatrixProduct:
     """Square matrices with about 2^log_size committed limbs, of a side that is not a power of two."""
     side = max(3, int((2**log_size / COLUMNS) ** 0.5) | 1)
-    return MatrixProduct.planned(side, side, side, limb_bits=LIMB_BITS, width=WIDTH, shift=SHIFT)
+    return MatrixProduct(side, side, side, width=WIDTH, shift=SHIFT)
 
 
 def measure(log_size: int, repeat: int, zero_knowledge: bool = True) -> dict[str, float]:
@@ -29,7 +29,7 @@ def measure(log_size: int, repeat: int, zero_knowledge: bool = True) -> dict[str
     """
     generator = np.random.default_rng(1)
     relation = square_product(log_size)
-    side = relation.sizes.rows
+    side = relation.left.shape[0]
     left, right = (generator.integers(-(1 << 35), 1 << 35, (side, side)) for _ in range(2))
     times: dict[str, list[float]] = {"witness": [], "prove": [], "verify": []}
     for _ in range(repeat):

@@ -17,9 +17,9 @@ import numpy as np
 from zkds.field import P
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
-from zkds.integers.products import times_power_of_two
 from zkds.native import U64, field
 from zkds.tensors.axes import Axis, VectorAxis
+from zkds.tensors.contraction import times_power_of_two
 
 MAX_SUM = 1 << 30  # of factors along an axis: sums of halves of field elements fit 63 bits
 HALF_BITS = 32

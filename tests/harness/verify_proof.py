@@ -1,4 +1,4 @@
-"""A verifier in a process of its own: python verify_proof.py PROOF ROWS INNER COLUMNS LIMB_BITS WIDTH SHIFT [--allow-plain]
+"""A verifier in a process of its own: python verify_proof.py PROOF ROWS INNER COLUMNS WIDTH SHIFT [--allow-plain]
 
 Exit status 0: accepted; 1: rejected, with the reason on standard output. Loads nothing of the prover.
 """
@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from zkds.errors import ProofRejected
-from zkds.integers.matrix_product import MatrixProduct
+from zkds.identities.matrix_product import MatrixProduct
 from zkds.verifier import verify
 
 
 def main(arguments: list[str]) -> int:
     allow_plain = arguments[-1] == "--allow-plain"
     path, *numbers = arguments[: len(arguments) - allow_plain]
-    rows, inner, columns, limb_bits, width, shift = map(int, numbers)
-    relation = MatrixProduct.planned(rows, inner, columns, limb_bits=limb_bits, width=width, shift=shift)
+    rows, inner, columns, width, shift = map(int, numbers)
+    relation = MatrixProduct(rows, inner, columns, width=width, shift=shift)
     try:
         result = verify(Path(path).read_bytes(), relation, allow_plain=allow_plain)
     except ProofRejected as rejection:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from zkds.errors import ProofRejected
-from zkds.integers.matrix_product import MatrixProduct
+from zkds.identities.matrix_product import MatrixProduct
+from zkds.integers.identity import IdentityPlan
+from zkds.integers.limb_columns import LimbColumns
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 from zkds.verifier import verify
@@ -15,24 +17,39 @@ LIGERO_REASON = "Ligero: linear sum"  # all that a zero-knowledge proof says abo
 
 
 def small_relation(rows=3, inner=5, columns=2) -> MatrixProduct:
-    """Limbs of 8 bits: the same code as the plans in use, with small range tables."""
-    return MatrixProduct.planned(rows, inner, columns, limb_bits=8, width=20, shift=12)
+    """One limb of 10 bits for each number, and nothing to carry: the same code as for wider ones, with small range tables."""
+    return MatrixProduct(rows, inner, columns, width=10, shift=6)
+
+
+def carrying_relation(rows=3, inner=5, columns=2) -> MatrixProduct:
+    """Three limbs for each number and two carries, as in certificates; its range table has 2^16 rows."""
+    return MatrixProduct(rows, inner, columns, width=48, shift=36)
+
+
+def with_plan(relation: MatrixProduct, plan: IdentityPlan) -> MatrixProduct:
+    """The relation, changed to prove its identity by another plan, with the carries of that."""
+    rounding = relation.rounding
+    rounding.plan = plan
+    names = [f"{rounding.name}: carry {g}" for g in range(len(plan.carries))]
+    rounding.carries = [LimbColumns(n, carry, relation.output.shape) for n, carry in zip(names, plan.carries, strict=True)]
+    return relation
 
 
 def matrices(relation, seed=1):
     """A and B whose rounded product fits."""
     generator = np.random.default_rng(seed)
-    sizes = relation.sizes
-    bits = (relation.plan.output.width + relation.plan.shift - 5) // 2
-
-    def matrix(shape):
-        return generator.integers(-(1 << bits), 1 << bits, shape)
-
-    return matrix((sizes.rows, sizes.inner)), matrix((sizes.inner, sizes.columns))
+    width = relation.output.columns.format.width
+    bits = min((width + relation.rounding.shift - 5) // 2, width - 1)
+    return tuple(generator.integers(-(1 << bits), 1 << bits, factor.shape) for factor in (relation.left, relation.right))
 
 
 def honest_columns(relation, seed=1):
     return relation.witness(*matrices(relation, seed))
+
+
+def widths(relation):
+    """Column name -> the width that its range check enforces."""
+    return {lookup.primary: lookup.table.bits for lookup in relation.lookups}
 
 
 def reject(proof: bytes, relation, *, allow_plain=False) -> ProofRejected:

@@ -11,8 +11,8 @@ e_d is an exact integer expression of committed limbs (sums of products of digit
        mod p, and both sides together are smaller than p, so it holds over the integers.
 
 (ii) says that 2^(16 m) divides Delta; p is odd, so p 2^(16 m) divides it; and the interval of Delta holds no multiple of that
-but zero. The chain of carries through every digit (zkds/integers/plan.py) is the case where m covers Delta without the help of
-p: for sums of products of 41 and 44 bits it commits some 8 limbs of carries for a value, this 2.
+but zero. Carries through every digit would be the case where m covers Delta without the help of p: for sums of products of 41
+and 44 bits some 8 committed limbs of carries for a value, here 2.
 
 With a challenge gamma all parts are one equation, sum_d weight_d e_d + sum_g carry_weight_g q_g = 0 in K:
 

@@ -1,7 +1,7 @@
 """Exact integer intervals, on Python integers: nothing here rounds or overflows.
 
 The bounds are attained when the operands of an expression vary independently of each other, which is what a cheating prover may
-let them do: `plan_check` can therefore use them as exact maxima.
+let them do: `IdentityPlan.check` can therefore use them as exact maxima.
 """
 
 from __future__ import annotations
@@ -56,14 +56,6 @@ class Interval:
         """The hull of factor * x. For factor >= 0 also the sum of `factor` independent values."""
         return self * Interval.point(factor)
 
-    def multiples_divided(self, divisor: int) -> Interval:
-        """The quotients of the multiples of `divisor` > 0 in this interval. Raises ValueError if it holds no multiple."""
-        return Interval(-(-self.low // divisor), self.high // divisor)
-
-    def contains(self, other: Interval) -> bool:
-        """Whether every integer of `other` is in this interval."""
-        return self.low <= other.low and other.high <= self.high
-
     def with_zero(self) -> Interval:
         """The hull of this interval and 0."""
         return Interval(min(self.low, 0), max(self.high, 0))
@@ -71,7 +63,3 @@ class Interval:
     def magnitude(self) -> int:
         """The largest absolute value."""
         return max(-self.low, self.high, 0)
-
-    def signed_width(self) -> int:
-        """The smallest number of bits >= 1 whose two's complement range contains this interval."""
-        return 1 + max((-self.low - 1).bit_length() if self.low < 0 else 0, self.high.bit_length() if self.high > 0 else 0)

@@ -1,12 +1,11 @@
-"""A committed tensor of integers: one column for each limb, and linear claims about the tensor's polynomial."""
+"""A committed tensor of integers: one column for each limb."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from zkds.claims import Claim, Piece, Value
-from zkds.commit.layout import Column, Layout, binary_parts
-from zkds.field import ONE, ZERO, K, powers
+from zkds.commit.layout import Column, binary_parts
+from zkds.field import ONE, ZERO, K
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.multilinear import index_weight
 from zkds.native import U32
@@ -15,11 +14,7 @@ Points = Sequence[Sequence[K]]
 
 
 class LimbColumns:
-    """A tensor of one format and shape; column `name/j` holds limb j of every entry, (shape) uint32.
-
-    v(X)[i] = sum_j X^j limb_j[i] - top_offset X^(limbs - 1) is the polynomial of entry i (zkds/integers/limbs.py), and v(x)~
-    the multilinear extension of v(x), with zeros outside the shape.
-    """
+    """A tensor of one format and shape; column `name/j` holds limb j of every entry, (shape) uint32."""
 
     def __init__(self, name: str, number: LimbFormat, shape: tuple[int, ...]) -> None:
         self.name = name
@@ -46,23 +41,6 @@ class LimbColumns:
     def limbs(self, columns: Mapping[str, U32]) -> list[U32]:
         """This tensor's columns out of many."""
         return [columns[name] for name in self.names]
-
-    def pieces(self, layout: Layout, x: K, points: Points, scale: K = ONE) -> list[Piece]:
-        """The weights of scale * (v(x)~(points) + offset(x) ones~(points)): the part of v(x)~ that is committed."""
-        weights = powers(x, self.format.limbs)
-        return [
-            piece
-            for name, weight in zip(self.names, weights, strict=True)
-            for piece in layout.pieces(name, points, scale * weight)
-        ]
-
-    def claim(self, layout: Layout, x: K, points: Points, value: Value) -> Claim[Value]:
-        """The claim on the columns that says v(x)~(points) = value."""
-        return Claim(self.pieces(layout, x, points), value + self.offset(x) * self.ones(points))
-
-    def offset(self, x: K) -> K:
-        """The public part of v(x): what is subtracted from the committed part of every entry."""
-        return x ** (self.format.limbs - 1) * self.format.top_offset
 
     def ones(self, points: Points) -> K:
         """ones~(points): the multilinear extension of the tensor that is 1 within the shape and 0 outside."""

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from zkds.field import K, P, block, unblock
 from zkds.integers.intervals import Interval
-from zkds.integers.products import FLOAT_BITS, times_power_of_two
 from zkds.native import U64
 from zkds.native import field as native
 from zkds.tensors.axes import Axis
 
 F64 = NDArray[np.float64]
 FIELD_BITS = 61
+FLOAT_BITS = 53
 
 
 def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
@@ -66,6 +66,13 @@ def _join(sums: F64, bits: int) -> U64:
     for k, part in enumerate(sums):
         total = native.add(total, times_power_of_two(canonical(part.astype(np.int64)), bits * k))
     return total
+
+
+def times_power_of_two(values: U64, exponent: int) -> U64:
+    """2^exponent * values modulo p, for values below p and 0 <= exponent < 61: a rotation of 61 bits."""
+    high = values >> np.uint64(FIELD_BITS - exponent)
+    low = (values << np.uint64(exponent)) & np.uint64(P)
+    return np.ascontiguousarray(high | low)
 
 
 def canonical(values: NDArray[np.int64]) -> U64:
