@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.harness.commands import ZKDS, interruptible
 from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
 from zkds import native
 from zkds.cli import main
@@ -18,16 +18,9 @@ from zkds.dataset.opening import Opening
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization
 
-ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
-
 
 def shell(command, cwd):
     return subprocess.run(command, shell=True, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS)
-
-
-def interruptible():
-    """In the child: background jobs of a shell ignore SIGINT, and so would what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

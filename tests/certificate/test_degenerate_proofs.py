@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.commands.test_prove import PROBE, SEED, shell
+from tests.harness.commands import PROBE, SEED, shell
 from zkds.api import verify
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.verifying import Pins, ThresholdRejected, read_statement

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.certificate.test_certificate import with_statement
-from tests.commands.test_prove import PROBE, save, shell
 from tests.harness.certificates import CONFIGURATION, NETWORKS, SEED, TINY, honest, weights
+from tests.harness.commands import PROBE, save, shell
 from zkds.api import commit, prove, verify
 from zkds.circuits.certificate.proving import prove_certificate
 from zkds.circuits.certificate.statement import StatementError

@@ -13,42 +13,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
+from tests.harness.commands import PROBE, SEED, ZKDS, interruptible, save, shell
 from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
-from tests.test_cli import interruptible
 from zkds.api import commit_model, prove, verify
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.threshold import Threshold
-from zkds.circuits.networks.torch_module import build, save_checkpoint
+from zkds.circuits.networks.torch_module import build
 from zkds.cli import main
 from zkds.errors import FileError, NotAProof
 
 pytestmark = pytest.mark.slow
 
-ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
-SEED = "0123456789abcdef" * 4
-PROBE = "--steps 2 --batch-size 2 --lr 0.01"
 PROVE = f"prove --model m.pt --commit data.root {PROBE} --seed {SEED}"
-
-
-def shell(arguments, cwd, environment=ENVIRONMENT):
-    command = f"{ZKDS} {arguments}"
-    return subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=HANGS)
 
 
 def complaints(result):
     """What was printed to stderr but for progress, which slow work reports."""
     return [line for line in result.stderr.splitlines() if " s left" not in line and "(stage " not in line]
-
-
-def save(path, seed, architecture="digits-mlp", change=None):
-    torch.manual_seed(seed)
-    module = build(architecture)
-    if change is not None:
-        with torch.no_grad():
-            change(next(module.parameters()))
-    save_checkpoint(module, architecture, path)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,36 @@
+"""The command line through a shell, with networks of the zoo to prove something about."""
+
+import shlex
+import signal
+import subprocess
+import sys
+
+import torch
+
+from tests.harness.shell import ENVIRONMENT, HANGS
+from zkds.circuits.networks.torch_module import build, save_checkpoint
+
+ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
+SEED = "0123456789abcdef" * 4
+PROBE = "--steps 2 --batch-size 2 --lr 0.01"
+
+
+def shell(arguments, cwd, environment=ENVIRONMENT):
+    """`zkds` with these arguments; a shell reads them, so that they may redirect."""
+    command = f"{ZKDS} {arguments}"
+    return subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=HANGS)
+
+
+def interruptible():
+    """In the child: background jobs of a shell ignore SIGINT, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def save(path, seed, architecture="digits-mlp", change=None):
+    """A checkpoint with random weights; `change` may alter the first parameter."""
+    torch.manual_seed(seed)
+    module = build(architecture)
+    if change is not None:
+        with torch.no_grad():
+            change(next(module.parameters()))
+    save_checkpoint(module, architecture, path)
