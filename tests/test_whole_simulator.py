@@ -14,7 +14,7 @@ The zero vector satisfies nothing: multiplicities are wrong and so is the result
 import numpy as np
 import pytest
 
-from tests.harness.whole_proof import LIGERO_REASON, honest_columns, reject, small_relation
+from tests.harness.whole_proof import LIGERO_REASON, carrying_relation, honest_columns, reject, small_relation
 from zkds.channel import VerifierChannel
 from zkds.errors import ProofRejected
 from zkds.prover import message_shape, prove, prove_vector, send_proof
@@ -43,7 +43,11 @@ def statement():
 
 @pytest.fixture(scope="module")
 def simulated(statement):
-    """The messages after the header."""
+    return simulation(statement)
+
+
+def simulation(statement):
+    """The messages after the header, made from zeros."""
     zeros = np.zeros(statement.layout.cells, dtype=np.uint32)
     return simulate(
         PROGRAM, message_shape(statement), lambda channel, pads: send_proof(channel, statement, zeros, pads, lambda stage: None)
@@ -77,6 +81,14 @@ def receive_whole(statement, proof, mode=Mode.ZERO_KNOWLEDGE):
 
 def test_the_real_verifier_accepts_under_the_program(statement, simulated):
     receive(statement, simulated, ProgrammedTranscript(PROGRAM))
+
+
+def test_numbers_of_several_limbs_with_carries_are_simulated_too():
+    statement = Statement(carrying_relation())
+    fake = receive(statement, simulation(statement), ProgrammedTranscript(PROGRAM))
+    real = receive_whole(statement, prove(statement.relation, honest_columns(statement.relation)))
+    assert list(real) == list(fake)
+    assert all(len(real[label]) == len(fake[label]) or "Merkle" in label for label in real)
 
 
 def test_and_under_no_other_oracle(statement, simulated):
