@@ -13,23 +13,24 @@ from functools import cached_property
 
 import numpy as np
 
+from zkds.circuits.operators.window_sums import halves, joined_halves
 from zkds.claims import Value
 from zkds.field import ONE, ZERO, K, dot
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
 from zkds.tensors.axes import Axis, VectorAxis
-from zkds.tensors.contraction import weigh
 from zkds.tensors.linear import LinearTensor, Term
 from zkds.tensors.tensor import Reader, Tensor, TensorClaim
 
 PADDING = -1  # in the place of an entry that a tap meets
+MAX_TAPS = 1 << 22  # of all windows along an axis
 
 
 class Taps:
     """Which entry of an axis of `length` entries each tap of each window meets: (windows, taps) int64, PADDING for none.
 
-    Raises ValueError for entries that are not there, no window, and windows that meet no entry.
+    Raises ValueError for entries that are not there, no window, windows that meet no entry, and more than MAX_TAPS taps.
     """
 
     def __init__(self, length: int, entries: I64) -> None:
@@ -60,6 +61,7 @@ class Taps:
             windows -= 1
         if windows < 1:
             raise ValueError(f"taps: expected windows that fit {length} entries, got a reach of {reach}")
+        _require_bounded(windows, taps)
         entries = np.arange(windows)[:, None] * stride + np.arange(taps) * dilation - padding
         return cls(length, np.where((entries >= 0) & (entries < length), entries, PADDING))
 
@@ -71,9 +73,12 @@ class Taps:
         """
         if windows < 1:
             raise ValueError(f"taps: expected at least one window, got {windows}")
+        _require_bounded(windows, 1)
         starts = np.arange(windows) * length // windows
         ends = -(-np.arange(1, windows + 1) * length // windows)
-        entries = starts[:, None] + np.arange((ends - starts).max())
+        taps = int((ends - starts).max())
+        _require_bounded(windows, taps)
+        entries = starts[:, None] + np.arange(taps)
         return cls(length, np.where(entries < ends[:, None], entries, PADDING))
 
     @property
@@ -88,14 +93,8 @@ class Taps:
     @property
     def uses(self) -> Interval:
         """The hull of the numbers of taps that meet an entry."""
-        counts = self.matrix.sum(axis=1)
+        counts = np.bincount(self.entries[self.entries != PADDING], minlength=self.length)
         return Interval(int(counts.min()), int(counts.max()))
-
-    @cached_property
-    def matrix(self) -> I64:
-        """(length, windows taps), 1 where the tap meets the entry, else 0."""
-        matrix: I64 = (self.entries.reshape(-1) == np.arange(self.length)[:, None]).astype(np.int64)
-        return matrix
 
     def unfold(self, values: I64, axis: int, padding: int) -> I64:
         """(.., length, ..) -> (.., windows taps, ..)"""
@@ -123,11 +122,12 @@ class Taps:
 
     def fold_axis(self, weights: Axis) -> VectorAxis:
         """The weights on the entries, of weights on the taps."""
-        return VectorAxis(weigh(self.matrix, 1, weights.vector(), 1))
+        return joined_halves(self.fold(halves(weights.vector()), 0))
 
     def unfold_axis(self, weights: Axis) -> VectorAxis:
         """The weights on the taps, of weights on the entries that they meet; 0 in the padding."""
-        return VectorAxis(weigh(self.matrix, 0, weights.vector(), 1))
+        framed = np.concatenate([weights.vector(), np.zeros((1, 2), dtype=np.uint64)])  # PADDING is the last entry
+        return VectorAxis(framed.take(self.entries.reshape(-1), axis=0))
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,11 @@ class Folded(LinearTensor):
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
         return [Term(self.entries, self.unfolding.unfold_axes(claim.axes), claim.digit_weights)], ZERO
+
+
+def _require_bounded(windows: int, taps: int) -> None:
+    if windows * taps > MAX_TAPS:
+        raise ValueError(f"taps: expected at most {MAX_TAPS} along an axis, got {windows} windows of {taps}")
 
 
 def _digits(value: int, count: int) -> list[int]:

@@ -80,12 +80,11 @@ class Windows:
 
     def sums_axis(self, weights: Axis) -> VectorAxis:
         """`sums` of weights on the entries: those on the values that are spread."""
-        halves = _halves(weights.vector())
-        return _joined(self.sums(halves, 0))
+        return joined_halves(self.sums(halves(weights.vector()), 0))
 
     def spread_axis(self, weights: Axis) -> VectorAxis:
         """`spread` of weights on the windows' sums: those on the entries."""
-        return _joined(self.spread(_halves(weights.vector()), 0))
+        return joined_halves(self.spread(halves(weights.vector()), 0))
 
     @cached_property
     def _factors(self) -> I64:
@@ -119,13 +118,13 @@ def _along(vector: I64, axis: int, values: I64) -> I64:
     return vector.reshape(-1, *(1,) * (values.ndim - 1 - axis % values.ndim))
 
 
-def _halves(weights: U64) -> I64:
+def halves(weights: U64) -> I64:
     """(n, 2) elements of F -> (n, 2, 2) numbers below 2^32, the low half first."""
     low = weights & np.uint64((1 << HALF_BITS) - 1)
     return np.stack([low, weights >> np.uint64(HALF_BITS)], axis=-1).astype(np.int64)
 
 
-def _joined(halves: I64) -> VectorAxis:
+def joined_halves(sums: I64) -> VectorAxis:
     """Sums of halves below 2^63 -> the weights that they are the halves of, modulo p."""
-    low, high = np.moveaxis(halves.astype(np.uint64) % np.uint64(P), -1, 0)
+    low, high = np.moveaxis(sums.astype(np.uint64) % np.uint64(P), -1, 0)
     return VectorAxis(field.add(np.ascontiguousarray(low), times_power_of_two(high, HALF_BITS)))

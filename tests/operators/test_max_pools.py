@@ -150,6 +150,9 @@ def test_windows_that_are_none():
         Taps.sliding(1, 2, stride=1, padding=1, dilation=2)
     with pytest.raises(ValueError, match="at least one window, got 0"):
         Taps.adaptive(4, 0)
+    for make in (lambda: Taps.sliding(1 << 20, 1 << 19, stride=1), lambda: Taps.adaptive(1 << 20, 1 << 40)):
+        with pytest.raises(ValueError, match="taps: expected at most 4194304 along an axis"):
+            make()
     for entries in ([[0, 4]], [[-2, 0]], [[]]):
         with pytest.raises(ValueError, match="windows of entries below 4"):
             Taps(4, np.array(entries, dtype=np.int64))
