@@ -112,7 +112,8 @@ def magnitude(values: I64) -> int:
 def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shape: tuple[int, ...]) -> Wide:
     """The products of matrices in two operands, in an array of this shape; zero where no product reaches.
 
-    Results of 2^94 or more become +-2^94, which no format holds after the roundings of the semantics.
+    The first axis of each array counts batches of matrices. Results of 2^94 or more become +-2^94, which no format holds after
+    the roundings of the semantics.
     Raises ArithmeticError for operands of more than 51 bits or sums that might need more than 113.
     """
     hi, lo = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
@@ -120,7 +121,7 @@ def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shap
         terms = len(place.left.columns)
         bits = left.bits, right.bits
         _require_bits(bits, terms)
-        exact.wide(left.values[None], place.left, right.values[None], place.right, bits, hi[None], lo[None], place.out)
+        exact.wide(left.values, place.left, right.values, place.right, bits, hi, lo, place.out)
     return Wide(hi, lo)
 
 

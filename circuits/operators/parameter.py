@@ -23,7 +23,7 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import U32, U64, field
 from zkds.tensors.axes import VectorAxis
-from zkds.tensors.contraction import weigh
+from zkds.tensors.contraction import weigh_groups
 from zkds.tensors.linear import LinearTensor, Term
 from zkds.tensors.tensor import Committed, Reader, Tensor, TensorClaim
 
@@ -85,12 +85,15 @@ class WeightTensor(LinearTensor):
         return result
 
     def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
-        """For every digit, sum_n weights[n] digit[p, .., n, ..] along an axis but the first: (P, .., 2) pairs.
+        """For every digit, sum_n weights[n] digit[p, .., n, ..] in every run of entries along an axis but the first.
 
-        The parts are contracted, and their results combined: the weights of all passes are never stored.
+        (n, 2) pairs -> (P, .., runs, .., 2) pairs, one run if the axis has n entries. The parts are contracted, and their
+        results combined: the weights of all passes are never stored.
         """
         parts = [self._weighed(part, reader, axis - (part is self.start), weights) for part in self._parts]
-        zero = np.zeros((*(length for d, length in enumerate(self.shape) if d not in (0, axis)), 2), dtype=np.uint64)
+        shape = [*self.shape[1:], 2]
+        shape[axis - 1] //= len(weights)
+        zero = np.zeros(shape, dtype=np.uint64)
         return [self._in_passes(zero, *(part[j] if j < len(part) else None for part in parts)) for j in range(len(self.digits))]
 
     @staticmethod
@@ -98,7 +101,7 @@ class WeightTensor(LinearTensor):
         if part is None:
             return []
         tables = zip(part.tables(reader), part.digits, strict=True)
-        return [weigh(table, axis, weights, digit.magnitude()) for table, digit in tables]
+        return [weigh_groups(table, axis, weights[None], digit.magnitude()) for table, digit in tables]
 
     def _in_passes(self, zero: U64, start: U64 | None, updates: U64 | None, perturbations: U64 | None) -> U64:
         """What `tables` does, with arrays of K; a part without this digit counts as zero."""

@@ -1,14 +1,16 @@
-"""The three rounded sums of a layer against Python ints, and whole small networks through bytes."""
+"""The three rounded sums of a layer against Python ints through bytes, and wrong ones rejected."""
 
 import functools
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.harness.circuit import PartsRelation
+from tests.harness.convolutions import geometries, windows
+from tests.harness.whole_proof import reject
 from tests.reference import convolution as reference
 from zkds.circuits.operators.convolution.sums import (
     ForwardProducts,
@@ -20,10 +22,14 @@ from zkds.circuits.operators.convolution.sums import (
 from zkds.circuits.operators.convolution.windows import Geometry, Window
 from zkds.circuits.operators.parameter import WeightTensor
 from zkds.errors import PlanRejected
+from zkds.field import ZERO, K, P, from_pairs
 from zkds.identities.rounded_sum import RoundedSum
+from zkds.integers.identity import IdentityPlan
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
-from zkds.prover import prove
+from zkds.lookup import multiplicities
+from zkds.prover import prove, prove_vector
+from zkds.statement import Statement
 from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
@@ -33,6 +39,16 @@ GEOMETRIES = {
     "rows left out": Geometry(3, 1, 2, 1, Window(6, 2, 1, 0, 4), Window(5, 1, 1, 0, 3)),
     "whole input": Geometry(2, 3, 2, 5, Window(3, 3, 1, 0, 1), Window(2, 2, 1, 0, 1)),
     "dense": Geometry(3, 2, 6, 4, Window(1, 1, 1, 0, 1), Window(1, 1, 1, 0, 1)),
+    "dilation": Geometry(2, 2, 2, 3, Window(6, 3, 1, 1, 4, 2), Window(7, 2, 2, 0, 2, 3)),
+    "even kernel, as many outputs as inputs": Geometry(2, 1, 2, 2, Window(4, 2, 1, 0, 4), Window(5, 4, 1, 1, 5)),
+    "padding beyond the kernel": Geometry(2, 1, 1, 2, Window(3, 1, 1, 2, 7), Window(2, 2, 2, 3, 4)),
+    "outputs that see zeros only": Geometry(2, 1, 1, 2, Window(2, 1, 5, 3, 1), Window(2, 1, 1, 0, 2)),
+    "one row": Geometry(2, 2, 2, 3, Window(1, 1, 1, 0, 1), Window(9, 3, 2, 2, 4, 2)),
+    "groups": Geometry(2, 2, 4, 6, Window(3, 2, 1, 0, 2), Window(3, 2, 1, 1, 4), 2),
+    "groups of six, of three": Geometry(2, 2, 12, 6, Window(3, 2, 1, 0, 2), Window(2, 2, 1, 0, 1), 2),
+    "five groups of three, of two": Geometry(2, 1, 15, 10, Window(2, 1, 1, 0, 2), Window(2, 2, 1, 1, 3), 5),
+    "depthwise": Geometry(2, 2, 3, 3, Window(4, 3, 2, 1, 2, 1), Window(4, 2, 1, 1, 4, 2), 3),
+    "depthwise, two outputs of each": Geometry(2, 1, 3, 6, Window(3, 2, 1, 0, 2), Window(3, 2, 1, 0, 2), 3),
 }
 
 
@@ -46,10 +62,10 @@ class Sums:
 
 
 @functools.cache
-def layer_sums(name: str) -> Sums:
-    geometry = GEOMETRIES[name]
+def layer_sums(geometry, terms=reference.terms) -> Sums:
+    """terms: what the sums add up, in place of what belongs together."""
     steps, shape, channels = geometry.steps, geometry.weight_shape, (geometry.channels_out,)
-    generator = np.random.default_rng(len(name))
+    generator = np.random.default_rng(geometry.rows.inputs)
     values, tensors = {}, {}
 
     def operand(name, width, shape):
@@ -70,14 +86,14 @@ def layer_sums(name: str) -> Sums:
     weights, weight_values = parameter("weight", shape)
     biases, bias_values = parameter("bias", channels)
     inputs, deltas = operand("inputs", 41, geometry.input_shape), operand("deltas", 46, geometry.output_shape)
-    gradients = reference.weight_gradient_sums(geometry, values["deltas"], values["inputs"])
+    gradients = reference.weight_gradient_sums(geometry, values["deltas"], values["inputs"], terms)
     bias_gradients = values["deltas"].astype(object).sum(axis=(1, 3, 4)) * (1 << 32)
     both = [(0, steps, "first passes"), (steps, steps - 1, "second passes")]
     cases = [
         ("values", 40, geometry.output_shape, ForwardProducts(geometry, weights, inputs), bias_term(geometry, biases, 32),
-         reference.convolution_sums(geometry, weight_values, values["inputs"], bias_values, 32)),
+         reference.convolution_sums(geometry, weight_values, values["inputs"], bias_values, 32, terms)),
         ("input gradient", 40, geometry.input_shape, InputGradientProducts(geometry, weights, deltas), None,
-         reference.input_gradient_sums(geometry, weight_values, values["deltas"])),
+         reference.input_gradient_sums(geometry, weight_values, values["deltas"], terms)),
         *((f"gradient, {passes}", 35, (count, *shape), WeightGradientProducts(geometry, deltas, inputs, first, count), None,
            gradients[first : first + count]) for first, count, passes in both),
         *((f"bias gradient, {passes}", 35, (count, *channels), None, bias_gradient_term(geometry, deltas, 32, first, count),
@@ -100,48 +116,186 @@ def layer_sums(name: str) -> Sums:
 
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_sums_of_python_ints_are_proved(name):
-    layer = layer_sums(name)
+    accepted(layer_sums(GEOMETRIES[name]))
+
+
+def accepted(layer):
     verify(prove(layer.relation, layer.columns, zero_knowledge=False), layer.relation, allow_plain=True)
+
+
+@settings(max_examples=12)
+@given(geometries(most_inputs=5, most_kernel=3, most_channels=3))
+def test_sums_of_any_convolution_are_proved(geometry):
+    accepted(layer_sums(geometry))
+
+
+def test_groups_are_proved_in_zero_knowledge():
+    layer = layer_sums(GEOMETRIES["groups of six, of three"])
+    verify(prove(layer.relation, layer.columns), layer.relation)
+
+
+# ---- one axis -----------------------------------------------------------------------------------------------------------
 
 
 def naive_positions(window):
     """[outputs][kernel] -> input, or None in the padding."""
-    place = [[y * window.stride + d - window.padding for d in range(window.kernel)] for y in range(window.outputs)]
+    outputs, taps = range(window.outputs), range(window.kernel)
+    place = [[y * window.stride + d * window.dilation - window.before for d in taps] for y in outputs]
     return [[u if 0 <= u < window.inputs else None for u in row] for row in place]
 
 
-WINDOWS = st.builds(
-    lambda inputs, kernel, stride, padding, left_out: (inputs, kernel, stride, padding, left_out),
-    *(st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(0, 4), st.integers(0, 2)),
-).filter(lambda w: w[0] + 2 * w[3] >= w[1])
+def elements(count, seed):
+    """(count, 2) pairs."""
+    return np.random.default_rng(seed).integers(0, P, (count, 2), dtype=np.uint64)
 
 
-@settings(max_examples=60, deadline=None)
-@given(WINDOWS)
-def test_windows(sizes):
-    """Matrices of weights and numbers of terms against the definition."""
-    inputs, kernel, stride, padding, left_out = sizes
-    outputs = max(1, (inputs + 2 * padding - kernel) // stride + 1 - left_out)
-    window = Window(inputs, kernel, stride, padding, outputs)
+@settings(max_examples=150)
+@given(windows())
+def test_windows(window):
+    """Matrices of weights, sums of products of weights and numbers of terms against the definition."""
     met = [(y, d, u) for y, row in enumerate(naive_positions(window)) for d, u in enumerate(row) if u is not None]
-    weights = np.arange(1, 41, dtype=np.uint64).reshape(20, 2)[: max(inputs, kernel, outputs)]
-    matrices = window.by_outputs(weights), window.by_inputs(weights), window.by_taps(weights)
+    counts = window.outputs, window.kernel, window.inputs
+    outputs, taps, inputs = (elements(count, seed) for seed, count in enumerate(counts))
+    matrices = window.by_outputs(outputs), window.by_inputs(inputs), window.by_taps(taps)
     expected = [np.zeros(matrix.shape, dtype=np.uint64) for matrix in matrices]
+    on_inputs, on_outputs = [ZERO] * window.inputs, [ZERO] * window.outputs
     for y, d, u in met:
-        expected[0][d, u], expected[1][d, y], expected[2][y, u] = weights[y], weights[u], weights[d]
+        expected[0][d, u], expected[1][d, y], expected[2][y, u] = outputs[y], inputs[u], taps[d]
+        on_inputs[u] = on_inputs[u] + K(*outputs[y].tolist()) * K(*taps[d].tolist())
+        on_outputs[y] = on_outputs[y] + K(*inputs[u].tolist()) * K(*taps[d].tolist())
     for matrix, found in zip(matrices, expected, strict=True):
         assert (matrix == found).all()
+    assert from_pairs(window.on_inputs(outputs, taps)) == on_inputs
+    assert from_pairs(window.on_outputs(inputs, taps)) == on_outputs
     for position, most in (
         (0, window.most_terms_of_an_output),
         (1, window.most_terms_of_a_tap),
         (2, window.most_terms_of_an_input),
     ):
-        counts = [sum(triple[position] == index for triple in met) for index in range(20)]
-        assert most == max(counts)
+        assert most == max(Counter(triple[position] for triple in met).values(), default=0)
+
+
+def test_sums_of_many_meetings_are_made_in_parts(monkeypatch):
+    window = Window(9, 3, 1, 2, 11, 2)
+    outputs, taps, inputs = (elements(count, count) for count in (11, 3, 9))
+    whole = window.on_inputs(outputs, taps), window.on_outputs(inputs, taps)
+    for chunk in (1, 4, 7):
+        monkeypatch.setattr("zkds.circuits.operators.convolution.windows.CHUNK", chunk)
+        parts = window.on_inputs(outputs, taps), window.on_outputs(inputs, taps)
+        assert all((a == b).all() for a, b in zip(whole, parts, strict=True))
+
+
+# ---- wrong sums ---------------------------------------------------------------------------------------------------------
+
+
+def wrong_positions(place):
+    """Terms that meet whatever input `place` says."""
+
+    def terms(geometry):
+        outs, ins = geometry.channels_out // geometry.groups, geometry.channels_in // geometry.groups
+        shape = (geometry.channels_out, ins, *geometry.output_shape[3:], *geometry.weight_shape[2:])
+        for p, b in np.ndindex(geometry.passes, geometry.batch):
+            for o, i, y, x, d, e in np.ndindex(shape):
+                (u, v), group = place(geometry, (y, x), (d, e)), o // outs
+                if u is not None and v is not None:
+                    yield (p, b), (o, i), group * ins + i, (y, x), (d, e), (u, v)
+
+    return terms
+
+
+def along(rule):
+    """A rule for one axis, for both."""
+    return lambda geometry, *indices: [
+        rule(window, *pair) for window, *pair in zip((geometry.rows, geometry.columns), *indices, strict=True)
+    ]
+
+
+def in_the_padding(window, y, d):
+    """The input is continued periodically in place of zeros."""
+    return (y * window.stride + d * window.dilation - window.before) % window.inputs
+
+
+def without_dilation(window, y, d):
+    u = y * window.stride + d - window.before
+    return u if 0 <= u < window.inputs else None
+
+
+def one_tap_late(window, y, d):
+    u = y * window.stride + d * window.dilation - window.before + 1
+    return u if 0 <= u < window.inputs else None
+
+
+def of_the_next_group(geometry):
+    """Every group of outputs sees the channels of the next group."""
+    ins = geometry.channels_in // geometry.groups
+    for pb, oi, c, *rest in reference.terms(geometry):
+        yield pb, oi, (c + ins) % geometry.channels_in, *rest
+
+
+def of_all_groups(geometry):
+    """The first channel of every group, too, is counted with the weights of the first group's."""
+    for pb, oi, c, *rest in reference.terms(geometry):
+        yield pb, oi, c, *rest
+        if oi[1] == 0:
+            yield pb, oi, (c + geometry.channels_in // geometry.groups) % geometry.channels_in, *rest
+
+
+@pytest.fixture
+def lenient(monkeypatch):
+    """A witness for any sums: values wrapped into their formats, carries rounded down where there are none."""
+    split = LimbFormat.split
+
+    def wrapped(self, name, values):
+        return split(self, name, ((values + self.offset) & ((1 << self.width) - 1)) - self.offset)
+
+    def rounded_down(self, low_sums):
+        carries, sums = [], iter(low_sums)
+        for size in self.groups:
+            total = carries[-1].copy() if carries else np.zeros_like(low_sums[0])
+            for i in range(size):
+                total += next(sums) << np.int64(16 * i)
+            carries.append(total >> np.int64(16 * size))
+        return carries
+
+    monkeypatch.setattr(LimbFormat, "split", wrapped)
+    monkeypatch.setattr(IdentityPlan, "carry_values", rounded_down)
+
+
+CHEATS = {
+    "a tap counted in the padding": ("padding", wrong_positions(along(in_the_padding))),
+    "a tap counted in the padding behind": ("even kernel, as many outputs as inputs", wrong_positions(along(in_the_padding))),
+    "outputs that see zeros only, filled": ("outputs that see zeros only", wrong_positions(along(in_the_padding))),
+    "dilation ignored": ("dilation", wrong_positions(along(without_dilation))),
+    "one tap late": ("depthwise", wrong_positions(along(one_tap_late))),
+    "channels of the next group": ("groups", of_the_next_group),
+    "channels of the next group of odd size": ("groups of six, of three", of_the_next_group),
+    "channels of another group as well": ("five groups of three, of two", of_all_groups),
+    "the next channel, depthwise": ("depthwise", of_the_next_group),
+}
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_wrong_sums_are_rejected(cheat):
+    """Every identity by itself: one wrong sum among honest ones, its remainder and its carries the best that there are."""
+    name, terms = CHEATS[cheat]
+    honest, wrong = layer_sums(GEOMETRIES[name]), layer_sums(GEOMETRIES[name], terms)
+    for identity in honest.identities:
+        columns = dict(honest.columns)
+        changed = [column for column in columns if column.startswith(f"{identity.name}: ")]
+        columns |= {column: wrong.columns[column] for column in changed}
+        if all((columns[column] == honest.columns[column]).all() for column in changed):
+            assert identity.name.startswith("bias")
+            continue
+        statement = Statement(honest.relation)
+        vector = statement.vector(columns)
+        multiplicities(statement.lookups, statement.layout, vector)
+        proof = prove_vector(statement, vector, zero_knowledge=False)
+        assert reject(proof, honest.relation, allow_plain=True).reason == "batching: final claim"
 
 
 def test_a_wrong_remainder_has_no_carries():
-    layer = layer_sums("dense")
+    layer = layer_sums(GEOMETRIES["dense"])
     identity = layer.identities[0]
     remainder = np.zeros(identity.output.shape, dtype=np.int64)
     with pytest.raises(ValueError, match="do not sum to a multiple of 2"):
@@ -149,7 +303,7 @@ def test_a_wrong_remainder_has_no_carries():
 
 
 def test_plans_are_checked_by_both_sides():
-    layer = layer_sums("dense")
+    layer = layer_sums(GEOMETRIES["dense"])
     identity = layer.identities[1]
     carry = identity.plan.carries[0]
     wider = (replace(carry, width=carry.width + 16), *identity.plan.carries[1:])
@@ -173,9 +327,11 @@ WEIGHTS, INPUTS = (
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Window(5, 3, 1, 0, 4), "outputs: expected at most 3, got 4"),
+        (lambda: Window(5, 3, 1, 0, 4, 0), "dilation: expected a positive int, got 0"),
         (lambda: Window(0, 3, 1, 0, 4), "inputs: expected a positive int, got 0"),
-        (lambda: Window(5, 3, 1, -1, 4), "padding: expected an int of at least 0, got -1"),
+        (lambda: Window(5, 3, 1, -1, 4), "before: expected an int of at least 0, got -1"),
+        (lambda: replace(GEOMETRY, groups=4), "groups: expected a divisor of 6 and 4 channels, got 4"),
+        (lambda: replace(GEOMETRY, groups=0), "groups: expected a divisor of 6 and 4 channels, got 0"),
         (lambda: ForwardProducts(GEOMETRY, INPUTS, INPUTS), r"inputs: expected shape \(5, 4, 6, 1, 1\), got \(5, 2, 6, 1, 1\)"),
         (lambda: ForwardProducts(GEOMETRY, WEIGHTS, WEIGHTS), r"weights: expected shape \(5, 2, 6, 1, 1\), got \(5, 4, 6"),
         (lambda: WeightGradientProducts(GEOMETRY, INPUTS, INPUTS, 0, 3), r"inputs: expected shape \(5, 2, 4, 1, 1\)"),

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkds.identities.products import Products
 from zkds.integers.limbs import I64
 from zkds.native import exact
-from zkds.native.exact import MatrixProduct
+from zkds.native.exact import ArrayProducts
 from zkds.tensors.tensor import Reader, Tensor
 
-Frame = Callable[[NDArray[Any]], I64]
 SUM_BITS = 62
 
 
@@ -33,24 +29,19 @@ class LowDigits:
         left, right = products.left, products.right
         bits = (_bits(left, count), _bits(right, count))
         terms = products.terms * min(count, len(left.digits), len(right.digits))
-        if sum(bits) + (terms - 1).bit_length() > SUM_BITS:
+        if sum(bits) + max(terms - 1, 0).bit_length() > SUM_BITS:
             names = f"{left.name}, {right.name}"
             raise ValueError(f"{names}: sums of {products.terms} products of digits exceed 2^{SUM_BITS}")
         return cls(reader.tables(left)[:count], reader.tables(right)[:count], bits)
 
-    def sums(
-        self, where: Sequence[MatrixProduct], shape: tuple[int, ...], count: int, frame: Frame, passes: slice = slice(None)
-    ) -> list[I64]:
-        """For d < count, sum_(i + j = d) left_i right_j in arrays (passes, ...) of this shape, zero where no product reaches.
-
-        frame: of the right operand.
-        """
-        left = [np.ascontiguousarray(digit[passes], dtype=np.int64) for digit in self.left]
-        right = [frame(digit[passes]) for digit in self.right]
-        totals = [np.zeros(shape, dtype=np.int64) for _ in range(count)]
-        for view in where:
+    def sums(self, where: ArrayProducts, count: int, passes: slice = slice(None)) -> list[I64]:
+        """For d < count, sum_(i + j = d) left_i right_j, in these passes: indices of the factors' first axis."""
+        left = [where.left(digit[passes]) for digit in self.left]
+        right = [where.right(digit[passes]) for digit in self.right]
+        totals = [np.zeros((len(left[0]), *where.shape), dtype=np.int64) for _ in range(count)]
+        for view in where.products:
             exact.digits(left, view.left, right, view.right, self.bits, totals, view.out)
-        return totals
+        return [where.result(total) for total in totals]
 
 
 def _bits(tensor: Tensor, count: int) -> int:

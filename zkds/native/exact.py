@@ -7,7 +7,7 @@ counts them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,3 +151,20 @@ class MatrixProduct:
     left: View
     right: View
     out: View
+
+
+@dataclass(frozen=True)
+class ArrayProducts:
+    """Sums of products of two arrays' entries as products of matrices.
+
+    products      where a batch of the factors and the result, laid out, have the matrices; entries that none reaches are zero
+    left, right   a factor -> (batches, ..) int64, laid out
+    shape         of a batch of the result, laid out
+    result        (batches, *shape) -> the result
+    """
+
+    products: Sequence[MatrixProduct]
+    left: Callable[[NDArray[Any]], I64]
+    right: Callable[[NDArray[Any]], I64]
+    shape: tuple[int, ...]
+    result: Callable[[I64], I64]

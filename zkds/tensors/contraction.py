@@ -6,6 +6,7 @@ that; the pieces' sums are then put together modulo p. Arrays of K are pairs: a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from zkds.tensors.axes import Axis
 F64 = NDArray[np.float64]
 FIELD_BITS = 61
 FLOAT_BITS = 53
+HALF_BITS = 32
 
 
 def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
@@ -29,16 +31,26 @@ def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
     magnitude: a bound on the values' absolute values.
     Raises ValueError if the sums of products of `magnitude` and one bit need not fit 2^53.
     """
-    count = values.shape[axis]
+    return np.squeeze(weigh_groups(values, axis, weights[None], magnitude), axis)
+
+
+def weigh_groups(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
+    """The same for every run of entries along the axis: (runs, n, 2) pairs, an axis of runs times n -> one of their sums.
+
+    Weights of a single run, (1, n, 2), are those of every run.
+    """
+    own, count, _ = weights.shape
+    runs = values.shape[axis] // count
     bits = FLOAT_BITS - max(1, magnitude * count).bit_length()
     if bits < 1:
         raise ValueError(f"magnitude: sums of {count} numbers of {magnitude} are too large")
     outer, inner = values.shape[:axis], values.shape[axis + 1 :]
-    flat = values.reshape(int(np.prod(outer)), count, int(np.prod(inner))).astype(np.float64)
-    pieces = _cut(weights.T, bits)  # (pieces, 2, n)
-    sums = np.matmul(pieces.reshape(-1, count), flat)
-    by_piece = np.moveaxis(sums.reshape(len(flat), len(pieces), 2, -1), 1, 0)
-    return np.ascontiguousarray(np.moveaxis(_join(by_piece, bits), 1, -1)).reshape(*outer, *inner, 2)
+    flat = values.reshape(int(np.prod(outer)), runs, count, int(np.prod(inner))).astype(np.float64)
+    pieces = _cut(np.moveaxis(weights, 2, 0), bits)  # (pieces, 2, own, n)
+    by_run = np.moveaxis(pieces.reshape(-1, own, count), 1, 0)  # (own, pieces 2, n)
+    sums = np.matmul(np.ascontiguousarray(by_run), flat)  # (outer, runs, pieces 2, inner)
+    by_piece = np.moveaxis(sums.reshape(len(flat), runs, len(pieces), 2, -1), 2, 0)
+    return np.ascontiguousarray(np.moveaxis(_join(by_piece, bits), 2, -1)).reshape(*outer, runs, *inner, 2)
 
 
 def multiply(left: U64, right: U64) -> U64:
@@ -95,11 +107,28 @@ def scale(values: U64, factor: K) -> U64:
     return unblock(scaled, values.size // 2).reshape(values.shape)
 
 
+def product(left: U64, right: U64) -> U64:
+    """Arrays of K entry by entry, with broadcasting: (.., 2) pairs each."""
+    shape = np.broadcast_shapes(left.shape, right.shape)
+    factors = (block(np.broadcast_to(factor, shape).reshape(-1, 2)) for factor in (left, right))
+    return unblock(native.k_mul(*factors), math.prod(shape[:-1])).reshape(shape)
+
+
 def scale_rows(values: U64, weights: U64) -> U64:
     """weights[i] values[i, ..]: (n, .., 2) pairs and (n, 2) pairs."""
-    spread = np.ascontiguousarray(np.broadcast_to(weights.reshape(len(weights), *(1,) * (values.ndim - 2), 2), values.shape))
-    product = native.k_mul(block(values.reshape(-1, 2)), block(spread.reshape(-1, 2)))
-    return unblock(product, values.size // 2).reshape(values.shape)
+    return product(values, weights.reshape(len(weights), *(1,) * (values.ndim - 2), 2))
+
+
+def sums_by_index(values: U64, indices: NDArray[np.int64], length: int) -> U64:
+    """(n, 2) pairs and n indices -> (length, 2) pairs: for every index, the sum of the values that have it.
+
+    Raises ValueError for more than 2^21 values: their halves of 32 bits are added up in float64.
+    """
+    if len(values) > 1 << (FLOAT_BITS - HALF_BITS):
+        raise ValueError(f"values: expected at most 2^{FLOAT_BITS - HALF_BITS}, got {len(values)}")
+    low, high = values & np.uint64((1 << HALF_BITS) - 1), values >> np.uint64(HALF_BITS)
+    halves = [[np.bincount(indices, half[:, part], length) for part in range(2)] for half in (low, high)]
+    return np.ascontiguousarray(_join(np.array(halves), HALF_BITS).T)
 
 
 def combine(tables: Sequence[U64], weights: Sequence[K]) -> U64:

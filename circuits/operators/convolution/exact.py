@@ -1,66 +1,85 @@
-"""The three sums of a convolution on integers: exact products of matrices (zkds/native/exact.py)."""
+"""The three sums of a convolution on integers: exact products of matrices (zkds/native/exact.py), one for each group."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zkds.circuits.arithmetic.exact import Operand, Wide, multiply
 from zkds.circuits.operators.convolution.views import ConvolutionViews, views
 from zkds.circuits.operators.convolution.windows import Window as Axis
 from zkds.integers.limbs import I64
+from zkds.native.exact import ArrayProducts
 
 
 @dataclass(frozen=True)
 class Window:
-    """The geometry of one convolution: kernel, stride and zero padding along (rows, columns), and the output's (rows, columns).
+    """The geometry of one convolution, along (rows, columns) each: kernel, stride, zeros before the input, the output's size,
+    the distance of two taps; and the groups into which the channels are cut.
 
-    The output may stop short of what would fit: rows and columns that nothing uses are not computed.
+    The output may stop short of what would fit: rows and columns that nothing uses are not computed. It may reach beyond the
+    input: there are as many zeros behind it as that takes.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: tuple[int, int]
+    before: tuple[int, int]
     output: tuple[int, int]
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
 
-    def views(self, batch: int, weight_shape: Sequence[int], size: Sequence[int]) -> ConvolutionViews:
-        """The matrices of a convolution of images (B, C, *size) with weights (C_out, C_in, *kernel)."""
-        rows, columns = map(Axis, size, self.kernel, self.stride, self.padding, self.output)
-        return views(batch, weight_shape[1], weight_shape[0], rows, columns)
+    def views(self, batch: int, channels_in: int, channels_out: int, size: Sequence[int]) -> ConvolutionViews:
+        """The matrices of a convolution of images (B, C, *size)."""
+        rows, columns = map(Axis, size, self.kernel, self.stride, self.before, self.output, self.dilation)
+        return views(batch, channels_in, channels_out, self.groups, rows, columns)
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images (B, C, H, W) as an operand, with the zeros around them that the windows reach."""
+    """Images (B, C, H, W) as an operand, (G, B, C / G, ..), with the zeros around them that the windows reach."""
 
     window: Window
     size: tuple[int, int]
     framed: Operand
 
+    def views(self, channels_out: int) -> ConvolutionViews:
+        """The matrices of a convolution of these images."""
+        groups, batch, channels, *_ = self.framed.values.shape
+        return self.window.views(batch, groups * channels, channels_out, self.size)
+
 
 def image_operand(images: I64, window: Window) -> Images:
     """(B, C, H, W), for windows that the kernels of a layer see."""
     size = images.shape[2], images.shape[3]
-    places = window.views(len(images), (1, images.shape[1]), size)
-    return Images(window, size, Operand.of(places.frame_inputs(images)))
+    places = window.views(len(images), images.shape[1], window.groups, size)
+    return Images(window, size, Operand.of(places.frame_inputs(images[None])))
 
 
 def convolution(weights: Operand, images: Images) -> Wide:
-    """sum over input channels and taps, (B, C_out, *output)."""
-    batch, window = len(images.framed.values), images.window
-    places = window.views(batch, weights.values.shape, images.size)
-    return multiply(weights, images.framed, [places.values], (batch, len(weights.values), *window.output))
+    """sum over the input channels of a group and taps, (B, C_out, *output); weights (C_out, C_in / G, *kernel)."""
+    where = images.views(len(weights.values)).values
+    return _multiply(where, _laid_out(where.left, weights), images.framed)
 
 
 def input_gradient(weights: Operand, deltas: Operand, window: Window, size: tuple[int, int]) -> Wide:
     """The transposed convolution of deltas (B, C_out, *output), (B, C_in, *size)."""
-    batch, channels = len(deltas.values), weights.values.shape[1]
-    places = window.views(batch, weights.values.shape, size)
-    framed = Operand(places.frame_outputs(deltas.values), deltas.bits)
-    return multiply(weights, framed, places.input_gradient, (batch, channels, *size))
+    batch, channels_out = deltas.values.shape[:2]
+    where = window.views(batch, window.groups * weights.values.shape[1], channels_out, size).input_gradient
+    return _multiply(where, _laid_out(where.left, weights), _laid_out(where.right, deltas))
 
 
 def weight_gradient(deltas: Operand, images: Images, shape: tuple[int, ...]) -> Wide:
-    """sum over records and output positions, of the weights' shape."""
-    places = images.window.views(len(deltas.values), shape, images.size)
-    return multiply(deltas, images.framed, [places.weight_gradient], shape)
+    """sum over records and output positions, of the weights' shape, (C_out, C_in / G, *kernel)."""
+    where = images.views(shape[0]).weight_gradient
+    return _multiply(where, _laid_out(where.left, deltas), images.framed)
+
+
+def _laid_out(layout: Callable[[I64], I64], operand: Operand) -> Operand:
+    """One pass of a factor."""
+    return Operand(layout(operand.values[None]), operand.bits)
+
+
+def _multiply(where: ArrayProducts, left: Operand, right: Operand) -> Wide:
+    """The result of one pass."""
+    total = multiply(left, right, where.products, (len(left.values), *where.shape))
+    return Wide(where.result(total.hi)[0], where.result(total.lo)[0])

@@ -1,119 +1,197 @@
 """The three sums of a convolution layer, for all passes of the trajectory at once.
 
-    values           z[p, b, o, y, x]  = round(sum_(i, d, e) W_p[o, i, d, e] a[p, b, i, u, v] + 2^a_bits bias_p[o])
-    input gradient   dx[p, b, i, u, v] = round(sum_(o, d, e) W_p[o, i, d, e] dz[p, b, o, y, x])
-    weight gradient  g[t, o, i, d, e]  = round(sum_(b, y, x) dz[p, b, o, y, x] a[p, b, i, u, v]),  p = t or p = T + t
+    values           z[p, b, o, y, x]  = round(sum_(i, d, e) W_p[o, i, d, e] a[p, b, (g, i), u, v] + 2^a_bits bias_p[o])
+    input gradient   dx[p, b, (g, i), u, v] = round(sum_(o in g, d, e) W_p[o, i, d, e] dz[p, b, o, y, x])
+    weight gradient  g[t, o, i, d, e]  = round(sum_(b, y, x) dz[p, b, o, y, x] a[p, b, (g, i), u, v]),  p = t or p = T + t
 
-with u = y stride + d - padding, v = x stride + e - padding inside the input (windows.py). A dense layer is the case of one
-output position. At a random point of the result, the sums over everything but the contraction's index are carried out by the
-prover, exactly as they stand, and cost one reading of each operand; the sumcheck runs over (p, channel, taps) or (p, b, y, x),
-and the spatial kernel is then a product of one vector for each axis: no im2col, no Fourier transform.
+with u = y stride + d dilation - before, v likewise, inside the input (windows.py). g is the group of o, and (g, i) the i-th
+channel of that group; without groups there is one. A dense layer is the case of one output position. At a random point of the
+result, the sums over everything but the contraction's index are carried out by the prover, exactly as they stand, and cost one
+reading of each operand; the sumcheck runs over (p, group, channel, taps) or (p, b, group, y, x), and the spatial kernel is then
+a product of one vector for each axis: no im2col, no Fourier transform.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from zkds.circuits.operators.convolution.views import layer_views
-from zkds.circuits.operators.convolution.windows import Geometry
+from zkds.circuits.operators.convolution.windows import Geometry, Window
 from zkds.circuits.operators.parameter import WeightTensor
-from zkds.field import K, block, unblock
+from zkds.field import K
 from zkds.identities.low_digits import LowDigits
 from zkds.identities.products import Linear, Products
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
 from zkds.native import U64
-from zkds.native import field as native
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis, ones_axis
-from zkds.tensors.contraction import multiply, scale, scale_rows, weigh
+from zkds.tensors.contraction import multiply, outer_product, product, scale, scale_rows, weigh_groups
 from zkds.tensors.tensor import Reader, Tensor
 
-Spread = Callable[[U64], U64]
+
+@dataclass(frozen=True)
+class _Channels:
+    """The result's channels at a random point, cut so that eq(point, .) is a product even where groups divide it.
+
+    eq(point, c) of a channel c = (group, k) is no product of one factor for the group and one for k, unless the channels of a
+    group are a power of two. So k = (m, low), with as many `low` as the largest power of two that divides them: eq(point, c) =
+    high(group, m) eq(point_low, low). The weights are summed over low, while m stays in the sumcheck, with high as a factor of
+    the other tensor. Without groups, all of c is low.
+    """
+
+    groups: int
+    in_group: int
+
+    @property
+    def low(self) -> int:
+        return self.in_group if self.groups == 1 else self.in_group & -self.in_group
+
+    @property
+    def rest(self) -> int:
+        """The number of m."""
+        return self.in_group // self.low
+
+    def low_axis(self, point: Sequence[K]) -> EqAxis:
+        return EqAxis(self.low, tuple(point[: (self.low - 1).bit_length()]))
+
+    def high(self, point: Sequence[K]) -> U64:
+        """(groups, m, 2) pairs."""
+        axis = EqAxis(self.groups * self.rest, tuple(point[(self.low - 1).bit_length() :]))
+        return axis.vector().reshape(self.groups, self.rest, 2)
 
 
 class _TapProducts(Products):
-    """Products of weights with another tensor, summed over its channels and the taps, at every position of the result.
+    """Products of weights with another tensor, summed over a group's channels and the taps, at every position of the result.
+
+    The contraction's index is (p, group, channel of the other tensor, m of the result's channel, d, e).
 
     result   the result's shape, (P, B, channels, rows, columns)
     kept     the weights' axis whose channels are the result's: 1 or 2
-    spread   for rows and for columns: the weights of the result's positions -> those at which a tap meets the other tensor
     """
 
-    def __init__(
-        self,
-        geometry: Geometry,
-        weights: Tensor,
-        other: Tensor,
-        result: Sequence[int],
-        kept: int,
-        spread: tuple[Spread, Spread],
-    ) -> None:
+    def __init__(self, geometry: Geometry, weights: Tensor, other: Tensor, result: Sequence[int], kept: int) -> None:
         _require_shape(weights, (geometry.passes, *geometry.weight_shape))
         self.geometry = geometry
         self.left = weights
         self.right = other
-        self.inner = (geometry.passes, other.shape[2], geometry.rows.kernel, geometry.columns.kernel)
+        self._windows = geometry.rows, geometry.columns
         self._result = result
         self._kept = kept
-        self._spread = spread
+        self._channels = _Channels(geometry.groups, result[2] // geometry.groups)
+        self._summed = other.shape[2] // geometry.groups
+        taps = geometry.rows.kernel, geometry.columns.kernel
+        self.inner = (geometry.passes, geometry.groups, self._summed, self._channels.rest, *taps)
+
+    @staticmethod
+    @abstractmethod
+    def _spread(window: Window, weights: U64) -> U64:
+        """Weights of the result's positions -> (kernel, positions of the other tensor, 2): those at which they meet a tap."""
+
+    @staticmethod
+    @abstractmethod
+    def _met(window: Window, weights: U64, taps: U64) -> U64:
+        """Weights of the result's positions and of the taps -> (positions of the other tensor, 2): sums of their products."""
 
     def left_tables(self, reader: Reader, points: Points) -> list[U64]:
-        by_pass, _, channels, *_ = _vectors(self._result, points)
-        return [scale_rows(table, by_pass) for table in _weigh_digits(self.left, reader, self._kept, channels)]
+        by_pass, low = EqAxis(self._result[0], tuple(points[0])), self._channels.low_axis(points[2])
+        tables = _weigh_digits(self.left, reader, self._kept, low.vector()[None])
+        return [scale_rows(self._by_group(table), by_pass.vector()) for table in tables]
+
+    def _by_group(self, table: U64) -> U64:
+        """The weights without `low` of their channels, as the contraction's index goes."""
+        passes, groups, summed, rest, *taps = self.inner
+        if self._kept == 2:
+            return table.reshape(passes, groups, summed, rest, *taps, 2)
+        return table.reshape(passes, groups, rest, summed, *taps, 2).swapaxes(2, 3)
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
         _, batch, _, *positions = _vectors(self._result, points)
-        rows, columns = (spread(weights) for spread, weights in zip(self._spread, positions, strict=True))
-        return [_spatial(table, rows, columns) for table in _weigh_digits(self.right, reader, 1, batch)]
+        rows, columns = (self._spread(window, weights) for window, weights in zip(self._windows, positions, strict=True))
+        tables = _weigh_digits(self.right, reader, 1, batch[None])
+        return [self._times_groups(_spatial(table, rows, columns), points[2]) for table in tables]
+
+    def _times_groups(self, table: U64, point: Sequence[K]) -> U64:
+        """(P, 1, channels, d, e, 2) pairs -> those of the contraction's index, times the high part of the result's channels."""
+        passes, groups, summed, rest, *taps = self.inner
+        split = table.reshape(passes, groups, summed, 1, *taps, 2)
+        if groups == 1:
+            return split
+        return product(split, self._channels.high(point).reshape(groups, 1, rest, 1, 1, 2))
 
     def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
         by_pass = _product_axis(self.geometry.passes, points[0], inner[0])
-        summed, *taps = _eq(self.inner[1:], inner[1:])
-        kept = EqAxis(self._result[2], tuple(points[2]))
-        return (by_pass, *((kept, summed) if self._kept == 1 else (summed, kept)), *taps)
+        _, group, summed, rest, *taps = _eq(self.inner, inner)
+        low = self._channels.low_axis(points[2])
+        channels = [_joined(group, rest, low), summed] if self._kept == 1 else [_joined(group, summed), _joined(rest, low)]
+        return (by_pass, *channels, *taps)
 
     def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
         *_, y, x = _vectors(self._result, points)
-        _, _, d, e = _vectors(self.inner, inner)
-        rows, columns = (
-            _kernel_axis(taps, spread(weights)) for spread, weights, taps in zip(self._spread, (y, x), (d, e), strict=True)
+        by_pass, group, summed, rest, d, e = _eq(self.inner, inner)
+        positions = (
+            VectorAxis(self._met(window, weights, taps.vector()))
+            for window, weights, taps in zip(self._windows, (y, x), (d, e), strict=True)
         )
-        by_pass, channel = _eq(self.inner[:2], inner[:2])
-        return (by_pass, EqAxis(self.geometry.batch, tuple(points[1])), channel, rows, columns)
+        batch = EqAxis(self.geometry.batch, tuple(points[1]))
+        if self.geometry.groups == 1:
+            return (by_pass, batch, summed, *positions)
+        high = multiply(self._channels.high(points[2]), rest.vector()[:, None])[:, 0]
+        channel = VectorAxis(outer_product([VectorAxis(product(group.vector(), high)), summed]))
+        return (by_pass, batch, channel, *positions)
 
 
 class ForwardProducts(_TapProducts):
-    """sum over input channels and taps of weight times input, at every output position."""
+    """sum over the input channels of a group and taps of weight times input, at every output position."""
 
     def __init__(self, geometry: Geometry, weights: Tensor, inputs: Tensor) -> None:
         _require_shape(inputs, geometry.input_shape)
         rows, columns = geometry.rows, geometry.columns
-        super().__init__(geometry, weights, inputs, geometry.output_shape, 1, (rows.by_outputs, columns.by_outputs))
-        self.terms = geometry.channels_in * rows.most_terms_of_an_output * columns.most_terms_of_an_output
+        super().__init__(geometry, weights, inputs, geometry.output_shape, 1)
+        self.terms = self._summed * rows.most_terms_of_an_output * columns.most_terms_of_an_output
+
+    @staticmethod
+    def _spread(window: Window, weights: U64) -> U64:
+        return window.by_outputs(weights)
+
+    @staticmethod
+    def _met(window: Window, weights: U64, taps: U64) -> U64:
+        return window.on_inputs(weights, taps)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
-        return digits.sums([views.values], self.geometry.output_shape, count, views.frame_inputs)
+        return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).values, count)
 
 
 class InputGradientProducts(_TapProducts):
-    """sum over output channels and taps of weight times delta, at every input position."""
+    """sum over the output channels of a group and taps of weight times delta, at every input position."""
 
     def __init__(self, geometry: Geometry, weights: Tensor, deltas: Tensor) -> None:
         _require_shape(deltas, geometry.output_shape)
         rows, columns = geometry.rows, geometry.columns
-        super().__init__(geometry, weights, deltas, geometry.input_shape, 2, (rows.by_inputs, columns.by_inputs))
-        self.terms = geometry.channels_out * rows.most_terms_of_an_input * columns.most_terms_of_an_input
+        super().__init__(geometry, weights, deltas, geometry.input_shape, 2)
+        self.terms = self._summed * rows.most_terms_of_an_input * columns.most_terms_of_an_input
+
+    @staticmethod
+    def _spread(window: Window, weights: U64) -> U64:
+        return window.by_inputs(weights)
+
+    @staticmethod
+    def _met(window: Window, weights: U64, taps: U64) -> U64:
+        return window.on_outputs(weights, taps)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
-        return digits.sums(views.input_gradient, self.geometry.input_shape, count, views.frame_outputs)
+        return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).input_gradient, count)
 
 
 class WeightGradientProducts(Products):
-    """sum over records and output positions of delta times input, for every weight, in `count` passes from `first`."""
+    """sum over records and output positions of delta times input, for every weight, in `count` passes from `first`.
+
+    The contraction's index is (t, b, group, y, x).
+    """
 
     def __init__(self, geometry: Geometry, deltas: Tensor, inputs: Tensor, first: int, count: int) -> None:
         _require_shape(deltas, geometry.output_shape)
@@ -127,21 +205,23 @@ class WeightGradientProducts(Products):
         self.first = first
         self.count = count
         self.terms = geometry.batch * rows.most_terms_of_a_tap * columns.most_terms_of_a_tap
-        self.inner = (count, geometry.batch, rows.outputs, columns.outputs)
+        self.inner = (count, geometry.batch, geometry.groups, rows.outputs, columns.outputs)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """(count, Cout, Cin, taps, taps)"""
+        """(count, Cout, Cin / groups, taps, taps)"""
         return (self.count, *self.geometry.weight_shape)
 
     def left_tables(self, reader: Reader, points: Points) -> list[U64]:
         by_step, outputs, *_ = _vectors(self.output_shape, points)
-        return [scale_rows(table, by_step) for table in _weigh_digits(self.left, reader, 2, outputs, self._part)]
+        by_group = outputs.reshape(self.geometry.groups, -1, 2)
+        return [scale_rows(table, by_step) for table in _weigh_digits(self.left, reader, 2, by_group, self._part)]
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
         _, _, inputs, d, e = _vectors(self.output_shape, points)
         rows, columns = self.geometry.rows.by_taps(d), self.geometry.columns.by_taps(e)
-        return [_spatial(table, rows, columns) for table in _weigh_digits(self.right, reader, 2, inputs, self._part)]
+        tables = _weigh_digits(self.right, reader, 2, inputs[None], self._part)
+        return [_spatial(table, rows, columns) for table in tables]
 
     @property
     def _part(self) -> slice:
@@ -149,24 +229,26 @@ class WeightGradientProducts(Products):
 
     def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
         by_step = self._placed(_product_axis(self.count, points[0], inner[0]))
-        record, y, x = _eq(self.inner[1:], inner[1:])
-        return (by_step, record, EqAxis(self.geometry.channels_out, tuple(points[1])), y, x)
+        record, group, y, x = _eq(self.inner[1:], inner[1:])
+        outputs = EqAxis(self.geometry.channels_out, tuple(points[1]))
+        if self.geometry.groups == 1:
+            return (by_step, record, outputs, y, x)
+        by_group = product(outputs.vector().reshape(group.length, -1, 2), group.vector()[:, None])
+        return (by_step, record, VectorAxis(by_group.reshape(-1, 2)), y, x)
 
     def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
         geometry = self.geometry
-        _, _, _, d, e = _vectors(self.output_shape, points)
-        _, _, y, x = _vectors(self.inner, inner)
-        rows = _kernel_axis(y, geometry.rows.by_taps(d))
-        columns = _kernel_axis(x, geometry.columns.by_taps(e))
-        by_step, record = _eq(self.inner[:2], inner[:2])
-        return (self._placed(by_step), record, EqAxis(geometry.channels_in, tuple(points[2])), rows, columns)
+        _, _, inputs, d, e = _eq(self.output_shape, points)
+        by_step, record, group, y, x = _eq(self.inner, inner)
+        rows = VectorAxis(geometry.rows.on_inputs(y.vector(), d.vector()))
+        columns = VectorAxis(geometry.columns.on_inputs(x.vector(), e.vector()))
+        return (self._placed(by_step), record, _joined(group, inputs), rows, columns)
 
     def _placed(self, axis: Axis) -> VectorAxis:
         return place(axis, self.first, self.geometry.passes)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        views, digits = layer_views(self.geometry), LowDigits.of(self, reader, count)
-        return digits.sums([views.weight_gradient], self.output_shape, count, views.frame_inputs, self._part)
+        return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).weight_gradient, count, self._part)
 
 
 def bias_term(geometry: Geometry, bias: Tensor, exponent: int) -> Linear:
@@ -225,15 +307,16 @@ def _eq(shape: Sequence[int], points: Points) -> list[EqAxis]:
 
 
 def _weigh_digits(tensor: Tensor, reader: Reader, axis: int, weights: U64, part: slice = slice(None)) -> list[U64]:
+    """Every digit's sums over the runs of an axis, by weights (runs, n, 2) or the same for all runs, (1, n, 2)."""
     if isinstance(tensor, WeightTensor):
-        return tensor.weigh(reader, axis, weights)
-    tables = reader.tables(tensor)
-    return [weigh(table[part], axis, weights, digit.magnitude()) for table, digit in zip(tables, tensor.digits, strict=True)]
+        return tensor.weigh(reader, axis, weights[0])
+    tables = zip(reader.tables(tensor), tensor.digits, strict=True)
+    return [weigh_groups(table[part], axis, weights, digit.magnitude()) for table, digit in tables]
 
 
 def _spatial(table: U64, rows: U64, columns: U64) -> U64:
-    """(n, m, H, W, 2) -> (n, m, h, w, 2): rows (h, H, 2) and columns (w, W, 2) applied to the last two axes."""
-    return _last_axis(_last_axis(table, columns).swapaxes(2, 3), rows).swapaxes(2, 3)
+    """(.., H, W, 2) -> (.., h, w, 2): rows (h, H, 2) and columns (w, W, 2) applied to the last two axes."""
+    return _last_axis(_last_axis(table, columns).swapaxes(-3, -2), rows).swapaxes(-3, -2)
 
 
 def _last_axis(table: U64, matrix: U64) -> U64:
@@ -249,15 +332,18 @@ def _is_identity(matrix: U64) -> bool:
     return rows == columns and not matrix[..., 1].any() and np.array_equal(matrix[..., 0], np.eye(rows, dtype=np.uint64))
 
 
-def _kernel_axis(weights: U64, matrix: U64) -> VectorAxis:
-    """sum_k weights_k matrix[k, .]: (n, 2) and (n, length, 2) pairs."""
-    return VectorAxis(multiply(weights[None], matrix)[0])
+def _joined(*axes: EqAxis) -> Axis:
+    """The axis of all combinations of indices, the last one running fastest: a point if all but the first are powers of two."""
+    axes = tuple(axis for axis in axes if axis.length > 1) or axes[:1]
+    if all(axis.length == 1 << axis.bits for axis in axes[1:]):
+        return EqAxis(math.prod(axis.length for axis in axes), tuple(x for axis in reversed(axes) for x in axis.point))
+    return VectorAxis(outer_product(axes))
 
 
 def _product_axis(length: int, first: Sequence[K], second: Sequence[K]) -> VectorAxis:
     """w(x) = eq(first, x) eq(second, x)."""
-    left, right = (block(EqAxis(length, tuple(point)).vector()) for point in (first, second))
-    return VectorAxis(unblock(native.k_mul(left, right), length))
+    left, right = (EqAxis(length, tuple(point)).vector() for point in (first, second))
+    return VectorAxis(product(left, right))
 
 
 def _require_shape(tensor: Tensor, shape: tuple[int, ...]) -> None:

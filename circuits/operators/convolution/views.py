@@ -1,20 +1,24 @@
 """The three sums of a convolution as products of matrices, for exact matrix products (zkds/native/exact.py).
 
 The matrices are views: tables of offsets into arrays that stay as they are, but for a frame of zeros around every image. With
-y, d, u an output, a tap and an input along one axis, u = y stride + d - padding (circuits/operators/convolution/windows.py):
+y, d, u an output, a tap and an input along one axis, u = y stride + d dilation - before (circuits/operators/convolution/
+windows.py):
 
     values            (o; c, d, e) weights times (c, d, e; b, y, x) framed inputs
     weight gradient   (o; b, y, x) deltas times (b, y, x; c, d, e) framed inputs
     input gradient    (c; o, d, e) weights times (o, d, e; b, u, v) framed deltas, one product for each remainder of (u, v)
-                      modulo the strides: only every stride-th tap meets such an input
+                      modulo the strides: only some taps meet such inputs. Along an axis in which no input is met twice there is
+                      nothing to sum: (c, d; o) weights times (o; b, y) deltas are framed inputs
+
+o, c are the channels of one group. Passes and groups are the batches of the matrices, so that arrays of several groups are laid
+out with the groups before the records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import itertools
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,7 @@ from numpy.typing import NDArray
 
 from zkds.circuits.operators.convolution.windows import Geometry, Window
 from zkds.integers.limbs import I64
-from zkds.native.exact import MatrixProduct, View
+from zkds.native.exact import ArrayProducts, MatrixProduct, View
 
 
 def _one() -> I64:
@@ -31,12 +35,20 @@ def _one() -> I64:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One axis of a product for the input gradient: which taps, framed outputs and inputs are counted by its rows, by the terms
-    of its sums and by its columns.
+class Frame:
+    """Zeros around the entries of one axis: its length with them, and how many of them come first."""
 
-    Tap term_taps[q] takes column n's output to its input: framed output term_outputs[q] + column_outputs[n], input
-    column_inputs[n]. An axis of one output has no sums: tap row_taps[m] takes that to input row_inputs[m].
+    length: int
+    before: int
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One axis of a product for the input gradient: which taps, framed outputs and framed inputs are counted by its rows, by
+    the terms of its sums and by its columns.
+
+    Tap row_taps[m] + term_taps[q] takes framed output term_outputs[q] + column_outputs[n] to framed input row_inputs[m] +
+    column_inputs[n].
     """
 
     row_taps: I64 = field(default_factory=_one)
@@ -49,114 +61,171 @@ class Phase:
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a convolution and its frames."""
+    """One axis of a convolution: the frames of the factors and of the input gradient, and its phases."""
 
     window: Window
 
-    @property
-    def framed_inputs(self) -> int:
+    @cached_property
+    def inputs(self) -> Frame:
+        """Of what the taps meet at the outputs."""
         window = self.window
-        return max(window.padding + window.inputs, (window.outputs - 1) * window.stride + window.kernel)
+        reached = (window.outputs - 1) * window.stride + window.extent
+        return Frame(max(window.before + window.inputs, reached), window.before)
 
-    @property
-    def zeros_before_outputs(self) -> int:
-        """So many outputs before the first one would meet an input, had the kernel been there."""
-        if self.window.outputs == 1:
-            return 0
-        return max(0, -((self.window.padding + 1 - self.window.kernel) // self.window.stride))
+    @cached_property
+    def _met_once(self) -> bool:
+        """Whether no input is met by two taps: that of a dense layer, or of windows side by side."""
+        return self.window.most_terms_of_an_input <= 1
 
-    @property
-    def framed_outputs(self) -> int:
-        if self.window.outputs == 1:
-            return 1
-        last = (self.window.inputs - 1 + self.window.padding) // self.window.stride
-        return self.zeros_before_outputs + max(self.window.outputs, last + 1)
+    @cached_property
+    def input_gradient(self) -> Frame:
+        """Of the result."""
+        return self.inputs if self._met_once else Frame(self.window.inputs, 0)
 
-    @property
+    @cached_property
+    def outputs(self) -> Frame:
+        """Of what the taps meet at the inputs."""
+        if self._met_once:
+            return Frame(self.window.outputs, 0)
+        first = min((int(phase.column_outputs[0]) for phase in self._sums), default=0)
+        last = max((int(phase.column_outputs[-1] + phase.term_outputs[0]) for phase in self._sums), default=0)
+        before = max(0, -first)
+        return Frame(before + max(self.window.outputs, last + 1), before)
+
+    @cached_property
     def phases(self) -> list[Phase]:
-        """All inputs that a tap can meet, by their remainder modulo the stride; those of a single output at once."""
+        """All inputs that a tap can meet."""
+        if not self._met_once:
+            return [replace(phase, column_outputs=phase.column_outputs + self.outputs.before) for phase in self._sums]
+        window = self.window
+        taps, outputs = np.arange(window.kernel, dtype=np.int64), np.arange(window.outputs, dtype=np.int64)
+        inputs = {"row_inputs": taps * window.dilation, "column_inputs": outputs * window.stride}
+        return [Phase(row_taps=taps, column_outputs=outputs, **inputs)]
+
+    @cached_property
+    def _sums(self) -> list[Phase]:
+        """The inputs by their remainder modulo the stride, which fixes the taps that meet them; outputs may be negative."""
         window, phases = self.window, []
-        if window.outputs == 1:
-            inputs = np.arange(min(window.inputs, window.kernel - window.padding), dtype=np.int64)
-            return [Phase(row_taps=inputs + window.padding, row_inputs=inputs)]
-        for remainder in range(min(window.stride, window.inputs)):
-            inputs = np.arange(remainder, window.inputs, window.stride, dtype=np.int64)
-            first = (remainder + window.padding) % window.stride
-            taps = np.arange(first, window.kernel, window.stride, dtype=np.int64)
-            if len(taps):
-                last = len(taps) - 1
-                before = last - np.arange(len(taps), dtype=np.int64)
-                outputs = (inputs + window.padding - first) // window.stride - last + self.zeros_before_outputs
-                phases.append(Phase(term_taps=taps, term_outputs=before, column_outputs=outputs, column_inputs=inputs))
+        places = np.arange(window.kernel, dtype=np.int64) * window.dilation  # of the taps
+        for remainder in np.unique(places % window.stride).tolist():
+            taps = np.flatnonzero(places % window.stride == remainder)
+            inputs = np.arange((remainder - window.before) % window.stride, window.inputs, window.stride, dtype=np.int64)
+            if len(inputs):
+                to_last = (places[taps[-1]] - places[taps]) // window.stride  # so many outputs later than at the last tap
+                outputs = (inputs + window.before - places[taps[-1]]) // window.stride
+                phases.append(Phase(term_taps=taps, term_outputs=to_last, column_outputs=outputs, column_inputs=inputs))
         return phases
 
 
 @dataclass(frozen=True)
 class ConvolutionViews:
-    """The views of a convolution of `batch` records; arrays (B, C, H, W), weights (Cout, Cin, taps, taps), all contiguous."""
+    """The views of a convolution of `batch` records; arrays (P, B, C, H, W), weights (P, Cout, Cin / groups, taps, taps)."""
 
     batch: int
     channels_in: int
     channels_out: int
+    groups: int
     rows: Window
     columns: Window
 
     @cached_property
-    def _axes(self) -> tuple[Axis, Axis]:
-        return Axis(self.rows), Axis(self.columns)
+    def values(self) -> ArrayProducts:
+        """weights (Cout, Cin kernel), framed inputs (Cin kernel, B outputs) -> (B, Cout, Y, X)."""
+        left = View.of_matrix(self._outs, self._ins * self._taps)
+        place = MatrixProduct(left, self._patches, self._outputs)
+        shape = (self.batch, self._outs, self.rows.outputs, self.columns.outputs)
+        return ArrayProducts([place], self._group_weights, self.frame_inputs, shape, self._join_channels)
 
     @cached_property
-    def _framed_inputs(self) -> tuple[int, int]:
-        return self._axes[0].framed_inputs, self._axes[1].framed_inputs
+    def weight_gradient(self) -> ArrayProducts:
+        """deltas (Cout, B outputs), framed inputs (B outputs, Cin kernel) -> the weights' shape."""
+        out = View.of_matrix(self._outs, self._ins * self._taps)
+        place = MatrixProduct(self._outputs, self._patches.transposed, out)
+        shape = (self._outs, self._ins, self.rows.kernel, self.columns.kernel)
+        return ArrayProducts([place], self._group_channels, self.frame_inputs, shape, self._join_weights)
 
     @cached_property
-    def _framed_outputs(self) -> tuple[int, int]:
-        return self._axes[0].framed_outputs, self._axes[1].framed_outputs
+    def input_gradient(self) -> ArrayProducts:
+        """weights (Cin, Cout taps), framed deltas (Cout taps, B inputs) -> (B, Cin, H, W), zero where no product reaches."""
+        places = [self._phase(rows, columns) for rows, columns in itertools.product(self._rows.phases, self._columns.phases)]
+        shape = (self.batch, self._ins, self._rows.input_gradient.length, self._columns.input_gradient.length)
+        return ArrayProducts(places, self._group_weights, self._frame_outputs, shape, self._input_gradients)
+
+    # ---- layouts ---------------------------------------------------------------------------------------------------------
 
     def frame_inputs(self, values: NDArray[Any]) -> I64:
-        """(.., H, W) with the convolution's padding, int64."""
-        return _framed(values, self._framed_inputs, (self.rows.padding, self.columns.padding))
+        """(P, B, Cin, H, W) -> (P groups, B, Cin / groups, ..), int64, with the zeros that the windows reach."""
+        return _framed(self._group_channels(values), self._rows.inputs, self._columns.inputs)
 
-    def frame_outputs(self, values: NDArray[Any]) -> I64:
-        """(.., Y, X) with zeros wherever a tap meets an input and there is no output, int64."""
-        before = (self._axes[0].zeros_before_outputs, self._axes[1].zeros_before_outputs)
-        return _framed(values, self._framed_outputs, before)
+    def _frame_outputs(self, values: NDArray[Any]) -> I64:
+        """(P, B, Cout, Y, X), likewise, with zeros wherever a tap meets an input and there is no output."""
+        return _framed(self._group_channels(values), self._rows.outputs, self._columns.outputs)
 
-    @cached_property
-    def values(self) -> MatrixProduct:
-        """weights (Cout, Cin kernel), framed inputs (Cin kernel, B outputs) -> (B, Cout, Y, X)."""
-        left = View.of_matrix(self.channels_out, self.channels_in * self._taps)
-        return MatrixProduct(left, self._patches, self._outputs)
+    def _input_gradients(self, values: I64) -> I64:
+        """(P groups, B, Cin / groups, ..) -> (P, B, Cin, H, W), the frames cut off."""
+        (top, left), (rows, columns) = (
+            (self._rows.input_gradient.before, self._columns.input_gradient.before),
+            (self.rows.inputs, self.columns.inputs),
+        )
+        return self._join_channels(values[..., top : top + rows, left : left + columns])
 
-    @cached_property
-    def weight_gradient(self) -> MatrixProduct:
-        """deltas (Cout, B outputs), framed inputs (B outputs, Cin kernel) -> the weights' shape."""
-        out = View.of_matrix(self.channels_out, self.channels_in * self._taps)
-        return MatrixProduct(self._outputs, self._patches.transposed, out)
+    def _group_channels(self, values: NDArray[Any]) -> I64:
+        """(P, B, C, h, w) -> (P groups, B, C / groups, h, w), int64; a copy if there are several groups."""
+        passes, batch, channels, *size = values.shape
+        split = values.reshape(passes, batch, self.groups, channels // self.groups, *size).swapaxes(1, 2)
+        return np.ascontiguousarray(split, dtype=np.int64).reshape(passes * self.groups, batch, -1, *size)
 
-    @cached_property
-    def input_gradient(self) -> list[MatrixProduct]:
-        """weights (Cin, Cout taps), framed deltas (Cout taps, B inputs) -> (B, Cin, H, W), zero where no product reaches."""
-        return [self._phase(rows, columns) for rows, columns in product(self._axes[0].phases, self._axes[1].phases)]
+    def _join_channels(self, values: I64) -> I64:
+        """The inverse."""
+        batches, batch, channels, *size = values.shape
+        split = values.reshape(batches // self.groups, self.groups, batch, channels, *size).swapaxes(1, 2)
+        return np.ascontiguousarray(split).reshape(batches // self.groups, batch, self.groups * channels, *size)
+
+    def _group_weights(self, values: NDArray[Any]) -> I64:
+        """(P, Cout, ..) -> (P groups, Cout / groups, ..), int64."""
+        passes, _, *rest = values.shape
+        return np.ascontiguousarray(values, dtype=np.int64).reshape(passes * self.groups, self._outs, *rest)
+
+    def _join_weights(self, values: I64) -> I64:
+        """The inverse."""
+        batches, _, *rest = values.shape
+        return values.reshape(batches // self.groups, self.channels_out, *rest)
+
+    # ---- matrices of one group -------------------------------------------------------------------------------------------
 
     def _phase(self, rows: Phase, columns: Phase) -> MatrixProduct:
-        height, width = self._framed_outputs
-        frame, size = height * width, self.rows.inputs * self.columns.inputs
         kernel = self.columns.kernel
         weights = View(
-            _offsets((self.channels_in, self._taps), (rows.row_taps, kernel), (columns.row_taps, 1)),
-            _offsets((self.channels_out, self.channels_in * self._taps), (rows.term_taps, kernel), (columns.term_taps, 1)),
+            _offsets((self._ins, self._taps), (rows.row_taps, kernel), (columns.row_taps, 1)),
+            _offsets((self._outs, self._ins * self._taps), (rows.term_taps, kernel), (columns.term_taps, 1)),
         )
+        height, width = self._rows.outputs.length, self._columns.outputs.length
         deltas = View(
-            _offsets((self.channels_out, frame), (rows.term_outputs, width), (columns.term_outputs, 1)),
-            _offsets((self.batch, self.channels_out * frame), (rows.column_outputs, width), (columns.column_outputs, 1)),
+            _offsets((self._outs, height * width), (rows.term_outputs, width), (columns.term_outputs, 1)),
+            _offsets((self.batch, self._outs * height * width), (rows.column_outputs, width), (columns.column_outputs, 1)),
         )
-        row, record = self.columns.inputs, self.channels_in * size
+        height, width = self._rows.input_gradient.length, self._columns.input_gradient.length
         inputs = View(
-            _offsets((self.channels_in, size), (rows.row_inputs, row), (columns.row_inputs, 1)),
-            _offsets((self.batch, record), (rows.column_inputs, row), (columns.column_inputs, 1)),
+            _offsets((self._ins, height * width), (rows.row_inputs, width), (columns.row_inputs, 1)),
+            _offsets((self.batch, self._ins * height * width), (rows.column_inputs, width), (columns.column_inputs, 1)),
         )
         return MatrixProduct(weights, deltas, inputs)
+
+    @cached_property
+    def _rows(self) -> Axis:
+        return Axis(self.rows)
+
+    @cached_property
+    def _columns(self) -> Axis:
+        return Axis(self.columns)
+
+    @property
+    def _ins(self) -> int:
+        return self.channels_in // self.groups
+
+    @property
+    def _outs(self) -> int:
+        return self.channels_out // self.groups
 
     @property
     def _taps(self) -> int:
@@ -165,12 +234,11 @@ class ConvolutionViews:
     @cached_property
     def _patches(self) -> View:
         """(Cin kernel, B outputs) of the framed inputs: what every tap meets at every output."""
-        height, width = self._framed_inputs
-        frame, rows, columns = height * width, self.rows, self.columns
+        height, width, rows, columns = self._rows.inputs.length, self._columns.inputs.length, self.rows, self.columns
         return View(
-            _offsets((self.channels_in, frame), (rows.kernel, width), (columns.kernel, 1)),
+            _offsets((self._ins, height * width), (rows.kernel, rows.dilation * width), (columns.kernel, columns.dilation)),
             _offsets(
-                (self.batch, self.channels_in * frame), (rows.outputs, rows.stride * width), (columns.outputs, columns.stride)
+                (self.batch, self._ins * height * width), (rows.outputs, rows.stride * width), (columns.outputs, columns.stride)
             ),
         )
 
@@ -178,13 +246,13 @@ class ConvolutionViews:
     def _outputs(self) -> View:
         """(Cout, B outputs) of an array (B, Cout, Y, X)."""
         size = self.rows.outputs * self.columns.outputs
-        return View(_offsets((self.channels_out, size)), _offsets((self.batch, self.channels_out * size), (size, 1)))
+        return View(_offsets((self._outs, size)), _offsets((self.batch, self._outs * size), (size, 1)))
 
 
 @lru_cache(maxsize=256)
-def views(batch: int, channels_in: int, channels_out: int, rows: Window, columns: Window) -> ConvolutionViews:
+def views(batch: int, channels_in: int, channels_out: int, groups: int, rows: Window, columns: Window) -> ConvolutionViews:
     """The views of a convolution, made once."""
-    return ConvolutionViews(batch, channels_in, channels_out, rows, columns)
+    return ConvolutionViews(batch, channels_in, channels_out, groups, rows, columns)
 
 
 def _offsets(*axes: tuple[int | I64, int]) -> I64:
@@ -196,15 +264,17 @@ def _offsets(*axes: tuple[int | I64, int]) -> I64:
     return total
 
 
-def _framed(values: NDArray[Any], size: Sequence[int], before: Sequence[int]) -> I64:
-    """(.., h, w) placed into zeros (.., *size) after `before` rows and columns."""
-    if tuple(size) == values.shape[-2:]:
-        return np.ascontiguousarray(values, dtype=np.int64)
-    framed = np.zeros((*values.shape[:-2], *size), dtype=np.int64)
-    framed[..., before[0] : before[0] + values.shape[-2], before[1] : before[1] + values.shape[-1]] = values
+def _framed(values: I64, rows: Frame, columns: Frame) -> I64:
+    """(.., h, w) placed into the frames of both axes."""
+    *lead, height, width = values.shape
+    if (height, width) == (rows.length, columns.length):
+        return values
+    framed = np.zeros((*lead, rows.length, columns.length), dtype=np.int64)
+    framed[..., rows.before : rows.before + height, columns.before : columns.before + width] = values
     return framed
 
 
 def layer_views(geometry: Geometry) -> ConvolutionViews:
     """The matrices of one pass of a layer."""
-    return views(geometry.batch, geometry.channels_in, geometry.channels_out, geometry.rows, geometry.columns)
+    channels = geometry.channels_in, geometry.channels_out
+    return views(geometry.batch, *channels, geometry.groups, geometry.rows, geometry.columns)
