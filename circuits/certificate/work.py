@@ -6,7 +6,7 @@ then from the shapes of the columns. Seconds, on one core, and bytes are upper b
 costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
 
     layers          plans of identities, sumchecks of a layer
-    windows         entries of the relations of outputs, taps and inputs of convolutions along an axis (convolution/windows.py)
+    windows         pairs of outputs and taps of convolutions along an axis, inputs and outputs (convolution/windows.py)
     boxes           of all columns (zkds/commit/layout.py)
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
     rounds          of sumchecks: of the circuit and of the lookup argument
@@ -60,8 +60,8 @@ OTHERS = (6, 2)
 BASE = (0.8, 100 << 20)
 COSTS = {
     "layers": (0.01, 1 << 18),
-    "windows": (8e-8, 0),
-    "widest": (0.0, 50),
+    "windows": (3e-7, 0),
+    "widest": (0.0, 100),
     "boxes": (2e-5, 1500),
     "pieces": (9e-6, 520),
     "rounds": (1e-4, 1500),
@@ -149,9 +149,9 @@ class Work:
 
 
 def _windows(placed: Placed) -> list[int]:
-    """Entries of the three matrices of an axis, for both axes: (kernel, inputs), (kernel, outputs), (outputs, inputs)."""
+    """For both axes: pairs of outputs and taps, and twice the inputs and the outputs, to which their products are added up."""
     axes = zip(placed.layer.kernel, placed.shapes.input[1:], placed.convolution[1:], strict=True)
-    return [kernel * inputs + kernel * outputs + outputs * inputs for kernel, inputs, outputs in axes]
+    return [kernel * outputs + 2 * (inputs + outputs) for kernel, inputs, outputs in axes]
 
 
 def pieces_of(column: Column) -> int:

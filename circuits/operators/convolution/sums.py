@@ -89,13 +89,13 @@ class _TapProducts(Products):
 
     @staticmethod
     @abstractmethod
-    def _spread(window: Window, weights: U64) -> U64:
-        """Weights of the result's positions -> (kernel, positions of the other tensor, 2): those at which they meet a tap."""
+    def _on_taps(window: Window, weights: U64, table: U64) -> U64:
+        """Weights of the result's positions, (.., n, 2) pairs of the other tensor's -> (.., kernel, 2): sums of products."""
 
     @staticmethod
     @abstractmethod
     def _met(window: Window, weights: U64, taps: U64) -> U64:
-        """Weights of the result's positions and of the taps -> (positions of the other tensor, 2): sums of their products."""
+        """Weights of the result's positions and of the taps -> (n, 2), of the other tensor's positions: sums of products."""
 
     def left_tables(self, reader: Reader, points: Points) -> list[U64]:
         by_pass, low = EqAxis(self._result[0], tuple(points[0])), self._channels.low_axis(points[2])
@@ -110,10 +110,12 @@ class _TapProducts(Products):
         return table.reshape(passes, groups, rest, summed, *taps, 2).swapaxes(2, 3)
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
-        _, batch, _, *positions = _vectors(self._result, points)
-        rows, columns = (self._spread(window, weights) for window, weights in zip(self._windows, positions, strict=True))
+        _, batch, _, y, x = _vectors(self._result, points)
+        rows, columns = self._windows
         tables = _weigh_digits(self.right, reader, 1, batch[None])
-        return [self._times_groups(_spatial(table, rows, columns), points[2]) for table in tables]
+        by_columns = (self._on_taps(columns, x, table).swapaxes(-3, -2) for table in tables)
+        by_rows = (self._on_taps(rows, y, table).swapaxes(-3, -2) for table in by_columns)
+        return [self._times_groups(table, points[2]) for table in by_rows]
 
     def _times_groups(self, table: U64, point: Sequence[K]) -> U64:
         """(P, 1, channels, d, e, 2) pairs -> those of the contraction's index, times the high part of the result's channels."""
@@ -155,8 +157,8 @@ class ForwardProducts(_TapProducts):
         self.terms = self._summed * rows.most_terms_of_an_output * columns.most_terms_of_an_output
 
     @staticmethod
-    def _spread(window: Window, weights: U64) -> U64:
-        return window.by_outputs(weights)
+    def _on_taps(window: Window, weights: U64, table: U64) -> U64:
+        return window.exchanged.on_outputs(table, weights)
 
     @staticmethod
     def _met(window: Window, weights: U64, taps: U64) -> U64:
@@ -176,8 +178,8 @@ class InputGradientProducts(_TapProducts):
         self.terms = self._summed * rows.most_terms_of_an_input * columns.most_terms_of_an_input
 
     @staticmethod
-    def _spread(window: Window, weights: U64) -> U64:
-        return window.by_inputs(weights)
+    def _on_taps(window: Window, weights: U64, table: U64) -> U64:
+        return multiply(table, window.of_inputs(weights))
 
     @staticmethod
     def _met(window: Window, weights: U64, taps: U64) -> U64:
@@ -219,9 +221,10 @@ class WeightGradientProducts(Products):
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
         _, _, inputs, d, e = _vectors(self.output_shape, points)
-        rows, columns = self.geometry.rows.by_taps(d), self.geometry.columns.by_taps(e)
+        rows, columns = self.geometry.rows, self.geometry.columns
         tables = _weigh_digits(self.right, reader, 2, inputs[None], self._part)
-        return [_spatial(table, rows, columns) for table in tables]
+        by_columns = (columns.on_outputs(table, e).swapaxes(-3, -2) for table in tables)
+        return [rows.on_outputs(table, d).swapaxes(-3, -2) for table in by_columns]
 
     @property
     def _part(self) -> slice:
@@ -312,24 +315,6 @@ def _weigh_digits(tensor: Tensor, reader: Reader, axis: int, weights: U64, part:
         return tensor.weigh(reader, axis, weights[0])
     tables = zip(reader.tables(tensor), tensor.digits, strict=True)
     return [weigh_groups(table[part], axis, weights, digit.magnitude()) for table, digit in tables]
-
-
-def _spatial(table: U64, rows: U64, columns: U64) -> U64:
-    """(.., H, W, 2) -> (.., h, w, 2): rows (h, H, 2) and columns (w, W, 2) applied to the last two axes."""
-    return _last_axis(_last_axis(table, columns).swapaxes(-3, -2), rows).swapaxes(-3, -2)
-
-
-def _last_axis(table: U64, matrix: U64) -> U64:
-    """(.., N, 2) -> (.., J, 2) by a (J, N, 2) matrix over K."""
-    if _is_identity(matrix):
-        return table
-    return multiply(table, np.ascontiguousarray(matrix.swapaxes(0, 1)))
-
-
-def _is_identity(matrix: U64) -> bool:
-    """Whether the matrix changes nothing: a dense layer's, for example."""
-    rows, columns, _ = matrix.shape
-    return rows == columns and not matrix[..., 1].any() and np.array_equal(matrix[..., 0], np.eye(rows, dtype=np.uint64))
 
 
 def _joined(*axes: EqAxis) -> Axis:

@@ -8,9 +8,8 @@ others:
     input gradient    sum over taps      of inputs         at a point of the inputs
     weight gradient   sum over outputs   of taps           at a point of the taps
 
-The relation as a 0/1 tensor R[y, d, u] has at most one 1 for any two of its indices, so weights along one axis, spread over the
-other two, are a matrix with one weight or zero in each place. Such matrices are the prover's: a verifier has weights along two
-axes and needs their sums over what meets along the third (`on_inputs`, `on_outputs`), which cost one product for each meeting.
+So weights along two of the axes are multiplied where they meet, and added up along the third. That takes one product for each
+pair of an output and a tap, and no table of outputs and inputs.
 """
 
 from __future__ import annotations
@@ -23,9 +22,10 @@ from numpy.typing import NDArray
 
 from zkds.integers.limbs import I64
 from zkds.native import U64, field
-from zkds.tensors.contraction import product, sums_by_index
+from zkds.tensors.contraction import multiply, product, sums_by_index
 
 CHUNK = 1 << 18  # meetings whose products are in memory at a time
+RUN = 8  # outputs that are made by one matrix: as many columns as the C core multiplies at a time
 
 
 @dataclass(frozen=True)
@@ -61,59 +61,55 @@ class Window:
         """The pairs of an output and a tap, some of which meet zeros: what the sums of weights below cost."""
         return self.outputs * self.kernel
 
-    def _meetings(self, outputs: range) -> tuple[I64, I64, I64]:
-        """All (output, tap, input) of these outputs that belong together, as three arrays of one length."""
-        y, d = np.meshgrid(np.arange(outputs.start, outputs.stop), np.arange(self.kernel), indexing="ij")
-        u = y * self.stride + d * self.dilation - self.before
-        inside = (u >= 0) & (u < self.inputs)
-        return y[inside], d[inside], u[inside]
-
     @property
-    def _chunks(self) -> list[range]:
-        """The outputs, so many at a time that their meetings are about CHUNK."""
-        size = max(1, CHUNK // self.kernel)
-        return [range(first, min(first + size, self.outputs)) for first in range(0, self.outputs, size)]
-
-    # ---- weights along one axis, spread over the two others: the prover's ----------------------------------------------
-
-    def by_outputs(self, weights: U64) -> U64:
-        """(outputs, 2) pairs -> (kernel, inputs, 2): weight of the output at which a tap meets an input, or zero."""
-        outputs, taps, inputs = self._meetings(range(self.outputs))
-        matrix = np.zeros((self.kernel, self.inputs, 2), dtype=np.uint64)
-        matrix[taps, inputs] = weights[outputs]
-        return matrix
-
-    def by_inputs(self, weights: U64) -> U64:
-        """(inputs, 2) pairs -> (kernel, outputs, 2): weight of the input that a tap meets at an output, or zero."""
-        outputs, taps, inputs = self._meetings(range(self.outputs))
-        matrix = np.zeros((self.kernel, self.outputs, 2), dtype=np.uint64)
-        matrix[taps, outputs] = weights[inputs]
-        return matrix
-
-    def by_taps(self, weights: U64) -> U64:
-        """(kernel, 2) pairs -> (outputs, inputs, 2): weight of the tap at which an output meets an input, or zero."""
-        outputs, taps, inputs = self._meetings(range(self.outputs))
-        matrix = np.zeros((self.outputs, self.inputs, 2), dtype=np.uint64)
-        matrix[outputs, inputs] = weights[taps]
-        return matrix
+    def exchanged(self) -> Window:
+        """Outputs as taps and taps as outputs: the same inputs meet."""
+        return Window(self.inputs, self.outputs, self.dilation, self.before, self.kernel, self.stride)
 
     # ---- weights along two axes, summed over what meets along the third ------------------------------------------------
 
     def on_inputs(self, outputs: U64, taps: U64) -> U64:
         """(outputs, 2) and (kernel, 2) pairs -> (inputs, 2): sum of outputs[y] taps[d] over all y, d that meet an input."""
-        total = np.zeros((self.inputs, 2), dtype=np.uint64)
-        for chunk in self._chunks:
-            y, d, u = self._meetings(chunk)
-            total = field.add(total, sums_by_index(product(outputs[y], taps[d]), u, self.inputs))
-        return total
+        total = np.zeros((self.inputs + 1, 2), dtype=np.uint64)
+        size = max(1, CHUNK // self.kernel)
+        for first in range(0, self.outputs, size):
+            chunk = range(first, min(first + size, self.outputs))
+            products = multiply(outputs[first : chunk.stop, None], taps[None]).reshape(-1, 2)
+            total = field.add(total, sums_by_index(products, self._inputs_at(chunk).ravel(), self.inputs + 1))
+        return np.ascontiguousarray(total[:-1])
 
     def on_outputs(self, inputs: U64, taps: U64) -> U64:
-        """(inputs, 2) and (kernel, 2) pairs -> (outputs, 2): sum of inputs[u] taps[d] over all u, d that meet an output."""
-        total = np.zeros((self.outputs, 2), dtype=np.uint64)
-        for chunk in self._chunks:
-            y, d, u = self._meetings(chunk)
-            total = field.add(total, sums_by_index(product(inputs[u], taps[d]), y, self.outputs))
-        return total
+        """(.., inputs, 2) and (kernel, 2) pairs -> (.., outputs, 2): sum of inputs[u] taps[d] over all u, d that meet output y.
+
+        On `exchanged`, with weights of the outputs in place of the taps', these are the sums on taps. Outputs that lie a
+        multiple of the dilation apart in the inputs are made together, by one small matrix for all runs of them.
+        """
+        if self.kernel == 1:
+            reached = _framed(inputs, self.before, (self.outputs - 1) * self.stride + 1)[..., :: self.stride, :]
+            return np.ascontiguousarray(reached) if taps.tolist() == [[1, 0]] else product(reached, taps)
+        common = math.gcd(self.stride, self.dilation)
+        apart = min(self.dilation // common, self.outputs)  # so many outputs lie between two that are made together
+        together = min(RUN, -(-self.outputs // apart))
+        runs = -(-self.outputs // (apart * together))
+        step = self.stride // common
+        reach = (together - 1) * step + self.kernel
+        framed = _framed(inputs, self.before, (runs * together * apart - 1) * self.stride + self.extent)
+        seen = np.zeros((reach, together, 2), dtype=np.uint64)
+        for place in range(together):
+            seen[place * step : place * step + self.kernel, place] = taps
+        windows = _strided(framed, (runs, apart * together * self.stride), (apart, self.stride), (reach, self.dilation))
+        sums = multiply(windows, seen).swapaxes(-3, -2)  # (.., runs, apart, together, 2) pairs
+        return np.ascontiguousarray(sums.reshape(*inputs.shape[:-2], -1, 2)[..., : self.outputs, :])
+
+    def of_inputs(self, weights: U64) -> U64:
+        """(inputs, 2) pairs -> (outputs, kernel, 2): the weight of the input that a tap meets at an output, or zero."""
+        return np.concatenate([weights, np.zeros((1, 2), dtype=np.uint64)])[self._inputs_at(range(self.outputs))]
+
+    def _inputs_at(self, outputs: range) -> I64:
+        """(outputs, kernel): which input each tap meets, or `inputs` for a zero."""
+        first = np.arange(outputs.start, outputs.stop) * self.stride - self.before
+        places = first[:, None] + np.arange(self.kernel) * self.dilation
+        return np.where((places >= 0) & (places < self.inputs), places, self.inputs)
 
     # ---- how many terms a sum has ---------------------------------------------------------------------------------------
 
@@ -150,6 +146,23 @@ class Window:
             np.maximum(0, -((self.outputs - 1 - outputs) // fewer_outputs)),
             np.minimum(-((taps - self.kernel) // more_taps), outputs // fewer_outputs + 1),
         )
+
+
+def _framed(values: U64, before: int, length: int) -> U64:
+    """(.., n, 2) pairs behind `before` zeros, and as many zeros behind them, or so many left out, that the axis is `length`."""
+    *lead, count, _ = values.shape
+    framed = np.zeros((*lead, length, 2), dtype=np.uint64)
+    framed[..., before : before + count, :] = values[..., : max(0, length - before), :]
+    return framed
+
+
+def _strided(values: U64, *axes: tuple[int, int]) -> U64:
+    """(.., n, 2) pairs -> (.., counts of the axes, 2): a view, in which index i of an axis is `distance` i entries further."""
+    *lead, entry, part = values.strides
+    shape = (*values.shape[:-2], *(count for count, _ in axes), 2)
+    return np.lib.stride_tricks.as_strided(
+        values, shape, (*lead, *(entry * distance for _, distance in axes), part), writeable=False
+    )
 
 
 def _longest(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
