@@ -6,7 +6,7 @@ then from the shapes of the columns. Seconds, on one core, and bytes are upper b
 costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
 
     layers          plans of identities, sumchecks of a layer
-    windows         pairs of outputs and taps of convolutions along an axis, inputs and outputs (convolution/windows.py)
+    windows         pairs of outputs and taps of convolutions along an axis, and its entries (convolution/windows.py)
     boxes           of all columns (zkds/commit/layout.py)
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
     rounds          of sumchecks: of the circuit and of the lookup argument
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zkds.circuits.certificate.statement import SharpnessStatement
-from zkds.circuits.operators.placed import Placed, placed_layers
+from zkds.circuits.operators.placed import placed_layers
 from zkds.commit.layout import Column
 from zkds.errors import ProofRejected
 
@@ -99,7 +99,7 @@ class Work:
     def of(cls, statement: SharpnessStatement) -> Work:
         """What the statement says by itself."""
         layers = placed_layers(statement.network)
-        windows = [entries for placed in layers for entries in _windows(placed)]
+        windows = [axis.entries for placed in layers for axis in placed.window.axes(placed.shapes.input[1:])]
         parameters = statement.network.parameter_count
         return cls(
             len(layers),
@@ -146,12 +146,6 @@ class Work:
                 f"up to {self.seconds:.0f} s and {self.memory / (1 << 30):.1f} GiB; "
                 f"--max-work {math.ceil(self.ratio)} (max_work= in Python) allows it",
             )
-
-
-def _windows(placed: Placed) -> list[int]:
-    """For both axes: pairs of outputs and taps, and twice the inputs and the outputs, to which their products are added up."""
-    axes = zip(placed.layer.kernel, placed.shapes.input[1:], placed.convolution[1:], strict=True)
-    return [kernel * outputs + 2 * (inputs + outputs) for kernel, inputs, outputs in axes]
 
 
 def pieces_of(column: Column) -> int:

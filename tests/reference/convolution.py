@@ -18,7 +18,7 @@ def positions(window):
     return [(y, d, u) for y, d, u in met if 0 <= u < window.inputs]
 
 
-def terms(geometry):
+def terms(geometry, positions=positions):
     """All (p, b), (o, i), c, (y, x), (d, e), (u, v) that belong together: i counts the input channels c of the group of o."""
     outs, ins = geometry.channels_out // geometry.groups, geometry.channels_in // geometry.groups
     records = itertools.product(range(geometry.passes), range(geometry.batch))

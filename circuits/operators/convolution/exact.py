@@ -28,10 +28,14 @@ class Window:
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
+    def axes(self, size: Sequence[int]) -> tuple[Axis, Axis]:
+        """Over rows and columns, `size` of them."""
+        rows, columns = map(Axis, size, self.kernel, self.stride, self.before, self.output, self.dilation)
+        return rows, columns
+
     def views(self, batch: int, channels_in: int, channels_out: int, size: Sequence[int]) -> ConvolutionViews:
         """The matrices of a convolution of images (B, C, *size)."""
-        rows, columns = map(Axis, size, self.kernel, self.stride, self.before, self.output, self.dilation)
-        return views(batch, channels_in, channels_out, self.groups, rows, columns)
+        return views(batch, channels_in, channels_out, self.groups, *self.axes(size))
 
 
 @dataclass(frozen=True)

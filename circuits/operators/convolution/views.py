@@ -69,8 +69,7 @@ class Axis:
     def inputs(self) -> Frame:
         """Of what the taps meet at the outputs."""
         window = self.window
-        reached = (window.outputs - 1) * window.stride + window.extent
-        return Frame(max(window.before + window.inputs, reached), window.before)
+        return Frame(max(window.before + window.inputs, window.reached), window.before)
 
     @cached_property
     def _met_once(self) -> bool:

@@ -57,9 +57,14 @@ class Window:
         return (self.kernel - 1) * self.dilation + 1
 
     @property
-    def meetings(self) -> int:
-        """The pairs of an output and a tap, some of which meet zeros: what the sums of weights below cost."""
-        return self.outputs * self.kernel
+    def reached(self) -> int:
+        """From the first tap of the first output to the last tap of the last one, both included."""
+        return (self.outputs - 1) * self.stride + self.extent
+
+    @property
+    def entries(self) -> int:
+        """What the sums of weights below cost: pairs of an output and a tap, and the entries of the axes with their zeros."""
+        return self.outputs * self.kernel + 2 * (self.inputs + self.outputs) + self.reached
 
     @property
     def exchanged(self) -> Window:
