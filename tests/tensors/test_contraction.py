@@ -9,7 +9,17 @@ from tests.reference import field as reference
 from zkds.field import K, P, from_pairs, unblock
 from zkds.integers.intervals import Interval
 from zkds.tensors.axes import EqAxis, VectorAxis
-from zkds.tensors.contraction import combine, multiply, outer_product, padded_pairs, weigh, weighted_sum
+from zkds.tensors.contraction import (
+    combine,
+    multiply,
+    outer_product,
+    padded_pairs,
+    product,
+    sums_by_index,
+    weigh,
+    weigh_groups,
+    weighted_sum,
+)
 
 
 def elements(generator, *shape):
@@ -41,6 +51,50 @@ def test_integers_with_weights(seed, count, bits, axis):
         for weight, number in zip(weights.tolist(), column, strict=True):
             total = reference.k_add(total, scaled(weight, number))
         assert tuple(found[i, j].tolist()) == total
+
+
+@pytest.mark.parametrize("own", [1, 3])
+def test_integers_with_weights_of_every_run(own):
+    """An axis of three runs of four entries, with weights of each run or the same for all."""
+    generator = np.random.default_rng(own)
+    values, weights = generator.integers(-99, 100, (2, 12, 5)), elements(generator, own, 4)
+    found = weigh_groups(values, 1, weights, 99)
+    assert found.shape == (2, 3, 5, 2)
+    for run in range(3):
+        assert (found[:, run] == weigh(values[:, 4 * run : 4 * run + 4], 1, weights[run % own], 99)).all()
+
+
+def test_an_axis_of_no_whole_runs_is_refused():
+    with pytest.raises(ValueError, match="reshape"):
+        weigh_groups(np.zeros((5, 1), dtype=np.int64), 0, np.zeros((1, 2, 2), dtype=np.uint64), 1)
+
+
+def test_products_with_broadcasting():
+    generator = np.random.default_rng(2)
+    left, right = elements(generator, 3, 1, 4), elements(generator, 5, 1)
+    found = product(left, right)
+    assert found.shape == (3, 5, 4, 2)
+    for i, j, k in np.ndindex(3, 5, 4):
+        assert K(*found[i, j, k].tolist()) == K(*left[i, 0, k].tolist()) * K(*right[j, 0].tolist())
+
+
+def test_sums_by_index():
+    generator = np.random.default_rng(3)
+    values, indices = elements(generator, 50), generator.integers(0, 6, 50)
+    expected = [K(0)] * 7
+    for index, value in zip(indices.tolist(), from_pairs(values), strict=True):
+        expected[index] = expected[index] + value
+    assert from_pairs(sums_by_index(values, indices, 7)) == expected
+
+
+def test_the_longest_sum_by_index():
+    """2^21 halves of 32 bits are 2^53, and no more are added up."""
+    count = 1 << 21
+    values = np.full((count, 2), P - 1, dtype=np.uint64)
+    found = sums_by_index(values, np.zeros(count, dtype=np.int64), 1)
+    assert found.tolist() == [[-count % P, -count % P]]
+    with pytest.raises(ValueError, match=r"values: expected at most 2\^21, got 2097153"):
+        sums_by_index(np.zeros((count + 1, 2), dtype=np.uint64), np.zeros(count + 1, dtype=np.int64), 1)
 
 
 def test_sums_that_need_not_be_exact_are_refused():

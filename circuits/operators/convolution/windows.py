@@ -156,6 +156,8 @@ class Window:
 def _framed(values: U64, before: int, length: int) -> U64:
     """(.., n, 2) pairs behind `before` zeros, and as many zeros behind them, or so many left out, that the axis is `length`."""
     *lead, count, _ = values.shape
+    if not before and length <= count:
+        return values[..., :length, :]
     framed = np.zeros((*lead, length, 2), dtype=np.uint64)
     framed[..., before : before + count, :] = values[..., : max(0, length - before), :]
     return framed
