@@ -27,7 +27,7 @@ from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.networks.torch_module import NetworkModule, build
 from zkds.circuits.networks.weights import quantise
-from zkds.circuits.semantics import Trajectory, run
+from zkds.circuits.trajectory import Trajectory, run
 from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Schema
 from zkds.integers.limbs import I64
@@ -136,12 +136,12 @@ def used_bits(found: Trajectory) -> dict[str, int]:
     """Signed bits of the largest value of each kind of tensor, beside which its format is wide enough or not."""
     tensors: dict[str, Sequence[I64]] = {
         "weight": list(found.weights.values()),
-        "convolution": found.convolution,
-        "delta": [*found.input_delta, found.logit_delta],
-        "gradient": list(found.gradient.values()),
-        "scaled gradient": list(found.scaled.values()),
-        "perturbation": list(found.perturbation.values()),
-        "update": list(found.update.values()),
+        "output": [values for name, values in found.values.items() if name.endswith(": output")],
+        "delta": [*(values for name, values in found.values.items() if name.endswith(": input delta")), found.logit_delta],
+        "gradient": list(found.of_parameters("gradient").values()),
+        "scaled gradient": list(found.of_parameters("scaled").values()),
+        "perturbation": list(found.of_parameters("perturbation").values()),
+        "update": list(found.of_parameters("update").values()),
     }
     bits = {
         name: 1 + max(int(np.abs(array).max(initial=0)).bit_length() for array in arrays) for name, arrays in tensors.items()

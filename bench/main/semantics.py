@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from zkds.circuits.operators.placed import Placed, placed_layers
 
 from bench.core.timing import median_seconds
 from zkds.circuits.arithmetic import exact
@@ -19,8 +20,7 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.convolution import exact as convolution
-from zkds.circuits.operators.placed import Placed, placed_layers
-from zkds.circuits.semantics import run
+from zkds.circuits.probe import run
 
 ARCHITECTURES = ("lenet5", "lenet-k")
 

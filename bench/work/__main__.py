@@ -23,7 +23,12 @@ from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.certificate.work import Work
 from zkds.circuits.metric.results import Results
-from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.graph import Network, chain
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.operator import Operator
+from zkds.circuits.operators.relu import Relu
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.errors import PlanRejected
@@ -56,9 +61,11 @@ def statement_of(
 
 def dense(*sizes: int) -> Network:
     """Layers of these widths."""
-    pairs = list(itertools.pairwise(sizes))
-    layers = [Layer(f"l{i}", b, a, (1, 1), relu=i < len(pairs) - 1) for i, (a, b) in enumerate(pairs)]
-    return Network((sizes[0], 1, 1), tuple(layers))
+    nodes: list[Operator | tuple[str, Operator]] = []
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        nodes += [Relu()] if nodes else []
+        nodes.append((f"l{index}", Convolution.dense(outputs, (inputs, 1, 1))))
+    return chain((sizes[0], 1, 1), *nodes)
 
 
 def features(count: int) -> Schema:
@@ -67,13 +74,16 @@ def features(count: int) -> Schema:
 
 
 def _windows(layers: int) -> SharpnessStatement:
-    chain = [Layer(f"l{i}", 1, 1, (1023, 1), (1, 1), (511, 0)) for i in range(layers)]
-    network = Network((1, 1023, 1), (*chain, Layer("scores", 2, 1, (1023, 1))))
+    shape = (1, 1023, 1)
+    nodes = [(f"l{i}", Convolution.over(shape, 1, (1023, 1), (1, 1), (511, 0))) for i in range(layers)]
+    network = chain(shape, *nodes, ("scores", Convolution.dense(2, shape)))
     return statement_of(network, Configuration.of(steps=2, batch_size=1))
 
 
 def _wide_window() -> SharpnessStatement:
-    network = Network((1, 1 << 17, 1), (Layer("l0", 1, 1, (1, 1), (128, 1)), Layer("scores", 2, 1, (1024, 1))))
+    shape = (1, 1 << 17, 1)
+    strided = Convolution.over(shape, 1, (1, 1), (128, 1))
+    network = chain(shape, ("l0", strided), ("scores", Convolution.dense(2, (1, 1024, 1))))
     return statement_of(network, Configuration.of(steps=2, batch_size=1))
 
 
@@ -85,8 +95,10 @@ def _many_features() -> SharpnessStatement:
 
 
 def _odd_sizes(batch_size: int) -> SharpnessStatement:
-    chain = [Layer(f"a{i}", 7, 7 if i else 1, (3, 3), padding=(1, 1), relu=True) for i in range(20)]
-    network = Network((1, 15, 15), (*chain, Layer("last", 2, 7, (15, 15))))
+    nodes: list[Operator | tuple[str, Operator]] = []
+    for index in range(20):
+        nodes += [(f"a{index}", Convolution.over((7 if index else 1, 15, 15), 7, (3, 3), padding=(1, 1))), Relu()]
+    network = chain((1, 15, 15), *nodes, ("last", Convolution.dense(2, (7, 15, 15))))
     return statement_of(network, Configuration.of(steps=4, batch_size=batch_size))
 
 
@@ -135,17 +147,16 @@ def random_statement(generator: random.Random) -> SharpnessStatement | None:
 
 
 def _random_images(generator: random.Random, size: Callable[[int], int]) -> Network:
-    shape = (size(4), size(256), size(256))
-    layers: list[Layer] = []
-    current = shape
+    shape = current = (size(4), size(256), size(256))
+    nodes: list[Operator | tuple[str, Operator]] = []
     for index in range(generator.randint(1, 6)):
         kernel = (min(size(31), current[1]), min(size(31), current[2]))
-        pool = generator.choice([None, Pool("max", 2), Pool("average", 2)])
-        layer = Layer(f"c{index}", size(16), current[0], kernel, (size(4), size(4)), (0, 0), pool=pool, relu=pool is None)
-        current = layer.shapes(current).output
-        layers.append(layer)
-    channels, height, width = current
-    return Network(shape, (*layers, Layer("scores", max(2, size(64)), channels, (height, width))))
+        after: Operator = generator.choice([Relu(), MaxPool(2), AveragePool(2)])
+        multiple = (1, 1) if isinstance(after, Relu) else (2, 2)
+        convolution = Convolution.over(current, size(16), kernel, (size(4), size(4)), multiple_of=multiple)
+        nodes += [(f"c{index}", convolution), after]
+        current = after.output_shape([convolution.output_shape([current])])
+    return chain(shape, *nodes, ("scores", Convolution.dense(max(2, size(64)), current)))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from zkds import prover
-from zkds.circuits import semantics
+from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement, require_fit
@@ -19,7 +19,7 @@ from zkds.circuits.metric.results import results_of
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.networks.weights import model_digest
-from zkds.circuits.record_inputs import network_inputs
+from zkds.circuits.probe_records import network_inputs
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import batches
@@ -63,7 +63,7 @@ def prove_certificate(
     indices = batches(seed, opening.root.count, configuration.steps, configuration.batch_size)
     membership, records = Membership.open(opening, indices)
     inputs, labels = network_inputs(opening.root.schema, records)
-    trajectory = semantics.run(network, weights, inputs, labels, configuration)
+    trajectory = probe.run(network, weights, inputs, labels, configuration)
     statement = SharpnessStatement(
         network,
         configuration,
@@ -79,6 +79,6 @@ def prove_certificate(
     opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
     relation = DirectionalSharpness(statement, membership=membership, private_model=opened)
     Work.of(statement).with_columns(relation.columns).require(max_work)
-    columns: dict[str, NDArray[Any]] = relation.witness(trajectory, records)
+    columns: dict[str, NDArray[Any]] = relation.columns_of(trajectory, records)
     data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
     return data, statement

@@ -1,6 +1,6 @@
 """What a proof of directional sharpness says: every public choice, and the results.
 
-    zkds sharpness statement v2      label
+    zkds sharpness statement v3      label
     network, configuration           their encodings
     data root                        the root file's bytes: count, schema, tree
     seed                             32 bytes: which records are in which batch
@@ -24,24 +24,21 @@ from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS, MAX_CLASSES, 
 from zkds.circuits.certificate.degenerate import degenerate_warnings
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.placed import Placed, placed_layers
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES, batches
 from zkds.errors import MalformedProof, NotAProof, ZkdsError
 from zkds.wire import ProofReader, encode_number, read_number
 
-LABEL = b"zkds sharpness statement v2"
-LABELS_BEFORE = {b"zkds sharpness statement v1": 1}  # of versions that are refused by name
+LABEL = b"zkds sharpness statement v3"
+LABELS_BEFORE = {b"zkds sharpness statement v1": 1, b"zkds sharpness statement v2": 2}  # of versions that are refused by name
 DIGEST_BYTES = 32
 MAX_PART = 1 << 23  # bytes of one encoded part
 RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
 
 # What a probe may be, so that no few bytes make a verifier work for long: the limits leave room for networks hundreds of times
 # as large as LeNet-5, which nobody proves in memory.
-MAX_LAYERS = 1 << 6
 MAX_SAMPLES = 1 << 14  # T B
-MAX_VALUES = 1 << 24  # of all convolutions in all passes; of all parameters in all steps; bytes of all records
-MAX_WINDOW = 1 << 20  # kernel times inputs, or outputs, along an axis of a convolution
+MAX_VALUES = 1 << 24  # of all nodes in all passes; of all parameters in all steps; bytes of all records
 
 
 class StatementError(ZkdsError, ValueError):
@@ -197,30 +194,18 @@ def require_fit(network: Network, configuration: Configuration, root: DataRoot) 
 
 def _require_bounded(network: Network, configuration: Configuration, root: DataRoot) -> None:
     """Raise StatementError for a probe that is too large, or whose network no circuit is made for."""
-    try:
-        layers = placed_layers(network)
-    except ValueError as error:
-        raise StatementError(f"network: {error}") from None
     samples = configuration.steps * configuration.batch_size
-    values = sum(math.prod(placed.convolution) for placed in layers)
+    values = sum(math.prod(placed.output) for placed in network.placed)
     sizes = (
-        ("network: layers", len(layers), MAX_LAYERS),
         ("network: classes", network.classes, MAX_CLASSES),
         ("configuration: T B", samples, MAX_SAMPLES),
         ("probe: bytes of records", samples * root.committed_bytes, MAX_VALUES),
-        ("probe: outputs of convolutions", configuration.passes * configuration.batch_size * values, MAX_VALUES),
+        ("probe: outputs of all nodes", configuration.passes * configuration.batch_size * values, MAX_VALUES),
         ("probe: parameters of all steps", configuration.steps * network.parameter_count, MAX_VALUES),
-        ("network: kernel times inputs or outputs along an axis", max(map(_window, layers)), MAX_WINDOW),
     )
     for name, size, most in sizes:
         if size > most:
             raise StatementError(f"{name}: expected at most {most}, got {size}")
-
-
-def _window(placed: Placed) -> int:
-    """The most that the relation of outputs, taps and inputs has along one axis (circuits/operators/convolution/windows.py)."""
-    axes = zip(placed.layer.kernel, placed.shapes.input[1:], placed.convolution[1:], strict=True)
-    return max(kernel * max(inputs, outputs) for kernel, inputs, outputs in axes)
 
 
 def _part(reader: ProofReader, label: str) -> bytes:

@@ -100,7 +100,7 @@ def summarise(network: Network, configuration: Configuration) -> Summary:
             Group(name, len(found), sum(cells for cells, _ in found), sum(lookups for _, lookups in found))
             for name, found in groups.items()
         ),
-        tuple(_rounded(part) for part in relation.layers.parts if isinstance(part, RoundedSum)),
+        tuple(_rounded(part) for part in relation.components if isinstance(part, RoundedSum)),
         len(relation.columns),
         statement.layout.cells,
         sum(column.cells for column in relation.columns if column.name in looked_up),

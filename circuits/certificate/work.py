@@ -5,8 +5,8 @@ keep a verifier busy for an hour. So the cost is counted first: from the sizes o
 then from the shapes of the columns. Seconds, on one core, and bytes are upper bounds: every count times more than one of it
 costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
 
-    layers          plans of identities, sumchecks of a layer
-    windows         pairs of outputs and taps of convolutions along an axis, and its entries (convolution/windows.py)
+    nodes           plans of identities, sumchecks of a node
+    windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
     boxes           of all columns (zkds/commit/layout.py)
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
     rounds          of sumchecks: of the circuit and of the lookup argument
@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zkds.circuits.certificate.statement import SharpnessStatement
-from zkds.circuits.operators.placed import placed_layers
 from zkds.commit.layout import Column
 from zkds.errors import ProofRejected
 
@@ -37,10 +36,10 @@ CLAIMS = {
     "remainder": (2, 0),
     "gap": (2, 0),
     "delta": (6, 2),
-    "convolution": (6, 1),
     "bit": (6, 0),
     "mask": (6, 0),
-    "output": (6, 0),
+    "input": (6, 0),
+    "output": (6, 1),
     "difference": (6, 0),
     "elements": (6, 0),
     "randomness": (6, 0),
@@ -59,7 +58,7 @@ OTHERS = (6, 2)
 # seconds and bytes: of any verification, then of one of each
 BASE = (0.8, 100 << 20)
 COSTS = {
-    "layers": (0.01, 1 << 18),
+    "nodes": (0.01, 1 << 18),
     "windows": (3e-7, 0),
     "widest": (0.0, 100),
     "boxes": (2e-5, 1500),
@@ -84,7 +83,7 @@ class Work:
     coefficients   six for each parameter of a private model
     """
 
-    layers: int
+    nodes: int
     windows: int
     widest: int
     parameters: int
@@ -98,13 +97,14 @@ class Work:
     @classmethod
     def of(cls, statement: SharpnessStatement) -> Work:
         """What the statement says by itself."""
-        layers = placed_layers(statement.network)
-        windows = [axis.entries for placed in layers for axis in placed.window.axes(placed.shapes.input[1:])]
-        parameters = statement.network.parameter_count
+        network = statement.network
+        nodes = zip(network.nodes, network.placed, strict=True)
+        windows = [entries for node, placed in nodes for entries in node.operator.windows(placed.inputs)]
+        parameters = network.parameter_count
         return cls(
-            len(layers),
+            len(network.nodes),
             sum(windows),
-            max(windows),
+            max(windows, default=0),
             parameters,
             6 * parameters if statement.private_model else 0,
             statement.samples,
@@ -117,7 +117,7 @@ class Work:
         boxes = sum(math.prod(length.bit_count() for length in column.shape) for column in columns)
         cells = sum(column.cells for column in columns)
         trees = -(-cells // CHUNK)
-        rounds = 1000 + 250 * self.layers + trees * cells.bit_length() ** 2
+        rounds = 1000 + 250 * self.nodes + trees * cells.bit_length() ** 2
         return replace(self, boxes=boxes, pieces=sum(pieces), rounds=rounds)
 
     @property

@@ -1,4 +1,4 @@
-"""The logarithm of wide integers (the semantics: circuits/semantics/statistic.py), as cells, lookups and identities.
+"""The logarithm of wide integers (the semantics: circuits/metric/deviation.py), as cells, lookups and identities.
 
 For 1 <= N < 2^128 and k = 16 a + b, b < 16, a < 8, let W = 2^k N have the digits W_0, ..., W_7 of 16 bits, q_a be the selector
 of a (eight bits with sum 1) and 2^b come from a table. All other cells are unsigned: c (16 bits), m (31), INV (33), d, Y, Y2,
@@ -21,7 +21,7 @@ from functools import cache
 import numpy as np
 
 from zkds.circuits.arithmetic import tables
-from zkds.circuits.semantics.statistic import logarithm_steps
+from zkds.circuits.metric.deviation import logarithm_steps
 from zkds.identities.expressions import AxisUse, Expression, Over, at, sum_of, tensor
 from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, Integers, joined, round_identity, split, value_table
 from zkds.integers.identity import DIGIT_BITS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zkds.circuits.networks.trajectory import Trajectory
+from zkds.circuits.trajectory import Trajectory
 
 
 @dataclass(frozen=True)

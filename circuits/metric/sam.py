@@ -1,4 +1,4 @@
-"""Sharpness and perturbation (the semantics: circuits/semantics/sam.py), as cells and identities.
+"""Sharpness and perturbation (the semantics: circuits/metric/perturbation.py), as cells and identities.
 
 Per parameter, entry by entry (block "parameters"):
 
@@ -36,7 +36,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     WEIGHT_BITS,
     Configuration,
 )
-from zkds.circuits.networks.trajectory import Trajectory
+from zkds.circuits.trajectory import Trajectory
 from zkds.identities.expressions import Expression, sum_of, tensor
 from zkds.identities.gadget import Gadget, SquareRoot, Wide, joined, round_identity, split, square_root
 from zkds.integers.identity import DIGIT_BITS
@@ -176,8 +176,9 @@ class Norms(Gadget):
         tensors["perturbation"] = {parameter.name: parameter.perturbation for parameter in self.parameters}
         for kind, owners in tensors.items():
             for name, owner in owners.items():
-                columns |= split(owner, getattr(trajectory, kind)[name])
-                columns |= split(self.remainders[kind, name], getattr(trajectory, f"{kind}_remainder")[name])
+                columns |= split(owner, trajectory.values[owner.name])
+                remainder = self.remainders[kind, name]
+                columns |= split(remainder, trajectory.values[remainder.name])
         return columns
 
     def _scalar_witness(self, trajectory: Trajectory) -> dict[str, U32]:

@@ -14,20 +14,20 @@ from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.sam import Norms, Parameter
 from zkds.circuits.metric.softmax import Softmax
 from zkds.circuits.metric.statistic import Statistic
-from zkds.circuits.networks.trajectory import Trajectory
-from zkds.commit.layout import Column
+from zkds.circuits.trajectory import Trajectory
 from zkds.identities.block import Block
 from zkds.identities.gadget import Gadget, joined, make_blocks
 from zkds.lookup import Lookup
 from zkds.native import U32
+from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext
 
 
-class Scalars:
+class Scalars(Component):
     """The relation of all gadgets. Deterministic in its arguments; the results are part of the statement.
 
     logits      (P, B, K, 1, 1), a tensor of another relation
-    records     `record_labels`: of the relation that commits the data
+    records     the labels' bytes, (T, B) or (T, B, 2): of the relation that commits the data
     delta       `logit_delta_tensor`, committed here
     parameters  w, g of other relations, and E, committed here
 
@@ -56,18 +56,8 @@ class Scalars:
         return [*self.gadgets, *self.blocks]
 
     @property
-    def committed(self) -> list[Committed]:
-        """The gadgets' tensors, then the carries."""
-        gadgets = [owner for gadget in self.gadgets for owner in gadget.tensors]
-        return gadgets + [carry for block in self.blocks for carry in block.committed]
-
-    @property
     def tensors(self) -> list[Tensor]:
         return [owner for part in self._parts for owner in part.tensors]
-
-    @property
-    def columns(self) -> list[Column]:
-        return [column for part in self._parts for column in part.columns]
 
     @property
     def lookups(self) -> list[Lookup]:
@@ -79,11 +69,11 @@ class Scalars:
         for block in self.blocks:
             block.check()
 
-    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+    def columns_of(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns, but for carries."""
         return joined([part.witness(trajectory) for part in (self.softmax, self.norms, self.statistic)])
 
-    def carries(self, reader: Reader) -> dict[str, U32]:
+    def witness(self, reader: Reader) -> dict[str, U32]:
         """The carries' columns, from a reader of all other columns of the circuit. Raises ValueError if an identity fails."""
         return joined([block.witness(reader) for block in self.blocks])
 

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy (the semantics: circuits/semantics/loss.py), as cells, lookups and identities.
+"""Softmax cross-entropy (the semantics: circuits/metric/loss.py), as cells, lookups and identities.
 
 For the logits z_i of every record and pass, with bits s_i, and everything else unsigned but m and delta:
 
@@ -37,8 +37,8 @@ from zkds.circuits.arithmetic.fixed_point import (
     Configuration,
 )
 from zkds.circuits.metric.logarithm import Logarithm
-from zkds.circuits.networks.trajectory import Trajectory
-from zkds.circuits.semantics.loss import LOG_ONE
+from zkds.circuits.metric.loss import LOG_ONE
+from zkds.circuits.trajectory import Trajectory
 from zkds.identities.expressions import ONLY, Along, Over, UpTo, tensor
 from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, joined, round_identity, split, value_table
 from zkds.integers.identity import DIGIT_BITS
@@ -147,7 +147,7 @@ class Scores(Gadget):
         def of(values: NDArray[Any]) -> NDArray[Any]:
             return np.moveaxis(values[window], 2, 0)
 
-        logits = of(trajectory.convolution[-1][:, :, :, 0, 0])
+        logits = of(trajectory.logits)
         selectors = np.arange(self.shape[0])[:, None, None] == trajectory.maximum[window]
         maximum = logits.max(axis=0)
         distance = maximum - logits
@@ -176,7 +176,7 @@ class Softmax(Gadget):
     """Labels and losses, the scores of first and second passes, and the deltas of all.
 
     logits   (P, B, K, 1, 1) [32], of the format CONVOLUTION
-    records  the labels' bytes, `record_labels`
+    records  the labels' bytes, (T, B), or (T, B, 2), low byte first
     delta    `logit_delta_tensor`
     losses   (B, T) [48]; `correct`: sum over all records of [the selected class is the label], an expression over (1,)
     """

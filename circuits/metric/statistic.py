@@ -1,4 +1,4 @@
-"""The results (the semantics: circuits/semantics/statistic.py), as cells and identities.
+"""The results (the semantics: circuits/metric/deviation.py), as cells and identities.
 
 Per step, with a bit `empty`, V from circuits/metric/sam.py and the losses of circuits/metric/softmax.py:
 
@@ -27,7 +27,7 @@ from zkds.circuits.metric.logarithm import LOG_WIDTH, Logarithm
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.sam import Norms
 from zkds.circuits.metric.softmax import Softmax
-from zkds.circuits.networks.trajectory import Trajectory
+from zkds.circuits.trajectory import Trajectory
 from zkds.identities.expressions import Expression, Over, tensor
 from zkds.identities.gadget import Gadget, Integers, joined, split, square_root
 from zkds.native import U32

@@ -55,6 +55,7 @@ SCHEMAS = {
         "SymInt[2] stride=(1, 1), str padding='valid', SymInt[2] dilation=(1, 1), SymInt groups=1"
     ),
     "aten.linear.default": "Tensor input, Tensor weight, Tensor? bias=None",
+    "aten.cat.default": "Tensor[] tensors, int dim=0",
     "aten.relu.default": "Tensor self",
     "aten.relu_.default": "Tensor self",
     "aten.max_pool2d.default": (
@@ -66,6 +67,7 @@ SCHEMAS = {
     ),
     "aten.adaptive_avg_pool2d.default": "Tensor self, SymInt[2] output_size",
     "aten.flatten.using_ints": "Tensor self, int start_dim=0, int end_dim=-1",
+    "aten.slice.Tensor": "Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1",
     "aten.view.default": "Tensor self, SymInt[] size",
     "aten.reshape.default": "Tensor self, SymInt[] shape",
     "aten.unflatten.int": "Tensor self, int dim, SymInt[] sizes",
@@ -103,6 +105,8 @@ SIZE_KINDS = ("as_int", "as_bool", "as_sym_int", "as_sym_bool")
 
 _KINDS = {
     "Tensor": ("as_tensor",),
+    "Tensor[]": ("as_tensors",),
+    "Scalar": ("as_int", "as_float"),
     "int": ("as_int",),
     "SymInt": ("as_int", "as_sym_int"),
     "int[2]": ("as_ints", "as_int"),

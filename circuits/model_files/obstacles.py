@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from zkds.circuits.model_files.aten import Tensor
 from zkds.circuits.model_files.program import EVAL, Operation
 from zkds.circuits.model_files.strict_json import shown
+from zkds.circuits.operators.tracing import Unsupported
 
 MAX_LINES = 12
 MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
     "conv2d (stride, padding; dilation 1, one group), linear, relu, max_pool2d and avg_pool2d (square windows side by side), "
-    "adaptive_avg_pool2d (windows of one size), flatten, view, reshape, dropout in evaluation mode, one after another"
+    "adaptive_avg_pool2d (windows of one size), cat of channels, flatten, view, reshape, dropout in evaluation mode"
 )
 
 _AUDIT = "zkds audit, which proves nothing, takes any network"
@@ -51,7 +52,6 @@ HINTS = {
     "clamp": _ONLY_RELU,
     "aten.mean": "for global average pooling use nn.AdaptiveAvgPool2d(1) and nn.Flatten()",
     "aten.squeeze": "use flatten(1) in its place",
-    "aten.cat": "branches that come together",
     "aten.stack": "branches that come together",
     "adaptive_max_pool": "use nn.MaxPool2d with windows side by side",
     "aten.conv1d": "only convolutions in two dimensions",
@@ -73,10 +73,6 @@ HINTS = {
 }
 _ARITHMETIC = ("aten.add", "aten.sub", "aten.mul", "aten.div", "aten.rsub")
 _CONSTANTS = ("aten.lift_fresh", "aten.detach")  # torch.tensor(0.5) in forward
-
-
-class Unsupported(ValueError):
-    """An operation that isn't supported, or not there. The message says what to do."""
 
 
 class Obstacles:

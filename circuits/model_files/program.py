@@ -440,6 +440,8 @@ def _value(argument: Any, where: str) -> tuple[str, Any]:
     match kind:
         case "as_tensor":
             return kind, _tensor(value, where)
+        case "as_tensors":
+            return kind, [_tensor(entry, where) for entry in sequence(value, where)]
         case "as_none":
             one_of(value, where, (True,))
             return kind, None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits.model_files.archive import Archive
-from zkds.circuits.networks.graph import MAX_ELEMENTS
+from zkds.circuits.operators.operator import MAX_ELEMENTS
 
 BFLOAT16: Final = "bfloat16"  # numpy has no such type
 MAX_DIMENSIONS = 32  # of numpy's arrays

@@ -1,16 +1,18 @@
 """From a program of torch.export to a network and its parameters.
 
-The program must be a chain of the operators below from one input to the scores. Dropout in evaluation mode, nn.Identity and
-reshapes that keep the order of the numbers change nothing and are dropped. ReLU before max-pooling is exchanged with it
-(zkds/circuits/networks/graph.py says why that changes nothing). Batch normalization isn't supported, since folding it into the
-convolution before it changes the parameters and with them the metric: whoever wants the folded network's metric exports that
-one (torch.nn.utils.fusion.fuse_conv_bn_eval). Every parameter counts as trainable.
+The program must be a graph of the operators of circuits/operators/ from one input to the scores. Dropout in evaluation mode,
+nn.Identity and reshapes that keep the order of the numbers change nothing and are dropped. ReLU beside a max pool becomes part
+of it (circuits/operators/maximum.py says why that changes nothing), and a convolution's last rows and columns that no pool uses
+are not computed. Batch normalization isn't supported, since folding it into the convolution before it changes the parameters
+and with them the metric: whoever wants the folded network's metric exports that one
+(torch.nn.utils.fusion.fuse_conv_bn_eval). Every parameter counts as trainable.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,16 +30,22 @@ from zkds.circuits.model_files.aten import (
     bind,
     require_names,
 )
-from zkds.circuits.model_files.obstacles import Obstacles, Unsupported, unsupported_operator
+from zkds.circuits.model_files.obstacles import Obstacles, unsupported_operator
 from zkds.circuits.model_files.program import ELEMENT_TYPES, EVAL, STRIDED, Operation, Program, Symbol, read_program
 from zkds.circuits.model_files.strict_json import shown
-from zkds.circuits.networks.graph import Layer, Network, Pool, Shape
+from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.networks.simplify import simplified
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.operator import Operator, Shape
+from zkds.circuits.operators.registry import IMPORTS
+from zkds.circuits.operators.relu import Relu
+from zkds.circuits.operators.tracing import Traced, Unsupported, as_image
 
 if TYPE_CHECKING:
     import torch
 
 Parameters = dict[str, NDArray[np.float64]]
-Window = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # kernel, stride, padding
+_IN_PLACE = re.compile(r"aten\.\w+_\.\w+")
 
 
 def from_module(module: torch.nn.Module, input_shape: tuple[int, ...]) -> tuple[Network, Parameters]:
@@ -70,17 +78,17 @@ def from_exported_program(exported: torch.export.ExportedProgram) -> tuple[Netwo
 def from_program(program: Program) -> tuple[Network, Parameters]:
     """The network, and its parameters: arrays of the names and shapes of `Network.parameters`.
 
-    Raises ValueError, with everything that isn't supported and where it is, for anything but a chain of supported operators;
+    Raises ValueError, with everything that isn't supported and where it is, for anything but a graph of supported operators;
     and where sizes or types differ from what the operators make.
     """
     importer = _Importer(program)
     for operation in program.operations:
-        importer.add(operation)
+        importer.take(operation)
     return importer.finish()
 
 
 class _Importer:
-    """Follows the chain of operators and adds each to the layers.
+    """Follows the operators and makes a node of each.
 
     Behind an obstacle it goes on with the sizes that the file states, only to find further ones; it has no network then.
     """
@@ -92,17 +100,27 @@ class _Importer:
         self._batch: int | Symbol = Symbol(None)  # the number of records
         self._batch_sizes: set[SizeName] = set()  # computed sizes that are the number of records
         self._computed: set[SizeName] = set()
-        self._tensors = {*program.inputs, *program.parameters, *program.buffers}
+        self._traced: dict[Tensor, Traced] = {}
+        self._stale: dict[Tensor, str] = {}  # tensors that are not followed any more, and why
+        self._storages = 0
         self._any_layer = False
-        self._layers: list[Layer] = []
+        self._nodes: list[Node] = []
+        self._shapes: list[Shape] = [(1, 1, 1)]  # of the input, then of each node's output
+        self._input_used = False
         self._parameters: Parameters = {}
-        self._restart(program.inputs[0] if program.inputs else None)
+        if program.inputs:
+            self._trace_input(program.inputs[0])
+
+    def _trace_input(self, tensor: Tensor) -> None:
+        found = self._unknown(tensor)
+        self._shapes = [found.shape]
+        self._traced[tensor] = replace(found, node=0)
         if self._obstacles:
             return
-        self._input = program.tensors[program.inputs[0]]
+        self._input = self._program.tensors[tensor]
         if self._input.sizes:
             self._batch = self._input.sizes[0]
-        if len(self._record) not in (1, 3) or min(self._record) < 1:
+        if len(found.record) not in (1, 3) or min(found.record) < 1:
             sizes = ", ".join(str(size) if isinstance(size, int) else "?" for size in self._input.sizes)
             self._obstacles.say(f"expected an input (B, C, H, W) or (B, d) of fixed sizes but B, got ({sizes})")
         elif self._batch == 0 or (isinstance(self._batch, Symbol) and self._batch.name is None):
@@ -110,74 +128,99 @@ class _Importer:
         elif self._input.dtype not in ELEMENT_TYPES:
             self._obstacles.say("expected an input of floats: divide images by 255 before the model")
 
-    def add(self, operation: Operation) -> None:
+    def take(self, operation: Operation) -> None:
         """Takes the next operation of the program."""
         try:
-            self._add(operation)
+            self._take(operation)
         except Unsupported as problem:
             self._obstacles.add(operation, str(problem))
-            self._restart(operation.output)
+            self._go_on(operation)
         except ValueError as error:
             if not self._obstacles:
                 raise ValueError(f"exported program: {error}") from None
-            self._restart(operation.output)
+            self._go_on(operation)
+
+    def _go_on(self, operation: Operation) -> None:
+        """Behind an obstacle: every tensor that the operation makes has the sizes that the file states."""
+        for _, made in operation.outputs:
+            if isinstance(made, Tensor):
+                self._traced[made] = self._unknown(made)
 
     def finish(self) -> tuple[Network, Parameters]:
-        if not self._obstacles and self._tensor != self._program.outputs[0]:
-            self._obstacles.say("expected the end of the chain as its output, got a tensor from within it")
-        if self._obstacles:
+        scores = self._traced.get(self._program.outputs[0]) if self._program.outputs else None
+        if not self._obstacles and (scores is None or self._program.outputs[0] in self._stale):
+            self._obstacles.say("expected what the operators make as its output, got something else")
+        if self._obstacles or scores is None:
             raise ValueError(self._obstacles.message())
-        unknown = [tensor.name for tensor in self._program.tensors if tensor not in self._tensors]
+        known = {*self._traced, *self._program.parameters, *self._program.buffers}
+        unknown = [tensor.name for tensor in self._program.tensors if tensor not in known]
         if unknown:
             raise ValueError(f"exported program: tensor_values: {unknown[0]} is made by no operator")
-        network = Network(self._input_shape, tuple(self._layers))
-        if len(self._record) != 1:
-            raise ValueError(f"expected scores (B, {network.classes}), got records {self._record}: flatten them at the end")
-        return network, self._parameters
+        if not scores.node:
+            raise ValueError("expected at least one layer")
+        network = simplified(self._shapes[0], self._nodes, scores.node)
+        if len(scores.record) != 1:
+            raise ValueError(f"expected scores (B, {network.classes}), got records {scores.record}: flatten them at the end")
+        names = {name for name, _ in network.parameters}
+        return network, {name: values for name, values in self._parameters.items() if name in names}
 
-    def _restart(self, tensor: Tensor | None) -> None:
-        """Goes on from a tensor with the sizes that the file states."""
-        meta = None if tensor is None else self._program.tensors.get(tensor)
+    def _unknown(self, tensor: Tensor) -> Traced:
+        """A tensor behind an obstacle, with the sizes that the file states."""
+        meta = self._program.tensors.get(tensor)
         sizes = () if meta is None else meta.sizes[1:]
-        self._tensor = tensor
-        self._record = tuple(size if isinstance(size, int) else 0 for size in sizes)  # sizes of one record, where the chain is
-        self._input_shape = _image(self._record) if self._record else (1, 1, 1)
-        self._layers = []
-        if tensor is not None:
-            self._tensors.add(tensor)
+        record = tuple(size if isinstance(size, int) else 0 for size in sizes)
+        return Traced(None, as_image(record) if record else (1, 1, 1), record, self._new_storage())
 
-    def _add(self, operation: Operation) -> None:
+    def _new_storage(self) -> int:
+        self._storages += 1
+        return self._storages
+
+    def _take(self, operation: Operation) -> None:
         name = operation.operator
         if name in ASSERTIONS or name in SIZE_ARITHMETIC or name == SIZE_OF:
             self._compute_size(operation)
             return
-        if name not in _HANDLERS:
+        handler = IMPORTS.get(name) or _RESHAPES.get(name)
+        if handler is None or self._adds_a_constant(operation):
             raise unsupported_operator(
                 operation, before_layers=not self._any_layer, is_buffer=self._program.buffers.__contains__
             )
         arguments = bind(name, operation.arguments)
         if operation.output is None:
             raise ValueError(f"{name}: expected one tensor as its output")
-        source = next(iter(arguments.values()))
-        if source != self._tensor:
-            self._branch(name, source)
-        _HANDLERS[name](self, name, arguments)
-        self._tensor = operation.output
-        self._tensors.add(operation.output)
+        made = handler(self, name, arguments)
+        if _IN_PLACE.fullmatch(name):
+            made = self._changed_in_place(next(iter(arguments.values())), made)
+        self._traced[operation.output] = made
         self._check_tensor(name, operation.output)
 
-    def _branch(self, name: str, source: Tensor) -> None:
-        if not self._obstacles:
-            raise Unsupported(f"{name}: expected a chain, in which each operator takes what the one before made (a branch)")
-        self._restart(source)
+    def _adds_a_constant(self, operation: Operation) -> bool:
+        """Whether it is an addition of a number, a parameter or a buffer."""
+        terms = [argument.value for argument in operation.arguments if argument.name in ("self", "other")]
+        known = {*self._traced, *self._stale}
+        return operation.operator.startswith("aten.add") and not all(isinstance(t, Tensor) and t in known for t in terms)
+
+    def _changed_in_place(self, target: Tensor, made: Traced) -> Traced:
+        """What an operator that works in place made of its first argument, which is from now on that.
+
+        What else may share its memory has changed, too, or not: a reshape is a view or a copy. Using it is refused.
+        """
+        before = self._traced[target]
+        made = replace(made, storage=before.storage)
+        for tensor, traced in self._traced.items():
+            if traced.storage == before.storage and tensor != target:
+                self._stale[tensor] = "its argument may share memory with what was changed in place before: use inplace=False"
+        self._traced[target] = made
+        return made
 
     def _check_tensor(self, name: str, tensor: Tensor) -> None:
         """That the file says of a tensor what the operators make."""
         if self._obstacles:
             return
         meta = self._program.tensors.get(tensor)
-        if meta is None or meta.sizes != (self._batch, *self._record):
-            sizes = ", ".join(map(str, self._record))
+        record = self._traced[tensor].record
+        if meta is None or meta.sizes != (self._batch, *record):
+            sizes = ", ".join(map(str, record))
             raise ValueError(f"tensor_values: {tensor.name}: expected the sizes (B, {sizes}) that {name} makes")
         if (meta.dtype, meta.device, meta.layout) != (self._input.dtype, self._input.device, STRIDED):
             raise ValueError(f"tensor_values: {tensor.name}: expected the type, device and layout of the input")
@@ -194,7 +237,7 @@ class _Importer:
             raise ValueError(f"{name}: expected one size or condition as its output")
         elif name == SIZE_OF:
             given = bind(name, arguments)
-            if given["dim"] == 0 and given["self"] in self._tensors - set(self._program.parameters) - self._program.buffers:
+            if given["dim"] == 0 and given["self"] in self._traced:
                 self._batch_sizes.add(made[0])
         elif tuple(argument.name for argument in arguments) != SIZE_ARITHMETIC[name] or any(
             argument.kind not in SIZE_KINDS or argument.by_keyword for argument in arguments
@@ -208,125 +251,24 @@ class _Importer:
             if isinstance(value, SizeName) and value not in self._computed:
                 raise ValueError(f"{name}: expected the size {value.name} to be computed before it")
 
-    # ---- one method for each kind of operator; each sets the sizes of one record ----
+    # ---- what operators' handlers ask for ----
 
-    def convolution(self, name: str, given: Mapping[str, Any]) -> None:
-        self._require(name, given, dilation=(1, 1), groups=1)
-        weight_shape = self._weight_shape(name, given, dimensions=4)
-        kernel = (weight_shape[2], weight_shape[3])
-        stride, padding = given["stride"], given["padding"]
-        if isinstance(padding, str):
-            padding = _named_padding(name, padding, kernel, stride)
-        if len(self._record) != 3:
-            raise Unsupported(f"{name}: expected records (C, H, W), got {self._record}")
-        if not self._layers:
-            self._input_shape = _image(self._record)
-        elif self._record != self._shape:
-            raise Unsupported(f"{name}: expected records {self._shape} as the layer before made them, got {self._record}")
-        self._add_layer(given, weight_shape, (kernel, stride, padding))
-        self._record = self._shape
+    def traced(self, name: str, tensor: Tensor) -> Traced:
+        if tensor in self._stale:
+            raise Unsupported(f"{name}: {self._stale[tensor]}")
+        if tensor not in self._traced:
+            raise Unsupported(f"{name}: expected what the network computes, got a parameter, a buffer or a constant")
+        return self._traced[tensor]
 
-    def linear(self, name: str, given: Mapping[str, Any]) -> None:
-        outer, inner = self._weight_shape(name, given, dimensions=2)
-        if len(self._record) != 1 or inner != self._record[0]:
-            raise Unsupported(f"{name}: expected flat records of {inner} numbers, got {self._record}: flatten them before it")
-        channels, height, width = self._shape
-        self._add_layer(given, (outer, channels, height, width), ((height, width), (1, 1), (0, 0)))
-        self._record = (outer,)
+    def image(self, name: str, tensor: Tensor) -> Traced:
+        found = self.traced(name, tensor)
+        if len(found.record) != 3:
+            raise Unsupported(f"{name}: expected records (C, H, W), got {found.record}")
+        if found.record != found.shape:
+            raise Unsupported(f"{name}: expected records {found.shape} as the layer before made them, got {found.record}")
+        return found
 
-    def relu(self, name: str, given: Mapping[str, Any]) -> None:
-        layer = self._last(name)
-        if layer is None:
-            return
-        if layer.pool and layer.pool.kind == "average" and not layer.relu:
-            raise Unsupported(f"{name} after average pooling isn't supported, only before it: exchange the two and train again")
-        self._layers[-1] = replace(layer, relu=True)
-
-    def max_pool(self, name: str, given: Mapping[str, Any]) -> None:
-        self._require(name, given, padding=(0, 0), dilation=(1, 1), ceil_mode=False)
-        self._add_pool(name, "max", _window(name, given))
-
-    def average_pool(self, name: str, given: Mapping[str, Any]) -> None:
-        self._require(name, given, padding=(0, 0), ceil_mode=False, divisor_override=None)
-        self._add_pool(name, "average", _window(name, given))
-
-    def adaptive_average_pool(self, name: str, given: Mapping[str, Any]) -> None:
-        """Windows of equal sizes only."""
-        output = given["output_size"]
-        if len(self._record) != 3:
-            raise Unsupported(f"{name}: expected records (C, H, W), got {self._record}")
-        size = self._record[1] // output[0] if output[0] > 0 else 0
-        if size < 1 or self._record[1:] != (size * output[0], size * output[1]):
-            raise Unsupported(f"{name}: expected square windows of one size, got {self._record[1:]} to {output}")
-        if size > 1:
-            self._add_pool(name, "average", size)
-
-    def flatten(self, name: str, given: Mapping[str, Any]) -> None:
-        rank = 1 + len(self._record)
-        first, last = (_axis(name, given[key], rank) for key in ("start_dim", "end_dim"))
-        if first == 0 and last > 0:
-            raise Unsupported(f"{name}: expected records to stay apart: flatten from dimension 1 on")
-        if first > last:
-            raise ValueError(f"{name}: expected start_dim before end_dim")
-        if first > 0:
-            self._reshape(name, (*self._record[: first - 1], math.prod(self._record[first - 1 : last]), *self._record[last:]))
-
-    def view(self, name: str, given: Mapping[str, Any]) -> None:
-        """(B, ...) or (-1, ...): B is the number of records, as a number or as a computed size."""
-        sizes = given["size" if name == "aten.view.default" else "shape"]
-        self._require_computed(name, sizes)
-        first, record = sizes[0] if sizes else None, sizes[1:]
-        count = math.prod(self._record)
-        if any(not isinstance(size, int) or size < -1 for size in record):
-            raise Unsupported(f"{name}: expected records of fixed sizes")
-        is_batch = first in self._batch_sizes or first in (-1, self._batch)
-        if not is_batch or (first == -1 and (-1 in record or math.prod(record) != count)):
-            raise Unsupported(f"{name}: expected the number of records as the first size, and {count} numbers in each")
-        self._reshape(name, _filled(name, record, count))
-
-    def unflatten(self, name: str, given: Mapping[str, Any]) -> None:
-        axis = _axis(name, given["dim"], 1 + len(self._record))
-        sizes = given["sizes"]
-        if axis == 0 or any(not isinstance(size, int) for size in sizes):
-            raise Unsupported(f"{name}: expected records of fixed sizes to stay apart")
-        filled = _filled(name, sizes, self._record[axis - 1])
-        self._reshape(name, (*self._record[: axis - 1], *filled, *self._record[axis:]))
-
-    def identity(self, name: str, given: Mapping[str, Any]) -> None:
-        """Contiguous copies and the like."""
-
-    def dropout(self, name: str, given: Mapping[str, Any]) -> None:
-        if not 0 <= given["p"] <= 1:
-            raise ValueError(f"{name}: p: expected a probability")
-        if given["train"]:
-            raise Unsupported(f"{name} in training mode: {EVAL}")
-
-    # ---- what they share ----
-
-    @property
-    def _shape(self) -> Shape:
-        """(C, H, W) of the records that the chain has got to, flattened or not."""
-        shape = self._input_shape
-        for layer in self._layers:
-            shape = layer.shapes(shape).output
-        return shape
-
-    def _last(self, name: str) -> Layer | None:
-        """The layer before; None where an obstacle is before it."""
-        if not self._layers and not self._obstacles:
-            raise Unsupported(f"{name} before the first convolution or linear layer isn't supported")
-        return self._layers[-1] if self._layers else None
-
-    def _reshape(self, name: str, record: tuple[int, ...]) -> None:
-        """All reshapes keep the order of a record's numbers, and each layer says what sizes it takes."""
-        if math.prod(record) != math.prod(self._record):
-            raise ValueError(f"{name}: expected {math.prod(self._record)} numbers in a record, got {record}")
-        self._record = record
-        if not self._layers and len(record) == 3:
-            self._input_shape = _image(record)
-
-    def _weight_shape(self, name: str, given: Mapping[str, Any], *, dimensions: int) -> tuple[int, ...]:
-        """Sizes of the weight, which must be a parameter that nothing else uses; also of the bias, if there is one."""
+    def weight_shape(self, name: str, given: Mapping[str, Any], dimensions: int) -> tuple[int, ...]:
         self._any_layer = True
         shapes = []
         for argument, length in (("weight", dimensions), ("bias", 1)):
@@ -349,67 +291,142 @@ class _Importer:
             raise ValueError(f"{name}: bias: expected {shapes[0][0]} numbers, got {shapes[1]}")
         return shapes[0]
 
-    def _add_layer(self, given: Mapping[str, Any], shape: tuple[int, ...], window: Window) -> None:
-        parameter = self._program.parameters[given["weight"]]
-        name = parameter.removesuffix(".weight")
-        try:
-            layer = Layer(name, shape[0], shape[1], *window, given["bias"] is not None)
-            layer.shapes(self._shape)
-        except ValueError as error:  # says which layer, and what about it
-            raise Unsupported(str(error)) from None
-        self._layers.append(layer)
-        if self._obstacles:
-            return
-        self._parameters[f"{name}.weight"] = self._program.values.read(parameter).reshape(layer.weight_shape)
-        if given["bias"] is not None:
-            self._parameters[f"{name}.bias"] = self._program.values.read(self._program.parameters[given["bias"]])
+    def add(self, name: str, operator: Operator, inputs: Sequence[Traced], record: tuple[int, ...] | None = None) -> Traced:
+        return self._add_node(name, operator, inputs, record, "")
 
-    def _add_pool(self, name: str, kind: str, size: int) -> None:
-        if len(self._record) != 3:
-            raise Unsupported(f"{name} after flattening isn't supported")
-        layer = self._last(name)
-        if layer is None:
-            self._record = (self._record[0], self._record[1] // size, self._record[2] // size)
-            return
-        if layer.pool:
-            raise Unsupported(f"{name} after another pooling isn't supported")
-        if self._record != self._shape:
-            raise Unsupported(f"{name}: expected records {self._shape} as the layer before made them, got {self._record}")
+    def add_layer(
+        self, name: str, given: Mapping[str, Any], operator: Operator, inputs: Sequence[Traced], record: tuple[int, ...] | None
+    ) -> Traced:
+        layer = self._program.parameters[given["weight"]].removesuffix(".weight")
+        made = self._add_node(name, operator, inputs, record, layer)
+        if made.node is not None and not self._obstacles:
+            for word, shape in operator.parameters:
+                values = self._program.values.read(self._program.parameters[given[word]])
+                self._parameters[f"{layer}.{word}"] = values.reshape(shape)
+        return made
+
+    def _add_node(
+        self, name: str, operator: Operator, inputs: Sequence[Traced], record: tuple[int, ...] | None, layer: str
+    ) -> Traced:
         try:
-            self._layers[-1] = replace(layer, pool=Pool(kind, size))
-            self._record = self._shape
+            shape = operator.output_shape([traced.shape for traced in inputs])
+        except ValueError as error:  # says what about it
+            raise Unsupported(f"{layer or name}: {error}") from None
+        made = Traced(None, shape, shape if record is None else record, self._new_storage())
+        sources = [traced.node for traced in inputs if traced.node is not None]
+        if len(sources) < len(inputs):
+            return made
+        try:
+            self._nodes.append(Node(operator, tuple(sources), layer))
         except ValueError as error:
-            raise Unsupported(f"{name}: {error}") from None
+            raise Unsupported(str(error)) from None
+        self._input_used |= 0 in sources
+        self._shapes.append(shape)
+        return replace(made, node=len(self._nodes))
 
-    def _require(self, name: str, given: Mapping[str, Any], **supported: Any) -> None:
-        others = [f"{argument} {value}" for argument, value in supported.items() if given[argument] != value]
-        if others:
-            raise Unsupported(f"{name}: expected {', '.join(others)}; others aren't supported")
+    def crop(self, name: str, images: Traced, sides: tuple[int, int]) -> Traced:
+        shape = (images.shape[0], *sides)
+        if images.shape == shape:
+            return images
+        if images.node is None:
+            return replace(images, shape=shape, record=shape)
+        path = [images.node]
+        while path[-1] and isinstance(self._nodes[path[-1] - 1].operator, Relu):
+            path += self._nodes[path[-1] - 1].inputs
+        layer = self._nodes[path[-1] - 1] if path[-1] else None
+        users = [sum(index in node.inputs for node in self._nodes) for index in path]
+        if layer is None or not isinstance(layer.operator, Convolution) or users != [0, *[1] * (len(path) - 1)]:
+            raise Unsupported(f"{name}: expected windows that cover {images.shape}; others aren't supported here")
+        self._nodes[path[-1] - 1] = replace(layer, operator=replace(layer.operator, outputs=sides))
+        for index in path:
+            self._shapes[index] = shape
+        for tensor, traced in self._traced.items():
+            if traced.node in path:
+                self._stale[tensor] = "rows and columns of its argument that a pool leaves out are not computed"
+        return replace(images, shape=shape, record=shape)
 
+    # ---- what changes no number ----
 
-def _image(record: tuple[int, ...]) -> Shape:
-    """(C, H, W) of records of any sizes, which only three dimensions have themselves."""
-    return (record[0], record[1], record[2]) if len(record) == 3 else (math.prod(record), 1, 1)
+    def flatten(self, name: str, given: Mapping[str, Any]) -> Traced:
+        values = self.traced(name, given["self"])
+        rank = 1 + len(values.record)
+        first, last = (_axis(name, given[key], rank) for key in ("start_dim", "end_dim"))
+        if first == 0 and last > 0:
+            raise Unsupported(f"{name}: expected records to stay apart: flatten from dimension 1 on")
+        if first > last:
+            raise ValueError(f"{name}: expected start_dim before end_dim")
+        record = values.record
+        if first == 0:
+            return values
+        return self._reshaped(name, values, (*record[: first - 1], math.prod(record[first - 1 : last]), *record[last:]))
 
+    def view(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """(B, ...) or (-1, ...): B is the number of records, as a number or as a computed size."""
+        sizes = given["size" if name == "aten.view.default" else "shape"]
+        self._require_computed(name, sizes)
+        first, record = sizes[0] if sizes else None, sizes[1:]
+        values = self.traced(name, given["self"])
+        count = math.prod(values.record)
+        if any(not isinstance(size, int) or size < -1 for size in record):
+            raise Unsupported(f"{name}: expected records of fixed sizes")
+        is_batch = first in self._batch_sizes or first in (-1, self._batch)
+        if not is_batch or (first == -1 and (-1 in record or math.prod(record) != count)):
+            raise Unsupported(f"{name}: expected the number of records as the first size, and {count} numbers in each")
+        return self._reshaped(name, values, _filled(name, record, count))
 
-def _named_padding(name: str, padding: str, kernel: tuple[int, int], stride: tuple[int, int]) -> tuple[int, int]:
-    if padding == "valid":
-        return 0, 0
-    if padding != "same":
-        raise ValueError(f"{name}: padding: expected same or valid")
-    if kernel[0] % 2 == 0 or kernel[1] % 2 == 0 or stride != (1, 1):
-        raise Unsupported(f"{name}: padding: 'same' is supported for kernels of odd size and stride 1, got {kernel}, {stride}")
-    return kernel[0] // 2, kernel[1] // 2
+    def unflatten(self, name: str, given: Mapping[str, Any]) -> Traced:
+        values = self.traced(name, given["self"])
+        axis = _axis(name, given["dim"], 1 + len(values.record))
+        sizes = given["sizes"]
+        if axis == 0 or any(not isinstance(size, int) for size in sizes):
+            raise Unsupported(f"{name}: expected records of fixed sizes to stay apart")
+        filled = _filled(name, sizes, values.record[axis - 1])
+        return self._reshaped(name, values, (*values.record[: axis - 1], *filled, *values.record[axis:]))
 
+    def slice(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """The first rows or columns of images; all of anything."""
+        values = self.traced(name, given["self"])
+        axis = _axis(name, given["dim"], 1 + len(values.record))
+        start, end, step = given["start"], given["end"], given["step"]
+        if start not in (None, 0) or step != 1 or (end is not None and not isinstance(end, int)):
+            raise Unsupported(f"{name}: expected the first rows or columns; others aren't supported")
+        length = values.record[axis - 1] if axis else WHOLE
+        if end is None or end >= length:
+            return values
+        if axis < 2 or len(values.record) != 3 or end < 1:
+            raise Unsupported(f"{name}: expected the first rows or columns; others aren't supported")
+        images = self.image(name, given["self"])
+        return self.crop(name, images, (end, images.shape[2]) if axis == 2 else (images.shape[1], end))
 
-def _window(name: str, given: Mapping[str, Any]) -> int:
-    kernel: tuple[int, int] = given["kernel_size"]
-    stride = given["stride"] or kernel
-    if kernel != stride or kernel[0] != kernel[1]:
-        raise Unsupported(f"{name}: expected square windows side by side, not overlapping: got size {kernel}, stride {stride}")
-    if kernel[0] < 1:
-        raise ValueError(f"{name}: kernel_size: expected at least 1")
-    return kernel[0]
+    def identity(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """Contiguous copies and the like."""
+        return self.traced(name, given["self"])
+
+    def clone(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """A copy, with memory of its own."""
+        return replace(self.traced(name, given["self"]), storage=self._new_storage())
+
+    def dropout(self, name: str, given: Mapping[str, Any]) -> Traced:
+        if not 0 <= given["p"] <= 1:
+            raise ValueError(f"{name}: p: expected a probability")
+        if given["train"]:
+            raise Unsupported(f"{name} in training mode: {EVAL}")
+        return self.traced(name, next(iter(given.values())))
+
+    def _reshaped(self, name: str, values: Traced, record: tuple[int, ...]) -> Traced:
+        """All reshapes keep the order of a record's numbers, and each operator says what sizes it takes."""
+        if math.prod(record) != math.prod(values.record):
+            raise ValueError(f"{name}: expected {math.prod(values.record)} numbers in a record, got {record}")
+        if values.node == 0 and len(record) == 3 and not self._input_used:
+            self._set_input_shape(as_image(record))
+        return replace(values, record=record, shape=self._shapes[0] if values.node == 0 else values.shape)
+
+    def _set_input_shape(self, shape: Shape) -> None:
+        """The input is what the first operator takes it for."""
+        self._shapes[0] = shape
+        for tensor, traced in self._traced.items():
+            if traced.node == 0:
+                self._traced[tensor] = replace(traced, shape=shape)
 
 
 def _axis(name: str, axis: int, rank: int) -> int:
@@ -427,23 +444,17 @@ def _filled(name: str, sizes: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(count // rest if size == -1 else size for size in sizes)
 
 
+WHOLE = (1 << 63) - 1  # the end that torch writes for "to the end"
 SIZE_OF = "aten.sym_size.int"
 
-_HANDLERS: Mapping[str, Callable[[_Importer, str, Mapping[str, Any]], None]] = {
-    "aten.conv2d.default": _Importer.convolution,
-    "aten.conv2d.padding": _Importer.convolution,
-    "aten.linear.default": _Importer.linear,
-    "aten.relu.default": _Importer.relu,
-    "aten.relu_.default": _Importer.relu,
-    "aten.max_pool2d.default": _Importer.max_pool,
-    "aten.avg_pool2d.default": _Importer.average_pool,
-    "aten.adaptive_avg_pool2d.default": _Importer.adaptive_average_pool,
+_RESHAPES: Mapping[str, Callable[[_Importer, str, Mapping[str, Any]], Traced]] = {
     "aten.flatten.using_ints": _Importer.flatten,
     "aten.view.default": _Importer.view,
     "aten.reshape.default": _Importer.view,
     "aten.unflatten.int": _Importer.unflatten,
+    "aten.slice.Tensor": _Importer.slice,
     "aten.contiguous.default": _Importer.identity,
-    "aten.clone.default": _Importer.identity,
+    "aten.clone.default": _Importer.clone,
     "aten.alias.default": _Importer.identity,
     "aten.dropout.default": _Importer.dropout,
     "aten.dropout_.default": _Importer.dropout,

@@ -29,17 +29,17 @@ from zkds.channel import ProverChannel, VerifierEnd, assert_public
 from zkds.circuits.arithmetic.fixed_point import WEIGHT
 from zkds.circuits.networks.graph import Network
 from zkds.claims import Claim, Piece, Value
-from zkds.commit.layout import Column, Layout
+from zkds.commit.layout import Layout
 from zkds.dataset import ajtai
 from zkds.field import ONE, ZERO, K, P, block, dot, from_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.lookup import Lookup, RangeTable
 from zkds.native import U8, U32, U64
 from zkds.native import field as native
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis, VectorAxis, axes_table, padded, split_point, variables
+from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import outer_product, padded_pairs
 from zkds.tensors.linear import LinearTensor, Term
 from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
@@ -131,7 +131,7 @@ def root_of(network: Network, commitments: U64) -> bytes:
     return hashlib.sha256(b"".join([*parts, commitments.astype("<u8").tobytes()])).digest()
 
 
-class PrivateModel:
+class PrivateModel(Component):
     """The relation: the committed bytes of all parameters are those under `root`.
 
     opened: the prover's; None for a verifier.
@@ -150,16 +150,6 @@ class PrivateModel:
         self.randomness = Committed(LimbColumns("model randomness", RANDOM_BYTE, (self.chunks, random_bytes)))
 
     @property
-    def columns(self) -> list[Column]:
-        return [column for tensor in self._committed for column in tensor.columns.columns]
-
-    @property
-    def lookups(self) -> list[Lookup]:
-        """A range check for every byte: binding fails without it."""
-        widths = [item for tensor in self._committed for item in tensor.columns.widths.items()]
-        return [Lookup(RangeTable(width), name) for name, width in widths]
-
-    @property
     def _committed(self) -> list[Committed]:
         return [*(tensor.bytes for tensor in self.weights.values()), self.randomness]
 
@@ -168,7 +158,7 @@ class PrivateModel:
         """Virtual tensors, then the committed ones that they are made of."""
         return [*self.weights.values(), *self._committed]
 
-    def witness(self) -> dict[str, U32]:
+    def opened_columns(self) -> dict[str, U32]:
         """All columns. Raises ValueError without an opened model, or if it is not that of the root."""
         opened = self._require_opened()
         if opened.root() != self.root:
@@ -186,9 +176,6 @@ class PrivateModel:
         if self.opened is None:
             raise ValueError("opened: a prover needs the model's opening")
         return self.opened
-
-    def check(self) -> None:
-        """Nothing: bytes and commitments are elements of F."""
 
     def prove(self, context: ProverContext) -> None:
         """The prover's side; leaves claims on the committed vector."""

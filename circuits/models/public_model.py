@@ -20,17 +20,17 @@ from zkds.errors import StatementMismatch
 from zkds.field import ONE, K, dot, powers
 from zkds.hidden import Hidden
 from zkds.integers.limbs import I64
-from zkds.lookup import Lookup
 from zkds.native import U32
 from zkds.soundness import algebraic
 from zkds.tensors.axes import eq_axes, padded
+from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import Committed, Context, ProverContext, VerifierContext
 
 NAME = "public model"
 SOURCE = "Schwartz-Zippel lemma; multilinear in every coordinate"
 
 
-class PublicModel:
+class PublicModel(Component):
     """The relation over the committed w_0 of every parameter.
 
     starts    name of the parameter -> its committed tensor
@@ -46,13 +46,6 @@ class PublicModel:
     @property
     def tensors(self) -> list[Committed]:
         return list(self.starts.values())
-
-    @property
-    def lookups(self) -> list[Lookup]:
-        return []
-
-    def check(self) -> None:
-        """Nothing: the values are public elements of K."""
 
     def prove(self, context: ProverContext) -> None:
         """The prover's side: one value for every parameter, in the clear."""

@@ -1,18 +1,7 @@
-"""The public description of a network: a chain of layers, each a convolution with what follows it.
+"""The public description of a network: a graph of operators, from one input to the scores of its classes.
 
-Everything is a convolution. A fully connected layer from n numbers is one with input (n, 1, 1) and a 1x1 kernel. Flattening
-(C, H, W) and a fully connected layer are one with an (H, W) kernel and a 1x1 output, whose weight is the (out, C*H*W) matrix
-read row-major as (out, C, H, W). A vector of d features is an input of shape (d, 1, 1).
-
-Inside a layer the order is
-
-    convolution and bias, then max-pooling, then ReLU           pool "max", or none
-    convolution and bias, then ReLU, then average-pooling       pool "average"
-
-A network that has ReLU before max-pooling is described with them exchanged, which has fewer ReLUs: both orders have the same
-values and, in PyTorch, where ReLU has the derivative 0 at 0, the same gradients. A window with a positive maximum passes the
-gradient to its first entry with that maximum in both orders, another one passes nothing on. What the circuit does at exactly 0
-is in docs/fixed-point.md.
+Every node takes the outputs of nodes before it, or the network's input; the last node makes the scores. A vector of d features
+is an input of shape (d, 1, 1). The operators are in circuits/operators/, each in a file of its own.
 
 A description is frozen, checked at construction, and has one canonical byte string, which statements and digests bind. Nothing
 here loads torch.
@@ -22,176 +11,201 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS
+from zkds.circuits.operators.operator import Operator, Placed, Shape, require_dimension, require_elements
+from zkds.circuits.operators.registry import OPERATORS
 from zkds.errors import MalformedProof
 from zkds.wire import ProofReader, encode_number, read_number
 
-NETWORK_LABEL = b"zkds network v1"
-POOLS = ("max", "average")
-MAX_LAYERS = 1 << 10
+NETWORK_LABEL = b"zkds network v2"
+MAX_NODES = 1 << 11
+MAX_INPUTS = 1 << 8  # of a node
 MAX_NAME_BYTES = 200
-MAX_DIMENSION = 1 << 20
-MAX_ELEMENTS = 1 << 26  # of a weight, and of what a layer maps one record to
-
-Shape = tuple[int, int, int]  # (channels, height, width) of one record
+MAX_NUMBERS = 1 << 12  # of an operator's description
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Windows of size x size at distance `size`, without padding; what is left over at the bottom and the right is dropped.
+class Node:
+    """One node of a network.
 
-    kind   "max" or "average"
+    inputs   whose outputs it takes: 0 is the network's input, k the output of the k-th node, counted from 1
+    name     of a node with parameters, such as features.0; its parameters are NAME.weight and so on. Others have none
     """
 
-    kind: str
-    size: int
+    operator: Operator
+    inputs: tuple[int, ...]
+    name: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in POOLS:
-            raise ValueError(f"pool kind: expected one of {', '.join(POOLS)}, got {self.kind!r}")
-        _require_dimension("pool size", self.size, least=2)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A convolution, and the pooling and the ReLU that follow it, in the order above.
-
-    name       of the layer in the model, such as features.0; its parameters are NAME.weight and NAME.bias
-    kernel, stride, padding   (vertical, horizontal); padding with zeros on both sides, smaller than the kernel
-    """
-
-    name: str
-    channels_out: int
-    channels_in: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    bias: bool = True
-    pool: Pool | None = None
-    relu: bool = False
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or len(self.name) > MAX_NAME_BYTES or not _NAME.fullmatch(self.name):
+        if not isinstance(self.operator, Operator):
+            raise TypeError(f"operator: expected an Operator, got {type(self.operator).__name__}")
+        if not isinstance(self.inputs, tuple) or not all(type(index) is int for index in self.inputs):
+            raise TypeError(f"inputs: expected a tuple of ints, got {self.inputs!r}")
+        if not isinstance(self.name, str) or len(self.name) > MAX_NAME_BYTES:
+            raise ValueError(f"layer name: expected at most {MAX_NAME_BYTES} characters")
+        if self.operator.parameters and not _NAME.fullmatch(self.name):
             raise ValueError(f"layer name: expected words of letters, digits and _, joined by dots, got {self.name!r}")
-        _require_dimension(f"{self.name}: channels_out", self.channels_out)
-        _require_dimension(f"{self.name}: channels_in", self.channels_in)
-        for field, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
-            pair = getattr(self, field)
-            if not isinstance(pair, tuple) or len(pair) != 2:
-                raise TypeError(f"{self.name}: {field}: expected a pair of ints, got {pair!r}")
-            for value in pair:
-                _require_dimension(f"{self.name}: {field}", value, least)
-        if self.padding[0] >= self.kernel[0] or self.padding[1] >= self.kernel[1]:
-            raise ValueError(f"{self.name}: padding: expected less than the kernel {self.kernel}, got {self.padding}")
-        if type(self.bias) is not bool or type(self.relu) is not bool:
-            raise TypeError(f"{self.name}: bias, relu: expected bools, got {self.bias!r}, {self.relu!r}")
-        if self.pool is not None and not isinstance(self.pool, Pool):
-            raise TypeError(f"{self.name}: pool: expected a Pool or None, got {self.pool!r}")
-        _require_elements(f"{self.name}: weight", self.weight_shape)
-
-    @property
-    def weight_shape(self) -> tuple[int, int, int, int]:
-        """(channels_out, channels_in, kernel height, kernel width)"""
-        return (self.channels_out, self.channels_in, *self.kernel)
+        if self.name and not self.operator.parameters:
+            raise ValueError(f"layer name: expected none for {self.operator.KIND}, which has no parameters, got {self.name!r}")
 
     @property
     def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """(name, shape) of the weight and, if there is one, of the bias."""
-        weight = (f"{self.name}.weight", self.weight_shape)
-        return (weight, (f"{self.name}.bias", (self.channels_out,))) if self.bias else (weight,)
-
-    def shapes(self, shape: Shape) -> LayerShapes:
-        """Shapes in this layer for an input of `shape`. Raises ValueError if it does not fit."""
-        if shape[0] != self.channels_in:
-            raise ValueError(f"{self.name}: channels_in: expected the {shape[0]} of its input {shape}, got {self.channels_in}")
-        height, width = (
-            (length + 2 * padding - kernel) // stride + 1
-            for length, kernel, stride, padding in zip(shape[1:], self.kernel, self.stride, self.padding, strict=True)
-        )
-        if min(height, width) < 1:
-            raise ValueError(f"{self.name}: kernel: expected one that fits the padded input {shape}, got {self.kernel}")
-        convolution = output = (self.channels_out, height, width)
-        _require_elements(f"{self.name}: output", convolution)
-        if self.pool:
-            output = (self.channels_out, height // self.pool.size, width // self.pool.size)
-            if min(output) < 1:
-                raise ValueError(f"{self.name}: pool size: expected at most that of {convolution}, got {self.pool.size}")
-        return LayerShapes(shape, convolution, output)
-
-
-@dataclass(frozen=True)
-class LayerShapes:
-    """(channels, height, width) for one record: of a layer's input, of its convolution's output, of its own output."""
-
-    input: Shape
-    convolution: Shape
-    output: Shape
+        """(name, shape) of every parameter."""
+        return tuple((f"{self.name}.{word}", shape) for word, shape in self.operator.parameters)
 
 
 @dataclass(frozen=True)
 class Network:
-    """A chain of layers from inputs of `input_shape` (C, H, W) to the scores of two or more classes.
+    """A graph of operators from inputs of `input_shape` (C, H, W) to the scores of two or more classes.
 
-    The last layer has a 1x1 output, no pooling and no ReLU. Raises TypeError and ValueError, naming the layer, for what is not
-    such a chain.
+    The last node has a 1x1 output that its operator rounds, as a convolution does. Raises TypeError and ValueError, naming the
+    node, for what is not such a graph: a cycle, a node that nothing uses, shapes that do not fit.
     """
 
     input_shape: Shape
-    layers: tuple[Layer, ...]
+    nodes: tuple[Node, ...]
 
     def __post_init__(self) -> None:
         if not isinstance(self.input_shape, tuple) or len(self.input_shape) != 3:
             raise TypeError(f"input_shape: expected (channels, height, width), got {self.input_shape!r}")
         for length in self.input_shape:
-            _require_dimension("input_shape", length)
-        _require_elements("input_shape", self.input_shape)
-        if not isinstance(self.layers, tuple) or not all(isinstance(layer, Layer) for layer in self.layers):
-            raise TypeError("layers: expected a tuple of Layers")
-        if not 1 <= len(self.layers) <= MAX_LAYERS:
-            raise ValueError(f"layers: expected 1 to {MAX_LAYERS}, got {len(self.layers)}")
+            require_dimension("input_shape", length)
+        require_elements("input_shape", self.input_shape)
+        if not isinstance(self.nodes, tuple) or not all(isinstance(node, Node) for node in self.nodes):
+            raise TypeError("nodes: expected a tuple of Nodes")
+        if not 1 <= len(self.nodes) <= MAX_NODES:
+            raise ValueError(f"nodes: expected 1 to {MAX_NODES}, got {len(self.nodes)}")
+        self._require_names()
+        self._require_edges()
+        self._require_scores()
+
+    def _require_names(self) -> None:
         names = [name for name, _ in self.parameters]
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if repeated:
-            raise ValueError(f"layers: expected parameters of different names, got {', '.join(repeated)} more than once")
-        last, scores = self.layers[-1], self.shapes[-1].output
-        if last.pool or last.relu:
-            raise ValueError(f"{last.name}: expected neither pooling nor ReLU in the last layer, whose outputs are the scores")
+            raise ValueError(f"nodes: expected parameters of different names, got {', '.join(repeated)} more than once")
+
+    def _require_edges(self) -> None:
+        for index, node in enumerate(self.nodes, 1):
+            name, count = self.names[index - 1], node.operator.INPUTS
+            fits = 2 <= len(node.inputs) <= MAX_INPUTS if count is None else len(node.inputs) == count
+            if not fits:
+                raise ValueError(f"{name}: expected {count if count else '2 or more'} inputs, got {len(node.inputs)}")
+            if any(not 0 <= source < index for source in node.inputs):
+                raise ValueError(f"{name}: expected inputs from nodes before it, not a cycle: node {index} takes {node.inputs}")
+        for index, consumers in enumerate(self.consumers[:-1]):
+            if not consumers:
+                what = self.names[index - 1] if index else "the network's input"
+                raise ValueError(f"{what}: expected something that uses its output, which reaches no score")
+
+    def _require_scores(self) -> None:
+        scores, name = self.shapes[-1], self.names[-1]
+        if not self.nodes[-1].operator.ROUNDS:
+            kind = self.nodes[-1].operator.KIND
+            raise ValueError(f"{name}: expected a last node whose outputs are the scores, such as a linear layer, got {kind}")
         if scores[0] < 2 or scores[1:] != (1, 1):
-            raise ValueError(f"{last.name}: expected an output (classes, 1, 1) of two or more classes, got {scores}")
+            raise ValueError(f"{name}: expected an output (classes, 1, 1) of two or more classes, got {scores}")
+
+    # ---- what follows ----
 
     @cached_property
-    def shapes(self) -> tuple[LayerShapes, ...]:
-        """The shapes in each layer."""
-        shapes: list[LayerShapes] = []
-        for layer in self.layers:
-            shapes.append(layer.shapes(shapes[-1].output if shapes else self.input_shape))
+    def names(self) -> tuple[str, ...]:
+        """Of each node, for its tensors: its own, or its kind and number, such as "relu 2"."""
+        return tuple(node.name or f"{node.operator.KIND} {index}" for index, node in enumerate(self.nodes, 1))
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """(channels, height, width) of the input, then of each node's output."""
+        shapes = [self.input_shape]
+        for node, name in zip(self.nodes, self.names, strict=True):
+            try:
+                shapes.append(node.operator.output_shape([shapes[index] for index in node.inputs]))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         return tuple(shapes)
 
-    @property
+    @cached_property
+    def bits(self) -> tuple[int, ...]:
+        """Fractional bits of the input, then of each node's output."""
+        bits = [ACTIVATION_BITS]
+        for node in self.nodes:
+            bits.append(node.operator.output_bits([bits[index] for index in node.inputs]))
+        return tuple(bits)
+
+    @cached_property
+    def consumers(self) -> tuple[tuple[int, ...], ...]:
+        """Of the input, then of each node: the nodes that take its output, counted from 1, once for each time."""
+        consumers: list[list[int]] = [[] for _ in range(len(self.nodes) + 1)]
+        for index, node in enumerate(self.nodes, 1):
+            for source in node.inputs:
+                consumers[source].append(index)
+        return tuple(map(tuple, consumers))
+
+    @cached_property
+    def learns(self) -> tuple[bool, ...]:
+        """Of the input, then of each node: whether its output depends on a parameter, so that its deltas are needed."""
+        learns = [False]
+        for node in self.nodes:
+            learns.append(bool(node.parameters) or any(learns[index] for index in node.inputs))
+        return tuple(learns)
+
+    @cached_property
+    def delta_bits(self) -> tuple[int, ...]:
+        """Of the input, then of each node: by how many fractional bits the deltas of its output exceed those of the scores.
+
+        Where several nodes take an output, the deltas that come back add up, with the most fractional bits of them.
+        """
+        bits = [0] * (len(self.nodes) + 1)
+        for index in reversed(range(1, len(bits))):
+            node = self.nodes[index - 1]
+            for source in node.inputs:
+                bits[source] = max(bits[source], node.operator.input_delta_bits(bits[index]))
+        return tuple(bits)
+
+    @cached_property
+    def placed(self) -> tuple[Placed, ...]:
+        """Each node at its place."""
+        return tuple(
+            Placed(
+                self.names[index],
+                tuple(self.shapes[source] for source in node.inputs),
+                self.shapes[index + 1],
+                tuple(self.bits[source] for source in node.inputs),
+                self.bits[index + 1],
+                self.delta_bits[index + 1],
+                tuple(self.learns[source] for source in node.inputs),
+            )
+            for index, node in enumerate(self.nodes)
+        )
+
+    @cached_property
     def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """(name, shape) of every parameter in order: of each layer its weight (co, ci, kh, kw), then its bias (co,)."""
-        return tuple(parameter for layer in self.layers for parameter in layer.parameters)
+        """(name, shape) of every parameter, node by node."""
+        return tuple(parameter for node in self.nodes for parameter in node.parameters)
 
     @property
     def parameter_count(self) -> int:
-        """The number of weights and biases."""
+        """The number of weights, biases and so on."""
         return sum(math.prod(shape) for _, shape in self.parameters)
 
     @property
     def classes(self) -> int:
         """The number of scores."""
-        return self.layers[-1].channels_out
+        return self.shapes[-1][0]
 
     def encode(self) -> bytes:
-        """Canonical bytes: label, input shape, number of layers; for each layer the length of its name, the name in ASCII,
-        channels out and in, kernel, stride, padding, bias (0 or 1), pool kind (0 none, 1 max, 2 average) and size (0 for none),
-        ReLU (0 or 1). All numbers are 8 bytes, little-endian.
+        """Canonical bytes: label, input shape, number of nodes; for each node its name, its operator's kind and its inputs.
+
+        A name and a kind are ASCII after their length; the numbers that describe an operator, and inputs, come after their
+        count. All numbers are 8 bytes, little-endian.
         """
-        head = [*self.input_shape, len(self.layers)]
-        return NETWORK_LABEL + b"".join(map(encode_number, head)) + b"".join(map(_encode_layer, self.layers))
+        head = [*self.input_shape, len(self.nodes)]
+        return NETWORK_LABEL + b"".join(map(encode_number, head)) + b"".join(map(_encode_node, self.nodes))
 
     @classmethod
     def decode(cls, data: bytes) -> Network:
@@ -200,45 +214,57 @@ class Network:
         if reader.read("network label", len(NETWORK_LABEL)) != NETWORK_LABEL:
             raise MalformedProof("network: label", NETWORK_LABEL.decode(), "another one")
         channels, height, width, count = (read_number(reader, "network") for _ in range(4))
-        if count > MAX_LAYERS:
-            raise MalformedProof("network: layers", f"at most {MAX_LAYERS}", count)
+        if count > MAX_NODES:
+            raise MalformedProof("network: nodes", f"at most {MAX_NODES}", count)
         try:
-            network = cls((channels, height, width), tuple(_read_layer(reader) for _ in range(count)))
+            network = cls((channels, height, width), tuple(_read_node(reader) for _ in range(count)))
         except ValueError as error:
             raise MalformedProof(f"network: {error}") from None
         reader.finish()
         return network
 
 
-def _encode_layer(layer: Layer) -> bytes:
-    name = layer.name.encode("ascii")
-    pool = (POOLS.index(layer.pool.kind) + 1, layer.pool.size) if layer.pool else (0, 0)
-    windows = (*layer.kernel, *layer.stride, *layer.padding)
-    numbers = (layer.channels_out, layer.channels_in, *windows, int(layer.bias), *pool, int(layer.relu))
-    return encode_number(len(name)) + name + b"".join(map(encode_number, numbers))
+def chain(input_shape: Shape, *nodes: Operator | tuple[str, Operator]) -> Network:
+    """A network in which every node takes the output of the one before: operators, with a name where they have parameters."""
+    named = [node if isinstance(node, tuple) else ("", node) for node in nodes]
+    return Network(input_shape, tuple(Node(operator, (index,), name) for index, (name, operator) in enumerate(named)))
 
 
-def _read_layer(reader: ProofReader) -> Layer:
+def _encode_node(node: Node) -> bytes:
+    name, kind = (_encode_text(text) for text in (node.name, node.operator.KIND))
+    return name + kind + _encode_numbers(node.operator.numbers()) + _encode_numbers(node.inputs)
+
+
+def _encode_text(text: str) -> bytes:
+    return encode_number(len(text)) + text.encode("ascii")
+
+
+def _encode_numbers(numbers: Sequence[int]) -> bytes:
+    return encode_number(len(numbers)) + b"".join(map(encode_number, numbers))
+
+
+def _read_node(reader: ProofReader) -> Node:
+    name = _read_text(reader, "a layer's name")
+    kind = _read_text(reader, "an operator's kind")
+    if kind not in OPERATORS:
+        raise MalformedProof("network: operator", "a known one", repr(kind))
+    numbers = _read_numbers(reader, "an operator's numbers", MAX_NUMBERS)
+    try:
+        operator = OPERATORS[kind].of_numbers(numbers)
+    except ValueError as error:
+        raise MalformedProof(f"network: {name or kind}: {error}") from None
+    return Node(operator, _read_numbers(reader, "a node's inputs", MAX_INPUTS), name)
+
+
+def _read_text(reader: ProofReader, what: str) -> str:
     length = read_number(reader, "network")
     if length > MAX_NAME_BYTES:
-        raise MalformedProof("network: length of a layer's name", f"at most {MAX_NAME_BYTES}", length)
-    name = reader.read("network", length).decode("latin-1")  # never fails; Layer takes only ASCII
-    numbers = [read_number(reader, "network") for _ in range(12)]
-    channels_out, channels_in, *windows, bias, pool_kind, pool_size, relu = numbers
-    if bias > 1 or relu > 1 or pool_kind > len(POOLS) or (pool_kind == 0 and pool_size):
-        raise MalformedProof("network: bias, pool kind, pool size, ReLU", "known values", (bias, pool_kind, pool_size, relu))
-    kernel, stride, padding = ((windows[j], windows[j + 1]) for j in (0, 2, 4))
-    pool = Pool(POOLS[pool_kind - 1], pool_size) if pool_kind else None
-    return Layer(name, channels_out, channels_in, kernel, stride, padding, bool(bias), pool, bool(relu))
+        raise MalformedProof(f"network: length of {what}", f"at most {MAX_NAME_BYTES}", length)
+    return reader.read("network", length).decode("latin-1")  # never fails; names are ASCII
 
 
-def _require_dimension(what: str, value: object, least: int = 1) -> None:
-    if type(value) is not int:
-        raise TypeError(f"{what}: expected an int, got {value!r}")
-    if not least <= value <= MAX_DIMENSION:
-        raise ValueError(f"{what}: expected {least} to {MAX_DIMENSION}, got {value}")
-
-
-def _require_elements(what: str, shape: tuple[int, ...]) -> None:
-    if math.prod(shape) > MAX_ELEMENTS:
-        raise ValueError(f"{what}: expected at most {MAX_ELEMENTS} elements, got shape {shape}")
+def _read_numbers(reader: ProofReader, what: str, most: int) -> tuple[int, ...]:
+    count = read_number(reader, "network")
+    if count > most:
+        raise MalformedProof(f"network: number of {what}", f"at most {most}", count)
+    return tuple(read_number(reader, "network") for _ in range(count))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from zkds.circuits.networks import zoo
-from zkds.circuits.networks.graph import Layer, Network, Shape
+from zkds.circuits.networks.graph import Network
 from zkds.output import write_whole
 
 
@@ -26,40 +26,34 @@ class NetworkModule(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.description = network
-        for layer, shapes in zip(network.layers, network.shapes, strict=True):
-            *path, name = layer.name.split(".")
-            parent: nn.Module = self
-            for word in path:
-                if word not in parent._modules:
-                    _add(parent, word, nn.Module(), layer.name)
-                parent = parent.get_submodule(word)
-            _add(parent, name, _layer_module(layer, shapes.input), layer.name)
+        self._of_node: list[nn.Module] = []  # a plain list: nodes without parameters have no names of modules
+        for node, placed in zip(network.nodes, network.placed, strict=True):
+            module = node.operator.module(placed.inputs)
+            self._of_node.append(module)
+            if node.name:
+                self._insert(node.name, module)
+
+    def _insert(self, full_name: str, module: nn.Module) -> None:
+        *path, name = full_name.split(".")
+        parent: nn.Module = self
+        for word in path:
+            if word not in parent._modules:
+                _add(parent, word, nn.Module(), full_name)
+            parent = parent.get_submodule(word)
+        _add(parent, name, module, full_name)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores (B, classes) of records (B, C, H, W), or any shape (B, ...) with as many elements in the same order."""
-        x = x.reshape(len(x), *self.description.input_shape)
-        for layer, shapes in zip(self.description.layers, self.description.shapes, strict=True):
-            module = self.get_submodule(layer.name)
-            x = module(x.flatten(1) if isinstance(module, nn.Linear) else x).reshape(-1, *shapes.convolution)
-            if layer.pool and layer.pool.kind == "max":
-                x = nn.functional.max_pool2d(x, layer.pool.size)
-            if layer.relu:
-                x = x.relu()
-            if layer.pool and layer.pool.kind == "average":
-                x = nn.functional.avg_pool2d(x, layer.pool.size)
-        return x.flatten(1)
+        values = [x.reshape(len(x), *self.description.input_shape)]
+        for node, module in zip(self.description.nodes, self._of_node, strict=True):
+            values.append(module(*(values[source] for source in node.inputs)))
+        return values[-1].flatten(1)
 
 
 def _add(parent: nn.Module, word: str, module: nn.Module, layer: str) -> None:
     if hasattr(parent, word):
         raise ValueError(f"{layer}: {word}: expected a name that no other layer and no attribute of a module has")
     parent.add_module(word, module)
-
-
-def _layer_module(layer: Layer, shape: Shape) -> nn.Module:
-    if layer.kernel == shape[1:] and layer.padding == (0, 0):
-        return nn.Linear(shape[0] * shape[1] * shape[2], layer.channels_out, bias=layer.bias)
-    return nn.Conv2d(layer.channels_in, layer.channels_out, layer.kernel, layer.stride, layer.padding, bias=layer.bias)
 
 
 def build(architecture: str) -> NetworkModule:

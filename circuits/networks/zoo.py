@@ -13,35 +13,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zkds.circuits.networks.graph import Layer, Network, Pool, Shape
+from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.operator import Operator, Shape
+from zkds.circuits.operators.relu import Relu
 
 
 class _Chain:
-    """Adds layers, each fitting the output of the one before."""
+    """Adds nodes, each fitting the output of the one before."""
 
     def __init__(self, input_shape: Shape, *, pool: str = "max", bias: bool = True) -> None:
         self._input_shape = self._shape = input_shape
-        self._pool = Pool(pool, 2)
+        self._pool = pool
         self._bias = bias
-        self._layers: list[Layer] = []
+        self._nodes: list[Node] = []
 
     def convolution(self, channels: int, kernel: int, *, padding: int = 0, pool: bool = False) -> None:
         """Square kernels, ReLU, and 2x2 pooling if asked for."""
-        count = sum(layer.name.startswith("conv") for layer in self._layers)
-        window = ((kernel, kernel), (1, 1), (padding, padding))
-        pooling = self._pool if pool else None
-        self._add(Layer(f"conv{count + 1}", channels, self._shape[0], *window, self._bias, pooling, relu=True))
+        count = sum(node.name.startswith("conv") for node in self._nodes)
+        used = (2, 2) if pool else (1, 1)
+        sides = (kernel, kernel), (1, 1), (padding, padding)
+        self._add(Convolution.over(self._shape, channels, *sides, self._bias, used), f"conv{count + 1}")
+        if pool and self._pool == "max":
+            self._add(MaxPool(2, relu=True))
+            return
+        self._add(Relu())
+        if pool:
+            self._add(AveragePool(2))
 
     def fully_connected(self, *sizes: int) -> Network:
         """Layers of these sizes with ReLU between them; the last one's outputs are the scores."""
         for index, size in enumerate(sizes, 1):
-            kernel = self._shape[1:]
-            self._add(Layer(f"fc{index}", size, self._shape[0], kernel, bias=self._bias, relu=index < len(sizes)))
-        return Network(self._input_shape, tuple(self._layers))
+            self._add(Convolution.dense(size, self._shape, self._bias), f"fc{index}")
+            if index < len(sizes):
+                self._add(Relu())
+        return Network(self._input_shape, tuple(self._nodes))
 
-    def _add(self, layer: Layer) -> None:
-        self._layers.append(layer)
-        self._shape = layer.shapes(self._shape).output
+    def _add(self, operator: Operator, name: str = "") -> None:
+        self._shape = operator.output_shape([self._shape])
+        self._nodes.append(Node(operator, (len(self._nodes),), name))
 
 
 def _lenet5(input_shape: Shape, pool: str) -> Network:

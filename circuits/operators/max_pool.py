@@ -44,7 +44,6 @@ from zkds.circuits.operators.pooling import (
 )
 from zkds.circuits.operators.unfold import Folded, Unfolded, Unfolding
 from zkds.claims import Value
-from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
 from zkds.field import ONE, K, P
 from zkds.hidden import Hidden
@@ -54,10 +53,10 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.lookup import Lookup
 from zkds.native import U32
 from zkds.soundness import algebraic
 from zkds.tensors.axes import VectorAxis, eq_axes, ones, padded
+from zkds.tensors.circuit import Component
 from zkds.tensors.field_tables import field_table
 from zkds.tensors.linear import LinearTensor, Term
 from zkds.tensors.tensor import (
@@ -76,7 +75,7 @@ from zkds.tensors.tensor import (
 )
 
 
-class MaxPool:
+class MaxPool(Component):
     """The cells and constraints of a max pool whose windows lie side by side.
 
     shape    of the entries, (P, B, C, H, W), multiples of the window's in the last two
@@ -106,39 +105,12 @@ class MaxPool:
     def tensors(self) -> tuple[Committed, ...]:
         return self.output, self.mask, self.difference
 
-    @property
-    def lookups(self) -> tuple[Lookup, ...]:
-        """Range checks alone."""
-        return ()
-
-    @property
-    def columns(self) -> list[Column]:
-        return [column for part in (self.output, self.mask, self.difference) for column in part.columns.columns]
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """Column name -> the width that its range check has to enforce; selectors need none."""
-        return self.output.columns.widths | self.difference.columns.widths
-
     def check(self) -> None:
         """Raise PlanRejected unless every product in the constraints stays below p."""
         largest = max(self.output.interval.magnitude(), self.difference.interval.magnitude())
         rows, columns = self.window
         if rows * columns * largest >= P:
             raise PlanRejected(f"{self.name}: windows of {rows} x {columns} are too large")
-
-    def encode(self) -> bytes:
-        """Canonical: rows and columns of a window (8 bytes each), 1 with ReLU else 0, the formats of output and difference."""
-        formats = self.output.columns.format.encode() + self.difference.columns.format.encode()
-        return b"".join(size.to_bytes(8, "little") for size in self.window) + bytes([self.relu]) + formats
-
-    def witness(self, values: I64) -> dict[str, U32]:
-        """All columns, from the entries."""
-        mask = first_maximum(values, self.window, relu=self.relu)
-        output = window_sums(mask * values, self.window)
-        columns = self.output.columns.split(output)
-        columns |= self.mask.columns.split(mask)
-        return columns | self.difference.columns.split(differences(values, mask, output, self.window))
 
     # ---- protocol ----------------------------------------------------------------------------------------------------
 

@@ -15,13 +15,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
-from zkds.circuits.networks.trajectory import Trajectory
 from zkds.claims import Value
 from zkds.field import ZERO, K, from_pairs, to_pairs
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.native import U32, U64, field
+from zkds.native import U64, field
 from zkds.tensors.axes import VectorAxis
 from zkds.tensors.contraction import weigh_groups
 from zkds.tensors.linear import LinearTensor, Term
@@ -166,7 +165,6 @@ class Parameter:
 
         self.name = name
         self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
-        self._own_start = [self.start] if isinstance(self.start, Committed) else []
         self.gradient = committed("gradient", GRADIENT, steps)
         self.update = committed("update", configuration.update, steps - 1)
         self.perturbation = committed("perturbation", configuration.perturbation_format, steps - 1)
@@ -174,19 +172,6 @@ class Parameter:
         self.first_passes = WeightTensor(f"{name}: first passes", steps, self.start, self.update, None)
 
     @property
-    def committed(self) -> list[Committed]:
-        return [*self._own_start, self.gradient, self.update, self.perturbation]
-
-    @property
-    def virtual(self) -> list[Tensor]:
-        """In the order in which their claims are reduced."""
-        return [self.passes, self.first_passes]
-
-    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
-        """The columns of all committed tensors."""
-        tensors = (trajectory.gradient, trajectory.update, trajectory.perturbation)
-        starts = [trajectory.weights] * len(self._own_start)
-        columns: dict[str, U32] = {}
-        for tensor, values in zip(self.committed, (*starts, *tensors), strict=True):
-            columns |= tensor.columns.split(values[self.name])
-        return columns
+    def rounded(self) -> tuple[Committed, Committed]:
+        """What first passes and second passes round: gradients and updates."""
+        return self.gradient, self.update

@@ -8,6 +8,7 @@ import numpy as np
 
 from zkds.claims import Value
 from zkds.commit.layout import Column
+from zkds.dataset.membership import ELEMENTS, LABELS, RANDOMNESS, Membership
 from zkds.field import ONE, K, block, to_pairs, unblock
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
@@ -15,19 +16,45 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import field
 from zkds.tensors.axes import Axis, VectorAxis
+from zkds.tensors.circuit import Component
 from zkds.tensors.field_tables import weighed
 from zkds.tensors.linear import LinearTensor, Term
-from zkds.tensors.tensor import Committed, Reader, TensorClaim
+from zkds.tensors.tensor import Committed, ProverContext, Reader, TensorClaim, VerifierContext
 
 BYTE = LimbFormat(DIGIT_BITS, 8, signed=False)
 
 
-class RecordElements(LimbColumns):
-    """The column of membership that holds the records' elements, as a tensor of bytes under its own name."""
+class RecordColumn(LimbColumns):
+    """A column of membership (zkds/dataset/membership.py) as a tensor of bytes under its own name."""
 
     def __init__(self, column: Column) -> None:
         super().__init__(column.name, BYTE, column.shape)
         self.names = (column.name,)
+
+
+class Records(Component):
+    """The committed records: their columns as tensors, which membership says are under the data root."""
+
+    name = "records"
+
+    def __init__(self, membership: Membership) -> None:
+        self.membership = membership
+        tensors = {column.name: Committed(RecordColumn(column)) for column in membership.columns}
+        self.elements, self.labels, self.randomness = (tensors[name] for name in (ELEMENTS, LABELS, RANDOMNESS))
+
+    @property
+    def tensors(self) -> list[Committed]:
+        return [self.elements, self.labels, self.randomness]
+
+    def check(self) -> None:
+        self.membership.check()
+
+    def prove(self, context: ProverContext) -> None:
+        claims = self.membership.prove(context.channel, context.layout, context.reader.vector)
+        context.book.vector_claims.extend(claims)
+
+    def verify(self, context: VerifierContext) -> None:
+        context.book.vector_claims.extend(self.membership.verify(context.channel, context.layout))
 
 
 class InputTensor(LinearTensor):
@@ -123,14 +150,3 @@ def _hull(slopes: I64, constants: I64, most: int) -> Interval:
     """The hull of slope u + constant over all channels and 0 <= u <= most."""
     ends = constants + slopes * np.int64(most)
     return Interval(min(int(constants.min()), int(ends.min())), max(int(constants.max()), int(ends.max())))
-
-
-RECORD_LABELS = "record labels"  # the column of zkds/dataset/membership.py
-
-
-def record_labels(batch_shape: tuple[int, int], label_bytes: int) -> Committed:
-    """The labels' bytes that membership commits and checks: (T, B), or (T, B, 2), low byte first."""
-    shape = batch_shape if label_bytes == 1 else (*batch_shape, label_bytes)
-    columns = LimbColumns(RECORD_LABELS, LimbFormat(DIGIT_BITS, 8, False), shape)
-    columns.names = (RECORD_LABELS,)
-    return Committed(columns)

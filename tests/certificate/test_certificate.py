@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.harness.certificates import IMAGES, NETWORKS, SEED, TINY, Case, honest, opening, private_model, rejection, weights
-from zkds.circuits import semantics
+from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.proving import network_inputs, prove_certificate
-from zkds.circuits.certificate.relation import DirectionalSharpness, _once
+from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.certificate.verifying import (
     LIMITS,
@@ -24,7 +24,6 @@ from zkds.circuits.certificate.verifying import (
 )
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.weights import model_digest
-from zkds.commit.layout import Column
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import PinMismatch, ProofRejected, StatementMismatch
@@ -57,7 +56,7 @@ def expected_results(case):
     indices = batches(case.seed, opened.root.count, case.configuration.steps, case.configuration.batch_size)
     _, records = Membership.open(opened, indices)
     inputs, labels = network_inputs(opened.root.schema, records)
-    run = semantics.run(NETWORKS[case.network], weights(case.network), inputs, labels, case.configuration)
+    run = probe.run(NETWORKS[case.network], weights(case.network), inputs, labels, case.configuration)
     shown = {"value": run.value} if case.tau is None else {"threshold": int(case.tau * (1 << 48))}
     return Results(run.total_loss, run.correct, run.saturated, run.below_eps, **shown)
 
@@ -287,9 +286,3 @@ def test_two_proofs_of_one_statement_differ():
     )
     body = 13 + 8 + len(statement.encode())
     assert statement == again and first[:body] == second[:body] and first[body:][:2048] != second[body:][:2048]
-
-
-def test_two_parts_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="circuit: two parts are called 'a'"):
-        _once([Column("a", (2,)), Column("b", (2,)), Column("a", (3,))])
-    assert _once([Column("a", (2,)), Column("b", (2,)), Column("a", (2,))]) == [Column("a", (2,)), Column("b", (2,))]

@@ -86,4 +86,4 @@ def test_every_column_is_looked_up_or_a_selector():
     """What no table bounds are the selectors of max pools, which constraints make 0 or 1."""
     for name in CASES:
         found, _, lookups = prepared(name)
-        assert {column for column in found.columns if column not in lookups} <= {"conv: max pool: mask/0"}
+        assert {column for column in found.columns if column not in lookups} <= {"max pool 2: mask/0"}

@@ -28,14 +28,13 @@ from tests.harness.certificates import (
 from tests.harness.whole_proof import LIGERO_REASON
 from tests.operators import test_cheating_layers
 from tests.operators.test_cheating_layers import patch_selection
+from zkds.circuits import probe
 from zkds.circuits.arithmetic.exact import Operand, Wide
 from zkds.circuits.certificate.verifying import Pins, verify_certificate
+from zkds.circuits.metric import perturbation
 from zkds.circuits.models.private_model import OpenedModel
 from zkds.circuits.networks.weights import model_digest
-from zkds.circuits.operators.convolution.exact import Images
-from zkds.circuits.semantics import forward as semantic_forward
-from zkds.circuits.semantics import probe
-from zkds.circuits.semantics import sam as semantic_sam
+from zkds.circuits.operators.convolution import exact as convolution_sums
 from zkds.dataset.membership import Membership
 from zkds.dataset.sampling import batches
 from zkds.errors import StatementMismatch
@@ -164,17 +163,24 @@ def test_weights_that_the_digest_is_not_of():
     assert isinstance(error, StatementMismatch) and error.reason == "public model: weights of hidden.weight"
 
 
-@pytest.mark.parametrize("change", [{"relu": False}, {"bias": False}, {"name": "other"}], ids=str)
+def without_relu(hidden, relu, last):
+    return hidden, replace(last, inputs=(1,))
+
+
+def without_bias(hidden, relu, last):
+    return replace(hidden, operator=replace(hidden.operator, bias=False)), relu, last
+
+
+def renamed(hidden, relu, last):
+    return replace(hidden, name="other"), relu, last
+
+
+@pytest.mark.parametrize("change", [without_relu, without_bias, renamed])
 def test_a_network_that_the_digest_is_not_of(change):
     """The statement has the digest of the verifier's model and another network: without the ReLU, or with other parameters."""
     network = NETWORKS["dense"]
-    other = replace(network, layers=(replace(network.layers[0], **change), network.layers[1]))
-    names = {
-        f"{layer.name}.{kind}": f"{true.name}.{kind}"
-        for layer, true in zip(other.layers, network.layers, strict=True)
-        for kind in KINDS
-    }
-    model = {name: weights("dense")[names[name]] for name, _ in other.parameters}
+    other = replace(network, nodes=change(*network.nodes))
+    model = {name: weights("dense")[name.replace("other", "hidden")] for name, _ in other.parameters}
     proof = cheat(network=other, model=model).proof()
     assert verify_certificate(proof, allow_plain=True).statement.model == model_digest(network, weights("dense"))
     error = rejection(proof, pins=Pins(model=(network, weights("dense"))))
@@ -202,7 +208,7 @@ def test_a_private_model_that_the_root_is_not_of(monkeypatch):
 
 def test_a_perturbation_of_zero(lenient):
     """E = 0 is committed, and the second pass is at w_t."""
-    unpatched = semantic_sam.perturb
+    unpatched = perturbation.perturb
 
     def none(*arguments):
         found = unpatched(*arguments)
@@ -216,7 +222,7 @@ def test_a_perturbation_of_zero(lenient):
 
 def test_a_smaller_perturbation(lenient):
     """The norm is rounded up, so that kappa and E are smaller than they should be."""
-    lenient.setattr(semantic_sam, "isqrt", lambda square: isqrt(square) + 1)
+    lenient.setattr(perturbation, "isqrt", lambda square: isqrt(square) + 1)
     rejected(cheat(), FALSE_CLAIM, ["norms: norm: square", "norms: norm: rest"])
 
 
@@ -250,7 +256,7 @@ def test_no_update(lenient):
     def none(self, *arguments):
         updates = unpatched(self, *arguments)
         for name in updates:
-            self.stacks.of("update")[name][...] = 0
+            self.stacks.arrays[f"{name}: update"][...] = 0
         return {name: value * 0 for name, value in updates.items()}
 
     lenient.setattr(probe._Probe, "_second_pass", none)
@@ -284,13 +290,13 @@ def test_wrong_selections(lenient, bias, place, chosen):
 
 
 def test_values_in_the_padding(lenient):
-    unpatched = semantic_forward.image_operand
+    unpatched = convolution_sums.image_operand
 
     def filled(images, window):
         honest, inside = unpatched(images, window), unpatched(np.ones_like(images), window).framed.values
-        return Images(window, honest.size, Operand.of(honest.framed.values + (1 - inside)))
+        return convolution_sums.Images(window, honest.size, Operand.of(honest.framed.values + (1 - inside)))
 
-    lenient.setattr(semantic_forward, "image_operand", filled)
+    lenient.setattr(convolution_sums, "image_operand", filled)
     rejected(cheat(Case("max")), FALSE_CLAIM, ["conv: forward", "conv.weight: gradient", "conv.weight: update"])
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness.certificates import Case, cheat
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Configuration
+from zkds.circuits.operators.max_pool import MaxPool, first_maximum
 from zkds.field import P
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.lookup import RangeTable
@@ -33,10 +34,8 @@ def relation(name):
 
 
 def limb_columns(found):
-    """All committed integers: tensors, and the remainders and carries of rounded sums."""
-    owners = {tensor.name: tensor.columns for tensor in found.tensors if hasattr(tensor, "columns")}
-    parts = [part for part in found.layers.parts if isinstance(part, RoundedSum)]
-    return list(owners.values()) + [columns for part in parts for columns in part.parts]
+    """All committed integers."""
+    return [tensor.columns for tensor in found.committed]
 
 
 def bounds(found):
@@ -59,9 +58,9 @@ def test_every_limb_is_bounded_as_its_format_says(name):
     for owner in limb_columns(found):
         for column, width in owner.widths.items():
             named.add(column)
-            if not column.endswith(": max pool: mask/0"):
+            if not column.endswith("max pool 2: mask/0"):
                 assert largest[column] < 1 << width, column
-    assert {column.name for column in found.columns} - named <= {"record randomness"}
+    assert {column.name for column in found.columns} == named
 
 
 def extreme_columns(found, generator):
@@ -69,7 +68,7 @@ def extreme_columns(found, generator):
     largest, columns = bounds(found), {}
     for column in found.columns:
         kind = generator.integers(4)
-        if column.name.endswith(": max pool: mask/0"):
+        if column.name.endswith("max pool 2: mask/0"):
             columns[column.name] = mask(found, column, generator)
         elif kind == 3:
             columns[column.name] = generator.integers(0, largest[column.name] + 1, column.shape).astype(np.uint32)
@@ -83,9 +82,9 @@ def extreme_columns(found, generator):
 
 
 def mask(found, column, generator):
-    pool = next(layer.pool for layer in found.layers.forwards if layer.pool and column.name in layer.pool.mask.columns.names)
-    values = generator.integers(-3, 3, column.shape)
-    return pool.first_maximum(values).astype(np.uint32)
+    pools = [part for part in found.components if isinstance(part, MaxPool)]
+    pool = next(pool for pool in pools if column.name in pool.mask.columns.names)
+    return first_maximum(generator.integers(-3, 3, column.shape), pool.window, relu=pool.relu).astype(np.uint32)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -109,7 +108,7 @@ def test_sums_of_digits_lie_in_their_intervals(name):
         for block in found.scalars.blocks:
             for identity, (intervals, _), plan in zip(block.identities, block.intervals, block.plans, strict=True):
                 require_within(identity.name, identity.low_sums(reader.tables, plan.low_digits), intervals)
-        for part in found.layers.parts:
+        for part in found.components:
             if isinstance(part, RoundedSum):
                 require_within(part.name, low_sums(part, reader), part.digits)
 
@@ -148,7 +147,7 @@ def require_within(name, sums, intervals):
 @pytest.mark.parametrize("name", CASES)
 def test_plans_leave_no_room_for_a_multiple_of_p(name):
     found = relation(name)
-    plans = [(part.name, part.digits, part.total, part.plan) for part in found.layers.parts if isinstance(part, RoundedSum)]
+    plans = [(part.name, part.digits, part.total, part.plan) for part in found.components if isinstance(part, RoundedSum)]
     for block in found.scalars.blocks:
         for identity, (intervals, total), plan in zip(block.identities, block.intervals, block.plans, strict=True):
             plans.append((identity.name, intervals, total, plan))

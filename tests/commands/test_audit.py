@@ -21,7 +21,7 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.degenerate import degenerate_warnings
 from zkds.circuits.networks.torch_module import NetworkModule, build, load_parameters, save_checkpoint
 from zkds.circuits.networks.weights import quantise
-from zkds.circuits.record_inputs import probe_records
+from zkds.circuits.probe_records import probe_records
 from zkds.cli import main
 from zkds.commands.probing import set_threads
 from zkds.dataset.records import from_npz

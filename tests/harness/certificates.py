@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.harness.layers import Layer, Pool, layered
 from tests.operators.test_cheating_layers import dishonest_vector
 from tests.reference.claims import claim_sum, committed
 from zkds.channel import ProverChannel, VerifierChannel
-from zkds.circuits import semantics
+from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.proving import network_inputs, prove_certificate
 from zkds.circuits.certificate.relation import DirectionalSharpness
@@ -25,8 +26,8 @@ from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.verifying import threshold_integer, verify_certificate
 from zkds.circuits.metric.results import results_of
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
-from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.circuits.networks.weights import model_digest
+from zkds.circuits.trajectory import Trajectory
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
@@ -47,11 +48,11 @@ SEED = bytes(range(32))
 RECORDS = 12
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 NETWORKS = {
-    "max": Network(
+    "max": layered(
         (1, 6, 6),
         (Layer("conv", 2, 1, (3, 3), padding=(1, 1), pool=Pool("max", 2), relu=True), Layer("fc", 3, 2, (3, 3))),
     ),
-    "average": Network(
+    "average": layered(
         (1, 6, 6),
         (
             Layer("conv", 2, 1, (3, 3), relu=True, pool=Pool("average", 2), bias=False),
@@ -59,12 +60,12 @@ NETWORKS = {
             Layer("fc", 3, 3, (1, 1)),
         ),
     ),
-    "max alone": Network(
+    "max alone": layered(
         (1, 6, 6), (Layer("conv", 2, 1, (2, 2), stride=(2, 2), pool=Pool("max", 3)), Layer("fc", 3, 2, (1, 1)))
     ),
-    "dense": Network((4, 1, 1), (Layer("hidden", 3, 4, (1, 1), relu=True), Layer("fc", 2, 3, (1, 1)))),
-    "many classes": Network((4, 1, 1), (Layer("fc", 300, 4, (1, 1), bias=False),)),
-    "names of the circuit": Network(
+    "dense": layered((4, 1, 1), (Layer("hidden", 3, 4, (1, 1), relu=True), Layer("fc", 2, 3, (1, 1)))),
+    "many classes": layered((4, 1, 1), (Layer("fc", 300, 4, (1, 1), bias=False),)),
+    "names of the circuit": layered(
         (4, 1, 1),
         (
             Layer("norms", 3, 4, (1, 1), relu=True),
@@ -146,7 +147,7 @@ class Cheat:
     case: Case
     statement: SharpnessStatement
     relation: DirectionalSharpness
-    trajectory: semantics.Trajectory
+    trajectory: Trajectory
     columns: dict[str, np.ndarray]
 
     def proof(self, zero_knowledge: bool = False) -> bytes:
@@ -172,7 +173,7 @@ def cheat(
     indices = batches(case.seed, opened.root.count, configuration.steps, configuration.batch_size)
     membership, committed = Membership.open(opened, indices if records is None else records)
     found = network_inputs(opened.root.schema, committed)
-    trajectory = semantics.run(
+    trajectory = probe.run(
         network,
         weights(case.network) if model is None else model,
         found[0] if inputs is None else inputs(found[0]),
@@ -195,7 +196,7 @@ def cheat(
     )
     hidden = PrivateModel(network, root, opened_model or private_model(case.network)) if case.private else None
     relation = DirectionalSharpness(statement, membership=membership, private_model=hidden)
-    return Cheat(case, statement, relation, trajectory, relation.witness(trajectory, committed))
+    return Cheat(case, statement, relation, trajectory, relation.columns_of(trajectory, committed))
 
 
 def broken_identities(found: Cheat) -> list[str]:
@@ -203,7 +204,7 @@ def broken_identities(found: Cheat) -> list[str]:
     reader = ColumnReader(found.columns)
     identities = [identity for block in found.relation.scalars.blocks for identity in block.identities]
     broken = [identity.name for identity in identities if joined(identity.low_sums(reader.tables, 4)).any()]
-    for part in found.relation.layers.parts:
+    for part in found.relation.components:
         if isinstance(part, RoundedSum):
             exact = joined(part._low_sums(reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))
             remainder = part.remainder.format.join(part.remainder.limbs(found.columns))

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from zkds.circuits.networks.graph import Layer, Network, Pool
+from tests.harness.layers import Layer, Pool, layered
 
 
 @st.composite
@@ -13,9 +13,9 @@ def networks(draw, most_layers=3, most_pixels=9):
     for index in range(draw(st.integers(0, most_layers))):
         layer = draw(hidden_layers(f"hidden.{index}", shape))
         layers.append(layer)
-        shape = layer.shapes(shape).output
+        shape = layer.output(shape)
     layers.append(Layer("scores", draw(st.integers(2, 5)), shape[0], shape[1:], bias=draw(st.booleans())))
-    return Network(input_shape, tuple(layers))
+    return layered(input_shape, tuple(layers))
 
 
 @st.composite
@@ -25,8 +25,10 @@ def hidden_layers(draw, name, shape):
     kernel, padding = zip(vertical, horizontal, strict=True)
     stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     layer = Layer(name, draw(st.integers(1, 4)), shape[0], kernel, stride, padding, draw(st.booleans()))
-    pixels = min(layer.shapes(shape).convolution[1:])
-    pool = Pool(draw(st.sampled_from(("max", "average"))), draw(st.integers(2, pixels))) if pixels > 1 else None
+    pixels = min(layer.convolution(shape)[1:])
+    pools = [Pool("max", size) for size in range(2, pixels + 1)]
+    pools += [Pool("average", size) for size in (2, 4, 8) if size <= pixels]
+    pool = draw(st.sampled_from(pools)) if pools else None
     return Layer(name, layer.channels_out, shape[0], kernel, stride, padding, layer.bias, pool, relu=draw(st.booleans()))
 
 

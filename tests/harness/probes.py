@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from tests.harness.layers import Layer, layered
 from zkds.circuits.arithmetic.fixed_point import Configuration
-from zkds.circuits.networks.graph import Layer, Network
 
 
 def dense(*sizes):
@@ -13,7 +13,7 @@ def dense(*sizes):
     layers = [
         Layer(f"dense.{i}", n_out, n_in, (1, 1), relu=i < len(sizes) - 2) for i, (n_in, n_out) in enumerate(pairwise(sizes))
     ]
-    return Network((sizes[0], 1, 1), tuple(layers))
+    return layered((sizes[0], 1, 1), tuple(layers))
 
 
 def probe(network, configuration, generator, weight_scale=1.0):

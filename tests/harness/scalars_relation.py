@@ -6,18 +6,22 @@ import dataclasses
 
 import numpy as np
 
+from tests.harness.circuit import Operands
 from tests.harness.probes import degenerate, dense, probe
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, GRADIENT
 from zkds.circuits.metric.results import results_of as shown_results
 from zkds.circuits.metric.sam import Parameter, perturbation_tensor
 from zkds.circuits.metric.scalars import Scalars
 from zkds.circuits.metric.softmax import logit_delta_tensor
-from zkds.circuits.operators.records import record_labels
-from zkds.circuits.semantics import run
+from zkds.circuits.operators.records import RecordColumn
+from zkds.circuits.probe import run
+from zkds.commit.layout import Column
+from zkds.dataset.membership import LABELS
 from zkds.identities.gadget import split
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
-from zkds.tensors.tensor import ColumnReader, Committed, ProverContext, Reader, VerifierContext, range_checks
+from zkds.tensors.circuit import Circuit
+from zkds.tensors.tensor import Committed
 
 
 def small_probe(configuration, sizes=(3, 4, 3), seed=1, weight_scale=0.5):
@@ -37,17 +41,17 @@ def results_of(trajectory, threshold=None):
     return results if threshold is None else dataclasses.replace(results, value=None, threshold=threshold)
 
 
-class ScalarsRelation:
+class ScalarsRelation(Circuit):
     """For a configuration and a network's classes and parameters; `label_bytes` as in the data's schema."""
 
-    name = "scalars"
-
     def __init__(self, configuration, network, results, label_bytes=1):
+        super().__init__("scalars", b"scalars\0" + repr(results).encode() + configuration.encode())
         self.configuration = configuration
         batches = (configuration.steps, configuration.batch_size)
         shape = (configuration.passes, configuration.batch_size, network.classes, 1, 1)
         self.logits = Committed(LimbColumns("logits", CONVOLUTION, shape))
-        self.records = record_labels(batches, label_bytes)
+        shape = batches if label_bytes == 1 else (*batches, label_bytes)
+        self.records = Committed(RecordColumn(Column(LABELS, shape)))
         weight = LimbFormat(16, 48, True)
         self.weights, self.gradients, parameters = {}, {}, []
         for name, sizes in network.parameters:
@@ -59,47 +63,21 @@ class ScalarsRelation:
         self.scalars = Scalars(configuration, self.logits, self.records, delta, parameters, results)
         self.given = [self.logits, self.records, *self.weights.values(), *self.gradients.values()]
         self.results = results
-
-    @property
-    def columns(self):
-        return [*(column for owner in self.given for column in owner.columns.columns), *self.scalars.columns]
-
-    @property
-    def lookups(self):
-        return [*(lookup for owner in self.given for lookup in range_checks(owner)), *self.scalars.lookups]
-
-    def encode(self):
-        return b"scalars\0" + repr(self.results).encode() + self.configuration.encode()
-
-    def check(self):
-        self.scalars.check()
+        for component in (Operands(*self.given), self.scalars):
+            self.add(component)
 
     def open_columns(self, trajectory):
         """The columns but for carries."""
-        columns = split(self.logits, trajectory.convolution[-1])
+        columns = split(self.logits, trajectory.logits[..., None, None])
         labels = trajectory.labels
         columns |= split(
             self.records, labels if len(self.records.shape) == 2 else np.stack([labels % 256, labels >> 8], axis=2)
         )
         for name, weight in self.weights.items():
             at = [trajectory.weights_at(name, index) for index in range(self.configuration.passes)]
-            columns |= split(weight, np.stack(at)) | split(self.gradients[name], trajectory.gradient[name])
-        return columns | self.scalars.witness(trajectory)
+            columns |= split(weight, np.stack(at)) | split(self.gradients[name], trajectory.values[f"{name}: gradient"])
+        return columns | self.scalars.columns_of(trajectory)
 
-    def witness(self, trajectory):
-        columns = self.open_columns(trajectory)
-        return columns | self.scalars.carries(ColumnReader(columns))
-
-    def prove(self, channel, layout, vector):
-        context = ProverContext(channel, layout, Reader(layout, vector))
-        self.scalars.prove(context)
-        for owner in [*self.scalars.committed, *self.given]:
-            owner.prove_claims(context)
-        return context.book.finished()
-
-    def verify(self, channel, layout):
-        context = VerifierContext(channel, layout)
-        self.scalars.verify(context)
-        for owner in [*self.scalars.committed, *self.given]:
-            owner.verify_claims(context)
-        return context.book.finished()
+    def columns_of(self, trajectory):
+        """All of them."""
+        return self.witness(self.open_columns(trajectory), {})

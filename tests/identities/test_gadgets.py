@@ -11,8 +11,8 @@ import pytest
 
 from tests.reference.identities import identity_at, violations
 from zkds.circuits.arithmetic.tables import log_table
+from zkds.circuits.metric.deviation import logarithm
 from zkds.circuits.metric.logarithm import Logarithm
-from zkds.circuits.semantics.statistic import logarithm
 from zkds.identities.expressions import Identity
 from zkds.identities.gadget import CellFormat, Gadget, split, square_root, value_table
 from zkds.integers.limbs import WitnessOverflow

@@ -19,7 +19,7 @@ from tests.reference.identities import values_of, violations
 from zkds import lookup
 from zkds.circuits.arithmetic import tables
 from zkds.circuits.arithmetic.fixed_point import Configuration
-from zkds.circuits.semantics import run
+from zkds.circuits.probe import run
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 

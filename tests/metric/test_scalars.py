@@ -34,7 +34,7 @@ def example(chosen, label_bytes=1):
     """(relation, trajectory, columns)"""
     trajectory = small_probe(chosen)
     relation = ScalarsRelation(chosen, trajectory.network, results_of(trajectory), label_bytes)
-    return relation, trajectory, relation.witness(trajectory)
+    return relation, trajectory, relation.columns_of(trajectory)
 
 
 @pytest.mark.parametrize("chosen", CONFIGURATIONS, ids=lambda c: f"{c.sharpness} {c.perturbation}")
@@ -48,7 +48,7 @@ def test_in_zero_knowledge_with_a_threshold_and_labels_of_two_bytes():
     chosen = CONFIGURATIONS[0]
     trajectory = small_probe(chosen)
     relation = ScalarsRelation(chosen, trajectory.network, results_of(trajectory, threshold=trajectory.value), 2)
-    assert verify(prove(relation, relation.witness(trajectory)), relation).bits >= 100
+    assert verify(prove(relation, relation.columns_of(trajectory)), relation).bits >= 100
 
 
 def test_zero_norm_and_ties():
@@ -56,9 +56,9 @@ def test_zero_norm_and_ties():
     chosen = CONFIGURATIONS[2]
     trajectory = small_probe(chosen, weight_scale=0)
     assert trajectory.norms[0] == trajectory.kappas[0] == 0
-    assert np.ptp(trajectory.convolution[-1][0]) == 0
+    assert np.ptp(trajectory.logits[0]) == 0
     relation = ScalarsRelation(chosen, trajectory.network, results_of(trajectory))
-    columns = relation.witness(trajectory)
+    columns = relation.columns_of(trajectory)
     assert violations(identities_of(relation), columns) == []
     assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
 
@@ -67,7 +67,7 @@ def test_zero_norm_and_ties():
 def degenerate_example():
     trajectory = degenerate_probe()
     relation = ScalarsRelation(trajectory.configuration, trajectory.network, results_of(trajectory))
-    return relation, trajectory, relation.witness(trajectory)
+    return relation, trajectory, relation.columns_of(trajectory)
 
 
 def test_saturated_batches_and_ratios_below_eps_are_counted():

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from tests.harness.layers import Layer, Pool, layered
 from tests.harness.networks import networks
 from tests.reference.network import scores
 from zkds.circuits.model_files.torch_import import from_exported_program, from_module
 from zkds.circuits.networks import zoo
-from zkds.circuits.networks.graph import Layer, Network, Pool
+from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.networks.torch_module import NetworkModule, build, load_parameters
+from zkds.circuits.operators.convolution.operator import Convolution
 
 pytestmark = pytest.mark.any_kernels
 
@@ -76,8 +79,9 @@ USUAL_MODULES = {
 
 
 def renamed(network, names):
-    layers = [Layer(**(vars(layer) | {"name": name})) for layer, name in zip(network.layers, names, strict=True)]
-    return Network(network.input_shape, tuple(layers))
+    """With other names of layers, in order."""
+    names = iter(names)
+    return Network(network.input_shape, tuple(replace(node, name=next(names)) if node.name else node for node in network.nodes))
 
 
 def module_of(network, parameters):
@@ -106,7 +110,7 @@ def test_the_zoo_is_what_its_names_say(architecture):
     network = zoo.network(architecture)
     usual = USUAL_MODULES[architecture]().double()
     imported, parameters = from_module(usual, network.input_shape)
-    assert renamed(imported, [layer.name for layer in network.layers]) == network
+    assert renamed(imported, [node.name for node in network.nodes if node.name]) == network
     assert_equal_modules(usual, module_of(imported, parameters), network.input_shape, network.classes)
     records = np.random.default_rng(1).random((2, *network.input_shape))
     output = usual(torch.from_numpy(records)).detach().numpy()
@@ -153,7 +157,7 @@ class Variants(nn.Module):
         return self.scores(functional.dropout(x, training=self.training))
 
 
-VARIANTS = Network(
+VARIANTS = layered(
     (2, 10, 18),
     (
         Layer("features.0", 4, 2, (3, 3), padding=(1, 1), pool=Pool("max", 2), relu=True),
@@ -241,9 +245,47 @@ def test_a_program_that_was_trained_loaded_and_saved_again():
 
 def test_vectors_and_records_that_the_program_reshapes():
     vectors, _ = from_module(nn.Sequential(nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 2)), (5,))
-    assert vectors.input_shape == (5, 1, 1) and vectors.layers[0] == Layer("0", 3, 5, (1, 1), relu=True)
+    assert vectors.input_shape == (5, 1, 1) and vectors.nodes[0] == Node(Convolution.dense(3, (5, 1, 1)), (0,), "0")
     images, _ = from_module(nn.Sequential(nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 2, 4), nn.Flatten()), (16,))
-    assert images == Network((1, 4, 4), (Layer("1", 2, 1, (4, 4)),))
+    assert images == layered((1, 4, 4), (Layer("1", 2, 1, (4, 4)),))
+
+
+GENERAL = [
+    nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 3), dilation=(1, 2), groups=2),
+    nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False),
+    nn.Conv2d(4, 3, (4, 2), padding="same", dilation=(1, 3)),
+    nn.Conv2d(4, 2, (1, 5), padding=(0, 7)),
+]
+
+
+@pytest.mark.parametrize("layer", GENERAL, ids=str)
+def test_convolutions_of_every_kind(layer):
+    usual = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).double()
+    usual(torch.zeros(1, 4, 6, 7, dtype=torch.float64))
+    network, parameters = from_module(usual, (4, 6, 7))
+    module = module_of(network, parameters)
+    assert_equal_modules(usual, module, (4, 6, 7), 3)
+    records = np.random.default_rng(1).random((2, 4, 6, 7))
+    output = usual(torch.from_numpy(records)).detach().numpy()
+    np.testing.assert_allclose(scores(network, parameters, records), output, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_what_was_changed_in_place_is_followed_or_refused():
+    def changed(m, x):
+        y = m.conv(x)
+        functional.relu_(y)
+        return m.linear(functional.adaptive_avg_pool2d(y, 1).flatten(1))
+
+    def seen_before(m, x):
+        y = m.conv(x)
+        z = y.flatten(1)
+        functional.relu_(y)
+        return z
+
+    kinds = [node.operator.KIND for node in from_module(Lambda(changed), (1, 10, 10))[0].nodes]
+    assert kinds == ["convolution", "relu", "average pool", "convolution"]
+    with pytest.raises(ValueError, match=r"changed in place before|expected what the operators make"):
+        from_module(Lambda(seen_before), (1, 10, 10))
 
 
 class Lambda(nn.Module):
@@ -272,21 +314,13 @@ def strided_pool(m, x):
         (lambda m, x: m.conv(x) + 1, r"forward: operator aten.add.Tensor isn't supported \(arithmetic between"),
         (lambda m, x: m.conv(x).flatten(1).softmax(1), "the network should end with its scores, before softmax"),
         (lambda m, x: m.conv(x) @ m.square, "operator aten.matmul.default isn't supported"),
-        (lambda m, x: m.conv(functional.relu(x)), "aten.relu.default before the first convolution or linear layer"),
-        (lambda m, x: functional.max_pool2d(x, 2), "aten.max_pool2d.default before the first"),
-        (lambda m, x: functional.relu(functional.avg_pool2d(m.conv(x), 2)), "aten.relu.default after average pooling isn't"),
-        (
-            lambda m, x: functional.max_pool2d(functional.max_pool2d(m.conv(x), 2), 2),
-            "max_pool2d.default after another pooling",
-        ),
+        (lambda m, x: functional.max_pool2d(x, 3), r"windows that cover \(1, 10, 10\)"),
         (strided_pool, r"square windows side by side, not overlapping: got size \(2, 2\), stride \(1, 1\)"),
         (lambda m, x: functional.max_pool2d(m.conv(x), (2, 3)), r"not overlapping: got size \(2, 3\)"),
         (lambda m, x: functional.max_pool2d(m.conv(x), 2, padding=1), r"max_pool2d.default: expected padding \(0, 0\); "),
         (lambda m, x: functional.max_pool2d(m.conv(x), 2, ceil_mode=True), "expected ceil_mode False; others"),
         (lambda m, x: functional.avg_pool2d(m.conv(x), 2, divisor_override=3), "expected divisor_override None"),
         (lambda m, x: functional.adaptive_avg_pool2d(m.conv(x), 5), r"square windows of one size, got \(8, 8\) to \(5, 5\)"),
-        (lambda m, x: functional.conv2d(x, m.conv.weight, dilation=2), r"conv2d.default: expected dilation \(1, 1\)"),
-        (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight, groups=2), "conv2d.default: expected groups 1; others"),
         (
             lambda m, x: functional.conv2d(x, m.kernel),
             "weight: expected a parameter of the model",
@@ -296,13 +330,17 @@ def strided_pool(m, x):
         (lambda m, x: functional.conv2d(m.conv(x).reshape(-1, 1, 8, 8), m.conv.weight), "expected the number of records as"),
         (lambda m, x: functional.dropout(m.conv(x), training=True), "dropout.default in training mode: call model.eval"),
         (lambda m, x: (m.conv(x), x), "expected one input and one output, got 1 and 2"),
-        (lambda m, x: (m.conv(x), m.conv(x))[0].flatten(1), "expected a chain, in which each operator takes"),
-        (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight.flatten(0, 1).unsqueeze(0)), "expected a chain"),
+        (lambda m, x: m.conv(m.conv(x)[:, :1]), "expected the first rows or columns"),
+        (
+            lambda m, x: m.conv(functional.relu(m.conv(x).view(-1, 2, 8, 8).flatten(1).unflatten(1, (1, 8, 16)))),
+            "records .2, 8, 8.",
+        ),
+        (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight.flatten(0, 1).unsqueeze(0)), "got a parameter, a buffer"),
+        (lambda m, x: m.conv(x) + m.conv(x)[:, :1], "expected records of one shape|share parameters"),
         (lambda m, x: functional.batch_norm(m.conv(x), m.mean[0], m.mean[0]), "operator .* isn't supported"),
-        (lambda m, x: functional.conv2d(x, m.conv.weight, padding=3), "conv: padding: expected less than the kernel"),
         (
             lambda m, x: functional.max_pool2d(m.conv(x), 4).flatten(1),
-            "conv: expected neither pooling nor ReLU in the last layer",
+            "max pool 2: expected a last node whose outputs are the scores",
         ),
     ],
 )
@@ -338,11 +376,11 @@ def test_shared_parameters_are_refused(make):
 def test_layers_whose_names_no_module_can_have(names):
     layers = [Layer(name, 3, 3, (1, 1)) for name in names]
     with pytest.raises(ValueError, match="expected a name that no other layer and no attribute of a module has"):
-        NetworkModule(Network((3, 1, 1), tuple(layers)))
+        NetworkModule(layered((3, 1, 1), tuple(layers)))
 
 
 def test_average_pooling_without_relu_and_fresh_modules():
-    network = Network((1, 4, 4), (Layer("conv", 2, 1, (1, 1), pool=Pool("average", 4)), Layer("fc", 2, 2, (1, 1))))
+    network = layered((1, 4, 4), (Layer("conv", 2, 1, (1, 1), pool=Pool("average", 4)), Layer("fc", 2, 2, (1, 1))))
     module = NetworkModule(network).double()
     imported, parameters = from_module(module, (1, 4, 4))
     assert imported == network

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.harness.layers import Layer, layered
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.circuits.models.private_model import MIN_CHUNK_BYTES, OpenedModel, PrivateModel, chunk_bytes, chunks
-from zkds.circuits.networks.graph import Layer, Network
 from zkds.claims import Claim
 from zkds.commit.layout import Layout
 from zkds.errors import ConstraintRejected
@@ -17,10 +17,10 @@ from zkds.field import K
 from zkds.prover import prove
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis
-from zkds.tensors.tensor import ProverContext, Reader, VerifierContext
+from zkds.tensors.tensor import Committed, ProverContext, Reader, VerifierContext, range_checks
 from zkds.verifier import verify
 
-NETWORK = Network(
+NETWORK = layered(
     (1, 6, 6),
     (Layer("conv", 3, 1, (3, 3), relu=True), Layer("fc", 10, 3, (4, 4), bias=True, relu=True), Layer("out", 60, 10, (1, 1))),
 )
@@ -38,8 +38,9 @@ class Harness:
 
     def __init__(self, relation: PrivateModel) -> None:
         self.relation = relation
-        self.columns = relation.columns
-        self.lookups = relation.lookups
+        committed = [tensor for tensor in relation.tensors if isinstance(tensor, Committed)]
+        self.columns = [column for tensor in committed for column in tensor.columns.columns]
+        self.lookups = [lookup for tensor in committed for lookup in range_checks(tensor)]
 
     def encode(self) -> bytes:
         return self.relation.root
@@ -92,7 +93,7 @@ def proof(
     opened: OpenedModel, root: bytes, columns: dict[str, np.ndarray] | None = None, *, zero_knowledge: bool = False
 ) -> bytes:
     relation = PrivateModel(NETWORK, root, opened)
-    return prove(Harness(relation), relation.witness() if columns is None else columns, zero_knowledge=zero_knowledge)
+    return prove(Harness(relation), relation.opened_columns() if columns is None else columns, zero_knowledge=zero_knowledge)
 
 
 @pytest.mark.parametrize("zero_knowledge", [False, True])
@@ -108,7 +109,7 @@ def test_one_weight_changed_by_one_unit_is_rejected():
     opened = OpenedModel.commit(NETWORK, weights())
     honest = PrivateModel(NETWORK, opened.root(), opened)
     for name in ("weights conv.weight: bytes/0", "weights out.bias: bytes/3"):
-        columns = {key: value.copy() for key, value in honest.witness().items()}
+        columns = {key: value.copy() for key, value in honest.opened_columns().items()}
         columns[name].flat[0] ^= 1
         with pytest.raises(ConstraintRejected) as caught:
             verify(proof(opened, opened.root(), columns), Harness(PrivateModel(NETWORK, opened.root())), allow_plain=True)
@@ -117,7 +118,7 @@ def test_one_weight_changed_by_one_unit_is_rejected():
 
 def test_other_commitments_than_the_roots_are_rejected():
     opened, other = (OpenedModel.commit(NETWORK, weights(seed)) for seed in (1, 2))
-    columns = PrivateModel(NETWORK, other.root(), other).witness()
+    columns = PrivateModel(NETWORK, other.root(), other).opened_columns()
     with pytest.raises(ConstraintRejected) as caught:
         verify(proof(other, opened.root(), columns), Harness(PrivateModel(NETWORK, opened.root())), allow_plain=True)
     assert caught.value.reason == "private model: root"
@@ -126,8 +127,8 @@ def test_other_commitments_than_the_roots_are_rejected():
 def test_a_prover_without_the_opening_is_told():
     opened = OpenedModel.commit(NETWORK, weights())
     with pytest.raises(ValueError, match="a prover needs the model's opening"):
-        PrivateModel(NETWORK, opened.root()).witness()
+        PrivateModel(NETWORK, opened.root()).opened_columns()
     changed = replace(opened, weights=weights(3))
     with pytest.raises(ValueError, match="not that of the root"):
-        PrivateModel(NETWORK, opened.root(), changed).witness()
+        PrivateModel(NETWORK, opened.root(), changed).opened_columns()
     assert OpenedModel.commit(NETWORK, weights()).root() != opened.root()  # fresh randomness

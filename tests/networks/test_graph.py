@@ -9,21 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.networks import networks
-from zkds.circuits.networks.graph import NETWORK_LABEL, Layer, LayerShapes, Network, Pool
+from zkds.circuits.networks.graph import NETWORK_LABEL, Network, Node, chain
+from zkds.circuits.operators.concatenate import Concatenate
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.relu import Relu
 from zkds.errors import MalformedProof
 
 pytestmark = pytest.mark.any_kernels
 
-CONVOLUTION = Layer("conv1", 6, 1, (5, 5), padding=(2, 2), pool=Pool("max", 2), relu=True)
-SCORES = Layer("fc", 10, 6, (14, 14))
-SMALL = Network((1, 28, 28), (CONVOLUTION, SCORES))
+CONVOLUTION = Convolution.over((1, 28, 28), 6, (5, 5), padding=(2, 2))
+POOL = MaxPool(2, relu=True)
+SCORES = Convolution.dense(10, (6, 14, 14))
+SMALL = chain((1, 28, 28), ("conv1", CONVOLUTION), POOL, ("fc", SCORES))
 
 
 def test_shapes_and_parameters():
-    assert SMALL.shapes == (
-        LayerShapes((1, 28, 28), (6, 28, 28), (6, 14, 14)),
-        LayerShapes((6, 14, 14), (10, 1, 1), (10, 1, 1)),
-    )
+    assert SMALL.shapes == ((1, 28, 28), (6, 28, 28), (6, 14, 14), (10, 1, 1))
+    assert SMALL.names == ("conv1", "max pool 2", "fc")
     assert SMALL.parameters == (
         ("conv1.weight", (6, 1, 5, 5)),
         ("conv1.bias", (6,)),
@@ -32,12 +36,13 @@ def test_shapes_and_parameters():
     )
     assert SMALL.parameter_count == 156 + 11770
     assert SMALL.classes == 10
-    assert hash(SMALL) == hash(Network((1, 28, 28), (CONVOLUTION, SCORES)))
+    assert hash(SMALL) == hash(chain((1, 28, 28), ("conv1", CONVOLUTION), POOL, ("fc", SCORES)))
 
 
-def test_strides_and_remainders():
-    layer = Layer("conv", 2, 3, (3, 2), stride=(2, 3), padding=(1, 0), pool=Pool("average", 2))
-    assert layer.shapes((3, 10, 17)) == LayerShapes((3, 10, 17), (2, 5, 6), (2, 2, 3))
+def test_strides_and_rows_that_a_pool_leaves_out():
+    layer = Convolution.over((3, 10, 17), 2, (3, 2), (2, 3), (1, 0), multiple_of=(2, 2))
+    assert layer.outputs == (4, 6) and Convolution.over((3, 10, 17), 2, (3, 2), (2, 3), (1, 0)).outputs == (5, 6)
+    assert AveragePool(2).output_shape([layer.output_shape([(3, 10, 17)])]) == (2, 2, 3)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -70,59 +75,89 @@ def test_truncated_and_extended_bytes():
         Network.decode(data + b"\0")
     with pytest.raises(MalformedProof, match="network: label"):
         Network.decode(b"x" + data[1:])
-    with pytest.raises(MalformedProof, match="network: layers: expected at most 1024, got 65537"):
+    with pytest.raises(MalformedProof, match="network: nodes: expected at most 2048, got 65537"):
         Network.decode(NETWORK_LABEL + b"".join(v.to_bytes(8, "little") for v in (1, 1, 1, 65537)))
 
 
+def encoded(name, kind, numbers, inputs):
+    """A node, however wrong."""
+    texts = [len(text).to_bytes(8, "little") + text for text in (name, kind)]
+    lists = [b"".join(v.to_bytes(8, "little") for v in (len(values), *values)) for values in (numbers, inputs)]
+    return b"".join([*texts, *lists])
+
+
+def network_of(*nodes, shape=(4, 1, 1)):
+    return NETWORK_LABEL + b"".join(v.to_bytes(8, "little") for v in (*shape, len(nodes))) + b"".join(nodes)
+
+
+DENSE = (3, 4, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1)
+
+
 @pytest.mark.parametrize(
-    ("position", "value", "reason"),
+    ("nodes", "reason"),
     [
-        (1, 201, "network: length of a layer's name: expected at most 200"),
-        (-1, 2, "network: bias, pool kind, pool size, ReLU: expected known values"),
-        (-2, 2, "network: bias, pool kind, pool size, ReLU"),
-        (-3, 3, "network: bias, pool kind, pool size, ReLU"),
-        (-4, 2, "network: bias, pool kind, pool size, ReLU"),
-        (-12, 1, "network: fc: expected an output .classes, 1, 1. of two or more classes"),
-        (-11, 5, "network: fc: channels_in: expected the 6 of its input"),
+        ([encoded(b"x" * 201, b"relu", (), (0,))], "network: length of a layer's name: expected at most 200, got 201"),
+        ([encoded(b"fc", b"softsign", (), (0,))], "network: operator: expected a known one, got 'softsign'"),
+        ([encoded(b"", b"relu", (1,), (0,))], "network: relu: relu: expected 0 numbers, got 1"),
+        ([encoded(b"fc", b"convolution", (*DENSE, 0), (0,))], "network: fc: convolution: expected 14 numbers, got 15"),
+        ([encoded(b"fc", b"convolution", (*DENSE[:-2], 2, 1), (0,))], "network: fc: bias: expected 0 or 1, got 2"),
+        ([encoded(b"fc", b"convolution", (3, 5, *DENSE[2:]), (0,))], "network: fc: channels_in: expected the 4 of its input"),
+        ([encoded(b"fc", b"convolution", (1, *DENSE[1:]), (0,))], "network: fc: expected an output .classes, 1, 1."),
+        ([encoded(b"fc", b"convolution", DENSE, (1,))], "network: fc: expected inputs from nodes before it, not a cycle"),
+        ([encoded(b"fc", b"convolution", DENSE, (0, 0))], "network: fc: expected 1 inputs, got 2"),
+        ([encoded(b"fc", b"convolution", DENSE, (0,) * 257)], "network: number of a node's inputs: expected at most 256"),
+        ([encoded(b"fc", b"convolution", DENSE * 400, (0,))], "network: number of an operator's numbers: expected at most"),
     ],
 )
-def test_every_field_is_checked(position, value, reason):
-    numbers = len(NETWORK_LABEL) + 24
-    data = bytearray(SMALL.encode())
-    start = numbers + 8 * position if position > 0 else len(data) + 8 * position
-    data[start : start + 8] = value.to_bytes(8, "little")
+def test_every_field_is_checked(nodes, reason):
     with pytest.raises(MalformedProof, match=reason):
-        Network.decode(bytes(data))
+        Network.decode(network_of(*nodes))
+
+
+def scores(*nodes, shape=(1, 4, 4)):
+    """The nodes, then a dense layer on what the last one makes."""
+    shapes = [shape]
+    for node in nodes:
+        shapes.append(node.operator.output_shape([shapes[index] for index in node.inputs]))
+    return Network(shape, (*nodes, Node(Convolution.dense(2, shapes[-1]), (len(nodes),), "fc")))
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Pool("median", 2), "pool kind: expected one of max, average, got 'median'"),
-        (lambda: Pool("max", 1), "pool size: expected 2 to 1048576, got 1"),
-        (lambda: replace(CONVOLUTION, name="a b"), "layer name: expected words of letters"),
-        (lambda: replace(CONVOLUTION, name="x" * 201), "layer name"),
-        (lambda: replace(CONVOLUTION, name="é"), "layer name"),
-        (lambda: replace(CONVOLUTION, channels_out=0), "conv1: channels_out: expected 1 to 1048576, got 0"),
-        (lambda: replace(CONVOLUTION, stride=(1, 0)), "conv1: stride: expected 1 to"),
-        (lambda: replace(CONVOLUTION, padding=(2, 5)), r"conv1: padding: expected less than the kernel \(5, 5\), got \(2, 5\)"),
-        (lambda: replace(CONVOLUTION, channels_out=1 << 20, kernel=(9, 9)), "conv1: weight: expected at most 67108864"),
-        (lambda: Network((1, 28, 28), ()), "layers: expected 1 to 1024, got 0"),
-        (lambda: Network((3, 28, 28), SMALL.layers), r"conv1: channels_in: expected the 3 of its input \(3, 28, 28\), got 1"),
-        (lambda: Network((1, 0, 28), SMALL.layers), "input_shape: expected 1 to"),
-        (lambda: Network((1, 28, 28), (CONVOLUTION, replace(SCORES, kernel=(15, 14)))), "fc: kernel: expected one that fits"),
+        (lambda: MaxPool(1), "size: expected 2 to 1048576, got 1"),
+        (lambda: AveragePool(3), "size: expected a power of two, got 3"),
+        (lambda: Node(CONVOLUTION, (0,), "a b"), "layer name: expected words of letters"),
+        (lambda: Node(CONVOLUTION, (0,), "x" * 201), "layer name"),
+        (lambda: Node(CONVOLUTION, (0,), "é"), "layer name"),
+        (lambda: Node(CONVOLUTION, (0,)), "layer name: expected words of letters"),
+        (lambda: Node(Relu(), (0,), "relu"), "layer name: expected none for relu, which has no parameters, got 'relu'"),
+        (lambda: replace(CONVOLUTION, channels_out=0), "channels_out: expected 1 to 1048576, got 0"),
+        (lambda: replace(CONVOLUTION, stride=(1, 0)), "stride: expected 1 to"),
+        (lambda: replace(CONVOLUTION, before=(2, -1)), "before: expected 0 to 1048576, got -1"),
+        (lambda: replace(CONVOLUTION, groups=2), "groups: expected a divisor of 1 and 6, got 2"),
+        (lambda: replace(CONVOLUTION, dilation=(1 << 18, 1)), "kernel times dilation: expected 1 to 1048576, got 1310720"),
+        (lambda: replace(CONVOLUTION, channels_out=1 << 20, kernel=(9, 9)), "weight: expected at most 67108864"),
+        (lambda: Network((1, 28, 28), ()), "nodes: expected 1 to 2048, got 0"),
+        (lambda: Network((3, 28, 28), SMALL.nodes), r"conv1: channels_in: expected the 3 of its input \(3, 28, 28\), got 1"),
+        (lambda: Network((1, 0, 28), SMALL.nodes), "input_shape: expected 1 to"),
         (
-            lambda: Network((1, 28, 28), (CONVOLUTION, replace(SCORES, kernel=(13, 14)))),
+            lambda: chain((1, 9, 9), ("a", Convolution(1, 1, (1, 1), (9, 1 << 20), (1, 1 << 20)))),
+            "a: padded input: expected at most 67108864 elements",
+        ),
+        (
+            lambda: chain((1, 28, 28), ("a", CONVOLUTION), ("fc", replace(SCORES, outputs=(2, 1)))),
             "fc: expected an output .classes, 1, 1.",
         ),
-        (lambda: Network((1, 28, 28), (CONVOLUTION, replace(SCORES, channels_out=1))), "two or more classes"),
-        (lambda: Network((1, 28, 28), (CONVOLUTION, replace(SCORES, relu=True))), "fc: expected neither pooling nor ReLU"),
-        (lambda: Network((1, 28, 28), (CONVOLUTION, replace(SCORES, name="conv1"))), "expected parameters of different names"),
-        (
-            lambda: Network((1, 28, 28), (replace(CONVOLUTION, pool=Pool("max", 29)), SCORES)),
-            "conv1: pool size: expected at most",
-        ),
-        (lambda: Network((1 << 10, 1 << 10, 1 << 10), SMALL.layers), "input_shape: expected at most 67108864 elements"),
+        (lambda: chain((1, 28, 28), ("a", CONVOLUTION), MaxPool(3)), "max pool 2: size: expected a divisor of the sides"),
+        (lambda: chain((1, 28, 28), ("a", CONVOLUTION)), "a: expected an output .classes, 1, 1."),
+        (lambda: chain((6, 14, 14), ("fc", replace(SCORES, channels_out=1))), "two or more classes"),
+        (lambda: chain((6, 14, 14), ("fc", SCORES), Relu()), "relu 2: expected a last node whose outputs are the scores"),
+        (lambda: chain((1, 28, 28), ("fc", CONVOLUTION), POOL, ("fc", SCORES)), "expected parameters of different names"),
+        (lambda: Network((1 << 10, 1 << 10, 1 << 10), SMALL.nodes), "input_shape: expected at most 67108864 elements"),
+        (lambda: Network((6, 14, 14), (Node(SCORES, (1,), "fc"),)), "fc: expected inputs from nodes before it, not a cycle"),
+        (lambda: scores(Node(Relu(), (0,)), Node(Relu(), (0,))), "relu 1: expected something that uses its output"),
+        (lambda: scores(Node(MaxPool(2), (0,)), Node(Concatenate(), (0, 1))), "inputs: expected one height"),
     ],
 )
 def test_bad_values_are_named(make, message):
@@ -133,13 +168,15 @@ def test_bad_values_are_named(make, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: replace(CONVOLUTION, kernel=5), "conv1: kernel: expected a pair of ints, got 5"),
-        (lambda: replace(CONVOLUTION, kernel=[5, 5]), "conv1: kernel: expected a pair of ints"),
-        (lambda: replace(CONVOLUTION, channels_in=np.int64(1)), "conv1: channels_in: expected an int"),
-        (lambda: replace(CONVOLUTION, bias=1), "conv1: bias, relu: expected bools, got 1, True"),
-        (lambda: replace(CONVOLUTION, pool=2), "conv1: pool: expected a Pool or None, got 2"),
-        (lambda: Network([1, 28, 28], SMALL.layers), "input_shape: expected .channels, height, width."),
-        (lambda: Network((1, 28, 28), list(SMALL.layers)), "layers: expected a tuple of Layers"),
+        (lambda: replace(CONVOLUTION, kernel=5), "kernel: expected a pair of ints, got 5"),
+        (lambda: replace(CONVOLUTION, kernel=[5, 5]), "kernel: expected a pair of ints"),
+        (lambda: replace(CONVOLUTION, channels_in=np.int64(1)), "channels_in: expected an int"),
+        (lambda: replace(CONVOLUTION, bias=1), "bias: expected a bool, got 1"),
+        (lambda: MaxPool(2, relu=1), "relu: expected a bool, got 1"),
+        (lambda: Node("relu", (0,)), "operator: expected an Operator, got str"),
+        (lambda: Node(Relu(), [0]), "inputs: expected a tuple of ints"),
+        (lambda: Network([1, 28, 28], SMALL.nodes), "input_shape: expected .channels, height, width."),
+        (lambda: Network((1, 28, 28), list(SMALL.nodes)), "nodes: expected a tuple of Nodes"),
     ],
 )
 def test_bad_types_are_named(make, message):

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zkds.circuits.networks.graph import Layer, Network
+from tests.harness.layers import Layer, layered
 from zkds.circuits.networks.weights import model_digest, quantise, range_problem
 
 pytestmark = pytest.mark.any_kernels
 
-NETWORK = Network((3, 2, 2), (Layer("hidden", 2, 3, (2, 2), relu=True), Layer("scores", 2, 2, (1, 1), bias=False)))
+NETWORK = layered((3, 2, 2), (Layer("hidden", 2, 3, (2, 2), relu=True), Layer("scores", 2, 2, (1, 1), bias=False)))
 
 
 def parameters(fill=0.0):
@@ -23,7 +23,7 @@ def parameters(fill=0.0):
 
 
 def quantised(values):
-    network = Network((len(values), 1, 1), (Layer("fc", 2, len(values), (1, 1), bias=False),))
+    network = layered((len(values), 1, 1), (Layer("fc", 2, len(values), (1, 1), bias=False),))
     weight = np.array([values, values], dtype=np.float64).reshape(2, -1, 1, 1)
     return quantise(network, {"fc.weight": weight})["fc.weight"][1, :, 0, 0].tolist()
 
@@ -115,9 +115,11 @@ def test_the_digest_binds_every_weight_and_the_network():
             altered[index] += 1
             digests.add(model_digest(NETWORK, weights | {name: altered}))
             count += 1
-    renamed = replace(NETWORK, layers=(NETWORK.layers[0], replace(NETWORK.layers[1], name="logits")))
+    *hidden, last = NETWORK.nodes
+    renamed = replace(NETWORK, nodes=(*hidden, replace(last, name="logits")))
     digests.add(model_digest(renamed, {name.replace("scores", "logits"): value for name, value in weights.items()}))
-    digests.add(model_digest(replace(NETWORK, layers=(replace(NETWORK.layers[0], relu=False), NETWORK.layers[1])), weights))
+    without_relu = replace(NETWORK, nodes=(NETWORK.nodes[0], replace(last, inputs=(1,))))
+    digests.add(model_digest(without_relu, weights))
     assert len(digests) == count + 2
 
 

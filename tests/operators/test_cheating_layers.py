@@ -13,15 +13,14 @@ from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.whole_proof import LIGERO_REASON, reject
 from tests.operators.test_layers import CONFIGURATION, NETWORKS, honest
 from zkds.channel import ProverChannel
-from zkds.circuits import semantics
+from zkds.circuits import probe
 from zkds.circuits.arithmetic.exact import Operand, Wide
+from zkds.circuits.metric import perturbation
 from zkds.circuits.operators import max_pool
-from zkds.circuits.operators.convolution.exact import Images
-from zkds.circuits.operators.masked import Relu
-from zkds.circuits.semantics import backward as semantic_backward
-from zkds.circuits.semantics import forward as semantic_forward
-from zkds.circuits.semantics import probe
-from zkds.circuits.semantics import sam as semantic_sam
+from zkds.circuits.operators.convolution import exact as convolution_sums
+from zkds.circuits.operators.convolution import operator as convolution
+from zkds.circuits.operators.operator import Forward
+from zkds.circuits.operators.relu import Relu
 from zkds.field import ONE
 from zkds.integers.identity import IdentityPlan
 from zkds.integers.limbs import LimbFormat
@@ -111,15 +110,15 @@ def kind(column):
 def expected_reasons(column):
     if column.endswith(": bit/0"):
         return {NOT_IN_TABLE}
-    if column.endswith(": convolution/2"):  # looked up with the sign
+    if column.endswith(": output/2"):  # looked up with the sign, if a ReLU follows
         return {FALSE_CLAIM, NOT_IN_TABLE}
-    if ": max pool: " in column:
+    if column.startswith("max pool"):
         pool = column.rsplit(": ", 1)[0]
         return {FALSE_CLAIM, f"{pool}: selection", f"{pool}: windows"}
     return {FALSE_CLAIM}
 
 
-@pytest.mark.parametrize("name, part", [(PLAIN, ""), (POOLED, ": max pool: ")])
+@pytest.mark.parametrize("name, part", [(PLAIN, ""), (POOLED, "max pool 2: ")])
 def test_every_kind_of_cell_has_one_value(name, part):
     """One cell moved within its table: rejected by the identity, the selection or the table that fixes it."""
     circuit, columns, _ = honest(name)
@@ -176,29 +175,18 @@ def test_max_pool_selects_wrongly_at_the_edge(lenient, bias, chosen):
 
 @EDGES
 def test_relu_selects_wrongly_at_the_edge(lenient, bias, chosen):
-    def selection(layer, values):
-        return chosen(values).astype(np.uint8) if layer.relu else unpatched(layer, values)
+    def forward(self, placed, inputs, weights, place):
+        bit = chosen(inputs[0])
+        return Forward(inputs[0] * bit, {"bit": bit.astype(np.uint8)})
 
-    def bits(self, reader):
-        number = self.values.columns.format
-        values = number.join([reader.read(name) for name in self.values.columns.names])
-        return {self.bit.columns.names[0]: chosen(values).astype(np.uint32)}
-
-    unpatched = semantic_forward.selection
-    lenient.setattr(semantic_forward, "selection", selection)
-    lenient.setattr(Relu, "witness", bits)
+    lenient.setattr(Relu, "forward", forward)
     circuit, columns = dishonest(PLAIN, constant_layer(PLAIN, "second", bias))
     assert reason_of(circuit, columns) == NOT_IN_TABLE
     assert reason_of(circuit, columns, zero_knowledge=True) == LIGERO_REASON
 
 
 def patch_selection(monkeypatch, first, chosen):
-    """Semantics and witness take the entry `first` of each window, where `chosen` says so of it."""
-
-    def selection(layer, values):
-        if not layer.pool:
-            return np.ones(values.shape, dtype=np.uint8)
-        return first_maximum(values, (layer.pool.size,) * 2, relu=layer.relu).astype(np.uint8)
+    """The semantics takes the entry `first` of each window, where `chosen` says so of it."""
 
     def first_maximum(values, window, *, relu):
         *lead, height, width = values.shape
@@ -210,7 +198,6 @@ def patch_selection(monkeypatch, first, chosen):
         mask = mask.reshape(*mask.shape[:-1], rows, columns).swapaxes(-3, -2)
         return mask.reshape(values.shape).astype(np.int64)
 
-    monkeypatch.setattr(semantic_forward, "selection", selection)
     monkeypatch.setattr(max_pool, "first_maximum", first_maximum)
 
 
@@ -250,24 +237,24 @@ def test_stale_weights(lenient):
 
 
 def test_values_in_the_padding(lenient):
-    unpatched = semantic_forward.image_operand
+    unpatched = convolution_sums.image_operand
 
     def filled(images, window):
         honest, inside = unpatched(images, window), unpatched(np.ones_like(images), window).framed.values
-        return Images(window, honest.size, Operand.of(honest.framed.values + (1 - inside)))
+        return convolution_sums.Images(window, honest.size, Operand.of(honest.framed.values + (1 - inside)))
 
-    lenient.setattr(semantic_forward, "image_operand", filled)
+    lenient.setattr(convolution_sums, "image_operand", filled)
     assert reason_of(*dishonest(POOLED)) == FALSE_CLAIM
 
 
 def test_records_of_another_batch(lenient):
     """The steps see each other's records; those of the statement are committed."""
-    unpatched = semantics.run
+    unpatched = probe.run
 
     def swapped(network, weights, inputs, labels, configuration):
         return unpatched(network, weights, inputs[::-1].copy(), labels, configuration)
 
-    lenient.setattr(semantics, "run", swapped)
+    lenient.setattr(probe, "run", swapped)
     assert reason_of(*dishonest(POOLED)) == FALSE_CLAIM
 
 
@@ -275,7 +262,7 @@ def test_wrapped_overflow(lenient):
     def wrap(values, number, tensor, place):
         values[...] = ((values + number.offset) & ((1 << number.width) - 1)) - number.offset
 
-    for module in (semantic_forward, semantic_backward, semantic_sam):
+    for module in (convolution, probe, perturbation):
         lenient.setattr(module, "require_format", wrap)
     largest = {name: np.full_like(values, (1 << 43) - 1) for name, values in random_weights(NETWORKS[POOLED]).items()}
     circuit, columns = dishonest(POOLED, largest)
@@ -285,15 +272,15 @@ def test_wrapped_overflow(lenient):
 def test_identity_that_holds_only_modulo_p(lenient):
     """out + 2^21 and rem - 1 change C + half - rem - 2^40 out by -p: only the carry, which has no value for it, forbids it."""
     circuit, columns, trajectory = honest(POOLED)
-    layer = circuit.forwards[-1]
-    assert layer.identity.shift == 40 and layer.identity.plan.low_digits >= 2
-    values = trajectory.convolution[-1].copy()
-    remainder = trajectory.convolution_remainder[-1].copy()
+    identity = next(part for part in circuit.relation.components if part.name == "last: forward")
+    assert identity.shift == 40 and identity.plan.low_digits >= 2
+    values = trajectory.values["last: output"].copy()
+    remainder = trajectory.values["last: forward: remainder"].copy()
     index = tuple(int(i) for i in np.argwhere(remainder > 0)[0])
     values[index] += 1 << 21
     remainder[index] -= 1
-    changed = columns | layer.values.columns.split(values)
-    changed |= layer.identity.witness(ColumnReader(changed), remainder)
+    changed = columns | identity.output.columns.split(values) | identity.remainder.split(remainder)
+    changed |= identity.witness(ColumnReader(changed))
     assert reason_of(circuit, changed) == FALSE_CLAIM
 
 
@@ -322,10 +309,10 @@ MESSAGES = {
     ("first: forward: factors", 0): "first: forward: products of the factors",
     ("last: input gradient: values", 0): "last: input gradient: products of the factors",
     ("first.weight: update: factors", 3): "first.weight: update: products of the factors",
-    ("first: delta: factors", 0): "first: delta: product of the factors",
-    ("first: max pool: selection: values", 0): "first: max pool: selection",
-    ("first: max pool: windows: values", 1): "first: max pool: windows",
-    ("first: max pool: input: shares", 0): FALSE_CLAIM,
+    ("max pool 2: delta: factors", 0): "max pool 2: delta: product of the factors",
+    ("max pool 2: selection: values", 0): "max pool 2: selection",
+    ("max pool 2: windows: values", 1): "max pool 2: windows",
+    ("max pool 2: input: shares", 0): FALSE_CLAIM,
     ("first.weight: passes: shares", 1): FALSE_CLAIM,
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.harness.circuit import PartsRelation
+from tests.harness.circuit import Operands, circuit_of
 from tests.harness.convolutions import geometries, windows
 from tests.harness.whole_proof import reject
 from tests.reference import convolution as reference
@@ -32,6 +32,7 @@ from zkds.integers.limbs import LimbFormat
 from zkds.lookup import multiplicities
 from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
+from zkds.tensors.circuit import Circuit
 from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
@@ -59,7 +60,7 @@ class Sums:
     """All sums of one layer over committed operands, their relation and honest columns."""
 
     identities: list
-    relation: PartsRelation
+    relation: Circuit
     columns: dict
 
 
@@ -111,8 +112,10 @@ def layer_sums(geometry, terms=reference.terms) -> Sums:
         columns |= tensor.columns.split(values[tensor.name])
     reader = ColumnReader(columns)
     for identity, remainder in zip(identities, remainders, strict=True):
-        columns |= identity.witness(reader, remainder)
-    relation = PartsRelation(identities, [weights, biases, *tensors.values()], list(tensors.values()))
+        columns |= identity.remainder.split(remainder)
+        reader.add(columns)
+        columns |= identity.witness(reader)
+    relation = circuit_of(*identities, Operands(*tensors.values()))
     return Sums(identities, relation, columns)
 
 
@@ -280,8 +283,9 @@ def test_a_wrong_remainder_has_no_carries():
     layer = layer_sums(GEOMETRIES["dense"])
     identity = layer.identities[0]
     remainder = np.zeros(identity.output.shape, dtype=np.int64)
+    columns = layer.columns | identity.remainder.split(remainder)
     with pytest.raises(ValueError, match="do not sum to a multiple of 2"):
-        identity.witness(ColumnReader(layer.columns), remainder)
+        identity.witness(ColumnReader(columns))
 
 
 def test_plans_are_checked_by_both_sides():

@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.circuit import network_circuit, random_weights, run
+from tests.harness.layers import Layer, Pool, layered
 from zkds.circuits.arithmetic.fixed_point import Configuration
-from zkds.circuits.networks.graph import Layer, Network, Pool
 from zkds.prover import prove
 from zkds.verifier import verify
 
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 NETWORKS = {
-    "max pool and ReLU": Network(
+    "max pool and ReLU": layered(
         (2, 5, 4),
         (
             Layer("first", 3, 2, (3, 3), padding=(1, 1), pool=Pool("max", 2), relu=True),
             Layer("last", 3, 3, (2, 2)),
         ),
     ),
-    "max pool alone, ReLU alone": Network(
+    "max pool alone, ReLU alone": layered(
         (1, 6, 7),
         (
             Layer("first", 2, 1, (1, 2), stride=(1, 2), pool=Pool("max", 3), bias=False),
@@ -30,7 +30,7 @@ NETWORKS = {
             Layer("last", 2, 4, (1, 1)),
         ),
     ),
-    "average pools": Network(
+    "average pools": layered(
         (1, 4, 5),
         (
             Layer("first", 2, 1, (1, 1), relu=True, pool=Pool("average", 2)),
@@ -71,15 +71,15 @@ def networks(draw):
         padding = draw(st.tuples(*(st.integers(0, size - 1) for size in kernel)))
         stride = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
         layer = Layer(f"layer{index}", draw(st.integers(1, 4)), shape[0], kernel, stride, padding, bias=draw(st.booleans()))
-        _, height, width = layer.shapes(shape).convolution
+        _, height, width = layer.convolution(shape)
         pools = [None]
         pools += [Pool("max", size) for size in (2, 3) if size <= min(height, width)]
         pools += [Pool("average", 2)] if min(height, width) >= 2 else []
         layer = replace(layer, pool=draw(st.sampled_from(pools)), relu=draw(st.booleans()))
         layers.append(layer)
-        shape = layer.shapes(shape).output
+        shape = layer.output(shape)
     layers.append(Layer("scores", draw(st.integers(2, 5)), shape[0], shape[1:], bias=draw(st.booleans())))
-    return Network(network_shape, tuple(layers))
+    return layered(network_shape, tuple(layers))
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)

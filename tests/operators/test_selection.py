@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from tests.harness.circuit import PartsRelation
+from tests.harness.circuit import Operands, circuit_of
 from tests.harness.whole_proof import reject
 from zkds.circuits.operators.average_pool import AveragePooled, Repeated
-from zkds.circuits.operators.masked import Masked, Relu
-from zkds.circuits.operators.max_pool import MaxPool
+from zkds.circuits.operators.masked import Masked
+from zkds.circuits.operators.max_pool import MaxPool, differences, first_maximum
 from zkds.circuits.operators.parameter import WeightTensor
-from zkds.circuits.operators.records import InputTensor, RecordElements
+from zkds.circuits.operators.pooling import window_sums
+from zkds.circuits.operators.records import InputTensor, RecordColumn
+from zkds.circuits.operators.relu import Sign
 from zkds.circuits.operators.unfold import Folded, Taps, Unfolded, Unfolding
 from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
@@ -21,6 +23,7 @@ from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis, VectorAxis
+from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import weighted_sum
 from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import ColumnReader, Committed
@@ -39,26 +42,18 @@ class Case:
     columns: dict
     committed: list
     parts: list = field(default_factory=list)
-    lookups: list = field(default_factory=list)
-    own: list = field(default_factory=list)
 
 
-class Asked:
+class Asked(Component):
     """Three claims on a tensor: at a point, with any weights along every axis, with a point along all axes but the first."""
 
     name = "asked"
-    columns = ()
-    widths = {}  # noqa: RUF012
+    tensors = ()
 
     def __init__(self, tensor, error=0):
         self.tensor = tensor
+        self.tensors = (tensor,)
         self.error = error
-
-    def encode(self):
-        return b"asked"
-
-    def check(self):
-        pass
 
     def _weights(self, channel):
         term = algebraic("asked", 1, "1/|K|", "test")
@@ -105,16 +100,19 @@ def relu():
     values = random_values(41, SHAPE)
     values.flat[:4] = (0, -1, 1, -(1 << 40))
     tensor, columns = committed("values", 41, SHAPE, values)
-    part = Relu("relu", tensor)
-    columns |= part.witness(ColumnReader(columns))
-    return Case(part.output, np.maximum(values, 0), columns, [tensor, part.bit], lookups=[part.lookup])
+    part = Sign("sign", tensor, "bit")
+    columns |= part.bit.columns.split((values >= 0).astype(np.int64))
+    return Case(Masked("output", part.bit, tensor), np.maximum(values, 0), columns, [tensor], [part])
 
 
 def max_pool(with_relu=True, window=(2, 2)):
     values = random_values(5, SHAPE)  # ties and zeros in most windows
     part = MaxPool("pool", SHAPE, window, 41, relu=with_relu)
-    own = [part.mask, part.output, part.difference]
-    return Case(part.values, values, part.witness(values), [], [part], own=own)
+    mask = first_maximum(values, window, relu=with_relu)
+    output = window_sums(mask * values, window)
+    columns = part.mask.columns.split(mask) | part.output.columns.split(output)
+    columns |= part.difference.columns.split(differences(values, mask, output, window))
+    return Case(part.values, values, columns, [], [part])
 
 
 def average():
@@ -132,7 +130,7 @@ def repeated():
 
 def image_input():
     stored = np.random.default_rng(3).integers(0, 256, (2, 2, 3, 4, 5))
-    elements = Committed(RecordElements(Column("record elements", stored.shape)))
+    elements = Committed(RecordColumn(Column("record elements", stored.shape)))
     slopes, constants = [16843009, 73560000, -5], [0, -7295000000, 12]
     by_channel = (np.array(numbers)[:, None, None] for numbers in (slopes, constants))
     values = stored * next(by_channel) + next(by_channel)
@@ -143,7 +141,7 @@ def image_input():
 
 def vector_input():
     stored = np.random.default_rng(3).integers(0, 1 << 16, (2, 2, 7))
-    elements = Committed(RecordElements(Column("record elements", (*stored.shape, 2))))
+    elements = Committed(RecordColumn(Column("record elements", (*stored.shape, 2))))
     values = (stored << 20) - (1 << 35)
     columns = {"record elements": np.stack([stored & 255, stored >> 8], axis=-1).astype(np.uint32)}
     tensor = InputTensor("input", elements, 2, [1 << 20] * 7, [-(1 << 35)] * 7)
@@ -247,8 +245,7 @@ def test_max_pool_with_products_beyond_p_is_refused():
 
 
 def relation(given, error=0):
-    parts = [Asked(given.tensor, error), *given.parts]
-    return PartsRelation(parts, [given.tensor, *given.committed, *given.own], given.committed, given.lookups)
+    return circuit_of(Asked(given.tensor, error), *given.parts, Operands(*given.committed))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -262,5 +259,5 @@ def test_claims_are_proved(name):
 def test_false_claims_are_rejected(name):
     given = case(name)
     proof = prove(relation(given, error=1), given.columns, zero_knowledge=False)
-    expected = {"masked": "masked: product of the factors", "ReLU": "relu: output: product of the factors"}
+    expected = {"masked": "masked: product of the factors", "ReLU": "output: product of the factors"}
     assert reject(proof, relation(given), allow_plain=True).reason == expected.get(name, FALSE_CLAIM)

@@ -1,29 +1,19 @@
 """The fixed-point semantics once more: one number at a time, in Python ints, with decimals for the tables.
 
-Written from docs/fixed-point.md, sharing no code with zkds.circuits (only the description of the network and the probe's
-exact rational constants are read). Tensors are dictionaries from index tuples to ints.
+Written from docs/fixed-point.md, sharing no code with zkds.circuits (only the network's canonical bytes and the probe's exact
+rational constants are read). Tensors are dictionaries from index tuples to ints.
 """
 
 import math
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from functools import cache
-from itertools import product
+
+from tests.reference.graph import Network, own_parameters
+from tests.reference.integers import box, fits, nearest, rounded
+from tests.reference.operators.operator import Kind
 
 F = Fraction
-
-
-def box(*lengths):
-    return product(*(range(length) for length in lengths))
-
-
-def rounded(value, shift):
-    """(quotient, remainder)"""
-    return divmod(value + 2 ** (shift - 1), 2**shift)
-
-
-def nearest(fraction):
-    return math.floor(fraction + F(1, 2))
 
 
 @cache
@@ -54,34 +44,6 @@ def logarithm(number):
     return (127 - k) * natural_log(F(2)) + natural_log(F(2**32, inverse)) + y - y2
 
 
-def forward(layer, a_bits, weight, bias, a, batch, shape):
-    """(z, its remainders, mask, output, bits of the output, shape of z, shape of the output)"""
-    _, height, width = shape
-    (kh, kw), (sh, sw), (ph, pw) = layer.kernel, layer.stride, layer.padding
-    size = layer.pool.size if layer.pool else 1
-    oh, ow = ((height + 2 * ph - kh) // sh + 1) // size, ((width + 2 * pw - kw) // sw + 1) // size
-    z, remainder = {}, {}
-    for b, o, y, x in box(batch, layer.channels_out, oh * size, ow * size):
-        total = 2**a_bits * bias[(o,)] if bias else 0
-        for i, dy, dx in box(layer.channels_in, kh, kw):
-            v, u = y * sh + dy - ph, x * sw + dx - pw
-            if 0 <= v < height and 0 <= u < width:
-                total += weight[o, i, dy, dx] * a[b, i, v, u]
-        z[b, o, y, x], remainder[b, o, y, x] = rounded(total, 40 + a_bits - 32)
-        assert -(2**40) <= z[b, o, y, x] < 2**40
-    mask = {place: int(value >= 0 or not layer.relu) for place, value in z.items()}
-    output = {}
-    for b, o, y, x in box(batch, layer.channels_out, oh, ow):
-        window = [(b, o, y * size + dy, x * size + dx) for dy, dx in box(size, size)]
-        if layer.pool and layer.pool.kind == "max":
-            first = max(window, key=lambda place: z[place])  # the first of the largest
-            for place in window:
-                mask[place] = mask[place] if place == first else 0
-        output[b, o, y, x] = sum(mask[place] * z[place] for place in window)
-    average = 2 * int(math.log2(size)) if layer.pool and layer.pool.kind == "average" else 0
-    return z, remainder, mask, output, average, (oh * size, ow * size), (layer.channels_out, oh, ow)
-
-
 def softmax(z, batch, classes):
     """(first maximum, first product and remainder, exponential and remainder, sum)"""
     maximum, first, first_remainder, e, e_remainder, total = {}, {}, {}, {}, {}, {}
@@ -97,24 +59,22 @@ def softmax(z, batch, classes):
     return maximum, first, first_remainder, e, e_remainder, total
 
 
-def one_pass(network, weights, x, labels, scale, e_bits, result_bits):
-    """All tensors of a pass by name; per layer under (name, layer index), per parameter under (name, parameter)."""
+def forward(network, weights, x):
+    """The output of the input and every node, and what else a node's tensors hold, node by node."""
+    outputs, values = [x], []
+    for node in network.nodes:
+        own = own_parameters(node, weights)
+        output, others = node.operator.forward(node.place, [outputs[i] for i in node.inputs], own)
+        outputs.append(output)
+        values.append(others)
+    return outputs, values
+
+
+def one_pass(network, weights, x, labels, scale, kind):
+    """All tensors of a pass by name; those of nodes and, as pairs, of parameters' gradients in dictionaries of their own."""
     batch = len(labels)
-    found, averages, a_bits_of = {}, [], []
-    a, a_bits, shape = x, 32, network.input_shape
-    activations, shapes, sizes = [x], [shape], []
-    for index, layer in enumerate(network.layers):
-        weight, bias = weights[f"{layer.name}.weight"], weights.get(f"{layer.name}.bias")
-        z, remainder, mask, a, average, size, shape = forward(layer, a_bits, weight, bias, a, batch, shape)
-        found["convolution", index], found["convolution_remainder", index] = z, remainder
-        found["mask", index], found["activation", index] = mask, a
-        averages.append(average)
-        a_bits_of.append(a_bits)
-        activations.append(a)
-        shapes.append(shape)
-        sizes.append(size)
-        a_bits = 32 + average
-    classes = network.layers[-1].channels_out
+    outputs, values = forward(network, weights, x)
+    z, classes = outputs[-1], network.classes
     names = (
         "maximum",
         "exponential_product",
@@ -123,7 +83,7 @@ def one_pass(network, weights, x, labels, scale, e_bits, result_bits):
         "exponential_remainder",
         "exponential_sum",
     )
-    found.update(zip(names, softmax(z, batch, classes), strict=True))
+    found = dict(zip(names, softmax(z, batch, classes), strict=True))
     delta, remainder = {}, {}
     for b, i in box(batch, classes):
         e, total = found["exponential"][b, i], found["exponential_sum"][(b,)]
@@ -136,50 +96,33 @@ def one_pass(network, weights, x, labels, scale, e_bits, result_bits):
         losses.append(logarithm(found["exponential_sum"][(b,)]) - 48 * natural_log(F(2)) + 2**16 * u)
     found["losses"] = losses
     behind = {(b, i, 0, 0): value for (b, i), value in delta.items()}
-    for index in reversed(range(len(network.layers))):
-        behind = backward(
-            network.layers[index],
-            index,
-            found,
-            weights,
-            behind,
-            batch,
-            shapes[index],
-            sizes[index],
-            activations[index],
-            averages[index],
-            a_bits_of[index],
-            e_bits,
-            result_bits,
-        )
+    found["nodes"], found["gradients"] = backward(network, outputs, values, weights, behind, kind)
     return found
 
 
-def backward(layer, index, found, weights, behind, batch, shape, size, a, average, a_bits, e_bits, result_bits):
-    """Records dz, gradients and dx of a layer; returns dx."""
-    _, height, width = shape
-    (sh, sw), (ph, pw) = layer.stride, layer.padding
-    pool = layer.pool.size if layer.pool else 1
-    weight = weights[f"{layer.name}.weight"]
-    dz = {(b, o, y, x): m * behind[b, o, y // pool, x // pool] for (b, o, y, x), m in found["mask", index].items()}
-    found["output_delta", index] = dz
-    shift = a_bits + e_bits + average - result_bits
-    gradient = dict.fromkeys(weight, 0)
-    dx = dict.fromkeys(box(batch, *shape), 0)
-    for b, o, y, x in dz:
-        for i, ky, kx in box(layer.channels_in, *layer.kernel):
-            v, u = y * sh + ky - ph, x * sw + kx - pw
-            if 0 <= v < height and 0 <= u < width:
-                gradient[o, i, ky, kx] += a[b, i, v, u] * dz[b, o, y, x]
-                dx[b, i, v, u] += weight[o, i, ky, kx] * dz[b, o, y, x]
-    found["gradient", f"{layer.name}.weight"] = {place: rounded(value, shift) for place, value in gradient.items()}
-    if layer.bias:
-        sums = {(o,): 2**a_bits * sum(v for place, v in dz.items() if place[1] == o) for o in range(layer.channels_out)}
-        found["gradient", f"{layer.name}.bias"] = {place: rounded(value, shift) for place, value in sums.items()}
-    pairs = {place: rounded(value, 40 + average) for place, value in dx.items()}
-    found["input_delta", index] = {place: pair[0] for place, pair in pairs.items()}
-    found["input_delta_remainder", index] = {place: pair[1] for place, pair in pairs.items()}
-    return found["input_delta", index]
+def backward(network, outputs, values, weights, logit_delta, kind):
+    """All tensors of nodes, by name; the gradients of parameters."""
+    tensors, gradients = {}, {}
+    back = {number: [] for number in range(len(outputs))}
+    back[len(network.nodes)].append((logit_delta, 0))
+    for number, node in reversed(list(enumerate(network.nodes, 1))):
+        found = {"output": outputs[number], **values[number - 1]}
+        if network.learns[number]:
+            bits = node.place.delta_bits
+            (delta, own), *others = back[number]
+            delta = {at: value * 2 ** (bits - own) for at, value in delta.items()}
+            for other, own in others:
+                delta = {at: value + other[at] * 2 ** (bits - own) for at, value in delta.items()}
+                assert fits(delta, 46 + bits)
+            inputs, of_node = [outputs[i] for i in node.inputs], own_parameters(node, weights)
+            deltas, more, gained = node.operator.backward(node.place, inputs, values[number - 1], of_node, delta, kind)
+            found |= more
+            gradients |= {f"{node.name}.{word}": pairs for word, pairs in gained.items()}
+            for source, of_input in zip(node.inputs, deltas, strict=True):
+                if of_input:
+                    back[source].append((of_input, node.operator.delta_bits(bits)))
+        tensors |= {f"{node.place.name}: {name}": tensor for name, tensor in found.items()}
+    return tensors, gradients
 
 
 def elementwise(function, *tensors):
@@ -195,14 +138,15 @@ def run(network, weights, inputs, labels, configuration):
 
     weights: parameter -> tensor; inputs: T tensors; labels: T lists.
     """
+    network = Network(network.encode())
     steps, batch = configuration.steps, configuration.batch_size
     rho, rate, eps = configuration.rho, configuration.learning_rate, configuration.eps
     e2 = max(e for e in range(200) if rate * 2**e <= 2**43)
     rho_int, s2, eps_int = nearest(rho * 2**32), nearest(rate * 2**e2), nearest(eps * 2**56 / (batch * rho**2))
     firsts, seconds, records = [], [], []
     for t in range(steps):
-        first = one_pass(network, weights, inputs[t], labels[t], 2**44, 44, 44)
-        g = {name: first["gradient", name] for name in weights}
+        first = one_pass(network, weights, inputs[t], labels[t], 2**44, Kind(44, 44))
+        g = {name: first["gradients"][name] for name in weights}
         record = {"gradient": g}
         v = {name: elementwise(lambda w, pair: rounded(w * pair[0], 40), weights[name], g[name]) for name in weights}
         record["scaled"] = v
@@ -228,9 +172,9 @@ def run(network, weights, inputs, labels, configuration):
             e = {name: elementwise(lambda w, pair: rounded(w * pair[0], 40), weights[name], n[name]) for name in weights}
         record["perturbation"] = e
         moved = {name: elementwise(lambda w, pair: w + pair[0], weights[name], e[name]) for name in weights}
-        second = one_pass(network, moved, inputs[t], labels[t], s2, e2, 40)
+        second = one_pass(network, moved, inputs[t], labels[t], s2, Kind(e2, 40))
         seconds.append(second)
-        record["update"] = u = {name: second["gradient", name] for name in weights}
+        record["update"] = u = {name: second["gradients"][name] for name in weights}
         weights = {name: elementwise(lambda w, pair: w - pair[0], weights[name], u[name]) for name in weights}
     ratios = [record["log_ratio"] for record in records]
     spread = math.isqrt(steps * sum(r * r for r in ratios) - sum(ratios) ** 2)

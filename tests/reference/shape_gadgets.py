@@ -1,5 +1,5 @@
-"""Softmax, norms and results as tensors and identities: written from docs/protocol.md, sections 17 and 18, sharing no code with
-zkds.
+"""Softmax, norms and results as tensors and identities: written from docs/specification, sections 17 and 18, sharing no code
+with zkds.
 
 An expression is a list of terms (coefficient, operands, lengths of the inner axes). An operand is a tensor and the use of each
 of its axes: an int is the axis that it runs along, ("from", axis, start) the same from an index on, ("up to", axis), and a list
@@ -10,8 +10,8 @@ from collections import namedtuple
 from decimal import Decimal, localcontext
 from math import prod
 
+from tests.reference.integers import nearest
 from tests.reference.shape_plans import committed, multiply, plan, plus, times
-from tests.reference.shape_statement import nearest
 
 with localcontext(prec=60):
     LN2 = int((Decimal(2).ln() * 2**48).to_integral_value())
@@ -93,7 +93,7 @@ class Scalars:
     """`tensors` and `lookups` of the gadgets, `carries` of the blocks S, Q, P."""
 
     def __init__(self, s, logits, labels, delta, parameters, rho_int, normalised, second_scale):
-        self.s, self.K = s, s.layers[-1].co
+        self.s, self.K = s, s.network.classes
         self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": [], "P": []}
         self.gadget = ""
         self.softmax(logits, labels, delta, second_scale)

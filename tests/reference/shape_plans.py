@@ -1,10 +1,15 @@
-"""Tensors, exact intervals and the plans of identities: written from docs/protocol.md, section 3, sharing no code with zkds."""
+"""Tensors, exact intervals and the plans of identities: written from docs/specification, section 3, sharing no code with
+zkds.
+"""
 
 from collections import namedtuple
+from itertools import zip_longest
 
 P = 2**61 - 1
 
-Tensor = namedtuple("Tensor", "name shape digits interval columns")  # columns: (name, width); width None: no range check
+# columns: (name, width), width None: no range check; none of a virtual tensor, which is made of `sources`, to claims on which
+# `reduce(ledger, tensor)` turns those on it.
+Tensor = namedtuple("Tensor", "name shape digits interval columns sources reduce", defaults=((), None))
 
 
 def plus(*intervals):
@@ -47,11 +52,21 @@ def committed(name, width, shape, *, signed=False, limb=16, checked=True):
     return Tensor(name, tuple(shape), digits, interval, columns)
 
 
-def virtual(name, digits, interval, shape):
-    return Tensor(name, tuple(shape), list(digits), interval, [])
+def hull(*intervals):
+    return (min(low for low, _ in intervals), max(high for _, high in intervals))
 
 
-NONE = virtual("", [], (0, 0), ())
+def shifted(digits, shift, sign=1):
+    """The digits of sign * 2^shift times a number."""
+    return [(0, 0)] * (shift // 16) + [times(digit, sign * 2 ** (shift % 16)) for digit in digits]
+
+
+def columnwise(combine, numbers):
+    """Digit by digit, what `combine` makes of several numbers' digits; a number has as many as the longest, its others 0."""
+    return [combine(*digits) for digits in zip_longest(*numbers, fillvalue=(0, 0))]
+
+
+NONE = Tensor("", (), [], (0, 0), [])
 
 
 def compositions(m):

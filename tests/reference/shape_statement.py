@@ -1,36 +1,21 @@
-"""A certificate's statement from its bytes: written from docs/protocol.md, sections 10 and 14, sharing no code with zkds."""
+"""A certificate's statement from its bytes: written from docs/specification, sections 10 and 14, sharing no code with zkds."""
 
 from collections import namedtuple
 from fractions import Fraction
-from math import floor
 
-Layer = namedtuple("Layer", "name co ci kernel stride padding bias pool size relu")
+from tests.reference.encoding import Bytes
+from tests.reference.graph import Network
+from tests.reference.integers import nearest
+
 Statement = namedtuple(
     "Statement",
-    "input layers T B rho lr eps adaptive perturbs_adaptively N schema private threshold"
-    " shown loss correct saturated below_eps",
+    "network T B rho lr eps adaptive perturbs_adaptively N schema private threshold shown loss correct saturated below_eps",
 )
 Schema = namedtuple("Schema", "element fraction shape classes means deviations")
 
 
-class Bytes:
-    def __init__(self, data, label):
-        assert data.startswith(label)
-        self.rest = data[len(label) :]
-
-    def take(self, count):
-        taken, self.rest = self.rest[:count], self.rest[count:]
-        return taken
-
-    def number(self):
-        return int.from_bytes(self.take(8), "little")
-
-    def numbers(self, count):
-        return [self.number() for _ in range(count)]
-
-
 def parse(data):
-    source = Bytes(data, b"zkds sharpness statement v2")
+    source = Bytes(data, b"zkds sharpness statement v3")
     network, configuration, root, _, _, _, private, results = (source.take(source.number()) for _ in range(8))
     steps, batch, *rationals, sharpness, perturbation = Bytes(configuration, b"zkds configuration v1").numbers(10)
     rho, lr, eps = (Fraction(*rationals[i : i + 2]) for i in (0, 2, 4))
@@ -39,19 +24,7 @@ def parse(data):
     schema = parse_schema(bytes.fromhex(lines["schema"]))
     probe = (steps, batch, rho, lr, eps, sharpness == 0, perturbation == 1)
     flags = (private == b"\1", results[:1] == b"\1")
-    return Statement(*parse_network(network), *probe, int(lines["records"]), schema, *flags, *values)
-
-
-def parse_network(data):
-    source = Bytes(data, b"zkds network v1")
-    *shape, count = source.numbers(4)
-    layers = []
-    for _ in range(count):
-        name = source.take(source.number()).decode()
-        co, ci, *windows, bias, pool, size, relu = source.numbers(12)
-        pairs = (windows[0:2], windows[2:4], windows[4:6])
-        layers.append(Layer(name, co, ci, *pairs, bias, ("none", "max", "average")[pool], size or 1, relu))
-    return shape, layers
+    return Statement(Network(network), *probe, int(lines["records"]), schema, *flags, *values)
 
 
 def parse_schema(data):
@@ -72,7 +45,3 @@ def affine(schema, c):
         deviation = Fraction(schema.deviations[j], 2**32)
         slope, constant = slope / deviation, (constant - schema.means[j]) / deviation
     return nearest(slope), nearest(constant)
-
-
-def nearest(number):
-    return floor(number + Fraction(1, 2))

@@ -1,23 +1,34 @@
-"""The columns and lookups of a certificate from the bytes of its statement alone: written from docs/protocol.md, sections 3, 10
-and 14 to 20, sharing no code with zkds. Python ints, one tensor after the other.
+"""The columns and lookups of a certificate from the bytes of its statement alone: written from docs/specification, sections 3,
+10 and 14 to 20, sharing no code with zkds but the elements of K. Python ints, one tensor after the other.
 
 `shape_of(statement)` returns (columns, lookups): columns are (name, shape); lookups (table, primary, secondary names), a table
 being ("range", bits), ("sign", bits of the top limb) or the name of one of section 18: EXP_LO, EXP_HI, EXP_INT, LOGT, 2^b.
 """
 
+from tests.reference.circuit import columns_of, lookups_of, ranges
+from tests.reference.claims_blocks import Block
+from tests.reference.claims_commitments import membership, private_model, public_model
+from tests.reference.claims_tensors import linear
+from tests.reference.components import Component, carry_weights, digit_weights
+from tests.reference.integers import nearest
 from tests.reference.shape_gadgets import Scalars
-from tests.reference.shape_layers import Parameter, Stack
-from tests.reference.shape_plans import committed
-from tests.reference.shape_statement import nearest, parse
+from tests.reference.shape_network import Parameter, Passes, input_tensor
+from tests.reference.shape_plans import committed, plus, times
+from tests.reference.shape_statement import parse
+from zkds.field import ZERO
+
+BLOCKS = {"S": "scalars", "Q": "sums", "P": "parameters"}
 
 
 def shape_of(encoding):
-    shape = Shape(encoding)
-    return shape.columns(), shape.lookups()
+    components = Shape(encoding).components
+    return columns_of(components), lookups_of(components)
 
 
 class Shape:
-    """All tensors: of membership `records`, of the layers `stack`, of the gadgets `scalars`, `parameters`, `private`."""
+    """`components` in order; the columns of membership `records`, `parameters`, what is committed of a private model
+    `private`.
+    """
 
     def __init__(self, encoding):
         s = self.s = parse(encoding)
@@ -25,44 +36,45 @@ class Shape:
         rho_int = nearest(s.rho * 2**32)
         normalised = (2**8 * rho_int + 1).bit_length() + 1
         formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
-        self.parameters = {}
-        for layer in s.layers:
-            shapes = {"weight": (layer.co, layer.ci, *layer.kernel)} | ({"bias": (layer.co,)} if layer.bias else {})
-            for kind, shape in shapes.items():
-                self.parameters[f"{layer.name}.{kind}"] = Parameter(s, f"{layer.name}.{kind}", shape, formats)
-        self.records = membership(s)
-        delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.layers[-1].co, 1, 1), signed=True)
-        self.stack = Stack(s, self.parameters, delta, e2)
-        parameters = list(self.parameters.values())
-        scale = nearest(s.lr * 2**e2)
-        self.scalars = Scalars(s, self.stack.logits, self.records[1], delta, parameters, rho_int, normalised, scale)
-        self.private = private_model(s, self.parameters) if s.private else []
-
-    @property
-    def _of_layers(self):
-        return [*self.stack.sums, *self.stack.convolutions, *self.stack.deltas]
-
-    @property
-    def _of_parameters(self):
-        for p in self.parameters.values():
-            yield from ([] if self.s.private else [p.start]) + [p.gradient, p.update, p.perturbation]
-
-    def columns(self):
-        """Section 20."""
-        tensors = [*self.records, *self._of_layers, *self.scalars.tensors, *self.scalars.carries]
-        tensors += [*self._of_parameters, *self.private]
-        return list({name: (name, tensor.shape) for tensor in tensors for name, _ in tensor.columns}.values())
-
-    def lookups(self):
-        """Section 20."""
-        first = [*ranges(self.records), *self.scalars.lookups, *ranges(self.scalars.carries)]
-        first += [*self.stack.signs, *ranges(self.private)]
-        done = {name for _, primary, secondary in first for name in (primary, *secondary)}
-        rest = ranges([*self._of_layers, *self._of_parameters])
-        return first + [lookup for lookup in rest if lookup[1] not in done]
+        starts = {name: byte_weights(name, shape) for name, shape in s.network.parameters.items()} if s.private else {}
+        self.parameters = {
+            name: Parameter(s, name, shape, formats, starts.get(name)) for name, shape in s.network.parameters.items()
+        }
+        self.records = record_columns(s)
+        elements, labels, _ = self.records
+        delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.network.classes, 1, 1), signed=True)
+        passes = Passes(s, e2, input_tensor(s, elements), self.parameters)
+        passes.backwards(delta)
+        parameters, scale = list(self.parameters.values()), nearest(s.lr * 2**e2)
+        scalars = Scalars(s, passes.logits, labels, delta, parameters, rho_int, normalised, scale)
+        self.private = [start.sources[0] for start in starts.values()] + ([model_randomness(parameters)] if s.private else [])
+        model = [*starts.values(), *self.private] if s.private else [p.start for p in parameters]
+        of_model = private_model if s.private else public_model
+        self.components = [
+            Component(self.records, lambda ledger: membership(ledger, self)),
+            Component(model, lambda ledger: of_model(ledger, self)),
+            *passes.components,
+            gadgets(scalars),
+        ]
 
 
-def membership(s):
+def gadgets(scalars):
+    """Section 18."""
+    operands = {
+        block: [operand.tensor for identity in identities for _, factors, _ in identity.terms for operand in factors]
+        for block, identities in scalars.identities.items()
+    }
+    carries = {block: [c for i in identities for c in i.carries] for block, identities in scalars.identities.items()}
+    tensors = [*scalars.tensors, *(tensor for block in BLOCKS for tensor in (*carries[block], *operands[block]))]
+
+    def verify(ledger):
+        for block, name in BLOCKS.items():
+            Block(ledger, name, scalars.identities[block], digit_weights, carry_weights).verify()
+
+    return Component(tensors, verify, [*scalars.lookups, *ranges(c for block in BLOCKS for c in carries[block])])
+
+
+def record_columns(s):
     """Section 10."""
     randomness = -(-(61 * 128 + 256 + (s.N**2 - 1).bit_length()) // 8)
     two = (2,) * s.schema.element
@@ -75,17 +87,24 @@ def membership(s):
     return [tensor._replace(columns=[(tensor.name, 8)]) for tensor in tensors]
 
 
-def private_model(s, parameters):
+def byte_weights(parameter, shape):
+    """Section 19: a parameter of a private model."""
+    name = f"weights {parameter}"
+    bytes_ = committed(f"{name}: bytes", 44, shape, signed=True, limb=8)
+    digits = [plus(low, times(high, 256)) for low, high in zip(bytes_.digits[::2], bytes_.digits[1::2], strict=True)]
+
+    def terms(claim):
+        return [(bytes_, claim.axes, [w * factor for w in claim.mu for factor in (1, 256)])], ZERO
+
+    return linear(name, shape, digits, bytes_.interval, [bytes_], terms)
+
+
+def model_randomness(parameters):
     """Section 19."""
-    size = 6 * sum(parameter.count for parameter in parameters.values())
+    size = 6 * sum(parameter.count for parameter in parameters)
     chunk = 2**12
     while chunk < 2**16 and 64 * chunk < size:
         chunk *= 2
     count = -(-size // chunk)
     randomness = -(-(61 * 128 + 256 + (count**2 - 1).bit_length()) // 8)
-    bytes_ = [committed(f"weights {p.name}: bytes", 44, p.shape, signed=True, limb=8) for p in parameters.values()]
-    return [*bytes_, committed("model randomness", 8, (count, randomness), limb=8)]
-
-
-def ranges(tensors):
-    return [(("range", width), name, ()) for tensor in tensors for name, width in tensor.columns if width is not None]
+    return committed("model randomness", 8, (count, randomness), limb=8)

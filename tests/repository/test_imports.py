@@ -11,7 +11,12 @@ from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
 pytestmark = pytest.mark.any_kernels
 
 LARGE = ("torch", "galois", "numba", "matplotlib", "scipy", "sklearn", "joblib", "rich", "PIL", "hypothesis")
-NEED_TORCH = ("zkds.sharpness", "zkds.circuits.networks.torch_module")
+NEED_TORCH = (
+    "zkds.sharpness",
+    "zkds.circuits.networks.torch_module",
+    "zkds.circuits.operators.torch_functions",
+    "zkds.circuits.operators.convolution.torch_layers",
+)
 
 
 def loaded(*modules):

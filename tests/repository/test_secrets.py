@@ -17,7 +17,7 @@ import pytest
 from tests.harness.shell import ROOT
 from tests.models.test_private_model import NETWORK, weights
 from tests.repository.test_imports import all_modules
-from zkds.circuits import semantics
+from zkds.circuits import probe as semantics
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.certificate.verifying import hidden

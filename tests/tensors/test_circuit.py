@@ -35,6 +35,8 @@ def committed(name, width=20, shape=SHAPE, *, signed=True, checked=True):
 class Named(ProvedByLookups):
     """A component that names tensors and lookups."""
 
+    tensors, lookups = (), ()
+
     def __init__(self, *tensors, lookups=()):
         self.name, self.tensors, self.lookups = "named", tensors, lookups
 

@@ -165,7 +165,7 @@ def measure_fixed(options: argparse.Namespace, configuration: Configuration, see
     from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS
     from zkds.circuits.model_files.model_file import load_model
     from zkds.circuits.networks.weights import quantise
-    from zkds.circuits.record_inputs import probe_records
+    from zkds.circuits.probe_records import probe_records
 
     model = load_model(options.model, **model_choice(options))
     weights = quantise(model.network, model.parameters)

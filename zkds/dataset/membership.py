@@ -38,6 +38,7 @@ from zkds.soundness import ErrorTerm, algebraic
 from zkds.wire import encode_number
 
 NAME = "membership"
+ELEMENTS, LABELS, RANDOMNESS = "record elements", "record labels", "record randomness"  # its columns
 BYTE_BITS = 8
 ROW_VARIABLES = (ajtai.ROWS - 1).bit_length()
 
@@ -218,9 +219,9 @@ def _columns(batch_shape: tuple[int, int], root: DataRoot) -> list[Column]:
     element_bytes = (schema.element_bytes,) if schema.element_bytes > 1 else ()
     label_bytes = (schema.label_bytes,) if schema.label_bytes > 1 else ()
     return [
-        Column("record elements", (*batch_shape, *schema.shape, *element_bytes)),
-        Column("record labels", (*batch_shape, *label_bytes)),
-        Column("record randomness", (*batch_shape, root.randomness_bytes)),
+        Column(ELEMENTS, (*batch_shape, *schema.shape, *element_bytes)),
+        Column(LABELS, (*batch_shape, *label_bytes)),
+        Column(RANDOMNESS, (*batch_shape, root.randomness_bytes)),
     ]
 
 

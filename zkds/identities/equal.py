@@ -6,13 +6,24 @@ from zkds.claims import Value
 from zkds.errors import PlanRejected
 from zkds.field import P
 from zkds.integers.limb_columns import Points
-from zkds.lookup import Lookup
+from zkds.native import U32
 from zkds.tensors.axes import eq_axes
+from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import weighted_sum
-from zkds.tensors.tensor import Book, ProverContext, Tensor, VerifierContext, draw_points, value_weights
+from zkds.tensors.tensor import (
+    Book,
+    Committed,
+    ProverContext,
+    Reader,
+    Tensor,
+    VerifierContext,
+    draw_points,
+    joined,
+    value_weights,
+)
 
 
-class Equal:
+class Equal(Component):
     """left = right for every entry: their multilinear extensions agree at a random point, whose value is sent once.
 
     Equality modulo p is one of integers, since |left - right| < p by the tensors' intervals (`check`). Raises ValueError for
@@ -29,10 +40,6 @@ class Equal:
     @property
     def tensors(self) -> tuple[Tensor, ...]:
         return self.left, self.right
-
-    @property
-    def lookups(self) -> tuple[Lookup, ...]:
-        return ()
 
     def check(self) -> None:
         """Raise PlanRejected unless |left - right| < p."""
@@ -56,3 +63,15 @@ class Equal:
     def _claims(self, book: Book[Value], points: Points, value: Value) -> None:
         for tensor in self.tensors:
             book.add(tensor, eq_axes(tensor.shape, points), value_weights(tensor), value)
+
+
+class Copy(Equal):
+    """A committed tensor with the values of another one, which has no limbs of its own."""
+
+    def __init__(self, name: str, copy: Committed, original: Tensor) -> None:
+        super().__init__(name, copy, original)
+        self.copy = copy
+
+    def witness(self, reader: Reader) -> dict[str, U32]:
+        """The columns of the copy."""
+        return self.copy.columns.split(joined(self.right, reader))

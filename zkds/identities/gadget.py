@@ -22,7 +22,6 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
 from zkds.native import U32
-from zkds.tensors.circuit import ProvedByLookups
 from zkds.tensors.tensor import Committed, range_checks
 
 Integers = NDArray[np.object_]  # of Python ints, for what exceeds 63 bits
@@ -69,7 +68,7 @@ def split(owner: Committed, values: Integers | I64) -> dict[str, U32]:
     return owner.columns.split(shaped.astype(np.int64))
 
 
-class Gadget(ProvedByLookups):
+class Gadget:
     """Committed tensors, lookups and identities; `identities` maps the name of a block to those that it proves."""
 
     def __init__(self, name: str) -> None:

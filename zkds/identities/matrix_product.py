@@ -28,7 +28,7 @@ from zkds.integers.digit_sums import round_sums
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.lookup import Lookup, RangeTable
+from zkds.lookup import Lookup
 from zkds.native import U32, U64, exact
 from zkds.native.exact import View
 from zkds.tensors.axes import Axis, EqAxis, eq_axes
@@ -107,14 +107,16 @@ class MatrixProduct:
 
     @property
     def columns(self) -> list[Column]:
-        parts = (self.left.columns, self.right.columns, self.output.columns, self.rounding)
-        return [column for part in parts for column in part.columns]
+        return [column for tensor in self._committed for column in tensor.columns.columns]
 
     @property
     def lookups(self) -> list[Lookup]:
         """A range check for every column."""
-        matrices = [lookup for matrix in (self.left, self.right, self.output) for lookup in range_checks(matrix)]
-        return matrices + [Lookup(RangeTable(width), name) for name, width in self.rounding.widths.items()]
+        return [lookup for tensor in self._committed for lookup in range_checks(tensor)]
+
+    @property
+    def _committed(self) -> list[Committed]:
+        return [self.left, self.right, self.output, *self.rounding.committed]
 
     def encode(self) -> bytes:
         """Canonical: the name, a zero byte, three sides of 8 bytes, the matrices' format, shift and plan."""
@@ -134,8 +136,8 @@ class MatrixProduct:
         reader = ColumnReader(self.left.columns.split(left) | self.right.columns.split(right))
         count = len(self.left.digits) + len(self.right.digits) - 1
         output, remainder = round_sums(self.products.digit_sums(reader, count), self.rounding.shift)
-        reader.add(self.output.columns.split(output))
-        return reader.columns | self.rounding.witness(reader, remainder)
+        reader.add(self.output.columns.split(output) | self.rounding.remainder.split(remainder))
+        return reader.columns | self.rounding.witness(reader)
 
     def prove(self, channel: ProverChannel, layout: Layout, vector: U32) -> list[Claim[K]]:
         """The prover's side, after the root: claims on the committed vector (layout.cells,) uint32."""

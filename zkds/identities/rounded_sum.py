@@ -22,7 +22,7 @@ import numpy as np
 
 from zkds import sumcheck
 from zkds.claims import Claim, Value
-from zkds.commit.layout import Column, Layout
+from zkds.commit.layout import Layout
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO, K, dot, powers
 from zkds.identities.products import Linear, Products
@@ -30,10 +30,10 @@ from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
-from zkds.lookup import Lookup
 from zkds.native import U32, U64, field
 from zkds.soundness import algebraic
 from zkds.tensors.axes import Axis, eq_axes, split_point, variables
+from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import combine, padded_pairs, weighted_sum
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
@@ -50,7 +50,7 @@ from zkds.tensors.tensor import (
 ZERO_INTERVAL = Interval(0, 0)
 
 
-class RoundedSum:
+class RoundedSum(Component):
     """The identity of one rounded tensor `output`, with the columns of its remainder and carries."""
 
     def __init__(self, name: str, output: Tensor, shift: int, products: Products | None, linear: Linear | None = None) -> None:
@@ -100,20 +100,6 @@ class RoundedSum:
         operands = [] if self.products is None else [self.products.left, self.products.right]
         return [*self.committed, self.output, *operands, *([] if self.linear is None else [self.linear.tensor])]
 
-    @property
-    def lookups(self) -> list[Lookup]:
-        """Range checks alone."""
-        return []
-
-    @property
-    def columns(self) -> list[Column]:
-        return [column for part in self.parts for column in part.columns]
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """Column name -> the width in bits that its range check has to enforce."""
-        return {name: width for part in self.parts for name, width in part.widths.items()}
-
     def check(self) -> None:
         """Raise PlanRejected unless the identity's plan is sound for the operands' intervals (`IdentityPlan.check`)."""
         if self.remainder.format.width != self.shift or self.remainder.format.signed:
@@ -126,16 +112,16 @@ class RoundedSum:
 
     # ---- witness -----------------------------------------------------------------------------------------------------
 
-    def witness(self, reader: Reader, remainder: I64) -> dict[str, U32]:
-        """The columns of remainder and carries. `reader` knows the columns of the operands and of the output.
+    def witness(self, reader: Reader) -> dict[str, U32]:
+        """The columns of the carries. `reader` knows those of the operands, of the output and of the remainder.
 
         Raises ValueError where output and remainder are not those of the exact sums.
         """
         count = self.plan.low_digits
-        columns = self.remainder.split(remainder)
+        columns: dict[str, U32] = {}
         sums = self._low_sums(reader, count)
-        for d, limb in enumerate(self.remainder.limbs(columns)[:count]):
-            sums[d] -= limb.astype(np.int64)
+        for d, name in enumerate(self.remainder.names[:count]):
+            sums[d] -= reader.read(name).astype(np.int64)
         whole, bits = divmod(self.shift - 1, DIGIT_BITS)
         if whole < count:
             sums[whole] += np.int64(1 << bits)

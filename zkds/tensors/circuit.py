@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.claims import Claim
@@ -14,35 +18,43 @@ from zkds.field import K
 from zkds.hidden import Hidden
 from zkds.lookup import Lookup, RangeTable
 from zkds.native import U32
-from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext
+from zkds.tensors.tensor import ColumnReader, Committed, ProverContext, Reader, Tensor, VerifierContext
 
 
-class Component(Protocol):
+class Component(ABC):
     """Something that is proved of tensors.
 
+    name      for messages
     tensors   every tensor that it commits or makes claims on; what these are made of (`Tensor.sources`) need not be named
     lookups   those that are no plain range checks
-    check     raises PlanRejected unless what is proved modulo p holds over the integers
-    prove     the prover's side, after the root; adds claims to the tensors
-    verify    the verifier's
     """
 
     @property
-    def name(self) -> str: ...
-    @property
+    @abstractmethod
     def tensors(self) -> Sequence[Tensor]: ...
+
     @property
-    def lookups(self) -> Sequence[Lookup]: ...
-    def check(self) -> None: ...
-    def prove(self, context: ProverContext) -> None: ...
-    def verify(self, context: VerifierContext) -> None: ...
+    def lookups(self) -> Sequence[Lookup]:
+        return ()
+
+    def check(self) -> None:  # noqa: B027 (most components have nothing to plan)
+        """Raise PlanRejected unless what is proved modulo p holds over the integers."""
+
+    def witness(self, reader: Reader) -> dict[str, U32]:
+        """Columns that follow from others, which the reader knows: carries, copies."""
+        return {}
+
+    @abstractmethod
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side, after the root; adds claims to the tensors."""
+
+    @abstractmethod
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side."""
 
 
-class ProvedByLookups:
-    """The rest of a component whose lookups say everything."""
-
-    def check(self) -> None:
-        pass
+class ProvedByLookups(Component):
+    """A component whose lookups say everything."""
 
     def prove(self, context: ProverContext) -> None:
         pass
@@ -121,6 +133,23 @@ class Circuit:
         named = {name for lookup in lookups for name in (lookup.primary, *lookup.secondary)}
         widths = [item for tensor in self.committed if tensor.checked for item in tensor.columns.widths.items()]
         return lookups + [Lookup(RangeTable(width), name) for name, width in widths if name not in named]
+
+    def witness(self, columns: Mapping[str, U32], values: Mapping[str, NDArray[Any]]) -> dict[str, U32]:
+        """All columns: those given, those of committed tensors whose values are, by name, and what components derive.
+
+        Raises WitnessOverflow for a value that its tensor's format does not hold.
+        """
+        result = dict(columns)
+        for tensor in self.committed:
+            if tensor.name in values and tensor.columns.names[0] not in result:
+                shaped = values[tensor.name].astype(np.int64, copy=False).reshape(tensor.shape)
+                result |= tensor.columns.split(shaped)
+        reader = ColumnReader(result)
+        for component in self.components:
+            derived = component.witness(reader)
+            reader.add(derived)
+            result |= derived
+        return result
 
     def encode(self) -> bytes:
         """The statement: everything else is a function of it."""

@@ -89,12 +89,12 @@ class Reader:
 
     def __init__(self, layout: Layout, vector: U32) -> None:
         self._layout = layout
-        self._vector = vector
+        self.vector = vector
         self.read = lru_cache(maxsize=64)(self._read)
 
     def _read(self, name: str) -> U32:
         """The tensor of a column, (shape) uint32, read-only."""
-        values = self._layout.read(self._vector, name)
+        values = self._layout.read(self.vector, name)
         values.setflags(write=False)
         return values
 

@@ -1,5 +1,6 @@
 """What the semantics decides at the edges: ties, zeros, remainders of windows, logarithms, overflows, bad arguments."""
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -7,54 +8,73 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
+from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import dense, probe
 from zkds.circuits.arithmetic import tables
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, Configuration, Overflow, Place
-from zkds.circuits.networks.graph import Layer, Network, Pool
-from zkds.circuits.networks.trajectory import Trajectory
-from zkds.circuits.semantics import backward, forward, loss, run, sam, statistic
+from zkds.circuits.metric import deviation, loss, perturbation
+from zkds.circuits.networks.graph import chain
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.operator import gradient_kinds
+from zkds.circuits.operators.relu import Relu
+from zkds.circuits.probe import run
+from zkds.circuits.trajectory import Trajectory
 from zkds.integers.limbs import LimbFormat
 
 ONE = 1 << 40  # weights
 UNIT = 1 << 32  # activations
 PLACE = Place(0)
-MAX_POOL = Layer("pooled", 1, 1, (1, 1), pool=Pool("max", 2), relu=True)
+GRADIENTS = gradient_kinds(Configuration.of())[0]
 
 
 def image(*rows):
     return np.array(rows, dtype=np.int64)[None, None]
 
 
+def passed(operator, z, delta):
+    """The operator's forward and backward values on one image."""
+    shape = (1, *z.shape[2:])
+    node = chain(shape, operator, ("scores", Convolution.dense(2, operator.output_shape([shape]))))
+    placed = replace(node.placed[0], wanted=(True,))
+    ahead = operator.forward(placed, [z], {}, PLACE)
+    return ahead, operator.backward(placed, [z], ahead, delta, GRADIENTS, PLACE)
+
+
 def test_max_pool_takes_the_first_maximum_in_row_major_order():
-    z = image([5, 5, 1, 2], [5, 5, 3, 3])
-    assert forward.selection(MAX_POOL, z)[0, 0].tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    ahead, back = passed(MaxPool(2, relu=True), image([5, 5, 1, 2], [5, 5, 3, 3]), image([7, 8]))
+    assert ahead.output[0, 0].tolist() == [[5, 3]]
+    assert ahead.values["mask"][0, 0].tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+    assert back.deltas[0][0, 0].tolist() == [[7, 0, 0, 0], [0, 0, 8, 0]]
 
 
 def test_max_pool_with_relu_selects_zero_and_nothing_negative():
     z = image([-1, 0, -1, -2], [0, -3, -1, -1])
-    assert forward.selection(MAX_POOL, z)[0, 0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
-    without = Layer("pooled", 1, 1, (1, 1), pool=Pool("max", 2))
-    assert forward.selection(without, z)[0, 0].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
+    ahead, back = passed(MaxPool(2, relu=True), z, image([7, 8]))
+    assert ahead.values["mask"][0, 0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
+    assert ahead.output[0, 0].tolist() == [[0, 0]] and back.deltas[0][0, 0].tolist() == [[0, 7, 0, 0], [0, 0, 0, 0]]
+    ahead, _ = passed(MaxPool(2), z, image([7, 8]))
+    assert ahead.values["mask"][0, 0].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
 
 
 def test_relu_passes_deltas_at_zero():
-    relu = Layer("relu", 1, 1, (1, 1), relu=True)
-    mask = forward.selection(relu, image([-1, 0, 1]))
-    assert mask[0, 0].tolist() == [[0, 1, 1]]
-    assert backward.through_mask(relu, mask, image([7, 8, 9]))[0, 0].tolist() == [[0, 8, 9]]
+    ahead, back = passed(Relu(), image([-1, 0, 1]), image([7, 8, 9]))
+    assert ahead.values["bit"][0, 0].tolist() == [[0, 1, 1]]
+    assert back.deltas[0][0, 0].tolist() == [[0, 8, 9]]
 
 
 def test_nothing_outside_the_windows_is_computed():
     """A 5x5 convolution output under a 2x2 pool is cut to 4x4; the input's last column is then under no window."""
-    network = Network((1, 5, 5), (Layer("a", 1, 1, (1, 1), pool=Pool("max", 2), relu=True), Layer("scores", 2, 1, (2, 2))))
+    network = layered((1, 5, 5), (Layer("a", 1, 1, (1, 1), pool=Pool("max", 2), relu=True), Layer("scores", 2, 1, (2, 2))))
     configuration = Configuration.of(steps=2, batch_size=1)
     weights, inputs, labels = probe(network, configuration, np.random.default_rng(0), 0.5)
     found = run(network, weights, inputs, labels, configuration)
-    assert found.convolution[0].shape == found.output_delta[0].shape == (3, 1, 1, 4, 4)
+    assert found.values["a: output"].shape == (3, 1, 1, 4, 4)
     inputs[..., 4, :] += 12345
     inputs[..., :, 4] -= 999
     again = run(network, weights, inputs, labels, configuration)
-    assert again.log_ratios == found.log_ratios and (again.convolution[0] == found.convolution[0]).all()
+    assert again.log_ratios == found.log_ratios and (again.values["a: output"] == found.values["a: output"]).all()
 
 
 def test_first_maximum_decides_the_prediction():
@@ -65,7 +85,7 @@ def test_first_maximum_decides_the_prediction():
 def test_zero_gradients_have_no_perturbation():
     direction = {"w": np.zeros(4, dtype=np.int64)}
     for kind in ("SAM", "ASAM"):
-        found = sam.perturb(direction, direction, Configuration.of(perturbation=kind), PLACE)
+        found = perturbation.perturb(direction, direction, Configuration.of(perturbation=kind), PLACE)
         assert (found.norm, found.kappa) == (0, 0) and not found.perturbation["w"].value.any()
 
 
@@ -77,7 +97,7 @@ def test_a_loss_of_zero_counts_as_one_unit():
     inputs, labels = np.full((2, 1, 1, 1, 1), 100 * UNIT), np.zeros((2, 1), dtype=np.int64)
     found = run(network, weights, inputs, labels, configuration)
     assert found.total_loss == 0 and found.sharpness_squares == (0, 0) and found.kappas == (0,)
-    assert found.log_ratios == (statistic.logarithm(configuration.eps_int),) * 2 and found.value == 0
+    assert found.log_ratios == (deviation.logarithm(configuration.eps_int),) * 2 and found.value == 0
     assert found.correct == 2
 
 
@@ -103,7 +123,7 @@ def test_exponentials(first, second):
 @given(st.integers(0, 127), st.integers(0, 2**127 - 1))
 def test_logarithms(bits, random_bits):
     number = (1 << bits) | (random_bits & ((1 << bits) - 1))
-    found = statistic.logarithm_steps(number)
+    found = deviation.logarithm_steps(number)
     assert 2**127 <= number << found.exponent < 2**128 and found.exponent == 127 - bits
     assert 2**47 <= found.mantissa < 2**48 and 0 <= found.cell < 2**16
     assert 0 <= found.linear < 2**33 and 0 <= found.quadratic < 2**17
@@ -112,24 +132,24 @@ def test_logarithms(bits, random_bits):
 
 
 def test_logarithms_of_powers_of_two_and_refused_arguments():
-    assert [statistic.logarithm(1 << k) for k in range(128)] == [k * tables.LN2 for k in range(128)]
+    assert [deviation.logarithm(1 << k) for k in range(128)] == [k * tables.LN2 for k in range(128)]
     for argument in (0, -1, 1 << 128):
         with pytest.raises(ValueError, match="logarithm: expected an argument"):
-            statistic.logarithm(argument)
+            deviation.logarithm(argument)
 
 
 def test_losses_are_never_negative():
     """Down to the last unit: the sum of the exponentials is one or a few units above that of the label alone."""
     for extra in range(200):
-        assert statistic.logarithm((1 << 48) + extra) - loss.LOG_ONE == pytest.approx(extra, abs=1)
-        assert statistic.logarithm((1 << 48) + extra) >= loss.LOG_ONE
+        assert deviation.logarithm((1 << 48) + extra) - loss.LOG_ONE == pytest.approx(extra, abs=1)
+        assert deviation.logarithm((1 << 48) + extra) >= loss.LOG_ONE
 
 
 def test_deviation_is_the_floor():
-    assert statistic.deviation([5, 5, 5]) == 0
-    assert statistic.deviation([0, 1]) == 0
-    assert statistic.deviation([-3, 4]) == 3
-    assert statistic.deviation([10**15, -(10**15), 0]) == 816496580927726
+    assert deviation.deviation([5, 5, 5]) == 0
+    assert deviation.deviation([0, 1]) == 0
+    assert deviation.deviation([-3, 4]) == 3
+    assert deviation.deviation([10**15, -(10**15), 0]) == 816496580927726
 
 
 # overflows
@@ -186,12 +206,12 @@ def test_overflow_of_an_update(monkeypatch):
 def test_overflow_of_scalars():
     tiny = {"w": np.array([1])}
     with pytest.raises(Overflow, match="kappa, step 0: the value at index"):
-        sam.perturb(tiny, tiny, Configuration.of(), PLACE)
+        perturbation.perturb(tiny, tiny, Configuration.of(), PLACE)
     large = {"w": np.full(1 << 18, GRADIENT.interval.high), "b": np.full(1 << 10, GRADIENT.interval.low)}
     with pytest.raises(Overflow, match=r"squared norm, step 0: the value at index .* does not fit 112 bits"):
-        sam.squared_norm(large, PLACE)
+        perturbation.squared_norm(large, PLACE)
     with pytest.raises(Overflow, match=r"argument of the logarithm, step 0: the value at index .* does not fit 128 bits"):
-        statistic.log_ratio((1 << 112) - 1, 1 << 50, Configuration.of(), PLACE)
+        deviation.log_ratio((1 << 112) - 1, 1 << 50, Configuration.of(), PLACE)
 
 
 # arguments
@@ -210,8 +230,8 @@ def test_progress_and_weights(arguments):
     assert isinstance(found, Trajectory) and seen == [(1, 3), (2, 3), (3, 3)]
     name = "dense.1.weight"
     assert (found.weights_at(name, 0) == found.weights[name]).all()
-    assert (found.weights_at(name, 2) == found.weights[name] + found.perturbation[name][0]).all()
-    assert (found.weights_at(name, 1) == found.weights[name] - found.update[name][0]).all()
+    assert (found.weights_at(name, 2) == found.weights[name] + found.values[f"{name}: perturbation"][0]).all()
+    assert (found.weights_at(name, 1) == found.weights[name] - found.values[f"{name}: update"][0]).all()
     assert [found.step_of(p) for p in range(3)] == [0, 1, 0]
 
 
@@ -242,7 +262,5 @@ def test_bad_weights(arguments):
 
 
 def test_average_pools_of_other_sizes():
-    network = Network((1, 3, 3), (Layer("a", 1, 1, (1, 1), pool=Pool("average", 3)), Layer("scores", 2, 1, (1, 1))))
-    configuration = Configuration.of(steps=2, batch_size=1)
-    with pytest.raises(ValueError, match="a: expected an average pool whose size is a power of two, got 3"):
-        run(network, *probe(network, configuration, np.random.default_rng(0)), configuration)
+    with pytest.raises(ValueError, match="size: expected a power of two, got 3"):
+        AveragePool(3)

@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from tests.harness.networks import networks
+from tests.harness.graphs import GRAPHS
+from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import degenerate, probe
+from tests.harness.random_networks import random_networks, random_probe
+from tests.harness.sweeps import examples
 from tests.reference import fixed_point as slow
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric.deviation import is_below_eps, is_saturated
 from zkds.circuits.networks import zoo
-from zkds.circuits.networks.graph import Layer, Network, Pool
-from zkds.circuits.semantics import run
-from zkds.circuits.semantics.statistic import is_below_eps, is_saturated
+from zkds.circuits.probe import run
 
-LAYER_TENSORS = ("convolution", "convolution_remainder", "mask", "activation", "output_delta")
-INPUT_DELTAS = ("input_delta", "input_delta_remainder")
+EXAMPLES = examples(100)
+REMAINDERS = {"gradient": "gradient: remainder", "update": "update: remainder"}
 SOFTMAX_TENSORS = (
     "maximum",
     "exponential_product",
@@ -30,7 +32,7 @@ SOFTMAX_TENSORS = (
     "logit_delta_remainder",
 )
 
-SMALL = Network(
+SMALL = layered(
     (2, 7, 9),
     (
         Layer("first", 3, 2, (3, 2), (1, 1), (1, 0), pool=Pool("max", 2), relu=True),
@@ -58,9 +60,10 @@ def check_against_twin(network, configuration, weights, inputs, labels):
     for p, expected in enumerate(passes):
         for name in SOFTMAX_TENSORS:
             assert same(getattr(found, name)[p], expected[name]), name
-        for index in range(len(network.layers)):
-            for name in LAYER_TENSORS + (INPUT_DELTAS if index else ()):
-                assert same(getattr(found, name)[index][p], expected[name, index]), (name, index, p)
+        for name, values in expected["nodes"].items():
+            assert same(found.values[name][p], values), (name, p)
+    of_parameters = {name for name in found.values if name.split(": ")[0] in weights}
+    assert set(found.values) - of_parameters == set(passes[0]["nodes"])
     for t, expected in enumerate(steps):
         check_step(found, t, expected)
         assert found.losses[t].tolist() == passes[t]["losses"]
@@ -74,20 +77,15 @@ def check_step(found, t, expected):
     if not last:
         assert found.perturbation_squares[t] == expected["perturbation_squares"]
         assert (found.norms[t], found.kappas[t]) == (expected["norm"], expected["kappa"])
-    names = ["gradient", *(["scaled"] if found.scaled else []), *([] if last else ["perturbation", "update"])]
+    scaled = ["scaled"] if "ASAM" in (found.configuration.sharpness, found.configuration.perturbation) else []
+    names = ["gradient", *scaled, *([] if last else ["perturbation", "update"])]
     if found.configuration.perturbation == "ASAM" and not last:
         names.append("normalised")
     for name in names:
         for parameter, pairs in expected[name].items():
-            values, remainders = getattr(found, name)[parameter][t], getattr(found, f"{name}_remainder")[parameter][t]
-            assert same(values, {place: pair[0] for place, pair in pairs.items()}), (name, parameter, t)
-            assert same(remainders, {place: pair[1] for place, pair in pairs.items()}), (name, parameter, t)
-
-
-def powers_of_two(network):
-    """Whether the sizes of all average pools are powers of two."""
-    pools = [layer.pool for layer in network.layers if layer.pool and layer.pool.kind == "average"]
-    return all(pool.size & (pool.size - 1) == 0 for pool in pools)
+            for i, tensor in enumerate((name, REMAINDERS.get(name, f"{name} remainder"))):
+                values = found.values[f"{parameter}: {tensor}"][t]
+                assert same(values, {place: pair[i] for place, pair in pairs.items()}), (tensor, parameter, t)
 
 
 @pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
@@ -105,14 +103,19 @@ def test_networks_of_the_zoo(architecture):
     check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(1), 0.1))
 
 
-@seed(20261124)
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(
-    networks(most_pixels=6).filter(powers_of_two), st.integers(0, 2**32 - 1), st.sampled_from(["0.25", "0.0001", "0.000001"])
-)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs(name):
+    network, configuration = GRAPHS[name], Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
+    check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(3), 0.5))
+
+
+@pytest.mark.sweep
+@seed(20261130)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(random_networks(), st.integers(0, 2**32 - 1), st.sampled_from(["0.25", "0.0001", "0.000001"]))
 def test_random_networks(network, random_seed, learning_rate):
     configuration = Configuration.of(steps=2, batch_size=2, learning_rate=learning_rate)
-    check_against_twin(network, configuration, *probe(network, configuration, np.random.default_rng(random_seed), 0.5))
+    check_against_twin(network, configuration, *random_probe(network, configuration, random_seed))
 
 
 @pytest.mark.parametrize("steps", [2, 4])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from zkds.circuits.arithmetic import tables
 from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS
-from zkds.circuits.semantics.statistic import logarithm
+from zkds.circuits.metric.deviation import logarithm
 from zkds.integers.limbs import I64
 
 Integers = NDArray[np.object_]

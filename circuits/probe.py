@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,27 +11,23 @@ from numpy.typing import NDArray
 from zkds.circuits.arithmetic.exact import Rounded
 from zkds.circuits.arithmetic.fixed_point import (
     CONVOLUTION,
+    DELTA,
     FIRST_SCALE,
-    GRADIENT,
-    GRADIENT_BITS,
     LOSS_SUM,
     MAX_CLASSES,
     WEIGHT,
-    WEIGHT_BITS,
     Configuration,
     Place,
     require_format,
     require_unsigned,
 )
+from zkds.circuits.metric.deviation import deviation, is_below_eps, is_saturated, log_ratio
+from zkds.circuits.metric.loss import LogitDelta, Softmax, logit_delta, losses, softmax
+from zkds.circuits.metric.perturbation import Perturbation, perturb, scaled_gradients, squared_norm
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.networks.trajectory import Trajectory
-from zkds.circuits.operators.placed import placed_layers
-from zkds.circuits.semantics.backward import LayerBackward, backward
-from zkds.circuits.semantics.forward import LayerForward, forward
-from zkds.circuits.semantics.loss import LogitDelta, Softmax, logit_delta, losses, softmax
-from zkds.circuits.semantics.sam import Perturbation, perturb, scaled_gradients, squared_norm
-from zkds.circuits.semantics.statistic import deviation, is_below_eps, is_saturated, log_ratio
-from zkds.integers.limbs import I64
+from zkds.circuits.operators.operator import Backward, Forward, GradientKind, gradient_kinds
+from zkds.circuits.trajectory import Trajectory
+from zkds.integers.limbs import I64, LimbFormat
 
 Progress = Callable[[int, int], None]  # passes done, passes in all
 Parameters = dict[str, I64]
@@ -63,17 +59,68 @@ class _Stacks:
     """Tensors that come one index at a time, each written at once into its place of the whole."""
 
     def __init__(self) -> None:
-        self._arrays: dict[tuple[str, str | int], NDArray[Any]] = {}
+        self.arrays: dict[str, NDArray[Any]] = {}
 
-    def put(self, tensor: str, key: str | int, index: int, count: int, value: NDArray[Any]) -> None:
-        """Write entry `index` of the `count` entries of (tensor, key)."""
-        if (tensor, key) not in self._arrays:
-            self._arrays[tensor, key] = np.empty((count, *value.shape), dtype=value.dtype)
-        self._arrays[tensor, key][index] = value
+    def put(self, tensor: str, index: int, count: int, value: NDArray[Any]) -> None:
+        """Write entry `index` of the `count` entries of a tensor."""
+        if tensor not in self.arrays:
+            self.arrays[tensor] = np.empty((count, *value.shape), dtype=value.dtype)
+        self.arrays[tensor][index] = value
 
-    def of(self, tensor: str) -> dict[str | int, NDArray[Any]]:
-        """The arrays of a tensor by key."""
-        return {key: array for (name, key), array in self._arrays.items() if name == tensor}
+
+def forward(network: Network, weights: Mapping[str, I64], inputs: I64, place: Place) -> list[Forward]:
+    """All nodes on a batch (B, C, H, W) [32]. Raises Overflow."""
+    results: list[Forward] = []
+    for node, placed in zip(network.nodes, network.placed, strict=True):
+        own = {word: weights[f"{node.name}.{word}"] for word, _ in node.operator.parameters}
+        values = [results[index - 1].output if index else inputs for index in node.inputs]
+        results.append(node.operator.forward(placed, values, own, place.at(placed.name)))
+    return results
+
+
+def backward(
+    network: Network, inputs: I64, forwards: Sequence[Forward], logit_delta: I64, kind: GradientKind, place: Place
+) -> tuple[list[Backward], dict[str, Rounded]]:
+    """Deltas of all nodes and gradients of all parameters from the logits' deltas (B, K) [e]. Raises Overflow."""
+    deltas: list[list[tuple[I64, int]]] = [[] for _ in range(len(network.nodes) + 1)]
+    deltas[-1].append((logit_delta.reshape(*logit_delta.shape, 1, 1), 0))
+    results: list[Backward] = []
+    gradients: dict[str, Rounded] = {}
+    for index in reversed(range(1, len(deltas))):
+        node, placed = network.nodes[index - 1], network.placed[index - 1]
+        if not network.learns[index]:
+            results.append(Backward([None] * len(node.inputs)))
+            continue
+        here = place.at(placed.name)
+        delta = _summed(deltas[index], placed.delta_bits, here)
+        values = [forwards[source - 1].output if source else inputs for source in node.inputs]
+        result = node.operator.backward(placed, values, forwards[index - 1], delta, kind, here)
+        for word, found in result.gradients.items():
+            parameter = f"{node.name}.{word}"
+            require_format(found.value, kind.format, kind.name, here.at(parameter))
+            gradients[parameter] = found
+        bits = node.operator.input_delta_bits(placed.delta_bits)
+        for source, found_delta in zip(node.inputs, result.deltas, strict=True):
+            if found_delta is not None:
+                deltas[source].append((found_delta, bits))
+        results.append(result)
+    return results[::-1], gradients
+
+
+def _summed(deltas: Sequence[tuple[I64, int]], bits: int, place: Place) -> I64:
+    """The deltas that come back to one output, each with its own binary point: their exact sum, at that of the most bits.
+
+    Raises Overflow for a sum that is wider than a delta. Each part is checked, so nothing wraps before it is seen.
+    """
+    (first, own), *others = deltas
+    if not others:
+        return first
+    number = LimbFormat(DELTA.limb_bits, DELTA.width + bits, signed=True)
+    total = first << np.int64(bits - own)
+    for delta, own in others:
+        total = total + (delta << np.int64(bits - own))
+        require_format(total, number, "delta of output", place)
+    return total
 
 
 class _Probe:
@@ -81,13 +128,14 @@ class _Probe:
 
     def __init__(self, network: Network, weights: Parameters, inputs: I64, labels: I64, configuration: Configuration) -> None:
         self.network = network
-        self.layers = placed_layers(network)
         self.initial = weights
         self.weights = weights
         self.inputs = inputs
         self.labels = labels
         self.configuration = configuration
+        self.kinds = gradient_kinds(configuration)
         self.stacks = _Stacks()
+        self.scores: dict[int, tuple[Softmax, LogitDelta]] = {}  # by pass
         self.losses: list[list[int]] = []
         self.loss_sums: list[int] = []
         self.sharpness_squares: list[int] = []
@@ -114,80 +162,62 @@ class _Probe:
     def _first_pass(self, step: int) -> Parameters:
         """The gradients g_t; records the losses."""
         place = Place(step, second=False)
-        forwards = forward(self.layers, self.weights, self.inputs[step], place)
-        scores = softmax(forwards[-1].convolution[:, :, 0, 0])
+        forwards = forward(self.network, self.weights, self.inputs[step], place)
+        scores = softmax(forwards[-1].output[:, :, 0, 0])
         self.losses.append(losses(scores, self.labels[step]))
         self.loss_sums.append(sum(self.losses[step]))
         require_unsigned(self.loss_sums[step], LOSS_SUM.width, "sum of the losses", place)
         delta = logit_delta(scores, self.labels[step], FIRST_SCALE)
-        deltas, gradients = backward(
-            self.layers, forwards, delta.logit_delta, GRADIENT_BITS, ("gradient", GRADIENT, GRADIENT_BITS), place
-        )
-        self._record_pass(step, forwards, scores, delta, deltas)
-        return self._record("gradient", step, self.configuration.steps, gradients)
+        return self._backward(step, forwards, scores, delta, place)
 
     def _second_pass(self, step: int, weights: Parameters) -> Parameters:
         """The updates U_t, from the gradient at the perturbed weights."""
-        configuration = self.configuration
         place = Place(step, second=True)
-        forwards = forward(self.layers, weights, self.inputs[step], place)
-        scores = softmax(forwards[-1].convolution[:, :, 0, 0])
-        delta = logit_delta(scores, self.labels[step], configuration.second_scale)
-        result = ("update", configuration.update, WEIGHT_BITS)
-        deltas, updates = backward(self.layers, forwards, delta.logit_delta, configuration.second_bits, result, place)
-        self._record_pass(configuration.steps + step, forwards, scores, delta, deltas)
-        return self._record("update", step, configuration.steps - 1, updates)
+        forwards = forward(self.network, weights, self.inputs[step], place)
+        scores = softmax(forwards[-1].output[:, :, 0, 0])
+        delta = logit_delta(scores, self.labels[step], self.configuration.second_scale)
+        return self._backward(self.configuration.steps + step, forwards, scores, delta, place)
+
+    def _backward(
+        self, index: int, forwards: Sequence[Forward], scores: Softmax, delta: LogitDelta, place: Place
+    ) -> Parameters:
+        """The way back of pass `index`, whose gradients or updates are returned; records all of the pass."""
+        steps, inputs = self.configuration.steps, self.inputs[place.step]
+        kind, count = (self.kinds[1], steps - 1) if place.second else (self.kinds[0], steps)
+        backwards, gradients = backward(self.network, inputs, forwards, delta.logit_delta, kind, place)
+        for placed, ahead, back in zip(self.network.placed, forwards, backwards, strict=True):
+            for tensor, value in {"output": ahead.output, **ahead.values, **back.values}.items():
+                self.stacks.put(f"{placed.name}: {tensor}", index, self.configuration.passes, value)
+        self.scores[index] = (scores, delta)
+        return self._record(kind.name, f"{kind.name}: remainder", place.step, count, gradients)
 
     def _scaled(self, step: int, gradients: Parameters, place: Place) -> Parameters:
         if not self.configuration.scales_gradients:
             return {}
-        return self._record("scaled", step, self.configuration.steps, scaled_gradients(self.weights, gradients, place))
+        found = scaled_gradients(self.weights, gradients, place)
+        return self._record("scaled", "scaled remainder", step, self.configuration.steps, found)
 
     def _perturbed(self, step: int, direction: Parameters, place: Place) -> Parameters:
         """w_t + E_t."""
         found = perturb(self.weights, direction, self.configuration, place)
         self.perturbations.append(found)
         count = self.configuration.steps - 1
-        self._record("normalised", step, count, found.normalised)
-        perturbation = self._record("perturbation", step, count, found.perturbation)
+        self._record("normalised", "normalised remainder", step, count, found.normalised)
+        perturbation = self._record("perturbation", "perturbation remainder", step, count, found.perturbation)
         return {name: value + perturbation[name] for name, value in self.weights.items()}
 
-    def _record(self, tensor: str, step: int, count: int, found: Mapping[str, Rounded]) -> Parameters:
+    def _record(self, tensor: str, remainder: str, step: int, count: int, found: Mapping[str, Rounded]) -> Parameters:
         """Store a rounded tensor of every parameter and its remainder; its values are returned."""
         for name, rounded in found.items():
-            self.stacks.put(tensor, name, step, count, rounded.value)
-            self.stacks.put(f"{tensor}_remainder", name, step, count, rounded.remainder)
+            self.stacks.put(f"{name}: {tensor}", step, count, rounded.value)
+            self.stacks.put(f"{name}: {remainder}", step, count, rounded.remainder)
         return {name: rounded.value for name, rounded in found.items()}
-
-    def _record_pass(
-        self, index: int, forwards: list[LayerForward], scores: Softmax, delta: LogitDelta, deltas: list[LayerBackward]
-    ) -> None:
-        count = self.configuration.passes
-        for layer, (ahead, back) in enumerate(zip(forwards, deltas, strict=True)):
-            for tensor, value in (
-                ("convolution", ahead.convolution),
-                ("convolution_remainder", ahead.remainder),
-                ("mask", ahead.mask),
-                ("activation", ahead.activation),
-                ("output_delta", back.output_delta),
-            ):
-                self.stacks.put(tensor, layer, index, count, value)
-            if layer:
-                self.stacks.put("input_delta", layer, index, count, back.input_delta)
-                self.stacks.put("input_delta_remainder", layer, index, count, back.input_delta_remainder)
-        for tensor in SOFTMAX_TENSORS:
-            self.stacks.put(tensor, 0, index, count, getattr(delta if hasattr(delta, tensor) else scores, tensor))
 
     def trajectory(self) -> Trajectory:
         """All of it, once every step is done."""
-        values: dict[str, Any] = {tensor: self._of_layers(tensor) for tensor in LAYER_TENSORS}
-        values.update((tensor, self.stacks.of(tensor)[0]) for tensor in SOFTMAX_TENSORS)
-        for tensor in PARAMETER_TENSORS:
-            values[tensor] = self._of_parameters(tensor)
-            values[f"{tensor}_remainder"] = self._of_parameters(f"{tensor}_remainder")
-        for statistic in ("loss_sums", "sharpness_squares", "log_ratios"):
-            values[statistic] = tuple(getattr(self, statistic))
-        predicted = values["maximum"][: self.configuration.steps]
+        scores, deltas = zip(*(self.scores[index] for index in range(self.configuration.passes)), strict=True)
+        maximum = np.stack([found.maximum for found in scores])
+        predicted = maximum[: self.configuration.steps]
         ratios = zip(self.sharpness_squares, self.loss_sums, strict=True)
         return Trajectory(
             network=self.network,
@@ -195,47 +225,28 @@ class _Probe:
             weights={name: self.initial[name] for name, _ in self.network.parameters},
             inputs=self.inputs,
             labels=self.labels,
-            **values,
+            values=self.stacks.arrays,
+            logit_delta=np.stack([found.logit_delta for found in deltas]),
+            logit_delta_remainder=np.stack([found.logit_delta_remainder for found in deltas]),
+            maximum=maximum,
+            exponential_product=np.stack([found.exponential_product for found in scores]),
+            exponential_product_remainder=np.stack([found.exponential_product_remainder for found in scores]),
+            exponential=np.stack([found.exponential for found in scores]),
+            exponential_remainder=np.stack([found.exponential_remainder for found in scores]),
+            exponential_sum=np.stack([found.exponential_sum for found in scores]),
             losses=np.array(self.losses, dtype=np.int64),
+            loss_sums=tuple(self.loss_sums),
+            sharpness_squares=tuple(self.sharpness_squares),
             perturbation_squares=tuple(found.squares for found in self.perturbations),
             norms=tuple(found.norm for found in self.perturbations),
             kappas=tuple(found.kappa for found in self.perturbations),
+            log_ratios=tuple(self.log_ratios),
             value=deviation(self.log_ratios),
             total_loss=sum(self.loss_sums),
             correct=int((predicted == self.labels).sum()),
             saturated=sum(is_saturated(loss, self.configuration) for loss in self.loss_sums),
             below_eps=sum(is_below_eps(squares, loss, self.configuration) for squares, loss in ratios),
         )
-
-    def _of_layers(self, tensor: str) -> tuple[NDArray[Any], ...]:
-        found = self.stacks.of(tensor)
-        return tuple(found.get(layer, np.zeros(0, dtype=np.int64)) for layer in range(len(self.layers)))
-
-    def _of_parameters(self, tensor: str) -> Parameters:
-        found = self.stacks.of(tensor)
-        return {name: found[name] for name, _ in self.network.parameters if name in found}
-
-
-LAYER_TENSORS = (
-    "convolution",
-    "convolution_remainder",
-    "mask",
-    "activation",
-    "input_delta",
-    "input_delta_remainder",
-    "output_delta",
-)
-PARAMETER_TENSORS = ("gradient", "scaled", "normalised", "perturbation", "update")
-SOFTMAX_TENSORS = (
-    "maximum",
-    "exponential_product",
-    "exponential_product_remainder",
-    "exponential",
-    "exponential_remainder",
-    "exponential_sum",
-    "logit_delta",
-    "logit_delta_remainder",
-)
 
 
 def _check(network: Network, weights: Mapping[str, I64], inputs: I64, labels: I64, configuration: Configuration) -> None:

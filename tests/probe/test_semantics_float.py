@@ -5,16 +5,24 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from tests.harness.graphs import GRAPHS
+from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import probe
+from tests.harness.random_networks import random_networks, random_probe
+from tests.harness.sweeps import examples
 from zkds.circuits.arithmetic.fixed_point import Configuration
-from zkds.circuits.networks.graph import Layer, Network, Pool
-from zkds.circuits.semantics import run
+from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
+from zkds.circuits.probe import run
 from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.probe import probe_batches
 
-MAX = Network(
+EXAMPLES = examples(40)
+BOUND = 2e-9  # docs/fixed-point.md, "How far from float64"
+MAX = layered(
     (2, 9, 8),
     (
         Layer("first", 4, 2, (3, 3), (1, 1), (1, 1), pool=Pool("max", 2), relu=True),
@@ -22,7 +30,7 @@ MAX = Network(
         Layer("scores", 4, 6, (2, 3)),
     ),
 )
-AVERAGE = Network(
+AVERAGE = layered(
     (1, 10, 10),
     (
         Layer("first", 4, 1, (3, 3), pool=Pool("average", 2), relu=True),
@@ -32,7 +40,7 @@ AVERAGE = Network(
 )
 
 
-WITHOUT_BIAS = Network(
+WITHOUT_BIAS = layered(
     (1, 12, 12),
     (
         Layer("first", 4, 1, (3, 3), pool=Pool("max", 2), relu=True, bias=False),
@@ -44,20 +52,19 @@ WITHOUT_BIAS = Network(
 
 
 def module(network, weights):
-    """The same network in torch, float64."""
-    parts = []
-    for layer in network.layers:
-        convolution = nn.Conv2d(
-            layer.channels_in, layer.channels_out, layer.kernel, layer.stride, layer.padding, bias=layer.bias
-        )
-        pool = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}[layer.pool.kind](layer.pool.size) if layer.pool else nn.Identity()
-        relu = nn.ReLU() if layer.relu else nn.Identity()
-        parts += [convolution, *((relu, pool) if layer.pool and layer.pool.kind == "average" else (pool, relu))]
-    model = nn.Sequential(*parts, nn.Flatten()).double()
-    with torch.no_grad():
-        for parameter, (name, _) in zip(model.parameters(), network.parameters, strict=True):
-            parameter.copy_(torch.tensor(weights[name] / 2.0**40))
+    """The same network in torch, float64, at weights of 40 fractional bits."""
+    model = NetworkModule(network).double()
+    load_parameters(model, {name: weights[name] / 2.0**40 for name, _ in network.parameters})
     return model
+
+
+def gradients(network, weights, records, labels):
+    """Name -> gradient of the mean loss of a batch, by autograd."""
+    model = module(network, weights)
+    loss = nn.functional.cross_entropy(model(torch.tensor(records / 2.0**32)), torch.tensor(labels))
+    named = dict(model.named_parameters())
+    found = torch.autograd.grad(loss, [named[name] for name, _ in network.parameters])
+    return {name: gradient.numpy().reshape(shape) for (name, shape), gradient in zip(network.parameters, found, strict=True)}
 
 
 @pytest.mark.parametrize("network", [MAX, AVERAGE], ids=["max", "average"])
@@ -91,12 +98,10 @@ def test_zeros_without_biases():
     inputs[..., :7, :] = 0
     inputs[..., 9:] = 0
     found = run(WITHOUT_BIAS, weights, inputs, labels, configuration)
-    assert all((layer == 0).mean() > 0.05 for layer in found.convolution[:2])
-    model = module(WITHOUT_BIAS, weights)
-    loss = nn.functional.cross_entropy(model(torch.tensor(inputs[0] / 2.0**32)), torch.tensor(labels[0]))
-    gradients = torch.autograd.grad(loss, list(model.parameters()))
-    for (name, _), gradient in zip(WITHOUT_BIAS.parameters, gradients, strict=True):
-        assert np.abs(found.gradient[name][0] / 2.0**44 - gradient.numpy()).max() < 2e-9, name
+    convolutions = [found.values[f"{name}: output"] for name in ("first", "second")]
+    assert all((z == 0).mean() > 0.05 for z in convolutions)
+    for name, gradient in gradients(WITHOUT_BIAS, weights, inputs[0], labels[0]).items():
+        assert np.abs(found.values[f"{name}: gradient"][0] / 2.0**44 - gradient).max() < BOUND, name
 
 
 @pytest.mark.parametrize("network", [MAX, AVERAGE], ids=["max", "average"])
@@ -104,10 +109,30 @@ def test_gradients_and_updates(network):
     configuration = Configuration.of(steps=2, batch_size=4, learning_rate="0.03")
     weights, inputs, labels = probe(network, configuration, np.random.default_rng(9), 0.3)
     found = run(network, weights, inputs, labels, configuration)
-    x, y = torch.tensor(inputs[0] / 2.0**32), torch.tensor(labels[0])
-    for tensor, bits, scale, p in (("gradient", 44, 1, 0), ("update", 40, 0.03, 2)):
-        model = module(network, {name: found.weights_at(name, p) for name in weights})
-        gradients = torch.autograd.grad(nn.functional.cross_entropy(model(x), y), list(model.parameters()))
-        for (name, _), gradient in zip(network.parameters, gradients, strict=True):
-            actual = getattr(found, tensor)[name][0] / 2.0**bits
-            assert np.abs(actual - scale * gradient.numpy()).max() < 2e-9 * scale
+    require_near(found, inputs[0], labels[0], 0.03)
+
+
+def require_near(found, records, labels, learning_rate):
+    """Gradients of the first step's first pass and updates of its second one against autograd."""
+    for tensor, bits, scale, p in (("gradient", 44, 1, 0), ("update", 40, learning_rate, 2)):
+        weights = {name: found.weights_at(name, p) for name, _ in found.network.parameters}
+        for name, gradient in gradients(found.network, weights, records, labels).items():
+            actual = found.values[f"{name}: {tensor}"][0] / 2.0**bits
+            assert np.abs(actual - scale * gradient).max() < BOUND * scale, (name, tensor)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs(name):
+    network, configuration = GRAPHS[name], Configuration.of(steps=2, batch_size=2, learning_rate="0.03")
+    weights, inputs, labels = probe(network, configuration, np.random.default_rng(3), 0.5)
+    require_near(run(network, weights, inputs, labels, configuration), inputs[0], labels[0], 0.03)
+
+
+@pytest.mark.sweep
+@seed(20261130)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(random_networks(), st.integers(0, 2**32 - 1))
+def test_random_networks(network, random_seed):
+    configuration = Configuration.of(steps=2, batch_size=2, learning_rate="0.03")
+    weights, inputs, labels = random_probe(network, configuration, random_seed)
+    require_near(run(network, weights, inputs, labels, configuration), inputs[0], labels[0], 0.03)

@@ -1,0 +1,106 @@
+"""The circuit of a network's passes: every node's relation, forwards from the input, then backwards from the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Configuration
+from zkds.circuits.networks.graph import Network
+from zkds.circuits.operators.operator import Built, Placed
+from zkds.circuits.operators.parameter import Parameter
+from zkds.integers.limb_columns import LimbColumns
+from zkds.tensors.circuit import Component
+from zkds.tensors.linear import SumTensor
+from zkds.tensors.tensor import Committed, Tensor
+
+
+class NetworkCircuit:
+    """The relations of all nodes, over given inputs (P, B, C, H, W) and parameters by their names.
+
+    components   what proves them, in order; those of the way back follow after `propagate`
+    """
+
+    def __init__(
+        self, network: Network, configuration: Configuration, inputs: Tensor, parameters: Mapping[str, Parameter]
+    ) -> None:
+        self.network = network
+        self.configuration = configuration
+        self.components: list[Component] = []
+        self._inputs = inputs
+        self._parameters = parameters
+        self._built: dict[int, Built] = {}  # by the number of the node, from 1
+        self._signs: set[str] = set()
+        self._number = {name: index for index, name in enumerate(network.names, 1)}
+        for index in range(1, len(network.nodes) + 1):
+            self._build(index)
+
+    @property
+    def logits(self) -> Tensor:
+        """(P, B, K, 1, 1)"""
+        return self._built[len(self.network.nodes)].output
+
+    def _build(self, index: int) -> None:
+        node, placed = self.network.nodes[index - 1], self.network.placed[index - 1]
+        if index not in self._built:
+            own = {word: self._parameters[f"{node.name}.{word}"] for word, _ in node.operator.parameters}
+            inputs = [self._output(source) for source in node.inputs]
+            self._built[index] = node.operator.build(placed, self, inputs, own)
+        self.components += self._built[index].components
+
+    def _output(self, index: int) -> Tensor:
+        return self._built[index].output if index else self._inputs
+
+    # ---- Scope: what operators ask for ----
+
+    def output(self, placed: Placed) -> Tensor:
+        """See `Scope`. A consumer that represents its input is built here, before its turn."""
+        index = self._number[placed.name]
+        consumers = self.network.consumers[index]
+        supplied = self._represented(index, consumers[0]) if len(consumers) == 1 else None
+        if supplied is not None:
+            return supplied
+        shape = (self.configuration.passes, self.configuration.batch_size, *placed.output)
+        return Committed(LimbColumns(f"{placed.name}: output", CONVOLUTION, shape))
+
+    def _represented(self, index: int, consumer: int) -> Tensor | None:
+        """The tensor by which a node's only consumer represents its input; None if it can't, or if others aren't there yet."""
+        node = self.network.nodes[consumer - 1]
+        missing = [source for source in node.inputs if source and source not in self._built]
+        if missing != [index]:
+            return None
+        inputs = [None if source == index else self._output(source) for source in node.inputs]
+        built = node.operator.represent(self.network.placed[consumer - 1], self, inputs)
+        if built is None:
+            return None
+        self._built[consumer] = built
+        return built.supplied
+
+    def claim_sign(self, tensor: Tensor) -> bool:
+        """See `Scope`."""
+        free = tensor.name not in self._signs
+        self._signs.add(tensor.name)
+        return free
+
+    # ---- the way back ----
+
+    def propagate(self, delta: Tensor) -> None:
+        """Build the way back, from the deltas of the logits (P, B, K, 1, 1)."""
+        deltas: list[list[tuple[Tensor, int]]] = [[] for _ in range(len(self.network.nodes) + 1)]
+        deltas[-1].append((delta, 0))
+        for index in reversed(range(1, len(deltas))):
+            if not self.network.learns[index]:
+                continue
+            node, placed = self.network.nodes[index - 1], self.network.placed[index - 1]
+            built = self._built[index].backward(_summed(placed, deltas[index]))
+            self.components += built.components
+            bits = node.operator.input_delta_bits(placed.delta_bits)
+            for source, found in zip(node.inputs, built.deltas, strict=True):
+                if found is not None:
+                    deltas[source].append((found, bits))
+
+
+def _summed(placed: Placed, deltas: list[tuple[Tensor, int]]) -> Tensor:
+    """The deltas that come back to one output: the one that there is, or their virtual sum."""
+    if len(deltas) == 1:
+        return deltas[0][0]
+    return SumTensor(f"{placed.name}: delta of output", [(delta, placed.delta_bits - bits) for delta, bits in deltas])

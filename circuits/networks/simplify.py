@@ -1,0 +1,65 @@
+"""From a list of nodes to the network that is proved: what nothing needs goes, and what two nodes do in one is done by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.operator import Shape
+from zkds.circuits.operators.relu import Relu
+
+
+def simplified(input_shape: Shape, nodes: Sequence[Node], scores: int) -> Network:
+    """The network whose scores are the output of node `scores`, counted from 1.
+
+    Nodes that its scores don't depend on are dropped; a ReLU before or behind a max pool becomes a part of the pool, and a ReLU
+    of what a ReLU made is dropped. Raises ValueError as Network does.
+    """
+    found = _reachable(list(nodes), scores)
+    while True:
+        simpler = _simplify_once(found)
+        if simpler is None:
+            return Network(input_shape, tuple(found))
+        found = simpler
+
+
+def _reachable(nodes: list[Node], scores: int) -> list[Node]:
+    needed = {scores}
+    for index in range(scores, 0, -1):
+        if index in needed:
+            needed.update(nodes[index - 1].inputs)
+    return _renumbered(nodes, sorted(needed - {0}), {})
+
+
+def _simplify_once(nodes: list[Node]) -> list[Node] | None:
+    """With the first ReLU less that can go; None if none can."""
+    consumers = Counter(source for node in nodes for source in node.inputs)
+    for index, node in enumerate(nodes, 1):
+        source = node.inputs[0]
+        if len(node.inputs) > 1 or not source:
+            continue
+        first, second, alone = nodes[source - 1].operator, node.operator, consumers[source] == 1
+        if isinstance(second, Relu) and (isinstance(first, Relu) or (isinstance(first, MaxPool) and (first.relu or alone))):
+            if isinstance(first, MaxPool):
+                nodes = [*nodes[: source - 1], replace(nodes[source - 1], operator=replace(first, relu=True)), *nodes[source:]]
+            return _without(nodes, index, source)
+        if isinstance(first, Relu) and isinstance(second, MaxPool) and (second.relu or alone):
+            inputs = nodes[source - 1].inputs
+            nodes = [*nodes[: index - 1], Node(replace(second, relu=True), inputs), *nodes[index:]]
+            return _without(nodes, source, inputs[0]) if alone else nodes
+    return None
+
+
+def _without(nodes: list[Node], dropped: int, instead: int) -> list[Node]:
+    """Without a node whose output is taken from another one before it."""
+    return _renumbered(nodes, [index for index in range(1, len(nodes) + 1) if index != dropped], {dropped: instead})
+
+
+def _renumbered(nodes: Sequence[Node], kept: Sequence[int], replaced: dict[int, int]) -> list[Node]:
+    """The kept nodes, with their inputs' new numbers."""
+    numbers = {0: 0} | {old: new for new, old in enumerate(kept, 1)}
+    numbers |= {old: numbers[source] for old, source in replaced.items()}
+    return [replace(nodes[old - 1], inputs=tuple(numbers[source] for source in nodes[old - 1].inputs)) for old in kept]

@@ -1,0 +1,367 @@
+"""Convolutions, of which dense layers are the case of one output position.
+
+A fully connected layer from n numbers is one with input (n, 1, 1) and a 1x1 kernel. Flattening (C, H, W) and a fully connected
+layer are one with an (H, W) kernel and a 1x1 output, whose weight is the (out, C*H*W) matrix read row-major as (out, C, H, W).
+
+    z[o, y, x] = round(sum_(i, d, e) W[o, i, d, e] a[i, u, v] + 2^a_bits bias[o])       [32]
+    dx         = round(transposed convolution of dz)                                    [e]
+    g          = round(sum over records and positions of dz times a)
+
+One rounding each: what they sum up is in circuits/operators/convolution/sums.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from zkds.circuits.arithmetic.exact import Operand, Rounded, Wide
+from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, DELTA, WEIGHT_BITS, Place, require_format
+from zkds.circuits.operators.convolution import exact
+from zkds.circuits.operators.convolution.sums import (
+    ForwardProducts,
+    InputGradientProducts,
+    WeightGradientProducts,
+    bias_gradient_term,
+    bias_term,
+)
+from zkds.circuits.operators.convolution.windows import Geometry, Window
+from zkds.circuits.operators.operator import (
+    Backward,
+    Built,
+    BuiltBackward,
+    Forward,
+    GradientKind,
+    Operator,
+    Pair,
+    Placed,
+    Scope,
+    Shape,
+    gradient_kinds,
+    read_bool,
+    require_bool,
+    require_count,
+    require_dimension,
+    require_elements,
+    require_pair,
+)
+from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
+from zkds.identities.rounded_sum import RoundedSum
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64
+from zkds.tensors.tensor import Committed, Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Convolution(Operator):
+    """A convolution.
+
+    kernel, stride, dilation   (vertical, horizontal)
+    before    zeros above and to the left of the input; below and to the right there are as many as the outputs reach
+    outputs   rows and columns that are computed: what would fit, or fewer where nothing uses the last ones
+    groups    into which the channels are cut: those of an output see those of its group's inputs only
+    """
+
+    KIND: ClassVar[str] = "convolution"
+    ROUNDS: ClassVar[bool] = True
+
+    channels_out: int
+    channels_in: int
+    kernel: Pair
+    outputs: Pair
+    stride: Pair = (1, 1)
+    before: Pair = (0, 0)
+    bias: bool = True
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        require_dimension("channels_out", self.channels_out)
+        require_dimension("channels_in", self.channels_in)
+        for name, pair, least in (
+            ("kernel", self.kernel, 1),
+            ("outputs", self.outputs, 1),
+            ("stride", self.stride, 1),
+            ("dilation", self.dilation, 1),
+            ("before", self.before, 0),
+        ):
+            require_pair(name, pair, least)
+        for taps, distance in zip(self.kernel, self.dilation, strict=True):
+            require_dimension("kernel times dilation", taps * distance)
+        require_bool("bias", self.bias)
+        require_dimension("groups", self.groups)
+        if self.channels_in % self.groups or self.channels_out % self.groups:
+            raise ValueError(f"groups: expected a divisor of {self.channels_in} and {self.channels_out}, got {self.groups}")
+        require_elements("weight", self.weight_shape)
+
+    @classmethod
+    def dense(cls, outputs: int, inputs: Shape, bias: bool = True) -> Self:
+        """A fully connected layer on inputs of this shape, flattened."""
+        return cls(outputs, inputs[0], inputs[1:], (1, 1), bias=bias)
+
+    @classmethod
+    def over(
+        cls,
+        inputs: Shape,
+        channels_out: int,
+        kernel: Pair,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        bias: bool = True,
+        multiple_of: Pair = (1, 1),
+        *,
+        behind: Pair | None = None,
+        dilation: Pair = (1, 1),
+        groups: int = 1,
+    ) -> Self:
+        """With so much padding before the input and `behind` it (default: as much), as many outputs as fit.
+
+        multiple_of: rounded down to multiples of these. Raises ValueError if none fits.
+        """
+        require_pair("stride", stride)
+        require_pair("kernel", kernel)
+        require_pair("dilation", dilation)
+        rows, columns = (
+            (before + length + after - (taps - 1) * distance - 1) // step + 1
+            for before, length, after, taps, distance, step in zip(
+                padding, inputs[1:], behind or padding, kernel, dilation, stride, strict=True
+            )
+        )
+        outputs = rows // multiple_of[0] * multiple_of[0], columns // multiple_of[1] * multiple_of[1]
+        if min(outputs) < 1:
+            raise ValueError(f"kernel: expected one that fits the padded input {inputs}, got {kernel}")
+        return cls(channels_out, inputs[0], kernel, outputs, stride, padding, bias, dilation, groups)
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """(channels_out, channels_in / groups, kernel height, kernel width)"""
+        return (self.channels_out, self.channels_in // self.groups, *self.kernel)
+
+    @property
+    def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        weight = ("weight", self.weight_shape)
+        return (weight, ("bias", (self.channels_out,))) if self.bias else (weight,)
+
+    @property
+    def window(self) -> exact.Window:
+        return exact.Window(self.kernel, self.stride, self.before, self.outputs, self.dilation, self.groups)
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        (shape,) = inputs
+        if shape[0] != self.channels_in:
+            raise ValueError(f"channels_in: expected the {shape[0]} of its input {shape}, got {self.channels_in}")
+        framed = [
+            max(before + length, (count - 1) * step + (taps - 1) * distance + 1)
+            for before, length, count, step, taps, distance in zip(
+                self.before, shape[1:], self.outputs, self.stride, self.kernel, self.dilation, strict=True
+            )
+        ]
+        require_elements("padded input", (self.channels_in, *framed))
+        output = (self.channels_out, *self.outputs)
+        require_elements("output", output)
+        return output
+
+    def windows(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
+        return tuple(axis.entries for axis in self.window.axes(inputs[0][1:]))
+
+    def numbers(self) -> tuple[int, ...]:
+        pairs = (*self.kernel, *self.outputs, *self.stride, *self.before, *self.dilation)
+        return (self.channels_out, self.channels_in, *pairs, int(self.bias), self.groups)
+
+    @classmethod
+    def of_numbers(cls, numbers: Sequence[int]) -> Self:
+        require_count(cls.KIND, numbers, 14)
+        channels_out, channels_in, *pairs, bias, groups = numbers
+        kernel, outputs, stride, before, dilation = ((pairs[j], pairs[j + 1]) for j in (0, 2, 4, 6, 8))
+        return cls(channels_out, channels_in, kernel, outputs, stride, before, read_bool("bias", bias), dilation, groups)
+
+    # ---- semantics ----
+
+    def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
+        kernel, images = Operand.of(weights["weight"]), exact.image_operand(inputs[0], self.window)
+        total = exact.convolution(kernel, images)
+        if self.bias:
+            total = total + Wide.of(weights["bias"].reshape(1, -1, 1, 1), placed.input_bits[0])
+        z, remainder = total.round(_forward_shift(placed))
+        require_format(z, CONVOLUTION, "convolution", place)
+        return Forward(z, {"forward: remainder": remainder}, {"kernel": kernel, "images": images.framed})
+
+    def backward(
+        self, placed: Placed, inputs: Sequence[I64], ahead: Forward, delta: I64, kind: GradientKind, place: Place
+    ) -> Backward:
+        operand, size = Operand.of(delta), (placed.inputs[0][1], placed.inputs[0][2])
+        images = exact.Images(self.window, size, ahead.operands["images"])
+        shift = _gradient_shift(placed, kind)
+        sums = {"weight": exact.weight_gradient(operand, images, self.weight_shape)}
+        if self.bias:  # the weight of a constant input 1 = 2^input_bits
+            sums["bias"] = Wide.of(delta.sum(axis=(0, 2, 3)), placed.input_bits[0])
+        gradients = {name: Rounded(*total.round(shift)) for name, total in sums.items()}
+        if not placed.wanted[0]:
+            return Backward([None], {}, gradients)
+        total = exact.input_gradient(ahead.operands["kernel"], operand, self.window, size)
+        found, remainder = total.round(_input_gradient_shift(placed))
+        require_format(found, DELTA, "input delta", place)
+        return Backward([found], {"input delta": found, "input gradient: remainder": remainder}, gradients)
+
+    # ---- relation ----
+
+    def build(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor], parameters: Mapping[str, Parameter]) -> Built:
+        return BuiltConvolution(self, placed, scope, inputs[0], parameters)
+
+    # ---- torch ----
+
+    def module(self, inputs: Sequence[Shape]) -> nn.Module:
+        """nn.Linear where the kernel sees its whole input at one position, else nn.Conv2d."""
+        from torch.nn import Conv2d
+
+        from zkds.circuits.operators.convolution.torch_layers import Cropped, Dense, Framed
+
+        channels, *sides = inputs[0]
+        if self == Convolution.dense(self.channels_out, inputs[0], self.bias):
+            return Dense(channels * sides[0] * sides[1], self.channels_out, bias=self.bias)
+        layer = (channels, self.channels_out, self.kernel, self.stride)
+        full = Convolution.over(
+            inputs[0],
+            self.channels_out,
+            self.kernel,
+            self.stride,
+            self.before,
+            self.bias,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        options: dict[str, Any] = {"dilation": self.dilation, "groups": self.groups, "bias": self.bias}
+        if self == full:
+            return Conv2d(*layer, self.before, **options)
+        below, right = (
+            (count - 1) * step + (taps - 1) * distance + 1 - before - length
+            for count, step, taps, distance, before, length in zip(
+                self.outputs, self.stride, self.kernel, self.dilation, self.before, sides, strict=True
+            )
+        )
+        if below <= self.before[0] and right <= self.before[1]:
+            return Cropped(*layer, self.before, outputs=self.outputs, **options)
+        return Framed(*layer, frame=(self.before[1], right, self.before[0], below), **options)
+
+
+class BuiltConvolution(Built):
+    """The relation of a convolution."""
+
+    def __init__(
+        self, operator: Convolution, placed: Placed, scope: Scope, inputs: Tensor, parameters: Mapping[str, Parameter]
+    ) -> None:
+        self.placed = placed
+        self.inputs = inputs
+        self.weight = parameters["weight"]
+        self.bias = parameters.get("bias")
+        self.kinds = gradient_kinds(scope.configuration)
+        self.steps = scope.configuration.steps
+        self.geometry = geometry_of(operator, placed, self.steps, scope.configuration.batch_size)
+        self.output = scope.output(placed)
+        products = ForwardProducts(self.geometry, self.weight.passes, inputs)
+        linear = None if self.bias is None else bias_term(self.geometry, self.bias.passes, placed.input_bits[0])
+        self.components = [RoundedSum(f"{placed.name}: forward", self.output, _forward_shift(placed), products, linear)]
+
+    def backward(self, delta: Tensor) -> BuiltBackward:
+        name, geometry = self.placed.name, self.geometry
+        components: list[RoundedSum] = []
+        input_delta: Committed | None = None
+        if self.placed.wanted[0]:
+            input_delta = Committed(LimbColumns(f"{name}: input delta", DELTA, geometry.input_shape))
+            products = InputGradientProducts(geometry, self.weight.passes, delta)
+            shift = _input_gradient_shift(self.placed)
+            components.append(RoundedSum(f"{name}: input gradient", input_delta, shift, products))
+        for index, (kind, first) in enumerate(zip(self.kinds, (0, self.steps), strict=True)):
+            shift, count = _gradient_shift(self.placed, kind), self.steps - index
+            weights = WeightGradientProducts(geometry, delta, self.inputs, first, count)
+            components.append(RoundedSum(f"{self.weight.name}: {kind.name}", self.weight.rounded[index], shift, weights))
+            if self.bias is not None:
+                linear = bias_gradient_term(geometry, delta, self.placed.input_bits[0], first, count)
+                components.append(RoundedSum(f"{self.bias.name}: {kind.name}", self.bias.rounded[index], shift, None, linear))
+        return BuiltBackward([input_delta], components)
+
+
+def geometry_of(operator: Convolution, placed: Placed, steps: int, batch_size: int) -> Geometry:
+    """The sizes of the convolution in all passes."""
+    rows, columns = (
+        Window(*axis)
+        for axis in zip(
+            placed.inputs[0][1:],
+            operator.kernel,
+            operator.stride,
+            operator.before,
+            operator.outputs,
+            operator.dilation,
+            strict=True,
+        )
+    )
+    return Geometry(steps, batch_size, operator.channels_in, operator.channels_out, rows, columns, operator.groups)
+
+
+def _forward_shift(placed: Placed) -> int:
+    """From the bits of w a to those of z."""
+    return WEIGHT_BITS + placed.input_bits[0] - ACTIVATION_BITS
+
+
+def _input_gradient_shift(placed: Placed) -> int:
+    """From the bits of w dz to those of the scores' deltas."""
+    return WEIGHT_BITS + placed.delta_bits
+
+
+def _gradient_shift(placed: Placed, kind: GradientKind) -> int:
+    """From the bits of a dz to those of a gradient or an update."""
+    return placed.input_bits[0] + kind.delta_bits + placed.delta_bits - kind.bits
+
+
+# ---- import from programs of torch.export ----
+
+
+def _convolution(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
+    images = importer.image(name, given["input"])
+    weight = importer.weight_shape(name, given, dimensions=4)
+    kernel, dilation, groups = (weight[2], weight[3]), given["dilation"], given["groups"]
+    padding = behind = given["padding"]
+    if isinstance(padding, str):
+        padding, behind = _named_padding(name, padding, kernel, given["stride"], dilation)
+    if groups < 1 or weight[1] * groups != images.shape[0]:
+        inputs = f"{images.shape[0]} of its input {images.shape}"
+        raise Unsupported(f"{name}: channels_in: expected the {inputs}, got {weight[1]} in {groups} groups")
+    bias, options = given["bias"] is not None, {"dilation": dilation, "groups": groups, "behind": behind}
+    try:
+        operator = Convolution.over(images.shape, weight[0], kernel, given["stride"], padding, bias, **options)
+    except ValueError as error:  # says what about it
+        raise Unsupported(f"{name}: {error}") from None
+    return importer.add_layer(name, given, operator, [images], None)
+
+
+def _linear(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
+    values = importer.traced(name, given["input"])
+    outer, inner = importer.weight_shape(name, given, dimensions=2)
+    if len(values.record) != 1 or inner != values.record[0]:
+        raise Unsupported(f"{name}: expected flat records of {inner} numbers, got {values.record}: flatten them before it")
+    operator = Convolution.dense(outer, values.shape, given["bias"] is not None)
+    return importer.add_layer(name, given, operator, [values], (outer,))
+
+
+def _named_padding(name: str, padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+    """Zeros before and behind: "same" keeps the sides, with the odd zero behind."""
+    if padding not in ("valid", "same"):
+        raise ValueError(f"{name}: padding: expected same or valid")
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if stride != (1, 1):
+        raise ValueError(f"{name}: padding: expected stride 1 with 'same', got {stride}")
+    totals = [(taps - 1) * distance for taps, distance in zip(kernel, dilation, strict=True)]
+    return (totals[0] // 2, totals[1] // 2), (totals[0] - totals[0] // 2, totals[1] - totals[1] // 2)
+
+
+IMPORTS: dict[str, Handler] = {
+    "aten.conv2d.default": _convolution,
+    "aten.conv2d.padding": _convolution,
+    "aten.linear.default": _linear,
+}

@@ -1,0 +1,85 @@
+"""How operators read programs of torch.export: what an importer has followed, and what it offers to the operators' handlers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from zkds.circuits.operators.operator import Operator, Shape
+
+
+class Unsupported(ValueError):
+    """An operation that isn't supported, or not there. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A tensor of a program, as the importer knows it.
+
+    node      whose output it is, counted from 1; 0 for the network's input, None behind an obstacle
+    shape     (C, H, W) of that output
+    record    sizes of one record in the program: the shape, or one with the same numbers in the same order
+    storage   the same for tensors that share memory: what one of them changes in place, all see changed
+    """
+
+    node: int | None
+    shape: Shape
+    record: tuple[int, ...]
+    storage: int
+
+
+class Importer(Protocol):
+    """What a handler may ask for. Tensors are the program's references to them."""
+
+    def traced(self, name: str, tensor: Any) -> Traced:
+        """An argument of an operator. Raises Unsupported for a parameter, a buffer or what was changed in place since."""
+
+    def image(self, name: str, tensor: Any) -> Traced:
+        """One whose record is (C, H, W), as the node made it. Raises Unsupported for others."""
+
+    def weight_shape(self, name: str, given: Mapping[str, Any], dimensions: int) -> tuple[int, ...]:
+        """Sizes of the argument `weight`, which with `bias` must be parameters that nothing else uses."""
+
+    def crop(self, name: str, images: Traced, sides: tuple[int, int]) -> Traced:
+        """Images whose last rows and columns nothing uses: they are not computed. Raises Unsupported where they are."""
+
+    def add(self, name: str, operator: Operator, inputs: Sequence[Traced], record: tuple[int, ...] | None = None) -> Traced:
+        """A new node; the record is its output's shape unless said otherwise. Raises Unsupported if the inputs don't fit."""
+
+    def add_layer(
+        self, name: str, given: Mapping[str, Any], operator: Operator, inputs: Sequence[Traced], record: tuple[int, ...] | None
+    ) -> Traced:
+        """The same for an operator with parameters, called after the argument `weight`, NAME.weight."""
+
+
+Handler = Callable[[Importer, str, Mapping[str, Any]], Traced]
+
+
+def require_values(name: str, given: Mapping[str, Any], **supported: Any) -> None:
+    """Raise Unsupported unless the arguments have these values."""
+    others = [f"{argument} {value}" for argument, value in supported.items() if given[argument] != value]
+    if others:
+        raise Unsupported(f"{name}: expected {', '.join(others)}; others aren't supported")
+
+
+def as_image(record: tuple[int, ...]) -> Shape:
+    """(C, H, W) of records of any sizes, which only three dimensions have themselves."""
+    return (record[0], record[1], record[2]) if len(record) == 3 else (math.prod(record), 1, 1)
+
+
+def window_size(name: str, given: Mapping[str, Any]) -> int:
+    """The size of square windows side by side. Raises Unsupported for others."""
+    kernel: tuple[int, int] = given["kernel_size"]
+    stride = given["stride"] or kernel
+    if kernel != stride or kernel[0] != kernel[1]:
+        raise Unsupported(f"{name}: expected square windows side by side, not overlapping: got size {kernel}, stride {stride}")
+    if kernel[0] < 1:
+        raise ValueError(f"{name}: kernel_size: expected at least 1")
+    return kernel[0]
+
+
+def covered(shape: Shape, size: int) -> tuple[int, int]:
+    """The rows and columns that windows of size x size entries side by side cover."""
+    return shape[1] // size * size, shape[2] // size * size

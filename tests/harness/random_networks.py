@@ -1,0 +1,111 @@
+"""Random graphs of all operators, for property tests. A new operator is one more line in OPERATORS."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.concatenate import Concatenate
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.relu import Relu
+
+NEAR = 3  # an operator takes one of so many last outputs: graphs are deep, and outputs are taken more than once
+
+
+@st.composite
+def random_networks(draw, most_nodes=12, most_pixels=4):
+    """A Network of up to so many nodes."""
+    shapes = [(draw(st.integers(1, 2)), draw(st.integers(1, most_pixels)), draw(st.integers(1, most_pixels)))]
+    nodes = []
+    for _ in range(draw(st.integers(0, most_nodes - 1))):
+        operator, inputs = OPERATORS[draw(st.sampled_from(sorted(OPERATORS)))](draw, shapes)
+        nodes.append((operator, inputs))
+        shapes.append(operator.output_shape([shapes[source] for source in inputs]))
+    nodes.append((Convolution.dense(draw(st.integers(2, 3)), shapes[-1], draw(st.booleans())), (len(nodes),)))
+    return Network(shapes[0], tuple(_used(nodes)))
+
+
+def random_probe(network, configuration, random_seed):
+    """Weights that keep activations small, records, labels."""
+    generator = np.random.default_rng(random_seed)
+    weights = {
+        name: np.rint(generator.uniform(-1.5, 1.5, shape) / np.sqrt(max(1, np.prod(shape[1:]))) * 2**40).astype(np.int64)
+        for name, shape in network.parameters
+    }
+    batches = (configuration.steps, configuration.batch_size)
+    inputs = generator.integers(-(2**32), 2**32, (*batches, *network.input_shape))
+    return weights, inputs, generator.integers(0, network.classes, batches)
+
+
+def _used(nodes):
+    """Those on which the last one depends, with new numbers, and names for those with parameters."""
+    used, numbers = {len(nodes)}, {0: 0}
+    for number in range(len(nodes), 0, -1):
+        if number in used:
+            used |= set(nodes[number - 1][1])
+    for number in sorted(used - {0}):
+        numbers[number] = len(numbers)
+        operator, inputs = nodes[number - 1]
+        yield Node(operator, tuple(numbers[i] for i in inputs), f"node.{number}" if operator.parameters else "")
+
+
+# ---- draw, shapes of the input and of all nodes so far -> an operator that fits, its inputs ---------------------------------
+
+
+def _one(draw, shapes, fits=lambda shape: True):
+    """One of the last outputs that fit, None if none does."""
+    fitting = [number for number, shape in enumerate(shapes) if fits(shape)]
+    return draw(st.sampled_from(fitting[-NEAR:])) if fitting else None
+
+
+def _relu(draw, shapes):
+    return Relu(), (_one(draw, shapes),)
+
+
+def _convolution(draw, shapes):
+    source = _one(draw, shapes)
+    shape, channels = shapes[source], draw(st.integers(1, 3))
+    if draw(st.booleans()):
+        return Convolution.over(shape, shape[0], (3, 3), padding=(1, 1), bias=draw(st.booleans())), (source,)
+    rows, columns = draw(_windows(shape[1])), draw(_windows(shape[2]))
+    kernel, stride, padding = zip(rows, columns, strict=True)
+    return Convolution.over(shape, channels, kernel, stride, padding, draw(st.booleans())), (source,)
+
+
+@st.composite
+def _windows(draw, length):
+    """(kernel, stride, padding) along one axis of `length`."""
+    kernel = draw(st.integers(1, min(3, length + 2)))
+    least = max(0, (kernel - length + 1) // 2)
+    return kernel, draw(st.integers(1, 2)), draw(st.integers(least, max(least, (kernel - 1) // 2)))
+
+
+def _pool(pool):
+    """Windows of 2 x 2; a ReLU where there is nothing left to pool."""
+
+    def drawn(draw, shapes):
+        source = _one(draw, shapes, lambda shape: shape[1] % 2 == 0 and shape[2] % 2 == 0)
+        return (Relu(), (_one(draw, shapes),)) if source is None else (pool(draw), (source,))
+
+    return drawn
+
+
+def _joined(operator, fits):
+    """Two or three outputs that fit the first one; maybe the same one again."""
+
+    def drawn(draw, shapes):
+        first = _one(draw, shapes)
+        others = [number for number, shape in enumerate(shapes) if fits(shape, shapes[first])]
+        return operator, (first, *draw(st.lists(st.sampled_from(others), min_size=1, max_size=2)))
+
+    return drawn
+
+
+OPERATORS = {
+    "average pool": _pool(lambda draw: AveragePool(2)),
+    "concatenate": _joined(Concatenate(), lambda shape, first: shape[1:] == first[1:]),
+    "convolution": _convolution,
+    "max pool": _pool(lambda draw: MaxPool(2, draw(st.booleans()))),
+    "relu": _relu,
+}

@@ -1,0 +1,68 @@
+"""Virtual tensors, and how claims on them become claims on what they are made of.
+
+Written from docs/specification, section 16, sharing no code with zkds but the elements of K.
+"""
+
+from tests.reference.claims_ledger import Axis, bits, eqs, split, total, weights_at, windows
+from tests.reference.shape_plans import Tensor, columnwise, plus, shifted, times, with_zero
+from zkds.field import ONE, ZERO
+
+
+def linear(name, shape, digits, interval, sources, terms):
+    """terms(claim): [(source, axes, mu)], whose sums and a constant add up to the claim's value; and the constant."""
+
+    def reduce(ledger, tensor):
+        for claim in ledger.take(tensor):
+            found, constant = terms(claim)
+            values = list(ledger.hidden(f"{name}: shares", len(found) - 1)) if len(found) > 1 else []
+            values.append(claim.value - constant - total(values))
+            for term, value in zip(found, values, strict=True):
+                ledger.claim(*term, value)
+
+    return Tensor(name, tuple(shape), list(digits), interval, [], tuple(sources), reduce)
+
+
+def sum_of(name, addends):
+    """sum of sign 2^shift source; addends: (source, shift, sign)."""
+
+    def terms(claim):
+        found = []
+        for source, shift, sign in addends:
+            mu = claim.mu[shift // 16 : shift // 16 + len(source.digits)]
+            found.append((source, claim.axes, [w * (sign * 2 ** (shift % 16)) for w in mu]))
+        return found, ZERO
+
+    digits = columnwise(plus, [shifted(source.digits, shift, sign) for source, shift, sign in addends])
+    interval = plus(*(times(source.interval, sign * 2**shift) for source, shift, sign in addends))
+    sources = [source for source, _, _ in addends]
+    return linear(name, sources[0].shape, digits, interval, sources, terms)
+
+
+def masked(name, mask, values, size=1, digits=None, interval=None):
+    """mask * values, each value repeated over a window."""
+
+    def reduce(ledger, tensor):
+        claims = ledger.take(tensor)
+        if not claims:
+            return
+        combined = ledger.combination(tensor, claims)
+        r, e = ledger.sumcheck(name, bits(mask.shape), 3, total(power * claim.value for power, claim in combined))
+        m, y = ledger.hidden(f"{name}: factors", 2)
+        ledger.equation(f"{name}: product of the factors", e - m * y)
+        points = split(mask.shape, r)
+        axes = eqs(mask.shape, points)
+        ledger.claim(mask, axes, [ONE], m)
+        ledger.claim(values, pooled(axes, size), weights_at(combined, points, len(tensor.digits)), y)
+
+    digits = [with_zero(digit) for digit in digits or values.digits]
+    return Tensor(name, mask.shape, digits, with_zero(interval or values.interval), [], (mask, values), reduce)
+
+
+def pooled(axes, size):
+    """Weights on values, from those on their repetitions."""
+    return axes if size == 1 else [*axes[:3], *(Axis(windows(axis, size)[0]) for axis in axes[3:])]
+
+
+def repeated(axes, size):
+    """Weights on entries, from those on the sums over their windows."""
+    return [*axes[:3], *(Axis(w for w in axis.weights for _ in range(size)) for axis in axes[3:])]

@@ -1,0 +1,128 @@
+"""The identities that operators are made of: rounded sums, equal tensors.
+
+Written from docs/specification, sections 3 and 16, sharing no code with zkds but the elements of K.
+"""
+
+from collections import namedtuple
+
+from tests.reference.claims_ledger import bits, eqs, on_columns, powers, product_of_totals, split, total
+from tests.reference.shape_plans import NONE, P, columnwise, committed, multiply, plan, plus, shifted, times, with_zero
+from zkds.field import K
+
+Component = namedtuple("Component", "tensors verify lookups", defaults=((),))
+Products = namedtuple("Products", "left right n inner claims")  # claims(axes of out, axes of inner): those of left, of right
+Linear = namedtuple("Linear", "tensor exponent n claim")  # claim(axes of out): those of the tensor
+
+
+def nothing(ledger):
+    """What a component says that its lookups prove."""
+
+
+def value_weights(tensor):
+    return [K(2 ** (16 * j)) for j in range(len(tensor.digits))]
+
+
+def equal(name, left, right):
+    def verify(ledger):
+        z = [ledger.challenges(f"{name}: point", 1, bits((length,))) for length in left.shape]
+        (value,) = ledger.hidden(f"{name}: value", 1)
+        for tensor in (left, right):
+            ledger.claim(tensor, eqs(tensor.shape, z), value_weights(tensor), value)
+
+    return Component([left, right], verify)
+
+
+def digit_weights(groups, gamma, count):
+    weights, f = [K(pow(2, 16 * d, P)) for d in range(count)], 0
+    for g, k in enumerate(groups):
+        for i in range(min(k, count - f)):
+            weights[f + i] = weights[f + i] + gamma ** (g + 1) * 2 ** (16 * i)
+        f += k
+    return weights
+
+
+def carry_weights(groups, gamma):
+    last = len(groups) - 1
+    return [gamma ** (g + 2) * int(g < last) - gamma ** (g + 1) * 2 ** (16 * k) for g, k in enumerate(groups)]
+
+
+def scaled_weights(weights, exponent, count):
+    """The weights of the digits of 2^exponent times a number."""
+    return [w * 2 ** (exponent % 16) for w in weights[exponent // 16 : exponent // 16 + count]]
+
+
+class RoundedSum:
+    """out = round(sum of products + 2^exponent times a linear term, shift)."""
+
+    lookups = ()
+
+    def __init__(self, name, out, shift, products=None, linear=None):
+        self.name, self.out, self.shift, self.products, self.linear = name, out, shift, products, linear
+        left, right, n = products[:3] if products else (NONE, NONE, 0)
+        addend, exponent, m = linear[:3] if linear else (NONE, 0, 0)
+        self.remainder = committed(f"{name}: remainder", shift, out.shape)
+        convolved = [
+            [(0, 0)] * i + [times(with_zero(multiply(a, b)), n) for b in right.digits] for i, a in enumerate(left.digits)
+        ]
+        digits = columnwise(
+            plus,
+            [
+                *convolved,
+                shifted([times(with_zero(digit), m) for digit in addend.digits], exponent),
+                shifted([(1, 1)], shift - 1),
+                shifted(self.remainder.digits, 0, -1),
+                shifted(out.digits, shift, -1),
+            ],
+        )
+        whole = plus(
+            times(with_zero(multiply(left.interval, right.interval)), n),
+            times(with_zero(addend.interval), m * 2**exponent),
+            (2 ** (shift - 1),) * 2,
+            times(self.remainder.interval, -1),
+            times(out.interval, -(2**shift)),
+        )
+        self.groups, self.carries = plan(name, digits, whole, out.shape)
+
+    @property
+    def tensors(self):
+        operands = self.products[:2] if self.products else []
+        return [self.remainder, *self.carries, self.out, *operands, *(self.linear[:1] if self.linear else [])]
+
+    def verify(self, ledger):
+        name, out = self.name, self.out
+        gamma = ledger.challenge(f"{name}: gamma", max(1, len(self.groups)))
+        z = [ledger.challenges(f"{name}: point", 1, bits((length,))) for length in out.shape]
+        axes, weights = eqs(out.shape, z), digit_weights(self.groups, gamma, 40)
+        values = ledger.hidden(f"{name}: values", (not out.columns) + bool(self.linear) + bool(self.products))
+        unused = iter(values)
+        mu = scaled_weights(weights, self.shift, len(out.digits))
+        if not out.columns:
+            ledger.claim(out, axes, [-w for w in mu], next(unused))
+        if self.linear:
+            tensor, exponent, _, claim = self.linear
+            ledger.claim(tensor, claim(axes), scaled_weights(weights, exponent, len(tensor.digits)), next(unused))
+        terms, _ = on_columns(self.remainder, axes, weights[: len(self.remainder.digits)])
+        constant = scaled_weights(weights, self.shift - 1, 1)[0]
+        for carry, weight in zip(self.carries, carry_weights(self.groups, gamma), strict=True):
+            scales = [-weight * 2 ** (16 * j) for j in range(len(carry.digits))]
+            terms += on_columns(carry, axes, scales)[0]
+            constant = constant + scales[-1] * -carry.digits[-1][0]
+        if out.columns:
+            terms += on_columns(out, axes, mu)[0]
+            constant = constant + mu[-1] * -out.digits[-1][0]
+        ledger.on_vector.append((terms, total(values) + constant * product_of_totals(axes)))
+        if self.products:
+            self.verify_products(ledger, axes, weights, values[-1])
+
+    def verify_products(self, ledger, axes, weights, claim):
+        left, right, _, inner, claims = self.products
+        n = len(left.digits)
+        r, e = ledger.sumcheck(self.name, bits(inner), 2, claim)
+        factors = ledger.hidden(f"{self.name}: factors", 2 * n)
+        products = total(a * b for a, b in zip(factors[:n], factors[n:], strict=True))
+        ledger.equation(f"{self.name}: products of the factors", e - products)
+        rho = powers(ledger.challenge(f"{self.name}: factors", max(1, n - 1)), n)
+        left_axes, right_axes = claims(axes, eqs(inner, split(inner, r)))
+        ledger.claim(left, left_axes, rho, total(a * b for a, b in zip(rho, factors[:n], strict=True)))
+        hankel = [total(a * b for a, b in zip(rho, weights[j : j + n], strict=True)) for j in range(len(right.digits))]
+        ledger.claim(right, right_axes, hankel, total(a * b for a, b in zip(rho, factors[n:], strict=True)))

@@ -1,0 +1,182 @@
+"""Convolution: docs/specification/certificate.md, section 16.1."""
+
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from tests.reference.claims_ledger import Axis, product_of_totals
+from tests.reference.claims_ledger import product as multiplied
+from tests.reference.components import Linear, Products, RoundedSum
+from tests.reference.integers import box, fits, rounded
+from tests.reference.operators.operator import Built, Operator
+from tests.reference.shape_plans import committed
+from zkds.field import ONE, ZERO
+
+
+class Convolution(Operator):
+    rounds = True
+
+    def __init__(self, channels_out, channels_in, *rest):
+        self.co, self.ci = channels_out, channels_in
+        *pairs, self.bias, self.groups = rest
+        sizes = (tuple(pairs[i : i + 2]) for i in (0, 2, 4, 6, 8))
+        self.kernel, self.outputs, self.stride, self.before, self.dilation = sizes
+
+    def output(self, inputs):
+        return (self.co, *self.outputs)
+
+    def parameters(self):
+        weight = {"weight": (self.co, self.ci // self.groups, *self.kernel)}
+        return weight | ({"bias": (self.co,)} if self.bias else {})
+
+    def meetings(self, inputs):
+        """For rows and columns: the triples (output, tap, input) that belong together."""
+        return [
+            [
+                (y, d, y * step + d * distance - before)
+                for y, d in product(range(count), range(taps))
+                if 0 <= y * step + d * distance - before < length
+            ]
+            for length, taps, step, before, count, distance in zip(
+                inputs[1:], self.kernel, self.stride, self.before, self.outputs, self.dilation, strict=True
+            )
+        ]
+
+    def channels(self):
+        """(output, input, the input's place in its group), wherever they are in one group."""
+        outer, inner = self.co // self.groups, self.ci // self.groups
+        return [(o, o // outer * inner + i, i) for o in range(self.co) for i in range(inner)]
+
+    # ---- fixed point
+
+    def forward(self, place, inputs, weights):
+        (a,), bits = inputs, place.input_bits[0]
+        rows, columns = self.meetings(place.inputs[0])
+        batch = 1 + max(b for b, *_ in a)
+        sums = {at: 2**bits * weights["bias"][(at[1],)] if self.bias else 0 for at in box(batch, *place.output)}
+        for (y, d, v), (x, e, u) in product(rows, columns):
+            for b, (o, i, k) in product(range(batch), self.channels()):
+                sums[b, o, y, x] += weights["weight"][o, k, d, e] * a[b, i, v, u]
+        pairs = {at: rounded(value, 40 + bits - 32) for at, value in sums.items()}
+        z = {at: pair[0] for at, pair in pairs.items()}
+        assert fits(z, 43)
+        return z, {"forward: remainder": {at: pair[1] for at, pair in pairs.items()}}
+
+    def backward(self, place, inputs, values, weights, delta, kind):
+        (a,), shift = inputs, place.input_bits[0] + kind.delta_bits + place.delta_bits - kind.bits
+        rows, columns = self.meetings(place.inputs[0])
+        batch = 1 + max(b for b, *_ in delta)
+        gradient, dx = dict.fromkeys(weights["weight"], 0), dict.fromkeys(a, 0)
+        for (y, d, v), (x, e, u) in product(rows, columns):
+            for b, (o, i, k) in product(range(batch), self.channels()):
+                gradient[o, k, d, e] += a[b, i, v, u] * delta[b, o, y, x]
+                dx[b, i, v, u] += weights["weight"][o, k, d, e] * delta[b, o, y, x]
+        gradients = {"weight": {at: rounded(value, shift) for at, value in gradient.items()}}
+        if self.bias:
+            sums = {(o,): sum(value for at, value in delta.items() if at[1] == o) for o in range(self.co)}
+            gradients["bias"] = {at: rounded(2 ** place.input_bits[0] * value, shift) for at, value in sums.items()}
+        if not place.wanted[0]:
+            return [None], {}, gradients
+        pairs = {at: rounded(value, 40 + place.delta_bits) for at, value in dx.items()}
+        found, remainder = ({at: pair[i] for at, pair in pairs.items()} for i in range(2))
+        return [found], {"input delta": found, "input gradient: remainder": remainder}, gradients
+
+    # ---- float64
+
+    def evaluate(self, inputs, parameters):
+        weight, output = parameters["weight"], np.zeros((self.co, *self.outputs))
+        rows, columns = self.meetings(inputs[0].shape)
+        for (y, d, v), (x, e, u) in product(rows, columns):
+            for o, i, k in self.channels():
+                output[o, y, x] += weight[o, k, d, e] * inputs[0][i, v, u]
+        return output + parameters["bias"][:, None, None] if self.bias else output
+
+    # ---- relation
+
+    def build(self, place, scope, inputs, parameters):
+        weight, bias, (a,) = parameters["weight"], parameters.get("bias"), inputs
+        triples, bits, output = self.meetings(place.inputs[0]), place.input_bits[0], scope.output(place)
+
+        def forward_claims(axes, at):
+            left = [times(axes[0], at[0]), axes[2], *at[1:]]
+            spatial = [contracted(triples[k], {0: axes[3 + k], 1: at[2 + k]}, 2, a.shape[3 + k]) for k in range(2)]
+            return left, [at[0], axes[1], at[1], *spatial]
+
+        def bias_claim(axes):
+            rest = product_of_totals([axes[1], axes[3], axes[4]])
+            return [Axis(w * rest for w in axes[0].weights), axes[2]]
+
+        n = self.ci * most(triples[0], 0) * most(triples[1], 0)
+        products = Products(weight.passes, a, n, without(weight.passes.shape, 1), forward_claims)
+        linear = Linear(bias.passes, bits, 1, bias_claim) if bias else None
+        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, products, linear)
+        return Built(output, [forward], lambda delta: self.back(place, scope, a, delta, triples, (weight, bias)))
+
+    def back(self, place, scope, a, delta, triples, parameters):
+        weight, _ = parameters
+        components, found, passes = [], None, a.shape[0]
+        if place.wanted[0]:
+            found = committed(f"{place.name}: input delta", 46, a.shape, signed=True)
+
+            def claims(axes, at):
+                left = [times(axes[0], at[0]), at[1], axes[2], *at[2:]]
+                spatial = [contracted(triples[k], {2: axes[3 + k], 1: at[2 + k]}, 0, delta.shape[3 + k]) for k in range(2)]
+                return left, [at[0], axes[1], at[1], *spatial]
+
+            n = self.co * most(triples[0], 2) * most(triples[1], 2)
+            products = Products(weight.passes, delta, n, without(weight.passes.shape, 2), claims)
+            components.append(RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, products))
+        bits = place.input_bits[0] + place.delta_bits
+        kinds = (("gradient", 0, scope.T, bits), ("update", scope.T, scope.T - 1, bits + scope.e2 - 40))
+        for kind, first, count, shift in kinds:
+            components += self.gradients(kind, (first, count, passes), shift, a, delta, triples, parameters, place)
+        return [found], components
+
+    def gradients(self, kind, window, shift, a, delta, triples, parameters, place):
+        (weight, bias), (first, count, passes) = parameters, window
+
+        def claims(axes, at):
+            left = [placed(times(axes[0], at[0]), first, passes), at[1], axes[1], *at[2:]]
+            spatial = [contracted(triples[k], {1: axes[3 + k], 0: at[2 + k]}, 2, a.shape[3 + k]) for k in range(2)]
+            return left, [placed(at[0], first, passes), at[1], axes[2], *spatial]
+
+        n = delta.shape[1] * most(triples[0], 1) * most(triples[1], 1)
+        products = Products(delta, a, n, [count, *without(delta.shape, 2)[1:]], claims)
+        yield RoundedSum(f"{weight.name}: {kind}", getattr(weight, kind), shift, products)
+        if bias:
+
+            def bias_claim(axes):
+                ones = [Axis([ONE] * length) for length in (delta.shape[1], *delta.shape[3:])]
+                return [placed(axes[0], first, passes), ones[0], axes[1], *ones[1:]]
+
+            linear = Linear(delta, place.input_bits[0], prod((delta.shape[1], *delta.shape[3:])), bias_claim)
+            yield RoundedSum(f"{bias.name}: {kind}", getattr(bias, kind), shift, None, linear)
+
+
+def most(triples, which):
+    """The largest number of triples that have one entry in this place."""
+    counts = {}
+    for triple in triples:
+        counts[triple[which]] = counts.get(triple[which], 0) + 1
+    return max(counts.values(), default=0)
+
+
+def without(shape, axis):
+    return [length for d, length in enumerate(shape) if d != axis]
+
+
+def times(a, b):
+    return Axis(x * y for x, y in zip(a.weights, b.weights, strict=True))
+
+
+def placed(axis, first, length):
+    return Axis([ZERO] * first + axis.weights + [ZERO] * (length - first - len(axis)))
+
+
+def contracted(triples, axes, target, length):
+    """Along an axis: sum over the triples with this target of the two others' weights. `axes`: by place in the triple."""
+    result = [ZERO] * length
+    for triple in triples:
+        result[triple[target]] = result[triple[target]] + multiplied(axis.weights[triple[i]] for i, axis in axes.items())
+    return Axis(result)

@@ -1,0 +1,15 @@
+"""All twins, by the kinds that the encoding of a network names."""
+
+from tests.reference.operators.average_pool import AveragePool
+from tests.reference.operators.concatenate import Concatenate
+from tests.reference.operators.convolution import Convolution
+from tests.reference.operators.max_pool import MaxPool
+from tests.reference.operators.relu import Relu
+
+OPERATORS = {
+    "average pool": AveragePool,
+    "concatenate": Concatenate,
+    "convolution": Convolution,
+    "max pool": MaxPool,
+    "relu": Relu,
+}
