@@ -55,6 +55,8 @@ SCHEMAS = {
         "SymInt[2] stride=(1, 1), str padding='valid', SymInt[2] dilation=(1, 1), SymInt groups=1"
     ),
     "aten.linear.default": "Tensor input, Tensor weight, Tensor? bias=None",
+    "aten.add.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
+    "aten.add_.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
     "aten.cat.default": "Tensor[] tensors, int dim=0",
     "aten.relu.default": "Tensor self",
     "aten.relu_.default": "Tensor self",

@@ -14,7 +14,7 @@ MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
     "conv2d (stride, padding; dilation 1, one group), linear, relu, max_pool2d and avg_pool2d (square windows side by side), "
-    "adaptive_avg_pool2d (windows of one size), cat of channels, flatten, view, reshape, dropout in evaluation mode"
+    "adaptive_avg_pool2d (windows of one size), add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
 )
 
 _AUDIT = "zkds audit, which proves nothing, takes any network"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkds.circuits.operators import concatenate, maximum, mean, relu
+from zkds.circuits.operators import add, concatenate, maximum, mean, relu
 from zkds.circuits.operators.convolution import operator as convolution
 from zkds.circuits.operators.operator import Operator
 from zkds.circuits.operators.tracing import Handler
@@ -10,6 +10,7 @@ from zkds.circuits.operators.tracing import Handler
 OPERATORS: dict[str, type[Operator]] = {
     operator.KIND: operator
     for operator in (
+        add.Add,
         concatenate.Concatenate,
         convolution.Convolution,
         maximum.MaxPool,
@@ -18,5 +19,7 @@ OPERATORS: dict[str, type[Operator]] = {
     )
 }
 IMPORTS: dict[str, Handler] = {
-    name: handler for operator in (concatenate, convolution, maximum, mean, relu) for name, handler in operator.IMPORTS.items()
+    name: handler
+    for operator in (add, concatenate, convolution, maximum, mean, relu)
+    for name, handler in operator.IMPORTS.items()
 }

@@ -1,6 +1,7 @@
 """Small graphs, one for each way in which the outputs of operators come together or apart."""
 
 from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.add import Add
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
@@ -20,7 +21,30 @@ def scores(shape, source):
 
 GRAPHS = {
     # The second convolution is represented by the sum, whose sign the ReLU looks up.
+    "residual, ReLU behind it": Network(
+        (1, 3, 3),
+        (
+            convolution((1, 3, 3), 2, "first", 0, size=3),
+            Node(Relu(), (1,)),
+            convolution((2, 3, 3), 2, "second", 2, size=3),
+            Node(Add(), (2, 3)),
+            Node(Relu(), (4,)),
+            scores((2, 3, 3), 5),
+        ),
+    ),
     # A virtual sum, which the ReLU behind it commits once more.
+    "sum of two ReLUs": Network(
+        (1, 2, 2),
+        (
+            convolution((1, 2, 2), 2, "left", 0),
+            Node(Relu(), (1,)),
+            convolution((1, 2, 2), 2, "right", 0, bias=False),
+            Node(Relu(), (3,)),
+            Node(Add(), (2, 4)),
+            Node(Relu(), (5,)),
+            scores((2, 2, 2), 6),
+        ),
+    ),
     "concatenation of two binary points": Network(
         (1, 4, 4),
         (
@@ -33,6 +57,16 @@ GRAPHS = {
         ),
     ),
     # Deltas with two binary points come back to one output.
+    "fan-out with an average pool": Network(
+        (1, 2, 2),
+        (
+            convolution((1, 2, 2), 2, "first", 0),
+            Node(AveragePool(2), (1,)),
+            Node(Convolution.over((2, 2, 2), 2, (2, 2)), (1,), "second"),
+            Node(Add(), (2, 3)),
+            scores((2, 1, 1), 4),
+        ),
+    ),
     "fan-out to two ReLUs": Network(
         (2, 1, 1),
         (
@@ -42,6 +76,10 @@ GRAPHS = {
             Node(Concatenate(), (2, 1, 3)),
             scores((6, 1, 1), 4),
         ),
+    ),
+    "pool before the first layer": Network(
+        (1, 4, 4),
+        (Node(MaxPool(2), (0,)), Node(Relu(), (1,)), Node(AveragePool(2), (0,)), Node(Add(), (2, 3)), scores((1, 2, 2), 4)),
     ),
     "two pools in a row": Network(
         (1, 8, 4),
@@ -57,4 +95,18 @@ GRAPHS = {
         (convolution((1, 4, 4), 2, "first", 0), Node(AveragePool(2), (1,)), Node(MaxPool(2), (2,)), scores((2, 1, 1), 3)),
     ),
     # The pool represents the sum, the sum the convolution.
+    "pool behind a sum": Network(
+        (2, 2, 2),
+        (convolution((2, 2, 2), 2, "first", 0), Node(Add(), (0, 1, 0)), Node(MaxPool(2, True), (2,)), scores((2, 1, 1), 3)),
+    ),
+    "a sum of what comes later": Network(
+        (1, 2, 2),
+        (
+            convolution((1, 2, 2), 1, "early", 0),
+            convolution((1, 2, 2), 1, "late", 0),
+            Node(Relu(), (2,)),
+            Node(Add(), (1, 3, 3)),
+            scores((1, 2, 2), 4),
+        ),
+    ),
 }

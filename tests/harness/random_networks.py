@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.add import Add
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
@@ -66,7 +67,7 @@ def _relu(draw, shapes):
 def _convolution(draw, shapes):
     source = _one(draw, shapes)
     shape, channels = shapes[source], draw(st.integers(1, 3))
-    if draw(st.booleans()):
+    if draw(st.booleans()):  # outputs of one shape can be added
         return Convolution.over(shape, shape[0], (3, 3), padding=(1, 1), bias=draw(st.booleans())), (source,)
     rows, columns = draw(_windows(shape[1])), draw(_windows(shape[2]))
     kernel, stride, padding = zip(rows, columns, strict=True)
@@ -103,6 +104,7 @@ def _joined(operator, fits):
 
 
 OPERATORS = {
+    "add": _joined(Add(), lambda shape, first: shape == first),
     "average pool": _pool(lambda draw: AveragePool(2)),
     "concatenate": _joined(Concatenate(), lambda shape, first: shape[1:] == first[1:]),
     "convolution": _convolution,

@@ -270,6 +270,44 @@ def test_convolutions_of_every_kind(layer):
     np.testing.assert_allclose(scores(network, parameters, records), output, rtol=TOLERANCE, atol=TOLERANCE)
 
 
+class Residual(nn.Module):
+    """Branches that come together, in place and not; a pool before the first layer; channels side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.relu, self.short, self.scores = nn.ReLU(inplace=True), nn.Conv2d(2, 4, 1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = functional.avg_pool2d(x, 2)
+        y = self.relu(self.first(x))
+        y = self.second(y)
+        y += self.short(x)
+        y = self.relu(y)
+        y = torch.cat([functional.max_pool2d(y, 4), functional.adaptive_avg_pool2d(y + y, 1)], dim=1)
+        return self.scores(torch.flatten(y, 1))
+
+
+def test_branches():
+    usual = Residual().double()
+    network, parameters = from_module(usual, (2, 8, 8))
+    kinds = [node.operator.KIND for node in network.nodes]
+    assert sorted(kinds) == sorted(
+        ["average pool", *["convolution"] * 4, "relu", "relu", "add", "add", "max pool", "average pool", "concatenate"]
+    )
+    records, labels = torch.rand(4, 2, 8, 8, dtype=torch.float64), torch.randint(3, (4,))
+    expected, gradients = scores_and_gradients(usual, records, labels)
+    module = module_of(network, parameters)
+    found, _ = scores_and_gradients(module, records, labels)
+    torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    names = [name for name, _ in usual.named_parameters()]
+    for name, gradient in zip(names, gradients, strict=True):
+        torch.testing.assert_close(module.get_parameter(name).grad.flatten(), gradient, rtol=TOLERANCE, atol=TOLERANCE)
+    imported, again = from_module(module, (2, 8, 8))
+    assert imported.encode() == network.encode()
+    np.testing.assert_equal(again, parameters)
+
+
 def test_what_was_changed_in_place_is_followed_or_refused():
     def changed(m, x):
         y = m.conv(x)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.harness.networks import networks
 from zkds.circuits.networks.graph import NETWORK_LABEL, Network, Node, chain
+from zkds.circuits.operators.add import Add
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
@@ -23,6 +24,18 @@ CONVOLUTION = Convolution.over((1, 28, 28), 6, (5, 5), padding=(2, 2))
 POOL = MaxPool(2, relu=True)
 SCORES = Convolution.dense(10, (6, 14, 14))
 SMALL = chain((1, 28, 28), ("conv1", CONVOLUTION), POOL, ("fc", SCORES))
+BRANCHES = Network(
+    (2, 4, 4),
+    (
+        Node(Convolution.over((2, 4, 4), 2, (3, 3), padding=(1, 1)), (0,), "a"),
+        Node(Relu(), (1,)),
+        Node(AveragePool(2), (2,)),
+        Node(Add(), (0, 1)),
+        Node(AveragePool(2), (4,)),
+        Node(Concatenate(), (3, 5)),
+        Node(Convolution.dense(3, (4, 2, 2)), (6,), "fc"),
+    ),
+)
 
 
 def test_shapes_and_parameters():
@@ -43,6 +56,15 @@ def test_strides_and_rows_that_a_pool_leaves_out():
     layer = Convolution.over((3, 10, 17), 2, (3, 2), (2, 3), (1, 0), multiple_of=(2, 2))
     assert layer.outputs == (4, 6) and Convolution.over((3, 10, 17), 2, (3, 2), (2, 3), (1, 0)).outputs == (5, 6)
     assert AveragePool(2).output_shape([layer.output_shape([(3, 10, 17)])]) == (2, 2, 3)
+
+
+def test_binary_points_consumers_and_what_learns():
+    assert BRANCHES.bits == (32, 32, 32, 34, 32, 34, 34, 32)
+    assert BRANCHES.consumers == ((1, 4), (2, 4), (3,), (6,), (5,), (6,), (7,), ())
+    assert BRANCHES.learns == (False, *[True] * 7)
+    assert BRANCHES.delta_bits == (2, 2, 2, 0, 2, 0, 0, 0)
+    assert BRANCHES.placed[3].wanted == (False, True)
+    assert BRANCHES.names == ("a", "relu 2", "average pool 3", "add 4", "average pool 5", "concatenate 6", "fc")
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -157,6 +179,11 @@ def scores(*nodes, shape=(1, 4, 4)):
         (lambda: Network((1 << 10, 1 << 10, 1 << 10), SMALL.nodes), "input_shape: expected at most 67108864 elements"),
         (lambda: Network((6, 14, 14), (Node(SCORES, (1,), "fc"),)), "fc: expected inputs from nodes before it, not a cycle"),
         (lambda: scores(Node(Relu(), (0,)), Node(Relu(), (0,))), "relu 1: expected something that uses its output"),
+        (lambda: scores(Node(Add(), (0,))), "add 1: expected 2 or more inputs, got 1"),
+        (
+            lambda: scores(Node(MaxPool(2), (0,)), Node(Add(), (0, 1))),
+            "inputs: expected one shape, got .1, 4, 4., .1, 2, 2.",
+        ),
         (lambda: scores(Node(MaxPool(2), (0,)), Node(Concatenate(), (0, 1))), "inputs: expected one height"),
     ],
 )

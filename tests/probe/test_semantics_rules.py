@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
+from tests.harness.graphs import GRAPHS
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import dense, probe
+from zkds.circuits import probe as probe_module
 from zkds.circuits.arithmetic import tables
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, Configuration, Overflow, Place
 from zkds.circuits.metric import deviation, loss, perturbation
-from zkds.circuits.networks.graph import chain
+from zkds.circuits.networks.graph import Network, Node, chain
+from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
 from zkds.circuits.operators.mean import AveragePool
@@ -62,6 +66,26 @@ def test_relu_passes_deltas_at_zero():
     ahead, back = passed(Relu(), image([-1, 0, 1]), image([7, 8, 9]))
     assert ahead.values["bit"][0, 0].tolist() == [[0, 1, 1]]
     assert back.deltas[0][0, 0].tolist() == [[0, 8, 9]]
+
+
+def test_sums_and_concatenations_have_the_most_fractional_bits_of_their_inputs():
+    """An average pool of 2 x 2 moves the binary point by 2: 8 / 4 + 3 = 20 / 4."""
+    network = GRAPHS["fan-out with an average pool"]
+    placed = network.placed[3]
+    assert (placed.input_bits, placed.output_bits) == ((34, 32), 34)
+    z = [np.array(values, dtype=np.int64).reshape(1, 2, 1, 1) for values in ([8, -4], [3, 5])]
+    assert Add().forward(placed, z, {}, PLACE).output.ravel().tolist() == [20, 16]
+    assert Concatenate().forward(placed, z, {}, PLACE).output.ravel().tolist() == [8, -4, 12, 20]
+
+
+def test_deltas_that_come_back_to_one_output_add_up_at_the_most_fractional_bits():
+    """Through the average pool with 2 more; the sum passes its own on to both branches as it is."""
+    network = GRAPHS["fan-out with an average pool"]
+    assert network.delta_bits == (0, 2, 0, 0, 0, 0)
+    delta = np.array([5, 7], dtype=np.int64).reshape(1, 2, 1, 1)
+    repeated = AveragePool(2).backward(network.placed[1], [np.zeros((1, 2, 2, 2))], None, delta, GRADIENTS, PLACE).deltas[0]
+    assert repeated.tolist() == [[[[5, 5], [5, 5]], [[7, 7], [7, 7]]]]
+    assert probe_module._summed([(delta, 0), (delta, 2)], 2, PLACE).ravel().tolist() == [25, 35]
 
 
 def test_nothing_outside_the_windows_is_computed():
@@ -264,3 +288,18 @@ def test_bad_weights(arguments):
 def test_average_pools_of_other_sizes():
     with pytest.raises(ValueError, match="size: expected a power of two, got 3"):
         AveragePool(3)
+
+
+def test_overflow_of_a_sum():
+    network, configuration = GRAPHS["pool behind a sum"], Configuration.of(steps=2, batch_size=1)
+    with pytest.raises(Overflow, match=r"sum, add 2, first pass of step 0: the value at index"):
+        run(network, constant(network), *batches(network, configuration, 600), configuration)
+
+
+def test_overflow_of_the_deltas_of_an_output():
+    """Sums of an output with itself: every one doubles the deltas, and nothing wraps."""
+    doubled = [Node(Add(), (k, k)) for k in range(1, 65)]
+    first, last = Node(Convolution.dense(1, (1, 1, 1)), (0,), "first"), Node(Convolution.dense(2, (1, 1, 1)), (65,), "scores")
+    network, configuration = Network((1, 1, 1), (first, *doubled, last)), Configuration.of(steps=2, batch_size=1)
+    with pytest.raises(Overflow, match=r"delta of output, add \d+, first pass of step 0: the value at index"):
+        run(network, constant(network, scores__weight=[1, -1]), *batches(network, configuration, 1), configuration)

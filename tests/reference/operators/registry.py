@@ -1,5 +1,6 @@
 """All twins, by the kinds that the encoding of a network names."""
 
+from tests.reference.operators.add import Add
 from tests.reference.operators.average_pool import AveragePool
 from tests.reference.operators.concatenate import Concatenate
 from tests.reference.operators.convolution import Convolution
@@ -7,6 +8,7 @@ from tests.reference.operators.max_pool import MaxPool
 from tests.reference.operators.relu import Relu
 
 OPERATORS = {
+    "add": Add,
     "average pool": AveragePool,
     "concatenate": Concatenate,
     "convolution": Convolution,
