@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from zkds.circuits.operators.placed import Placed, placed_layers
 
 from bench.core.timing import median_seconds
 from zkds.circuits.arithmetic import exact
@@ -20,19 +19,21 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.convolution import exact as convolution
+from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.probe import run
 
 ARCHITECTURES = ("lenet5", "lenet-k")
 
 
-def macs(placed: Placed, batch_size: int) -> int:
+def macs(operator: Convolution, batch_size: int) -> int:
     """Of one pass in one direction; forward, input gradient and weight gradient have the same number."""
-    return batch_size * math.prod(placed.convolution) * placed.forward_terms
+    return batch_size * math.prod(operator.outputs) * math.prod(operator.weight_shape)
 
 
 def trajectory_macs(network: Network, configuration: Configuration) -> int:
     """Of all passes: three directions, but no gradient of the network's input."""
-    per_layer = [macs(placed, configuration.batch_size) for placed in placed_layers(network)]
+    operators = [node.operator for node in network.nodes]
+    per_layer = [macs(found, configuration.batch_size) for found in operators if isinstance(found, Convolution)]
     return configuration.passes * (3 * sum(per_layer) - per_layer[0])
 
 
@@ -64,12 +65,12 @@ def _runner(*arguments: object) -> Callable[[], object]:
 def _kernels(repeat: int) -> dict[str, float]:
     """GMAC/s of the three convolutions of LeNet-5's second layer on 64 records, framing and rounding included."""
     generator = np.random.default_rng(2)
-    placed = placed_layers(zoo.network("lenet5"))[1]
-    batch_size = 64
-    images = generator.integers(0, 2**38, (batch_size, *placed.shapes.input))
-    weights = generator.integers(-(2**41), 2**41, placed.layer.weight_shape)
-    deltas = generator.integers(-(2**40), 2**40, (batch_size, *placed.convolution))
-    window, size = placed.window, (placed.shapes.input[1], placed.shapes.input[2])
+    shape, batch_size = (6, 14, 14), 64
+    operator = Convolution.over(shape, 16, (5, 5))
+    images = generator.integers(0, 2**38, (batch_size, *shape))
+    weights = generator.integers(-(2**41), 2**41, operator.weight_shape)
+    deltas = generator.integers(-(2**40), 2**40, (batch_size, 16, *operator.outputs))
+    window, size = operator.window, (shape[1], shape[2])
 
     def forward() -> object:
         return convolution.convolution(exact.Operand.of(weights), convolution.image_operand(images, window)).round(40)
@@ -79,9 +80,9 @@ def _kernels(repeat: int) -> dict[str, float]:
 
     def weight_gradient() -> object:
         operand = convolution.image_operand(images, window)
-        return convolution.weight_gradient(exact.Operand.of(deltas), operand, placed.layer.weight_shape).round(32)
+        return convolution.weight_gradient(exact.Operand.of(deltas), operand, operator.weight_shape).round(32)
 
-    count = macs(placed, batch_size) / 1e9
+    count = macs(operator, batch_size) / 1e9
     actions = {"forward": forward, "input gradient": input_gradient, "weight gradient": weight_gradient}
     return {f"{name}, 6x14x14 to 16x10x10, GMAC/s": count / median_seconds(repeat, action) for name, action in actions.items()}
 

@@ -5,7 +5,7 @@ keep a verifier busy for an hour. So the cost is counted first: from the sizes o
 then from the shapes of the columns. Seconds, on one core, and bytes are upper bounds: every count times more than one of it
 costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
 
-    nodes           plans of identities, sumchecks of a node
+    nodes           plans of identities, sumchecks of a node that rounds; four others count as one
     windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
     boxes           of all columns (zkds/commit/layout.py)
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
@@ -100,9 +100,10 @@ class Work:
         network = statement.network
         nodes = zip(network.nodes, network.placed, strict=True)
         windows = [entries for node, placed in nodes for entries in node.operator.windows(placed.inputs)]
+        rounded = sum(node.operator.ROUNDS for node in network.nodes)
         parameters = network.parameter_count
         return cls(
-            len(network.nodes),
+            rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
             max(windows, default=0),
             parameters,
