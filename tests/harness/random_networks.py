@@ -70,16 +70,19 @@ def _convolution(draw, shapes):
     if draw(st.booleans()):  # outputs of one shape can be added
         return Convolution.over(shape, shape[0], (3, 3), padding=(1, 1), bias=draw(st.booleans())), (source,)
     rows, columns = draw(_windows(shape[1])), draw(_windows(shape[2]))
-    kernel, stride, padding = zip(rows, columns, strict=True)
-    return Convolution.over(shape, channels, kernel, stride, padding, draw(st.booleans())), (source,)
+    kernel, stride, dilation, before, behind = zip(rows, columns, strict=True)
+    groups = draw(st.sampled_from([g for g in range(1, shape[0] + 1) if shape[0] % g == 0]))
+    window = {"behind": behind, "dilation": dilation, "groups": groups}
+    return Convolution.over(shape, groups * channels, kernel, stride, before, draw(st.booleans()), **window), (source,)
 
 
 @st.composite
 def _windows(draw, length):
-    """(kernel, stride, padding) along one axis of `length`."""
-    kernel = draw(st.integers(1, min(3, length + 2)))
-    least = max(0, (kernel - length + 1) // 2)
-    return kernel, draw(st.integers(1, 2)), draw(st.integers(least, max(least, (kernel - 1) // 2)))
+    """(kernel, stride, dilation, before, behind) along one axis of `length`."""
+    kernel, dilation = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    reach = dilation * (kernel - 1) + 1
+    before = draw(st.integers(0, reach - 1))
+    return kernel, draw(st.integers(1, 2)), dilation, before, draw(st.integers(max(0, reach - length - before), reach - 1))
 
 
 def _pool(pool):

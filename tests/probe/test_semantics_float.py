@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, seed, settings
+from hypothesis import given, reject, seed, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,7 +14,7 @@ from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
 from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
 from zkds.circuits.probe import run
 from zkds.sharpness import SharpnessConfig
@@ -135,4 +135,8 @@ def test_graphs(name):
 def test_random_networks(network, random_seed):
     configuration = Configuration.of(steps=2, batch_size=2, learning_rate="0.03")
     weights, inputs, labels = random_probe(network, configuration, random_seed)
-    require_near(run(network, weights, inputs, labels, configuration), inputs[0], labels[0], 0.03)
+    try:
+        found = run(network, weights, inputs, labels, configuration)
+    except Overflow:
+        reject()
+    require_near(found, inputs[0], labels[0], 0.03)

@@ -44,10 +44,10 @@ def split(shape, coordinates):
 
 
 class Axis:
-    """Weights along an axis, elements of K."""
+    """Weights along an axis, elements of K; of a point maybe with its coordinates."""
 
-    def __init__(self, weights, *, is_point=False):
-        self.weights, self.is_point = list(weights), is_point
+    def __init__(self, weights, *, is_point=False, coordinates=None):
+        self.weights, self.is_point, self.coordinates = list(weights), is_point, coordinates
 
     def __len__(self):
         return len(self.weights)
@@ -65,7 +65,7 @@ def eq(length, point):
     table = [ONE]
     for z in point:
         table = [w * (1 - z) for w in table] + [w * z for w in table]
-    return Axis(table[:length], is_point=True)
+    return Axis(table[:length], is_point=True, coordinates=list(point))
 
 
 def eqs(shape, points):

@@ -225,28 +225,19 @@ class Convolution(Operator):
         if self == Convolution.dense(self.channels_out, inputs[0], self.bias):
             return Dense(channels * sides[0] * sides[1], self.channels_out, bias=self.bias)
         layer = (channels, self.channels_out, self.kernel, self.stride)
-        full = Convolution.over(
-            inputs[0],
-            self.channels_out,
-            self.kernel,
-            self.stride,
-            self.before,
-            self.bias,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
         options: dict[str, Any] = {"dilation": self.dilation, "groups": self.groups, "bias": self.bias}
-        if self == full:
-            return Conv2d(*layer, self.before, **options)
         below, right = (
             (count - 1) * step + (taps - 1) * distance + 1 - before - length
             for count, step, taps, distance, before, length in zip(
                 self.outputs, self.stride, self.kernel, self.dilation, self.before, sides, strict=True
             )
         )
-        if below <= self.before[0] and right <= self.before[1]:
-            return Cropped(*layer, self.before, outputs=self.outputs, **options)
-        return Framed(*layer, frame=(self.before[1], right, self.before[0], below), **options)
+        spare = (self.before[0] - below, self.before[1] - right)  # of as much padding behind the input as before it
+        if min(spare) < 0:
+            return Framed(*layer, frame=(self.before[1], right, self.before[0], below), **options)
+        if spare[0] < self.stride[0] and spare[1] < self.stride[1]:
+            return Conv2d(*layer, self.before, **options)
+        return Cropped(*layer, self.before, outputs=self.outputs, **options)
 
 
 class BuiltConvolution(Built):

@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from tests.reference.claims_ledger import Axis, product_of_totals
+from tests.reference.claims_ledger import Axis, bits_of, eq, product_of_totals, total
 from tests.reference.claims_ledger import product as multiplied
 from tests.reference.components import Linear, Products, RoundedSum
 from tests.reference.integers import box, fits, rounded
@@ -98,17 +98,19 @@ class Convolution(Operator):
         weight, bias, (a,) = parameters["weight"], parameters.get("bias"), inputs
         triples, bits, output = self.meetings(place.inputs[0]), place.input_bits[0], scope.output(place)
 
-        def forward_claims(axes, at):
-            left = [times(axes[0], at[0]), axes[2], *at[1:]]
-            spatial = [contracted(triples[k], {0: axes[3 + k], 1: at[2 + k]}, 2, a.shape[3 + k]) for k in range(2)]
-            return left, [at[0], axes[1], at[1], *spatial]
+        def claims(axes, at):
+            high, low = cut(axes[2], self.groups)
+            left = [times(axes[0], at[0]), combined(at[1], at[3], low), at[2], *at[4:]]
+            spatial = [contracted(triples[k], {0: axes[3 + k], 1: at[4 + k]}, 2, a.shape[3 + k]) for k in range(2)]
+            return left, [at[0], axes[1], by_group(at, high), *spatial]
 
         def bias_claim(axes):
             rest = product_of_totals([axes[1], axes[3], axes[4]])
             return [Axis(w * rest for w in axes[0].weights), axes[2]]
 
-        n = self.ci * most(triples[0], 0) * most(triples[1], 0)
-        products = Products(weight.passes, a, n, without(weight.passes.shape, 1), forward_claims)
+        n = self.ci // self.groups * most(triples[0], 0) * most(triples[1], 0)
+        inner = [a.shape[0], self.groups, self.ci // self.groups, runs(self.co, self.groups), *self.kernel]
+        products = Products(weight.passes, a, n, inner, claims)
         linear = Linear(bias.passes, bits, 1, bias_claim) if bias else None
         forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, products, linear)
         return Built(output, [forward], lambda delta: self.back(place, scope, a, delta, triples, (weight, bias)))
@@ -120,12 +122,14 @@ class Convolution(Operator):
             found = committed(f"{place.name}: input delta", 46, a.shape, signed=True)
 
             def claims(axes, at):
-                left = [times(axes[0], at[0]), at[1], axes[2], *at[2:]]
-                spatial = [contracted(triples[k], {2: axes[3 + k], 1: at[2 + k]}, 0, delta.shape[3 + k]) for k in range(2)]
-                return left, [at[0], axes[1], at[1], *spatial]
+                high, low = cut(axes[2], self.groups)
+                left = [times(axes[0], at[0]), combined(at[1], at[2]), combined(at[3], low), *at[4:]]
+                spatial = [contracted(triples[k], {2: axes[3 + k], 1: at[4 + k]}, 0, delta.shape[3 + k]) for k in range(2)]
+                return left, [at[0], axes[1], by_group(at, high), *spatial]
 
-            n = self.co * most(triples[0], 2) * most(triples[1], 2)
-            products = Products(weight.passes, delta, n, without(weight.passes.shape, 2), claims)
+            n = self.co // self.groups * most(triples[0], 2) * most(triples[1], 2)
+            inner = [passes, self.groups, self.co // self.groups, runs(self.ci, self.groups), *self.kernel]
+            products = Products(weight.passes, delta, n, inner, claims)
             components.append(RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, products))
         bits = place.input_bits[0] + place.delta_bits
         kinds = (("gradient", 0, scope.T, bits), ("update", scope.T, scope.T - 1, bits + scope.e2 - 40))
@@ -137,12 +141,16 @@ class Convolution(Operator):
         (weight, bias), (first, count, passes) = parameters, window
 
         def claims(axes, at):
-            left = [placed(times(axes[0], at[0]), first, passes), at[1], axes[1], *at[2:]]
-            spatial = [contracted(triples[k], {1: axes[3 + k], 0: at[2 + k]}, 2, a.shape[3 + k]) for k in range(2)]
-            return left, [placed(at[0], first, passes), at[1], axes[2], *spatial]
+            channels = axes[1]
+            if self.groups > 1:
+                size = self.co // self.groups
+                channels = Axis(w * at[2].weights[o // size] for o, w in enumerate(axes[1].weights))
+            left = [placed(times(axes[0], at[0]), first, passes), at[1], channels, *at[3:]]
+            spatial = [contracted(triples[k], {1: axes[3 + k], 0: at[3 + k]}, 2, a.shape[3 + k]) for k in range(2)]
+            return left, [placed(at[0], first, passes), at[1], combined(at[2], axes[2]), *spatial]
 
         n = delta.shape[1] * most(triples[0], 1) * most(triples[1], 1)
-        products = Products(delta, a, n, [count, *without(delta.shape, 2)[1:]], claims)
+        products = Products(delta, a, n, [count, delta.shape[1], self.groups, *delta.shape[3:]], claims)
         yield RoundedSum(f"{weight.name}: {kind}", getattr(weight, kind), shift, products)
         if bias:
 
@@ -162,8 +170,39 @@ def most(triples, which):
     return max(counts.values(), default=0)
 
 
-def without(shape, axis):
-    return [length for d, length in enumerate(shape) if d != axis]
+def low_run(channels, groups):
+    """How many values l has: the largest power of two that divides the channels of a group; with one group all of them."""
+    size = channels // groups
+    return size if groups == 1 else size & -size
+
+
+def runs(channels, groups):
+    """How many values h has."""
+    return channels // groups // low_run(channels, groups)
+
+
+def cut(axis, groups):
+    """A point of channels (g, h, l) as one of (g, h) and one of l."""
+    low = low_run(len(axis), groups)
+    return eq(len(axis) // low, axis.coordinates[bits_of(low) :]), eq(low, axis.coordinates[: bits_of(low)])
+
+
+def by_group(at, high):
+    """s(g) eq(r_g, g) eq(r_k, k) on the channels (g, k); at: p, g, k, h, ..."""
+    _, groups, own, h, *_ = at
+    if len(groups) == 1:
+        return own
+    s = [total(a * b for a, b in zip(h.weights, high.weights[g * len(h) :], strict=False)) for g in range(len(groups))]
+    return Axis(s[g] * w * v for g, w in enumerate(groups.weights) for v in own.weights)
+
+
+def combined(*parts):
+    """The product along one axis, the last part running fastest."""
+    first, *others = [part for part in parts if len(part) > 1] or parts[-1:]
+    weights = first.weights
+    for part in others:
+        weights = [a * b for a in weights for b in part.weights]
+    return Axis(weights, is_point=all(len(part) == 2 ** bits_of(len(part)) for part in others))
 
 
 def times(a, b):
