@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from zkds import sumcheck
 from zkds.circuits.operators.pooling import Window, pooled_axes, repeat_entries, repeated_shape
 from zkds.field import ONE, dot
@@ -15,7 +17,7 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.tensors.axes import eq_axes, padded, split_point, variables
 from zkds.tensors.field_tables import field_table
-from zkds.tensors.tensor import Combination, Committed, ProverContext, Reader, Tensor, VerifierContext
+from zkds.tensors.tensor import Combination, ProverContext, Reader, Tensor, VerifierContext
 
 BIT = LimbFormat(DIGIT_BITS, 1, signed=False)
 
@@ -23,7 +25,7 @@ BIT = LimbFormat(DIGIT_BITS, 1, signed=False)
 class Masked(Tensor):
     """mask * values, each value repeated over a window of the last two axes.
 
-    mask      a tensor of the result's shape whose entries are proved to be 0 or 1 elsewhere
+    mask      a tensor of the result's shape, of one digit, whose entries are proved to be 0 or 1 elsewhere
     values    of the same shape, or with the last two axes divided by the window's
     digits, interval   of the result, where more is known than that it is a value or zero
     """
@@ -31,7 +33,7 @@ class Masked(Tensor):
     def __init__(
         self,
         name: str,
-        mask: Committed,
+        mask: Tensor,
         values: Tensor,
         window: Window = (1, 1),
         digits: Sequence[Interval] | None = None,
@@ -58,7 +60,7 @@ class Masked(Tensor):
             return
         combination = Combination.draw(context, self, claims)
         weights = combination.weight_tables()
-        (mask,) = (padded(context.reader.read(name), self.shape) for name in self.mask.columns.names)
+        (mask,) = (padded(bits.astype(np.uint32), self.shape) for bits in self.mask.tables(context.reader))
         digits = [field_table(repeat_entries(digit, self.window)) for digit in self.values.tables(context.reader)]
         count = len(digits)
         terms = [(ONE, (j, count, count + 1 + j)) for j in range(count)]

@@ -12,9 +12,10 @@ from tests.harness.blocks_relation import BlocksRelation
 from tests.harness.whole_proof import reject
 from tests.reference.identities import identity_at, violations
 from zkds.identities.block import Block
-from zkds.identities.expressions import Along, Expression, Identity, Over, UpTo, base_digits, tensor
+from zkds.identities.expressions import Along, Expression, Identity, Over, UpTo, tensor
 from zkds.identities.gadget import Gadget, make_blocks
 from zkds.prover import prove
+from zkds.tensors.linear import base_digits
 from zkds.verifier import verify
 
 pytestmark = pytest.mark.slow

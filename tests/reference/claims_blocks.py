@@ -5,11 +5,37 @@ Written from docs/protocol.md, section 17, sharing no code with zkds but the ele
 
 from collections import namedtuple
 
+from tests.reference.circuit import ranges
 from tests.reference.claims_ledger import Axis, bits, eqs, is_direct, on_columns, powers, product_of_totals, split, total
-from tests.reference.shape_gadgets import base_digits
+from tests.reference.components import Component, carry_weights, digit_weights
+from tests.reference.shape_gadgets import Identity, base_digits, entry, intervals, minus, number, scaled
+from tests.reference.shape_plans import plan
 from zkds.field import ONE, ZERO, K
 
 Form = namedtuple("Form", "tensor axes mu")
+
+
+def block(name, stated):
+    """A block that is a component of its own. stated: pairs of a name and an expression, all over one shape."""
+    identities = [identity_of(one, terms) for one, terms in stated]
+    carries = [carry for identity in identities for carry in identity.carries]
+    operands = [operand.tensor for identity in identities for _, factors, _ in identity.terms for operand in factors]
+
+    def verify(ledger):
+        Block(ledger, name, identities, digit_weights, carry_weights).verify()
+
+    return Component([*carries, *operands], verify, ranges(carries))
+
+
+def identity_of(name, terms):
+    """Of operands that are used axis by axis."""
+    shape = next(factors[0].tensor.shape for _, factors, _ in terms if factors)
+    return Identity(name, shape, terms, *plan(name, *intervals(terms), shape))
+
+
+def rounding(exact, shift, out, remainder):
+    """out = round(exact, shift), out an expression."""
+    return minus(exact + number(2 ** (shift - 1)), entry(remainder), scaled(out, 2**shift))
 
 
 class Block:
@@ -45,6 +71,9 @@ class Block:
 
     def verify(self):
         ledger, name = self.ledger, self.name
+        if not self.lefts:
+            self.settle([(self.linear_forms(), -self.constant())])
+            return
         (claim,) = ledger.hidden(f"{name}: sum", 1)
         self.settle([(self.linear_forms(), -claim - self.constant())])
         variables = len(self.z)

@@ -3,7 +3,8 @@
 Written from docs/specification, section 16, sharing no code with zkds but the elements of K.
 """
 
-from tests.reference.claims_ledger import Axis, bits, eqs, split, total, weights_at, windows
+from tests.reference.claims_ledger import Axis, bits, eqs, product_of_totals, split, total, weights_at, windows
+from tests.reference.shape_gadgets import base_digits
 from tests.reference.shape_plans import Tensor, columnwise, plus, shifted, times, with_zero
 from zkds.field import ONE, ZERO
 
@@ -36,6 +37,27 @@ def sum_of(name, addends):
     interval = plus(*(times(source.interval, sign * 2**shift) for source, shift, sign in addends))
     sources = [source for source, _, _ in addends]
     return linear(name, sources[0].shape, digits, interval, sources, terms)
+
+
+def affine(name, addends, constant, interval=None):
+    """constant + sum of coefficient source; addends: (source, coefficient)."""
+
+    def terms(claim):
+        found = []
+        for source, coefficient in addends:
+            parts = list(enumerate(base_digits(coefficient)))
+            mu = [total(part * claim.mu[j + s] for s, part in parts) for j in range(len(source.digits))]
+            found.append((source, claim.axes, mu))
+        lowest = total(part * claim.mu[s] for s, part in enumerate(base_digits(constant)))
+        return found, lowest * product_of_totals(claim.axes)
+
+    parts = [[(0, 0)], [(part, part) for part in base_digits(constant)]]
+    for source, coefficient in addends:
+        for s, part in enumerate(base_digits(coefficient) or [0]):
+            parts.append([(0, 0)] * s + [times(digit, part) for digit in source.digits])
+    value = plus((constant, constant), *(times(source.interval, coefficient) for source, coefficient in addends))
+    sources = [source for source, _ in addends]
+    return linear(name, sources[0].shape, columnwise(plus, parts), interval or value, sources, terms)
 
 
 def masked(name, mask, values, size=1, digits=None, interval=None):

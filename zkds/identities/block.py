@@ -33,13 +33,14 @@ from zkds.identities.equations import settle_prover, settle_verifier
 from zkds.identities.expressions import Operand, Tables
 from zkds.native import U32, U64, field
 from zkds.tensors.axes import eq_axes
+from zkds.tensors.circuit import Component
 from zkds.tensors.field_tables import flat_length, flat_tables, scale_outer
 from zkds.tensors.tensor import ProverContext, Reader, VerifierContext
 
 Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], U64]  # an operand's digits over a shape: `flat_tables`
 
 
-class Block(BlockPlan):
+class Block(BlockPlan, Component):
     """Identities that are proved together, and the committed carries of their plans."""
 
     def witness(self, reader: Reader) -> dict[str, U32]:

@@ -8,9 +8,10 @@ from zkds.claims import Value
 from zkds.field import ONE, ZERO, K, powers
 from zkds.identities.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.identities.equations import Equation, Form
-from zkds.identities.expressions import DIGIT, Operand, base_digits, product_axis
+from zkds.identities.expressions import DIGIT, Operand, product_axis
 from zkds.soundness import algebraic
 from zkds.tensors.axes import Axis, eq_axes, split_point, variables
+from zkds.tensors.linear import base_digits
 from zkds.tensors.tensor import Context
 
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 17"

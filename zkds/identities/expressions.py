@@ -24,6 +24,7 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
 from zkds.native import field as native
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis
+from zkds.tensors.linear import base_digits
 from zkds.tensors.tensor import Tensor
 
 DIGIT = 1 << DIGIT_BITS
@@ -214,13 +215,6 @@ def tensor(source: Tensor, *uses: AxisUse | int) -> Expression:
 def sum_of(parts: Sequence[Expression]) -> Expression:
     """The sum of expressions, at least one."""
     return Expression([term for part in parts for term in part.terms])
-
-
-def base_digits(number: int) -> list[tuple[int, int]]:
-    """(s, digit_s) with number = sum_s digit_s 2^(16 s), every digit of the number's sign; without zeros."""
-    sign, rest = (-1 if number < 0 else 1), abs(number)
-    digits = [(s, rest >> DIGIT_BITS * s & (DIGIT - 1)) for s in range(-(-rest.bit_length() // DIGIT_BITS))]
-    return [(s, sign * digit) for s, digit in digits if digit]
 
 
 @dataclass(frozen=True)

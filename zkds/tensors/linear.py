@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -110,3 +111,67 @@ class SumTensor(LinearTensor):
             weights = claim.digit_weights[first : first + len(source.digits)]
             terms.append(Term(source, claim.axes, [weight * factor for weight in weights]))
         return terms, ZERO
+
+
+class AffineTensor(LinearTensor):
+    """constant + sum_i coefficient_i source_i, for every entry: sources of one shape, public integers.
+
+    Coefficients are cut into base-2^16 digits of their own sign, and so is the constant; digits are not carried.
+    interval   of the value, where more is known than that the sources are independent
+    Raises ValueError for no addend and for different shapes.
+    """
+
+    def __init__(
+        self, name: str, addends: Sequence[tuple[Tensor, int]], constant: int, interval: Interval | None = None
+    ) -> None:
+        self.name = name
+        self.sources = tuple(source for source, _ in addends)
+        if len({source.shape for source in self.sources}) != 1:
+            raise ValueError(f"{name}: expected addends of one shape, got {[source.shape for source in self.sources]}")
+        self.shape = self.sources[0].shape
+        self._coefficients = [base_digits(coefficient) for _, coefficient in addends]
+        self._constant = base_digits(constant)
+        total = Interval.point(constant)
+        digits = _placed([Interval.point(1)], self._constant)
+        for (source, coefficient), places in zip(addends, self._coefficients, strict=True):
+            total = total + source.interval.times(coefficient)
+            digits = [a + b for a, b in zip_longest(digits, _placed(source.digits, places), fillvalue=Interval.point(0))]
+        self.digits = tuple(digits)
+        self.interval = total if interval is None else interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
+        for s, digit in self._constant:
+            result[s] += digit
+        for source, places in zip(self.sources, self._coefficients, strict=True):
+            for j, table in enumerate(source.tables(reader)):
+                for s, digit in places:
+                    result[s + j] += table * np.int64(digit)
+        return result
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        weights = claim.digit_weights
+        terms = []
+        for source, places in zip(self.sources, self._coefficients, strict=True):
+            own = [sum((weights[s + j] * digit for s, digit in places), ZERO) for j in range(len(source.digits))]
+            terms.append(Term(source, claim.axes, own))
+        constant = sum((weights[s] * digit for s, digit in self._constant), ZERO)
+        for axis in claim.axes:
+            constant = constant * axis.total()
+        return terms, constant
+
+
+def base_digits(number: int) -> list[tuple[int, int]]:
+    """(s, digit_s) with number = sum_s digit_s 2^(16 s), every digit of the number's sign; without zeros."""
+    sign, rest = (-1 if number < 0 else 1), abs(number)
+    digits = [(s, rest >> DIGIT_BITS * s & ((1 << DIGIT_BITS) - 1)) for s in range(-(-rest.bit_length() // DIGIT_BITS))]
+    return [(s, sign * digit) for s, digit in digits if digit]
+
+
+def _placed(digits: Sequence[Interval], places: Sequence[tuple[int, int]]) -> list[Interval]:
+    """The digits' intervals of a number times an integer that is given by its digits."""
+    found = [Interval.point(0)] * (len(digits) + max((s for s, _ in places), default=0))
+    for s, factor in places:
+        for j, digit in enumerate(digits):
+            found[s + j] = found[s + j] + digit.times(factor)
+    return found
