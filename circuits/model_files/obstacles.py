@@ -13,7 +13,8 @@ MAX_LINES = 12
 MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
-    "conv2d (stride, padding; dilation 1, one group), linear, relu, max_pool2d and avg_pool2d (square windows side by side), "
+    "conv2d (stride, padding; dilation 1, one group), linear, relu, relu6, hardtanh, clamp, leaky_relu, sigmoid, tanh, gelu, "
+    "silu, max_pool2d and avg_pool2d (square windows side by side), "
     "adaptive_avg_pool2d (windows of one size), add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
 )
 
@@ -23,7 +24,7 @@ _NORMALIZE = (
     "normalization of the inputs inside the model isn't supported: take it out of the model, and let the data have it: "
     "zkds commit --normalize MEAN STD"
 )
-_ONLY_RELU = "ReLU is the only activation; train the network with it"
+_ACTIVATIONS = "activations are ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, GELU and SiLU; train the network with one"
 _SCORES = "the network should end with its scores, before softmax"
 _ONE_TYPE = "a conversion of types: take it out of forward, and give the whole model one type"
 _DECOMPOSED = "export without run_decompositions"
@@ -36,20 +37,14 @@ HINTS = {
     "instance_norm": "normalization layers other than a folded batch norm can't be proved",
     "rms_norm": "normalization layers other than a folded batch norm can't be proved",
     "softmax": _SCORES,
-    "hardtanh": "ReLU6 or another bounded activation; " + _ONLY_RELU,
-    "leaky_relu": _ONLY_RELU,
-    "prelu": _ONLY_RELU,
-    "gelu": _ONLY_RELU,
-    "celu": _ONLY_RELU,
-    "elu": _ONLY_RELU,
-    "silu": _ONLY_RELU,
-    "mish": _ONLY_RELU,
-    "hardswish": _ONLY_RELU,
-    "hardsigmoid": _ONLY_RELU,
-    "sigmoid": _ONLY_RELU,
-    "tanh": _ONLY_RELU,
-    "softplus": _ONLY_RELU,
-    "clamp": _ONLY_RELU,
+    "aten.clamp": "bounds that are numbers, not tensors",
+    "prelu": _ACTIVATIONS,
+    "elu": _ACTIVATIONS,
+    "mish": _ACTIVATIONS,
+    "hardswish": _ACTIVATIONS,
+    "hardsigmoid": _ACTIVATIONS,
+    "log_sigmoid": _ACTIVATIONS,
+    "softplus": _ACTIVATIONS,
     "aten.mean": "for global average pooling use nn.AdaptiveAvgPool2d(1) and nn.Flatten()",
     "aten.squeeze": "use flatten(1) in its place",
     "aten.stack": "branches that come together",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkds.circuits.operators import add, concatenate, maximum, mean, relu
+from zkds.circuits.operators import add, clamp, concatenate, leaky_relu, maximum, mean, relu, smooth
 from zkds.circuits.operators.convolution import operator as convolution
 from zkds.circuits.operators.operator import Operator
 from zkds.circuits.operators.tracing import Handler
@@ -11,15 +11,22 @@ OPERATORS: dict[str, type[Operator]] = {
     operator.KIND: operator
     for operator in (
         add.Add,
+        clamp.Clamp,
         concatenate.Concatenate,
         convolution.Convolution,
+        leaky_relu.LeakyRelu,
         maximum.MaxPool,
         mean.AveragePool,
         relu.Relu,
+        smooth.Gelu,
+        smooth.GeluTanh,
+        smooth.Sigmoid,
+        smooth.Silu,
+        smooth.Tanh,
     )
 }
 IMPORTS: dict[str, Handler] = {
     name: handler
-    for operator in (add, concatenate, convolution, maximum, mean, relu)
+    for operator in (add, clamp, concatenate, convolution, leaky_relu, maximum, mean, relu, smooth)
     for name, handler in operator.IMPORTS.items()
 }

@@ -22,12 +22,14 @@ from tests.reference.sharpness_shape import shape_of
 from tests.reference.sharpness_verifier import verify
 from zkds.channel import DryRun
 from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
+from zkds.circuits.arithmetic.smooth_tables import FUNCTIONS
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.metric.logarithm import log_rows, power_rows
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.softmax import exponential_tables
 from zkds.circuits.operators.registry import OPERATORS
+from zkds.circuits.operators.smooth import derivative_rows, unit_rows, value_rows
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.field import ZERO, K, P
@@ -64,9 +66,14 @@ def statement_of(network, configuration, results, *, private=False, schema=None)
     return SharpnessStatement(network, configuration, root, bytes(32), False, bytes(32), private, results)
 
 
+@functools.cache
 def named_tables():
     names = dict(zip(exponential_tables(), ("EXP_LO", "EXP_HI", "EXP_INT"), strict=True))
     names |= {log_rows(): "LOGT", power_rows(): "2^b"}
+    for function in FUNCTIONS:
+        names[unit_rows(function)] = ("unit", function.bound, function.identity)
+        names[derivative_rows(function)] = ("derivatives", function.name)
+        names[value_rows(function)] = ("values", function.name)
     return names | {signs(bits): ("sign", bits) for bits in range(1, 17)}
 
 

@@ -1,12 +1,17 @@
 """Small graphs, one for each way in which the outputs of operators come together or apart."""
 
+from fractions import Fraction
+
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.maximum import MaxPool
 from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.relu import Relu
+from zkds.circuits.operators.smooth import Gelu, GeluTanh, Sigmoid, Silu, Tanh
 
 
 def convolution(shape, channels, name, *inputs, size=1, bias=True):
@@ -98,6 +103,35 @@ GRAPHS = {
     "pool behind a sum": Network(
         (2, 2, 2),
         (convolution((2, 2, 2), 2, "first", 0), Node(Add(), (0, 1, 0)), Node(MaxPool(2, True), (2,)), scores((2, 1, 1), 3)),
+    ),
+    # Represented by the activation behind it, tied to it, behind and before an average pool; two rounded ones in a row.
+    "smooth functions": Network(
+        (1, 4, 2),
+        (
+            convolution((1, 4, 2), 1, "first", 0),
+            Node(Gelu(), (1,)),
+            Node(AveragePool(2), (2,)),
+            Node(Sigmoid(), (3,)),
+            Node(Tanh(), (3,)),
+            Node(GeluTanh(), (4,)),
+            Node(Silu(), (5,)),
+            Node(Add(), (6, 7, 3)),
+            scores((1, 2, 1), 8),
+        ),
+    ),
+    "clamps and LeakyReLUs": Network(
+        (1, 4, 2),
+        (
+            convolution((1, 4, 2), 1, "first", 0),
+            Node(Clamp.of(Fraction(0), Fraction(6)), (1,)),
+            Node(LeakyRelu.of(Fraction(1, 100)), (2,)),
+            Node(LeakyRelu.of(Fraction(1, 2)), (3,)),
+            Node(AveragePool(2), (4,)),
+            Node(Clamp.of(None, Fraction(1, 3), inclusive=True), (5,)),
+            Node(LeakyRelu.of(Fraction(1, 8)), (5,)),
+            Node(Add(), (6, 7)),
+            scores((1, 2, 1), 8),
+        ),
     ),
     "a sum of what comes later": Network(
         (1, 2, 2),

@@ -1,16 +1,22 @@
 """Random graphs of all operators, for property tests. A new operator is one more line in OPERATORS."""
 
+from fractions import Fraction
+
 import numpy as np
 from hypothesis import strategies as st
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.maximum import MaxPool
 from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.relu import Relu
+from zkds.circuits.operators.smooth import Gelu, GeluTanh, Sigmoid, Silu, Tanh
 
+HALF = Fraction(1, 2)
 NEAR = 3  # an operator takes one of so many last outputs: graphs are deep, and outputs are taken more than once
 
 
@@ -106,11 +112,25 @@ def _joined(operator, fits):
     return drawn
 
 
+def _activation(*operators):
+    def drawn(draw, shapes):
+        return draw(st.sampled_from(operators)), (_one(draw, shapes),)
+
+    return drawn
+
+
 OPERATORS = {
     "add": _joined(Add(), lambda shape, first: shape == first),
     "average pool": _pool(lambda draw: AveragePool(2)),
+    "clamp": _activation(Clamp.of(Fraction(0), Fraction(6)), Clamp.of(-HALF, HALF / 2, inclusive=True)),
     "concatenate": _joined(Concatenate(), lambda shape, first: shape[1:] == first[1:]),
     "convolution": _convolution,
+    "gelu": _activation(Gelu()),
+    "gelu tanh": _activation(GeluTanh()),
+    "leaky relu": _activation(LeakyRelu.of(Fraction(1, 100)), LeakyRelu.of(HALF)),
     "max pool": _pool(lambda draw: MaxPool(2, draw(st.booleans()))),
     "relu": _relu,
+    "sigmoid": _activation(Sigmoid()),
+    "silu": _activation(Silu()),
+    "tanh": _activation(Tanh()),
 }

@@ -62,13 +62,13 @@ def depthwise(channels):
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, groups=channels),
         nn.BatchNorm2d(channels),
-        nn.ReLU6(),
+        nn.Hardswish(),
         nn.Conv2d(channels, 2 * channels, 1),
     )
 
 
 MOBILE = nn.Sequential(
-    nn.Conv2d(1, 2, 3, dilation=2), depthwise(2), nn.SiLU(), depthwise(4), nn.MaxPool2d(3, 2), nn.Flatten(), nn.LazyLinear(3)
+    nn.Conv2d(1, 2, 3, dilation=2), depthwise(2), nn.Mish(), depthwise(4), nn.MaxPool2d(3, 2), nn.Flatten(), nn.LazyLinear(3)
 )
 
 
@@ -115,8 +115,8 @@ def test_other_operators_have_their_remedies():
         "0 (Conv2d): aten.conv2d.default: expected dilation (1, 1); others aren't supported",
         "1.0 (Conv2d), 3.0 (Conv2d): aten.conv2d.default: expected groups 1; others aren't supported",
         "1.1 (BatchNorm2d), 3.1 (BatchNorm2d): operator aten.batch_norm.default isn't supported (fold it",
-        "1.2 (ReLU6), 3.2 (ReLU6): operator aten.hardtanh.default isn't supported (ReLU6 or another bounded activation; ReLU",
-        "2 (SiLU): operator aten.silu.default isn't supported (ReLU is the only activation",
+        "1.2 (Hardswish), 3.2 (Hardswish): operator aten.hardswish.default isn't supported (activations are ReLU, ReLU6,",
+        "2 (Mish): operator aten.mish.default isn't supported (activations are ReLU, ReLU6,",
         "4 (MaxPool2d): aten.max_pool2d.default: expected square windows side by side, not overlapping: got size (3, 3)",
     ):
         assert part in text, text
@@ -170,7 +170,7 @@ def test_contexts_inside_forward(context, remedy):
 
 def test_the_list_is_bounded():
     names = (
-        "tanh",
+        "atan",
         "sin",
         "cos",
         "exp",
@@ -239,7 +239,9 @@ def test_the_table_of_operators_is_that_of_torch(operator):
     expected = arguments(getattr(getattr(torch.ops.aten, name), overload)._schema)
     required = [key for key, (default, _) in expected.items() if default == "none given"]
     values = {"weight": Tensor("w"), "kernel_size": [2], "output_size": [1, 1], "train": False, "p": 0.5, "dim": 0}
-    kinds = {"kernel_size": "as_ints", "output_size": "as_ints", "train": "as_bool", "p": "as_float", "dim": "as_int"}
+    values |= {"min": 0.5, "max": 0.5}
+    kinds = {"kernel_size": "as_ints", "output_size": "as_ints", "train": "as_bool", "dim": "as_int"}
+    kinds |= dict.fromkeys(("p", "min", "max"), "as_float")
     values |= {"size": [1], "shape": [1], "sizes": [1]}
     kinds |= dict.fromkeys(("size", "shape", "sizes"), "as_ints")
     given = [Argument(key, kinds.get(key, "as_tensor"), values.get(key, Tensor("x")), by_keyword=False) for key in required]

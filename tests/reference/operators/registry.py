@@ -2,16 +2,22 @@
 
 from tests.reference.operators.add import Add
 from tests.reference.operators.average_pool import AveragePool
+from tests.reference.operators.clamp import Clamp
 from tests.reference.operators.concatenate import Concatenate
 from tests.reference.operators.convolution import Convolution
+from tests.reference.operators.leaky_relu import LeakyRelu
 from tests.reference.operators.max_pool import MaxPool
 from tests.reference.operators.relu import Relu
+from tests.reference.operators.smooth import FUNCTIONS
 
 OPERATORS = {
     "add": Add,
     "average pool": AveragePool,
+    "clamp": Clamp,
     "concatenate": Concatenate,
     "convolution": Convolution,
+    "leaky relu": LeakyRelu,
     "max pool": MaxPool,
     "relu": Relu,
+    **FUNCTIONS,
 }

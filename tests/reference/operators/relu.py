@@ -28,8 +28,7 @@ class Relu(Operator):
             scope.claim_sign(copy)
             x = copy
         bit = committed(f"{name}: bit", 1, x.shape)
-        top, width = x.columns[-1]
-        components.append(Component([x, bit], nothing, [(("sign", width), top, (bit.columns[0][0],))]))
+        components.append(sign(x, bit))
         digits = [*x.digits[:-1], (0, x.digits[-1][1])]
         output = masked(f"{name}: output", bit, x, digits=digits, interval=(0, x.interval[1]))
 
@@ -37,6 +36,12 @@ class Relu(Operator):
             return [masked(f"{name}: delta", bit, delta) if place.wanted[0] else None], []
 
         return Built(output, components, back)
+
+
+def sign(x, bit):
+    """The bit [x >= 0], looked up with the top limb."""
+    top, width = x.columns[-1]
+    return Component([x, bit], nothing, [(("sign", width), top, (bit.columns[0][0],))])
 
 
 def signed_width(interval):
