@@ -19,7 +19,7 @@ symmetry.
 - exp(-x), 0 <= x <= 1, by its Taylor series: below 80 units, as in tables.py. Powers of such a value: below 81 units a factor,
   so below 2^22 units for the at most 2^15 cells of a side.
 - The normal density by quotients of neighbours, which are powers: below 81 (i + 1) units for quotient i, so below 2^34 units
-  for a density, of 2^14 cells. Phi by 16 terms of its Taylor series from each middle to the next, of which the first one left
+  for a density, of 2^14 cells. Phi by 13 terms of its Taylor series from each middle to the next, of which the first one left
   out is below one unit: a step is off by less than the density's error times 2^-11 and 2^6 units, all together below 2^38.
 - gelu tanh: its argument is below 50 and off by less than 2^10 units; the exponential as a product of powers of exp(-1), of
   exp(-k / 256) and of a series: below 2^14 units.
@@ -50,7 +50,7 @@ THIRD_BITS = 8
 _BITS = 128  # fractional bits of unrounded values
 _ONE = 1 << _BITS
 _TERMS = 36  # of an exponential: 1 / 36! < 2^-128 / 2^9
-_NORMAL_TERMS = 16
+_NORMAL_TERMS = 13
 
 Derivatives = tuple[int, int, int, int]  # f, f', f'', f''' in units of 2^-128
 

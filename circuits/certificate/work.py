@@ -7,6 +7,7 @@ costs (`python -m bench.work` measures both beside it, for random statements and
 
     nodes           plans of identities, sumchecks of a node that rounds; four others count as one
     windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
+    tables          operators of different kinds with tables of their own: making and evaluating them
     boxes           of all columns (zkds/commit/layout.py)
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
     rounds          of sumchecks: of the circuit and of the lookup argument
@@ -61,6 +62,7 @@ COSTS = {
     "nodes": (0.01, 1 << 18),
     "windows": (3e-7, 0),
     "widest": (0.0, 100),
+    "tables": (0.5, 16 << 20),
     "boxes": (2e-5, 1500),
     "pieces": (9e-6, 520),
     "rounds": (1e-4, 1500),
@@ -86,6 +88,7 @@ class Work:
     nodes: int
     windows: int
     widest: int
+    tables: int
     parameters: int
     coefficients: int
     records: int
@@ -106,6 +109,7 @@ class Work:
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
             max(windows, default=0),
+            len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             parameters,
             6 * parameters if statement.private_model else 0,
             statement.samples,

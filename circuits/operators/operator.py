@@ -159,11 +159,13 @@ class Operator(ABC):
     """A kind of node. KIND names it in statements; INPUTS is the number of its inputs, None for two or more.
 
     ROUNDS: whether its output is rounded to 32 fractional bits, in the format CONVOLUTION
+    TABLES: whether it looks up tables of a function, which all nodes of the kind share and a verifier computes
     """
 
     KIND: ClassVar[str]
     INPUTS: ClassVar[int | None] = 1
     ROUNDS: ClassVar[bool] = False
+    TABLES: ClassVar[bool] = False
 
     # ---- description ----
 

@@ -85,6 +85,7 @@ STEP_SHIFT = 31
 class Smooth(Operator):
     """A function, entry by entry."""
 
+    TABLES: ClassVar[bool] = True
     FUNCTION: ClassVar[SmoothFunction]
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:

@@ -17,6 +17,10 @@ from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.work import DEFAULT_BYTES, Work, WorkRejected, pieces_of
 from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import chain
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.relu import Relu
+from zkds.circuits.operators.smooth import Gelu, Tanh
 from zkds.commit.layout import Layout
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Schema
@@ -119,6 +123,15 @@ def test_statements_that_take_too_much_are_refused(name):
     assert str(caught.value).startswith("work: verifying takes too much: expected at most 20 s and 1 GiB, got up to ")
     with pytest.raises(WorkRejected):
         api.verify(proof, max_work=1.0001)
+
+
+def test_tables_count_once_for_each_function():
+    shape = (1, 2, 2)
+    layers = [(f"c{k}", Convolution.over(shape, 1, (1, 1))) for k in range(6)]
+    activations = [Gelu(), Gelu(), Tanh(), Relu(), Gelu()]
+    nodes = [node for pair in zip(layers, activations, strict=False) for node in pair]
+    network = chain(shape, *nodes, ("scores", Convolution.dense(2, shape)))
+    assert Work.of(statement_of(network, Configuration.of(steps=2, batch_size=1))).tables == 2
 
 
 def test_the_multiple_that_the_message_names_is_enough():
