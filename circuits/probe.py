@@ -43,7 +43,8 @@ def run(
 ) -> Trajectory:
     """Everything that a probe computes.
 
-    weights: w_0 [40] of every parameter, int64 (*shape); inputs [32]: (T, B, *network.input_shape) int64; labels: (T, B) int64.
+    weights: the integers of the model, int64 (*shape): w_0 [40] of every parameter, and every constant;
+    inputs [32]: (T, B, *network.input_shape) int64; labels: (T, B) int64.
 
     Raises TypeError and ValueError for arguments of other names, types, shapes or labels, Overflow for a value that its
     format does not hold.
@@ -69,10 +70,11 @@ class _Stacks:
 
 
 def forward(network: Network, weights: Mapping[str, I64], inputs: I64, place: Place) -> list[Forward]:
-    """All nodes on a batch (B, C, H, W) [32]. Raises Overflow."""
+    """All nodes on a batch (B, C, H, W) [32], with the integers of all of `Network.tensors`. Raises Overflow."""
     results: list[Forward] = []
     for node, placed in zip(network.nodes, network.placed, strict=True):
-        own = {word: weights[f"{node.name}.{word}"] for word, _ in node.operator.parameters}
+        words = (*node.operator.parameters, *node.operator.constants)
+        own = {word: weights[f"{node.name}.{word}"] for word, _ in words}
         values = [results[index - 1].output if index else inputs for index in node.inputs]
         results.append(node.operator.forward(placed, values, own, place.at(placed.name)))
     return results
@@ -129,7 +131,8 @@ class _Probe:
     def __init__(self, network: Network, weights: Parameters, inputs: I64, labels: I64, configuration: Configuration) -> None:
         self.network = network
         self.initial = weights
-        self.weights = weights
+        self.weights = {name: weights[name] for name, _ in network.parameters}
+        self.constants = {name: weights[name] for name, _ in network.constants}
         self.inputs = inputs
         self.labels = labels
         self.configuration = configuration
@@ -162,7 +165,7 @@ class _Probe:
     def _first_pass(self, step: int) -> Parameters:
         """The gradients g_t; records the losses."""
         place = Place(step, second=False)
-        forwards = forward(self.network, self.weights, self.inputs[step], place)
+        forwards = forward(self.network, self.weights | self.constants, self.inputs[step], place)
         scores = softmax(forwards[-1].output[:, :, 0, 0])
         self.losses.append(losses(scores, self.labels[step]))
         self.loss_sums.append(sum(self.losses[step]))
@@ -173,7 +176,7 @@ class _Probe:
     def _second_pass(self, step: int, weights: Parameters) -> Parameters:
         """The updates U_t, from the gradient at the perturbed weights."""
         place = Place(step, second=True)
-        forwards = forward(self.network, weights, self.inputs[step], place)
+        forwards = forward(self.network, weights | self.constants, self.inputs[step], place)
         scores = softmax(forwards[-1].output[:, :, 0, 0])
         delta = logit_delta(scores, self.labels[step], self.configuration.second_scale)
         return self._backward(self.configuration.steps + step, forwards, scores, delta, place)
@@ -222,7 +225,7 @@ class _Probe:
         return Trajectory(
             network=self.network,
             configuration=self.configuration,
-            weights={name: self.initial[name] for name, _ in self.network.parameters},
+            weights={name: self.initial[name] for name, _ in self.network.tensors},
             inputs=self.inputs,
             labels=self.labels,
             values=self.stacks.arrays,
@@ -255,9 +258,9 @@ def _check(network: Network, weights: Mapping[str, I64], inputs: I64, labels: I6
         raise TypeError("run: expected a Network and a Configuration")
     if network.classes > MAX_CLASSES:
         raise ValueError(f"network: expected at most {MAX_CLASSES} classes, got {network.classes}")
-    if set(weights) != {name for name, _ in network.parameters}:
-        raise ValueError(f"weights: expected {[name for name, _ in network.parameters]}, got {sorted(weights)}")
-    for name, shape in network.parameters:
+    if set(weights) != {name for name, _ in network.tensors}:
+        raise ValueError(f"weights: expected {[name for name, _ in network.tensors]}, got {sorted(weights)}")
+    for name, shape in network.tensors:
         _require_array(f"weights of {name}", weights[name], shape)
         require_format(weights[name], WEIGHT, "weight", Place(0, None, name))
     batches = (configuration.steps, configuration.batch_size)

@@ -28,14 +28,14 @@ class Trajectory:
     """All values of a probe; arrays are int64 unless said otherwise, fractional bits in brackets.
 
     values   by the names of the circuit's tensors, "NODE: output" and what else the node's operator says (circuits/operators/),
-             all of them (P, B, C, H, W); and for every parameter, (steps, *shape of the parameter):
+             most of them (P, B, C, H, W), all of them (P, ..); and for every parameter, (steps, *shape of the parameter):
                  PARAMETER: gradient       g, T steps [44]
                  PARAMETER: scaled         v = w_t o g, T steps [44]; none unless sharpness or perturbation is ASAM
                  PARAMETER: normalised     n, T - 1 steps [40]; none unless the perturbation is ASAM
                  PARAMETER: perturbation   E, T - 1 steps [40]
                  PARAMETER: update         U, T - 1 steps [40]
              with the remainders of their roundings
-    weights  w_0, (*shape) [40], by the parameters' names
+    weights  the integers of the model by their names: w_0 of the parameters, (*shape) [40], and the constants
     inputs   (T, B, *network.input_shape) [32]
 
     Softmax and loss; e = 44 in first passes (of the loss) and e_2 in second passes (of learning rate times loss):

@@ -5,12 +5,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.harness.cheating import lenient
 from tests.harness.kernels import use
 from zkds import native
 
 # The same examples in every run, however long one takes: a busy machine is no failure.
 settings.register_profile("zkds", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("zkds")
+
+__all__ = ["instruction_set", "kernels", "lenient"]
 
 THREADS = (1, 2, 3)
 Kernels = tuple[str, int]

@@ -22,7 +22,7 @@ from zkds.circuits.metric.softmax import logit_delta_tensor
 from zkds.circuits.models.private_model import PrivateModel
 from zkds.circuits.models.public_model import PublicModel
 from zkds.circuits.networks.circuit import NetworkCircuit
-from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.parameter import Parameter, constant
 from zkds.circuits.operators.records import InputTensor, Records
 from zkds.circuits.trajectory import Trajectory
 from zkds.dataset.membership import Membership
@@ -59,14 +59,16 @@ class DirectionalSharpness(Circuit):
             self.private_model = PrivateModel(network, statement.model)
         starts: Mapping[str, Tensor] = {} if self.private_model is None else self.private_model.weights
         self.parameters = {name: Parameter(name, shape, configuration, starts.get(name)) for name, shape in network.parameters}
+        self.constants = {name: starts.get(name, constant(name, shape)) for name, shape in network.constants}
+        self.model_tensors = {name: p.start for name, p in self.parameters.items()} | self.constants
         self.public_model: PublicModel | None = None
         if self.private_model is None:
-            committed = {name: p.start for name, p in self.parameters.items() if isinstance(p.start, Committed)}
+            committed = {name: tensor for name, tensor in self.model_tensors.items() if isinstance(tensor, Committed)}
             self.public_model = PublicModel(committed, weights)
         records = Records(self.membership)
         multipliers, offsets = zip(*schema.channel_maps, strict=True)
         self.inputs = InputTensor("input", records.elements, schema.element_bytes, multipliers, offsets)
-        self.network = NetworkCircuit(network, configuration, self.inputs, self.parameters)
+        self.network = NetworkCircuit(network, configuration, self.inputs, self.parameters, self.constants)
         delta = logit_delta_tensor(configuration, network.classes)
         self.network.propagate(delta)
         self.scalars = Scalars(
@@ -87,5 +89,5 @@ class DirectionalSharpness(Circuit):
         if self.private_model is not None:
             columns |= self.private_model.opened_columns()
         columns |= self.scalars.columns_of(trajectory)
-        starts = {f"{name}: start": values for name, values in trajectory.weights.items()}
+        starts = {self.model_tensors[name].name: values for name, values in trajectory.weights.items()}
         return self.witness(columns, {**trajectory.values, **starts})

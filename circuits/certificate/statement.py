@@ -201,7 +201,7 @@ def _require_bounded(network: Network, configuration: Configuration, root: DataR
         ("configuration: T B", samples, MAX_SAMPLES),
         ("probe: bytes of records", samples * root.committed_bytes, MAX_VALUES),
         ("probe: outputs of all nodes", configuration.passes * configuration.batch_size * values, MAX_VALUES),
-        ("probe: parameters of all steps", configuration.steps * network.parameter_count, MAX_VALUES),
+        ("probe: parameters of all steps", configuration.steps * network.tensor_count, MAX_VALUES),
     )
     for name, size, most in sizes:
         if size > most:

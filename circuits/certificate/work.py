@@ -104,7 +104,7 @@ class Work:
         nodes = zip(network.nodes, network.placed, strict=True)
         windows = [entries for node, placed in nodes for entries in node.operator.windows(placed.inputs)]
         rounded = sum(node.operator.ROUNDS for node in network.nodes)
-        parameters = network.parameter_count
+        parameters = network.tensor_count
         return cls(
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),

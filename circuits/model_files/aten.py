@@ -54,6 +54,10 @@ SCHEMAS = {
         "Tensor input, Tensor weight, Tensor? bias=None, "
         "SymInt[2] stride=(1, 1), str padding='valid', SymInt[2] dilation=(1, 1), SymInt groups=1"
     ),
+    "aten.batch_norm.default": (
+        "Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
+        "bool training, float momentum, float eps, bool cudnn_enabled"
+    ),
     "aten.linear.default": "Tensor input, Tensor weight, Tensor? bias=None",
     "aten.add.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
     "aten.add_.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",

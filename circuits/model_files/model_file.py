@@ -31,9 +31,9 @@ EXPECTED = "expected a file of torch.save, torch.export.save or safetensors"
 
 
 class Model(NamedTuple):
-    """A network with its parameters.
+    """A network with its parameters and constants.
 
-    parameters     name -> float64 array, of the names and shapes, and in the order, of `network.parameters`
+    parameters     name -> float64 array, of the names and shapes, and in the order, of `network.tensors`
     architecture   the name in the zoo, or None for an exported program
     shapes         name -> shape of the parameter in the file, where it is another
     file           where it was read, for messages
@@ -119,5 +119,5 @@ def _from_checkpoint(document: Any, arch: str | None, strip_prefix: str | None) 
     architecture = choose_architecture(state, named, arch, strip_prefix)
     network = zoo.network(architecture)
     stored = from_state_dict(network, state, strip_prefix)
-    parameters = {name: stored[name].reshape(shape) for name, shape in network.parameters}
+    parameters = {name: stored[name].reshape(shape) for name, shape in network.tensors}
     return Model(network, parameters, architecture, {name: values.shape for name, values in stored.items()})

@@ -13,13 +13,13 @@ MAX_LINES = 12
 MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
-    "conv2d (stride, padding; dilation 1, one group), linear, relu, relu6, hardtanh, clamp, leaky_relu, sigmoid, tanh, gelu, "
-    "silu, max_pool2d and avg_pool2d (square windows side by side), "
+    "conv2d (stride, padding; dilation 1, one group), linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, "
+    "leaky_relu, sigmoid, tanh, gelu, silu, max_pool2d and avg_pool2d (square windows side by side), "
     "adaptive_avg_pool2d (windows of one size), add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
 )
 
 _AUDIT = "zkds audit, which proves nothing, takes any network"
-_FOLD = "fold it into the convolution before it, with torch.nn.utils.fusion.fuse_conv_bn_eval"
+_ONLY_BATCH_NORM = "batch norm in evaluation mode is the only normalization"
 _NORMALIZE = (
     "normalization of the inputs inside the model isn't supported: take it out of the model, and let the data have it: "
     "zkds commit --normalize MEAN STD"
@@ -31,11 +31,11 @@ _DECOMPOSED = "export without run_decompositions"
 
 # The first whose word is part of the operator's name.
 HINTS = {
-    "batch_norm": _FOLD,
-    "layer_norm": "normalization layers other than a folded batch norm can't be proved",
-    "group_norm": "normalization layers other than a folded batch norm can't be proved",
-    "instance_norm": "normalization layers other than a folded batch norm can't be proved",
-    "rms_norm": "normalization layers other than a folded batch norm can't be proved",
+    "batch_norm": _DECOMPOSED,
+    "layer_norm": _ONLY_BATCH_NORM,
+    "group_norm": _ONLY_BATCH_NORM,
+    "instance_norm": _ONLY_BATCH_NORM,
+    "rms_norm": _ONLY_BATCH_NORM,
     "softmax": _SCORES,
     "aten.clamp": "bounds that are numbers, not tensors",
     "prelu": _ACTIVATIONS,
@@ -117,9 +117,7 @@ def unsupported_operator(operation: Operation, *, before_layers: bool, is_buffer
     given = {argument.name: argument.value for argument in operation.arguments}
     tensors = [value for value in given.values() if isinstance(value, Tensor)]
     hint = next((text for part, text in HINTS.items() if part in name), "")
-    if "batch_norm" in name and given.get("training") is True:
-        hint = f"it is in training mode: {EVAL}; then {_FOLD}"
-    elif name.startswith("aten.add_.") and tensors and is_buffer(tensors[0]):
+    if name.startswith("aten.add_.") and tensors and is_buffer(tensors[0]):
         hint = f"the model counts its batches, as batch norm in training mode does: {EVAL}"
     elif name.startswith((*_ARITHMETIC, *_CONSTANTS)):
         both = len(tensors) == 2 and not any(map(is_buffer, tensors))

@@ -24,7 +24,7 @@ import io
 import itertools
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -149,15 +149,15 @@ class Operation:
 
 @dataclass(frozen=True)
 class Program:
-    """A graph and the values of its parameters.
+    """A graph and the values of its parameters and buffers.
 
     inputs       what the user gives
     outputs      what the user gets
     operations   in the order of computation
     tensors      what the file says of every tensor
     parameters   tensor -> the parameter's name in the model
-    buffers      the tensors of buffers and constants
-    values       the parameters' values
+    buffers      tensor -> the name in the model, of buffers and constants
+    values       the values of parameters, and of the buffers that are kept with them
     obstacles    what is in no network that can be proved, apart from operators
     """
 
@@ -166,7 +166,7 @@ class Program:
     operations: tuple[Operation, ...]
     tensors: Mapping[Tensor, Meta]
     parameters: Mapping[Tensor, str]
-    buffers: frozenset[Tensor]
+    buffers: Mapping[Tensor, str]
     values: Values = field(repr=False)
     obstacles: tuple[str, ...] = ()
 
@@ -290,15 +290,19 @@ def _program(value: Any, archive: Archive, guards: list[str]) -> Program:
         _check_plain(archive, f"{CONSTANTS}model.pt")
     else:
         constants = _read_config(archive, f"{CONSTANTS}model_constants_config.json")
-        _require_all(reader.constant_names, constants, CONSTANTS)
-    values = Values(archive, {name: tensors[tensor] for tensor, name in reader.parameters.items()}, reader.buffer_names)
+        others = [name for tensor, name in reader.buffers.items() if tensor not in reader.kept_buffers]
+        _require_all(others, constants, CONSTANTS)
+    parameters, kept = (
+        {name: tensors[tensor] for tensor, name in named.items()} for named in (reader.parameters, reader.kept_buffers)
+    )
+    values = Values(archive, parameters, kept)
     return Program(
         tuple(reader.inputs),
         tuple(reader.outputs),
         operations,
         tensors,
         reader.parameters,
-        frozenset(reader.buffers),
+        reader.buffers,
         values,
         tuple(reader.obstacles),
     )
@@ -482,8 +486,8 @@ class _SignatureReader:
     """Inputs and outputs in order.
 
     names            of all inputs, "" for one that isn't a tensor
-    buffer_names     in the model, of what is kept with the weights
-    constant_names   likewise, of buffers that aren't and of constants
+    buffers          tensor -> the name in the model, of buffers and constants
+    kept_buffers     those of them that are kept with the weights
     """
 
     def __init__(self, value: Any) -> None:
@@ -491,9 +495,8 @@ class _SignatureReader:
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.parameters: dict[Tensor, str] = {}
-        self.buffers: list[Tensor] = []
-        self.buffer_names: list[str] = []
-        self.constant_names: list[str] = []
+        self.buffers: dict[Tensor, str] = {}
+        self.kept_buffers: dict[Tensor, str] = {}
         self.obstacles: list[str] = []
         self.names: list[str] = []
         self.results: list[Any] = []
@@ -501,7 +504,7 @@ class _SignatureReader:
             self._read_input(*union(spec, "input_specs"))
         for spec in sequence(signature["output_specs"], "output_specs"):
             self._read_output(*union(spec, "output_specs"))
-        twice = repeated([*self.parameters.values(), *self.buffer_names, *self.constant_names])
+        twice = repeated([*self.parameters.values(), *self.buffers.values()])
         if twice is not None:
             raise ValueError(f"input_specs: two inputs are called {twice} in the model")
         if len(self.inputs) != 1 or len(self.outputs) != 1:
@@ -516,13 +519,14 @@ class _SignatureReader:
                 self.parameters[tensor] = _parameter_name(spec["parameter_name"], where)
             case "buffer":
                 spec = fields(value, where, "arg buffer_name persistent")
-                names = self.buffer_names if boolean(spec["persistent"], where) else self.constant_names
-                names.append(_parameter_name(spec["buffer_name"], where))
-                self.buffers.append(tensor := _tensor(spec["arg"], where))
+                tensor = _tensor(spec["arg"], where)
+                self.buffers[tensor] = _parameter_name(spec["buffer_name"], where)
+                if boolean(spec["persistent"], where):
+                    self.kept_buffers[tensor] = self.buffers[tensor]
             case "tensor_constant":
                 spec = fields(value, where, "arg tensor_constant_name")
-                self.constant_names.append(_parameter_name(spec["tensor_constant_name"], where))
-                self.buffers.append(tensor := _tensor(spec["arg"], where))
+                tensor = _tensor(spec["arg"], where)
+                self.buffers[tensor] = _parameter_name(spec["tensor_constant_name"], where)
             case "user_input":
                 argument, content = _value(fields(value, where, "arg")["arg"], where)
                 if not isinstance(content, Tensor):
@@ -676,20 +680,20 @@ def _require_all(names: list[str], payloads: Mapping[str, _Payload], folder: str
 
 
 class Values:
-    """The parameters' values, each read once, when it is asked for; they share one budget of elements.
+    """The values of parameters and buffers, each read once, when it is asked for; they share one budget of elements.
 
     What the file says of them here must agree with what it says in the graph.
 
-    shared   names of parameters that have an element in common with another one
+    shared   names of those that have an element in common with another one
     """
 
-    def __init__(self, archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> None:
-        self._metas = metas
+    def __init__(self, archive: Archive, parameters: Mapping[str, Meta], buffers: Mapping[str, Meta]) -> None:
+        self._metas = {**parameters, **buffers}
         in_one_file = f"{WEIGHTS}model.pt" in archive
         if in_one_file and f"{WEIGHTS}model_weights_config.json" in archive:
             raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
         locate = _tensors_of_one_file if in_one_file else _tensors_of_members
-        self._tensors = locate(archive, metas, buffers)
+        self._tensors = locate(archive, self._metas, parameters)
         spans: dict[int, list[tuple[int, int, str]]] = {}
         for name, tensor in self._tensors.items():
             spans.setdefault(id(tensor.storage), []).append((*_span(name, tensor), name))
@@ -701,24 +705,24 @@ class Values:
                     self.shared |= {name, other}
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Of a parameter of the graph, which isn't read for it. Raises ValueError if it isn't of numbers."""
+        """Of one of them, which isn't read for it. Raises ValueError if it isn't of numbers."""
         return _numbers(name, self._metas[name].sizes)
 
     def read(self, name: str) -> NDArray[np.float64]:
-        """The values of a parameter of the graph. Raises ValueError if they aren't floats, or more than the budget has."""
+        """The values of one of them. Raises ValueError if they aren't floats, or more than the budget has."""
         if name not in self._tensors:
             raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
         return self._tensors.pop(name).read()
 
 
-def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> dict[str, StoredTensor]:
+def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], parameters: Container[str]) -> dict[str, StoredTensor]:
     """Those of floats, of torch 2.9 and later."""
     payloads = _read_config(archive, f"{WEIGHTS}model_weights_config.json")
-    _require_all([*metas, *buffers], payloads, WEIGHTS)
+    _require_all(list(metas), payloads, WEIGHTS)
     budget, storages, tensors = Budget(), dict[str, Storage](), dict[str, StoredTensor]()
     for name, meta in metas.items():
         path, is_parameter, found = payloads[name]
-        if not is_parameter or _stored(found) != _stored(meta):
+        if is_parameter != (name in parameters) or _stored(found) != _stored(meta):
             raise ValueError(f"{name}: the graph and {WEIGHTS}model_weights_config.json say different things of it")
         if meta.dtype in ELEMENT_TYPES:
             if path not in storages:
@@ -728,11 +732,11 @@ def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], buffers: li
     return tensors
 
 
-def _tensors_of_one_file(archive: Archive, metas: Mapping[str, Meta], buffers: list[str]) -> dict[str, StoredTensor]:
+def _tensors_of_one_file(archive: Archive, metas: Mapping[str, Meta], parameters: Container[str]) -> dict[str, StoredTensor]:
     """Likewise, of torch 2.8."""
     with open_archive(io.BytesIO(archive.read(f"{WEIGHTS}model.pt"))) as inner:
         found = read_object(inner)
-    if not isinstance(found, dict) or any(name not in found for name in (*metas, *buffers)):
+    if not isinstance(found, dict) or any(name not in found for name in metas):
         raise ValueError(f"{WEIGHTS}model.pt: expected the parameters and buffers of the graph")
     tensors = {}
     for name, meta in metas.items():

@@ -1,4 +1,4 @@
-"""From the state_dict of a checkpoint to the parameters of a network of the zoo.
+"""From the state_dict of a checkpoint to the parameters and constants of a network of the zoo.
 
 Training tools put a prefix in front of the names: DataParallel and DDP `module.`, torch.compile `_orig_mod.`, a LightningModule
 the name of its attribute, `model.` or `net.`. Those are known; another one has to be named.
@@ -21,6 +21,7 @@ from zkds.circuits.networks.graph import Network
 KEYS = ("state_dict", "model_state_dict")  # where a checkpoint has it; the others hold no weights of the network
 WRAPPERS = ("module.", "_orig_mod.")  # of all names
 ATTRIBUTES = ("model.", "net.")  # of those that belong to the network
+COUNTER = ".num_batches_tracked"
 MAX_WRAPPERS = 4
 MAX_NAMES = 1 << 14
 MAX_NAME_LETTERS = 400
@@ -83,20 +84,20 @@ def choose_architecture(state: State, named: str | None, arch: str | None, strip
 
 
 def from_state_dict(network: Network, state: State, strip_prefix: str | None = None) -> dict[str, NDArray[np.float64]]:
-    """The parameters, by the network's names, in the shapes that they have in the file: a weight may have the shape
-    (out, C*H*W) of a linear layer instead of the network's.
+    """The parameters and constants, by the network's names, in the shapes that they have in the file: a weight may have the
+    shape (out, C*H*W) of a linear layer instead of the network's.
 
     Raises ValueError for missing and unknown names, other shapes, numbers that aren't floats, and ambiguous prefixes.
     """
     names = _names(network, state, strip_prefix)
-    for name, shape in network.parameters:
+    for name, shape in network.tensors:
         tensor = state[names[name]]
         if not isinstance(tensor, StoredTensor):
             raise ValueError(f"{name}: expected a tensor of floats")
         if not _is_shape(tensor.shape, shape):
             raise ValueError(f"{name}: expected shape {shape}, got {tensor.shape}")
     parameters = {}
-    for name, _ in network.parameters:
+    for name, _ in network.tensors:
         values = state[names[name]].read()
         if values.dtype != np.float64:
             raise ValueError(f"{name}: expected a tensor of floats")
@@ -106,7 +107,8 @@ def from_state_dict(network: Network, state: State, strip_prefix: str | None = N
 
 def _names(network: Network, state: State, strip_prefix: str | None) -> dict[str, str]:
     """name in the network -> name in the file"""
-    expected = {name for name, _ in network.parameters}
+    expected = {name for name, _ in network.tensors}
+    state = _without_counters(state)
     found = {name: name for name in state}
     if strip_prefix is not None:
         found = _with_prefix(found, strip_prefix)
@@ -129,6 +131,12 @@ def _names(network: Network, state: State, strip_prefix: str | None) -> dict[str
 
 
 STRIP = "with --strip-prefix TEXT (strip_prefix= in Python)"
+
+
+def _without_counters(state: State) -> State:
+    """Without the numbers of batches that batch norms have seen in training, which mean nothing in evaluation mode."""
+    beside = {name: f"{name.removesuffix(COUNTER)}.running_mean" for name in state if name.endswith(COUNTER)}
+    return {name: tensor for name, tensor in state.items() if name not in beside or beside[name] not in state}
 
 
 def _with_prefix(names: Mapping[str, str], prefix: str) -> dict[str, str]:
@@ -155,7 +163,7 @@ def _fits(network: Network, state: State, strip_prefix: str | None) -> bool:
         names = _names(network, state, strip_prefix)
     except ValueError:
         return False
-    tensors = ((state[names[name]], shape) for name, shape in network.parameters)
+    tensors = ((state[names[name]], shape) for name, shape in network.tensors)
     return all(isinstance(tensor, StoredTensor) and _is_shape(tensor.shape, shape) for tensor, shape in tensors)
 
 

@@ -3,9 +3,8 @@
 The program must be a graph of the operators of circuits/operators/ from one input to the scores. Dropout in evaluation mode,
 nn.Identity and reshapes that keep the order of the numbers change nothing and are dropped. ReLU beside a max pool becomes part
 of it (circuits/operators/maximum.py says why that changes nothing), and a convolution's last rows and columns that no pool uses
-are not computed. Batch normalization isn't supported, since folding it into the convolution before it changes the parameters
-and with them the metric: whoever wants the folded network's metric exports that one
-(torch.nn.utils.fusion.fuse_conv_bn_eval). Every parameter counts as trainable.
+are not computed. Batch norm is never folded into the convolution before it, which would change the parameters and with them the
+metric. Every parameter counts as trainable; what is kept with them and isn't one, such as a running mean, is a constant.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def from_exported_program(exported: torch.export.ExportedProgram) -> tuple[Netwo
 
 
 def from_program(program: Program) -> tuple[Network, Parameters]:
-    """The network, and its parameters: arrays of the names and shapes of `Network.parameters`.
+    """The network, and its parameters and constants: arrays of the names and shapes of `Network.tensors`.
 
     Raises ValueError, with everything that isn't supported and where it is, for anything but a graph of supported operators;
     and where sizes or types differ from what the operators make.
@@ -108,6 +107,8 @@ class _Importer:
         self._shapes: list[Shape] = [(1, 1, 1)]  # of the input, then of each node's output
         self._input_used = False
         self._parameters: Parameters = {}
+        self._constants: Parameters = {}
+        self._read_buffers: Parameters = {}  # by their names in the model; two layers may have one in common
         if program.inputs:
             self._trace_input(program.inputs[0])
 
@@ -161,8 +162,8 @@ class _Importer:
         network = simplified(self._shapes[0], self._nodes, scores.node)
         if len(scores.record) != 1:
             raise ValueError(f"expected scores (B, {network.classes}), got records {scores.record}: flatten them at the end")
-        names = {name for name, _ in network.parameters}
-        return network, {name: values for name, values in self._parameters.items() if name in names}
+        found = self._parameters | self._constants
+        return network, {name: found[name] for name, _ in network.tensors}
 
     def _unknown(self, tensor: Tensor) -> Traced:
         """A tensor behind an obstacle, with the sizes that the file states."""
@@ -303,7 +304,21 @@ class _Importer:
             for word, shape in operator.parameters:
                 values = self._program.values.read(self._program.parameters[given[word]])
                 self._parameters[f"{layer}.{word}"] = values.reshape(shape)
+            for word, shape in operator.constants:
+                self._constants[f"{layer}.{word}"] = self._constant(name, word, given[word], shape)
         return made
+
+    def _constant(self, name: str, word: str, tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """The values of an argument that must be a buffer of the model, kept with its parameters."""
+        buffer = self._program.buffers.get(tensor)
+        if buffer is None:
+            raise Unsupported(f"{name}: {word}: expected a buffer of the model, got a computed tensor or a parameter")
+        meta = self._program.tensors[tensor]
+        if meta.dtype not in ELEMENT_TYPES or meta.sizes != shape:
+            raise ValueError(f"{buffer}: expected a tensor of floats of shape {shape}")
+        if buffer not in self._read_buffers:
+            self._read_buffers[buffer] = self._program.values.read(buffer)
+        return self._read_buffers[buffer]
 
     def _add_node(
         self, name: str, operator: Operator, inputs: Sequence[Traced], record: tuple[int, ...] | None, layer: str

@@ -6,7 +6,7 @@
                    8       "zkdsmodl"
                    8       version, 1
                    8       length of the network's encoding, then the encoding
-                   8 W     the quantised weights, parameter after parameter, row-major, signed
+                   8 W     the model's integers, parameter after parameter, then constant after constant, row-major, signed
                    n r     rnd_c of the n chunks, r bytes each
                    32      SHA-256 of all bytes before
 
@@ -105,7 +105,7 @@ def read_opening(root_path: Path) -> OpenedModel:
 def _opening_bytes(network: Network) -> int:
     count = chunks(network)
     header = len(MAGIC) + 16 + len(network.encode())
-    return header + 8 * network.parameter_count + count * ajtai.randomness_bytes(count) + CHECKSUM_BYTES
+    return header + 8 * network.tensor_count + count * ajtai.randomness_bytes(count) + CHECKSUM_BYTES
 
 
 def _root_file(root: bytes, network: Network) -> bytes:
@@ -114,7 +114,7 @@ def _root_file(root: bytes, network: Network) -> bytes:
 
 def _encode_opening(opened: OpenedModel) -> bytes:
     encoding = opened.network.encode()
-    weights = [opened.weights[name].astype("<i8").tobytes() for name, _ in opened.network.parameters]
+    weights = [opened.weights[name].astype("<i8").tobytes() for name, _ in opened.network.tensors]
     body = MAGIC + encode_number(VERSION) + encode_number(len(encoding)) + encoding
     body += b"".join(weights) + opened.randomness.tobytes()
     return body + hashlib.sha256(body).digest()
@@ -130,7 +130,7 @@ def _decode_opening(path: Path, data: bytes) -> OpenedModel:
             raise ModelFileError(f"{path}: not a model.open of version {VERSION}")
         network = Network.decode(reader.read("network", read_number(reader, "length")))
         weights = {}
-        for name, shape in network.parameters:
+        for name, shape in network.tensors:
             stored = np.frombuffer(reader.read(name, 8 * math.prod(shape)), dtype="<i8")
             weights[name] = stored.astype(np.int64).reshape(shape)
         count = chunks(network)

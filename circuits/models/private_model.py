@@ -1,9 +1,9 @@
 """A committed model: a proof about weights that nobody but the owner sees.
 
-`model.root` is made once, before any seed is drawn, and used by any number of proofs. The quantised weights, six bytes each
-(offset-binary, 44 bits, lowest byte first), parameter after parameter and row-major, are cut into chunks of `chunk_bytes`,
-the last one filled up with zeros; chunk c is committed as h_c = A (x_c | rnd_c) as records of data sets are
-(zkds/dataset/ajtai.py: binding by SIS, hiding by rnd), and
+`model.root` is made once, before any seed is drawn, and used by any number of proofs. The model's integers, six bytes each
+(offset-binary, 44 bits, lowest byte first), parameter after parameter, then constant after constant, row-major, are cut into
+chunks of `chunk_bytes`, the last one filled up with zeros; chunk c is committed as h_c = A (x_c | rnd_c) as records of data
+sets are (zkds/dataset/ajtai.py: binding by SIS, hiding by rnd), and
 
     root = SHA-256(label | network | chunk bytes | h_0 | h_1 | ...)
 
@@ -91,7 +91,7 @@ def chunks(network: Network) -> int:
 
 
 def _model_bytes(network: Network) -> int:
-    return BYTES.limbs * sum(int(np.prod(shape)) for _, shape in network.parameters)
+    return BYTES.limbs * sum(int(np.prod(shape)) for _, shape in network.tensors)
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,7 +112,7 @@ class OpenedModel:
         """h_c, (chunks, ROWS) uint64, canonical."""
         flat = np.zeros(chunks(self.network) * chunk_bytes(self.network), dtype=np.uint8)
         used = 0
-        for name, shape in self.network.parameters:
+        for name, shape in self.network.tensors:
             limbs = BYTES.split(name, self.weights[name].reshape(shape))
             part = np.stack(limbs, axis=-1).astype(np.uint8).reshape(-1)
             flat[used : used + len(part)] = part
@@ -145,7 +145,7 @@ class PrivateModel(Component):
         self.opened = opened
         self.chunks = chunks(network)
         self.chunk_bytes = chunk_bytes(network)
-        self.weights = {name: ByteWeights(f"weights {name}", shape) for name, shape in network.parameters}
+        self.weights = {name: ByteWeights(f"weights {name}", shape) for name, shape in network.tensors}
         random_bytes = ajtai.randomness_bytes(self.chunks)
         self.randomness = Committed(LimbColumns("model randomness", RANDOM_BYTE, (self.chunks, random_bytes)))
 

@@ -31,10 +31,10 @@ SOURCE = "Schwartz-Zippel lemma; multilinear in every coordinate"
 
 
 class PublicModel(Component):
-    """The relation over the committed w_0 of every parameter.
+    """The relation over the committed w_0 of every parameter, and every constant.
 
-    starts    name of the parameter -> its committed tensor
-    weights   a verifier's own: w_0, int64 [40]; None: they are not checked
+    starts    name of the parameter or constant -> its committed tensor
+    weights   a verifier's own integers of the model; None: they are not checked
     """
 
     name = NAME

@@ -15,19 +15,25 @@ from zkds.tensors.tensor import Committed, Tensor
 
 
 class NetworkCircuit:
-    """The relations of all nodes, over given inputs (P, B, C, H, W) and parameters by their names.
+    """The relations of all nodes, over given inputs (P, B, C, H, W), parameters and constants by their names.
 
     components   what proves them, in order; those of the way back follow after `propagate`
     """
 
     def __init__(
-        self, network: Network, configuration: Configuration, inputs: Tensor, parameters: Mapping[str, Parameter]
+        self,
+        network: Network,
+        configuration: Configuration,
+        inputs: Tensor,
+        parameters: Mapping[str, Parameter],
+        constants: Mapping[str, Tensor],
     ) -> None:
         self.network = network
         self.configuration = configuration
         self.components: list[Component] = []
         self._inputs = inputs
         self._parameters = parameters
+        self._constants = constants
         self._built: dict[int, Built] = {}  # by the number of the node, from 1
         self._signs: set[str] = set()
         self._number = {name: index for index, name in enumerate(network.names, 1)}
@@ -74,6 +80,10 @@ class NetworkCircuit:
             return None
         self._built[consumer] = built
         return built.supplied
+
+    def constant(self, placed: Placed, word: str) -> Tensor:
+        """See `Scope`."""
+        return self._constants[f"{placed.name}.{word}"]
 
     def claim_sign(self, tensor: Tensor) -> bool:
         """See `Scope`."""

@@ -58,6 +58,11 @@ class Node:
         """(name, shape) of every parameter."""
         return tuple((f"{self.name}.{word}", shape) for word, shape in self.operator.parameters)
 
+    @property
+    def constants(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(name, shape) of every constant."""
+        return tuple((f"{self.name}.{word}", shape) for word, shape in self.operator.constants)
+
 
 @dataclass(frozen=True)
 class Network:
@@ -85,7 +90,7 @@ class Network:
         self._require_scores()
 
     def _require_names(self) -> None:
-        names = [name for name, _ in self.parameters]
+        names = [name for name, _ in self.tensors]
         repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if repeated:
             raise ValueError(f"nodes: expected parameters of different names, got {', '.join(repeated)} more than once")
@@ -188,10 +193,25 @@ class Network:
         """(name, shape) of every parameter, node by node."""
         return tuple(parameter for node in self.nodes for parameter in node.parameters)
 
+    @cached_property
+    def constants(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(name, shape) of every constant, node by node."""
+        return tuple(constant for node in self.nodes for constant in node.constants)
+
+    @property
+    def tensors(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(name, shape) of all that a model has for this network: parameters, then constants."""
+        return self.parameters + self.constants
+
     @property
     def parameter_count(self) -> int:
         """The number of weights, biases and so on."""
         return sum(math.prod(shape) for _, shape in self.parameters)
+
+    @property
+    def tensor_count(self) -> int:
+        """The number of all entries of `tensors`."""
+        return sum(math.prod(shape) for _, shape in self.tensors)
 
     @property
     def classes(self) -> int:

@@ -62,10 +62,10 @@ def build(architecture: str) -> NetworkModule:
 
 
 def load_parameters(module: NetworkModule, parameters: Mapping[str, NDArray[np.float64]]) -> None:
-    """Sets the module's parameters from arrays of the network's names and shapes; the module keeps its dtype."""
-    state = {name: torch.from_numpy(np.array(parameters[name])) for name, _ in module.description.parameters}
-    own = dict(module.named_parameters())
-    module.load_state_dict({name: value.reshape(own[name].shape) for name, value in state.items()})
+    """Sets the module's parameters and constants from arrays of the network's names and shapes; the module keeps its dtype."""
+    state = {name: torch.from_numpy(np.array(parameters[name])) for name, _ in module.description.tensors}
+    own = module.state_dict()
+    module.load_state_dict(own | {name: value.reshape(own[name].shape) for name, value in state.items()})
 
 
 def save_checkpoint(module: NetworkModule, architecture: str, path: str | Path) -> None:

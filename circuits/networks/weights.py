@@ -1,6 +1,7 @@
-"""The integers that stand for a network's parameters, and the digest that names a public model.
+"""The integers that stand for a network's parameters and constants, and the digest that names a public model.
 
-A parameter w is the integer floor(w 2^40 + 1/2), with |w| < 8: `WEIGHT_BITS` fractional bits, width `WEIGHT`.
+A parameter w is the integer floor(w 2^40 + 1/2), with |w| < 8: `WEIGHT_BITS` fractional bits, width `WEIGHT`. What the integers
+of a constant are its operator says (`Operator.constant_integers`); they have the same width.
 """
 
 from __future__ import annotations
@@ -48,26 +49,39 @@ def range_problem(name: str, values: NDArray[np.float64]) -> str | None:
 def quantise(
     network: Network, parameters: Mapping[str, NDArray[np.float64]], shapes: Mapping[str, tuple[int, ...]] | None = None
 ) -> dict[str, I64]:
-    """name -> int64 array of the parameter's shape, 40 fractional bits, rounded to nearest, halves up.
+    """name -> int64 array of its shape; parameters with 40 fractional bits, rounded to nearest, halves up.
 
-    parameters: float64 arrays with the names and shapes of `network.parameters`.
+    parameters: float64 arrays with the names and shapes of `network.tensors`, constants among them.
     shapes: name -> the shape that its owner knows a parameter by, for messages; default: the network's.
     Raises TypeError and ValueError for others; ValueError with name and index for infinities, NaN and |w| >= 8.
     """
-    expected = dict(network.parameters)
+    expected = dict(network.tensors)
     if set(parameters) != set(expected):
         missing, unknown = sorted(set(expected) - set(parameters)), sorted(set(parameters) - set(expected))
         raise ValueError(f"parameters: missing {missing}, unknown {unknown}")
-    known = dict(network.parameters) | dict(shapes or {})
-    return {name: _quantise(name, parameters[name], shape, known[name]) for name, shape in network.parameters}
+    known = expected | dict(shapes or {})
+    for name, shape in network.tensors:
+        _require(name, parameters[name], shape)
+        require_finite(name, parameters[name].reshape(known[name]))
+    integers = {name: _quantise(name, parameters[name], known[name]) for name, _ in network.parameters}
+    for node in network.nodes:
+        for word, _ in node.operator.constants:
+            name = f"{node.name}.{word}"
+            try:
+                integers[name] = node.operator.constant_integers(word, parameters[name])
+            except ValueError as error:
+                raise ValueError(f"{name}{error}") from None
+    return integers
 
 
-def _quantise(name: str, values: NDArray[np.float64], shape: tuple[int, ...], known: tuple[int, ...]) -> I64:
+def _require(name: str, values: NDArray[np.float64], shape: tuple[int, ...]) -> None:
     if not isinstance(values, np.ndarray) or values.dtype != np.float64:
         raise TypeError(f"{name}: expected a float64 array, got {getattr(values, 'dtype', type(values).__name__)}")
     if values.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {values.shape}")
-    require_finite(name, values.reshape(known))
+
+
+def _quantise(name: str, values: NDArray[np.float64], known: tuple[int, ...]) -> I64:
     problem = range_problem(name, values.reshape(known))
     if problem is not None:
         raise ValueError(problem)
@@ -83,18 +97,18 @@ def _index(chosen: NDArray[np.bool_]) -> list[int]:
 
 
 def model_digest(network: Network, weights: QuantisedWeights) -> bytes:
-    """SHA-256 of label, network and parameters: 32 bytes that name a public model.
+    """SHA-256 of label, network, parameters and constants: 32 bytes that name a public model.
 
-    It absorbs MODEL_LABEL; the length of the network's canonical bytes and they themselves, which say every parameter's name,
-    shape and place; the fractional bits; then the integers, parameter after parameter, row-major, as 8 bytes each. All numbers
-    are little-endian, the integers in two's complement.
+    It absorbs MODEL_LABEL; the length of the network's canonical bytes and they themselves, which say the name, shape and place
+    of `Network.tensors`; the fractional bits of parameters; then the integers, parameter after parameter, then constant after
+    constant, row-major, as 8 bytes each. All numbers are little-endian, the integers in two's complement.
     Raises TypeError and ValueError if the weights are not those that `quantise` makes for this network.
     """
     encoding = network.encode()
     digest = hashlib.sha256(MODEL_LABEL + encode_number(len(encoding)) + encoding + encode_number(WEIGHT_BITS))
-    if set(weights) != {name for name, _ in network.parameters}:
-        raise ValueError(f"weights: expected {[name for name, _ in network.parameters]}, got {sorted(weights)}")
-    for name, shape in network.parameters:
+    if set(weights) != {name for name, _ in network.tensors}:
+        raise ValueError(f"weights: expected {[name for name, _ in network.tensors]}, got {sorted(weights)}")
+    for name, shape in network.tensors:
         values = weights[name]
         if not isinstance(values, np.ndarray) or values.dtype != np.int64:
             raise TypeError(f"{name}: expected an int64 array, got {getattr(values, 'dtype', type(values).__name__)}")

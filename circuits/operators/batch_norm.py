@@ -1,13 +1,13 @@
 """Batch norm in evaluation mode: gamma (x - mean) / sqrt(var + eps) + beta, channel by channel, never folded.
 
-gamma and beta are parameters: perturbed, updated, counted in norms. The model's constants are, for every channel, mean [32] and
-r = round(2^32 / sqrt(var + eps)) [32]. With c the scale of a pass and a channel, x of `bits` fractional bits, dy and dx with
-those of the deltas:
+gamma and beta are parameters, `weight` and `bias`: perturbed, updated, counted in norms. The model's constants are, for every
+channel, `running_mean`, the integer mean [32], and `running_var`, the integer r = round(2^32 / sqrt(var + eps)) [32]. With c
+the scale of a pass and a channel, and [e] the fractional bits of the deltas of the scores:
 
-    c   = round(gamma r)                                        [32]
-    y   = round(c (x - mean) + beta)                            [32]
-    dx  = round(c dy)
-    dc  = round(sum over records and positions of dy (x - mean))    [48]
+    c      = round(gamma r)                                               [32]
+    y      = round(c (x - mean) + beta)                                   [32]
+    dx     = round(c dy)                                                  [e]
+    dc     = round(sum over records and positions of dy (x - mean))       [e + 4]
     dgamma = round(r dc),    dbeta = round(sum of dy)
 
 Behind a convolution this rounds a second time. One rounding of c (sum W a - mean) + beta takes more cells, and has no sound
@@ -17,18 +17,22 @@ plan from some 2,000 inputs of an output on: see docs/fixed-point.md and tests/o
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from zkds.circuits.arithmetic.exact import Rounded, Wide, inner_products, products
+from zkds.circuits.arithmetic.exact import Operand, Rounded, Wide, inner_products, products
 from zkds.circuits.arithmetic.fixed_point import (
     ACTIVATION_BITS,
     CONVOLUTION,
     DELTA,
-    GRADIENT_BITS,
     LIMB_BITS,
+    WEIGHT,
     WEIGHT_BITS,
     Place,
     require_format,
@@ -36,193 +40,302 @@ from zkds.circuits.arithmetic.fixed_point import (
 from zkds.circuits.operators.channel_products import ChannelProducts, ChannelSums, ConstantProducts, PerChannel
 from zkds.circuits.operators.convolution.sums import bias_gradient_term, bias_term
 from zkds.circuits.operators.convolution.windows import Geometry, Window
+from zkds.circuits.operators.operator import (
+    Backward,
+    Built,
+    BuiltBackward,
+    Forward,
+    GradientKind,
+    Operator,
+    Placed,
+    Scope,
+    Shape,
+    gradient_kinds,
+    require_count,
+    require_dimension,
+)
+from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import Committed, Tensor
 
-MEAN_BITS = ACTIVATION_BITS
-DEVIATION_BITS = 32  # of r
-SCALE_BITS = 32
-SCALE_GRADIENT_BITS = 48
+if TYPE_CHECKING:
+    from torch import nn
 
-CONSTANT = LimbFormat(LIMB_BITS, 44, signed=True)  # mean and r, |v| < 2048
+MEAN, VARIANCE = "running_mean", "running_var"
+EXPECTED = {
+    MEAN: "a mean between -2048 and 2048",
+    VARIANCE: "a variance that is not negative and, with eps, at least 2^-22",
+}
+CONSTANT = WEIGHT  # the format of mean and r, which are below 2048 then
+CONSTANT_BITS = 32  # of mean and r
 SCALE = LimbFormat(LIMB_BITS, 44, signed=True)  # |c| < 2048
-SCALE_GRADIENT = LimbFormat(LIMB_BITS, 60, signed=True)  # |dc| < 2048
+SCALE_BITS = 32
+SCALE_SHIFT = WEIGHT_BITS + CONSTANT_BITS - SCALE_BITS  # from the bits of gamma r to those of c
+SCALE_DELTA = LimbFormat(LIMB_BITS, 60, signed=True)  # |dc| < 2048
+SCALE_DELTA_BITS = 4  # of dc, beyond those of the deltas of the scores
+
+
+@dataclass(frozen=True)
+class BatchNorm(Operator):
+    """Every channel by its mean and variance, to which eps is added, then by gamma and beta."""
+
+    KIND: ClassVar[str] = "batch norm"
+    ROUNDS: ClassVar[bool] = True
+
+    channels: int
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        require_dimension("channels", self.channels)
+        if type(self.eps) is not float:
+            raise TypeError(f"eps: expected a float, got {self.eps!r}")
+        if not 0 < self.eps <= 1:
+            raise ValueError(f"eps: expected a number above 0 and at most 1, got {self.eps}")
+
+    @property
+    def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        return (("weight", (self.channels,)), ("bias", (self.channels,)))
+
+    @property
+    def constants(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        return ((MEAN, (self.channels,)), (VARIANCE, (self.channels,)))
+
+    def constant_integers(self, word: str, values: NDArray[np.float64]) -> I64:
+        if word == MEAN:
+            integers = [math.floor(Fraction(mean) * (1 << CONSTANT_BITS) + Fraction(1, 2)) for mean in values.tolist()]
+        else:
+            integers = [inverse_deviation(variance, self.eps) for variance in values.tolist()]
+        for channel, integer in enumerate(integers):
+            if not CONSTANT.interval.low <= integer <= CONSTANT.interval.high:
+                raise ValueError(f"[{channel}]: expected {EXPECTED[word]}")
+        return np.array(integers, dtype=np.int64)
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        if inputs[0][0] != self.channels:
+            raise ValueError(f"channels: expected the {inputs[0][0]} of its input {inputs[0]}, got {self.channels}")
+        return inputs[0]
+
+    def numbers(self) -> tuple[int, ...]:
+        """eps as the 64 bits of its float."""
+        return (self.channels, int.from_bytes(struct.pack("<d", self.eps), "little"))
+
+    @classmethod
+    def of_numbers(cls, numbers: Sequence[int]) -> Self:
+        require_count(cls.KIND, numbers, 2)
+        (eps,) = struct.unpack("<d", numbers[1].to_bytes(8, "little"))
+        return cls(numbers[0], eps)
+
+    # ---- semantics ----
+
+    def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
+        mean, deviation = weights[MEAN], weights[VARIANCE]
+        c = scale(weights["weight"], deviation, place)
+        y = normalise(centred(inputs[0], mean, placed), c.value, weights["bias"], placed, place)
+        values = {"scale": c.value, "scale: remainder": c.remainder, "forward: remainder": y.remainder}
+        operands = {"scale": c.value, MEAN: mean, VARIANCE: deviation}
+        return Forward(y.value, values, {name: Operand.of(array) for name, array in operands.items()})
+
+    def backward(
+        self, placed: Placed, inputs: Sequence[I64], ahead: Forward, delta: I64, kind: GradientKind, place: Place
+    ) -> Backward:
+        c, mean, deviation = (ahead.operands[name].values for name in ("scale", MEAN, VARIANCE))
+        dc = scale_delta(delta, centred(inputs[0], mean, placed), placed, place)
+        gradients = {"weight": weight_gradient(dc.value, deviation, kind), "bias": bias_gradient(delta, placed, kind)}
+        values = {"scale delta": dc.value, "scale delta: remainder": dc.remainder}
+        if not placed.wanted[0]:
+            return Backward([None], values, gradients)
+        dx = input_delta(delta, c, placed, place)
+        values |= {"input delta": dx.value, "input gradient: remainder": dx.remainder}
+        return Backward([dx.value], values, gradients)
+
+    # ---- relation ----
+
+    def build(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor], parameters: Mapping[str, Parameter]) -> Built:
+        return BuiltBatchNorm(placed, scope, inputs[0], parameters)
+
+    # ---- torch ----
+
+    def module(self, inputs: Sequence[Shape]) -> nn.Module:
+        from torch import nn
+
+        return nn.BatchNorm2d(self.channels, self.eps)
+
+
+# ---- exact integers: one pass, (B, C, H, W) and (C,) ----
 
 
 def inverse_deviation(variance: float, eps: float) -> int:
-    """round(2^32 / sqrt(variance + eps)), halves up, exactly: r of one channel.
-
-    Raises ValueError unless variance >= 0 and variance + eps > 0, both finite.
-    """
-    if not (math.isfinite(variance) and math.isfinite(eps) and variance >= 0 and eps >= 0 and variance + eps > 0):
-        raise ValueError(f"variance: expected variance >= 0 and variance + eps > 0, got {variance} and {eps}")
-    square = Fraction(1 << 2 * DEVIATION_BITS) / (Fraction(variance) + Fraction(eps))
+    """round(2^32 / sqrt(variance + eps)), halves up, exactly: r of one channel; more than its format holds for variance < 0."""
+    if variance < 0:
+        return CONSTANT.interval.high + 1
+    square = Fraction(1 << 2 * CONSTANT_BITS) / (Fraction(variance) + Fraction(eps))
     return (math.isqrt(math.floor(4 * square)) + 1) // 2  # floor(q + 1/2) = floor((floor(2 q) + 1) / 2)
 
 
-@dataclass(frozen=True, repr=False)
-class Channels:
-    """What normalises the channels of one pass: integers (C,)."""
-
-    scale: I64
-    mean: I64
-    bias: I64
-
-
 def scale(weight: I64, deviation: I64, place: Place) -> Rounded:
-    """c [32] of gamma [40] and r [32], (C,). Raises Overflow."""
-    found = Rounded(*products(weight, deviation).round(_SCALE_SHIFT))
+    """c [32] of gamma [40] and r [32]. Raises Overflow."""
+    found = Rounded(*products(weight, deviation).round(SCALE_SHIFT))
     require_format(found.value, SCALE, "scale", place)
     return found
 
 
-def centred(values: I64, mean: I64, bits: int) -> I64:
-    """x - mean [bits], (B, C, H, W)."""
-    return values - (mean << np.int64(bits - MEAN_BITS))[:, None, None]
+def centred(values: I64, mean: I64, placed: Placed) -> I64:
+    """x - mean, with the fractional bits of x."""
+    return values - (mean << np.int64(_mean_shift(placed)))[:, None, None]
 
 
-def normalise(values: I64, channels: Channels, bits: int, place: Place) -> Rounded:
-    """y [32] of x [bits], (B, C, H, W). Raises Overflow."""
-    total = products(channels.scale[:, None, None], centred(values, channels.mean, bits))
-    bias = np.broadcast_to(channels.bias[:, None, None], values.shape)
-    found = Rounded(*(total + Wide.of(bias, _bias_shift(bits))).round(_forward_shift(bits)))
+def normalise(distance: I64, scale: I64, bias: I64, placed: Placed, place: Place) -> Rounded:
+    """y [32] of x - mean, c and beta. Raises Overflow."""
+    offset = Wide.of(np.broadcast_to(bias[:, None, None], distance.shape), _bias_shift(placed))
+    found = Rounded(*(products(scale[:, None, None], distance) + offset).round(_forward_shift(placed)))
     require_format(found.value, CONVOLUTION, "batch norm", place)
     return found
 
 
-def input_delta(delta: I64, scale: I64, extra_bits: int, place: Place) -> Rounded:
-    """dx of dy, which has `extra_bits` more fractional bits than it, (B, C, H, W). Raises Overflow."""
-    found = Rounded(*products(scale[:, None, None], delta).round(SCALE_BITS + extra_bits))
+def input_delta(delta: I64, scale: I64, placed: Placed, place: Place) -> Rounded:
+    """dx of dy and c. Raises Overflow."""
+    found = Rounded(*products(scale[:, None, None], delta).round(_input_gradient_shift(placed)))
     require_format(found.value, DELTA, "input delta", place)
     return found
 
 
-def scale_gradient(delta: I64, values: I64, mean: I64, bits: int, delta_bits: int, place: Place) -> Rounded:
-    """dc [48], (C,), of dy [delta_bits] and x [bits], (B, C, H, W). Raises Overflow."""
-    sums = inner_products(_by_channel(delta), _by_channel(centred(values, mean, bits)))
-    found = Rounded(*sums.round(_scale_gradient_shift(bits, delta_bits)))
-    require_format(found.value, SCALE_GRADIENT, "scale gradient", place)
+def scale_delta(delta: I64, distance: I64, placed: Placed, place: Place) -> Rounded:
+    """dc of dy and x - mean. Raises Overflow."""
+    by_channel = (np.ascontiguousarray(v.swapaxes(0, 1)).reshape(v.shape[1], -1) for v in (delta, distance))
+    found = Rounded(*inner_products(*by_channel).round(_scale_delta_shift(placed)))
+    require_format(found.value, SCALE_DELTA, "scale delta", place)
     return found
 
 
-def weight_gradient(scale_gradient: I64, deviation: I64, bits: int) -> Rounded:
-    """dgamma [bits], (C,), of dc [48] and r [32]; int64's bounds for what exceeds them, which no format holds.
+def weight_gradient(scale_delta: I64, deviation: I64, kind: GradientKind) -> Rounded:
+    """dgamma of dc and r; int64's bounds for what exceeds them, which no format holds.
 
     These products have up to 102 bits, and there are few of them: arrays of Python ints.
     """
-    shift = _weight_gradient_shift(bits)
-    total = scale_gradient.astype(object) * deviation + (1 << (shift - 1))
+    shift = _weight_gradient_shift(kind)
+    total = scale_delta.astype(object) * deviation + (1 << (shift - 1))
     value = np.clip(total >> shift, -(1 << 63), (1 << 63) - 1)
     return Rounded(value.astype(np.int64), (total & ((1 << shift) - 1)).astype(np.int64))
 
 
-def bias_gradient(delta: I64, delta_bits: int, bits: int) -> Rounded:
-    """dbeta [bits], (C,), of dy [delta_bits], (B, C, H, W): beta is the weight of a constant input 2^32."""
-    sums = Wide.of(delta.sum(axis=(0, 2, 3)), ACTIVATION_BITS)
-    return Rounded(*sums.round(ACTIVATION_BITS + delta_bits - bits))
+def bias_gradient(delta: I64, placed: Placed, kind: GradientKind) -> Rounded:
+    """dbeta of dy: beta is the weight of a constant input 1 = 2^32."""
+    return Rounded(*Wide.of(delta.sum(axis=(0, 2, 3)), ACTIVATION_BITS).round(_bias_gradient_shift(placed, kind)))
 
 
-# ---- relation --------------------------------------------------------------------------------------------------------------
+def _mean_shift(placed: Placed) -> int:
+    """From the bits of the mean to those of x."""
+    return placed.input_bits[0] - CONSTANT_BITS
 
 
-class Normalisation:
-    """The relation of a batch norm in all passes.
+def _bias_shift(placed: Placed) -> int:
+    """From the bits of beta to those of c x."""
+    return SCALE_BITS + placed.input_bits[0] - WEIGHT_BITS
 
-    inputs      x (P, B, C, H, W) [input_bits]
-    output      y of the same shape [32], constrained here
-    weight      gamma in every pass, (P, C)
-    bias        beta in every pass, (P, C)
-    mean        (C,) [32]
-    deviation   r (C,) [32]
-    components  what proves the way forward
-    """
 
-    def __init__(
-        self,
-        name: str,
-        inputs: Tensor,
-        input_bits: int,
-        output: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        mean: Tensor,
-        deviation: Tensor,
-    ) -> None:
-        self.name = name
-        self.inputs = inputs
-        self.input_bits = input_bits
-        self.deviation = deviation
+def _forward_shift(placed: Placed) -> int:
+    """From the bits of c x to those of y."""
+    return SCALE_BITS + placed.input_bits[0] - ACTIVATION_BITS
+
+
+def _input_gradient_shift(placed: Placed) -> int:
+    """From the bits of c dy to those of the scores' deltas."""
+    return SCALE_BITS + placed.delta_bits
+
+
+def _scale_delta_shift(placed: Placed) -> int:
+    """From the bits of x dy to those of dc."""
+    return placed.input_bits[0] + placed.delta_bits - SCALE_DELTA_BITS
+
+
+def _weight_gradient_shift(kind: GradientKind) -> int:
+    """From the bits of r dc to those of a gradient or an update."""
+    return CONSTANT_BITS + kind.delta_bits + SCALE_DELTA_BITS - kind.bits
+
+
+def _bias_gradient_shift(placed: Placed, kind: GradientKind) -> int:
+    """From the bits of dy, times 2^32, to those of a gradient or an update."""
+    return ACTIVATION_BITS + kind.delta_bits + placed.delta_bits - kind.bits
+
+
+# ---- relation ----
+
+
+class BuiltBatchNorm(Built):
+    """The relation of a batch norm."""
+
+    def __init__(self, placed: Placed, scope: Scope, inputs: Tensor, parameters: Mapping[str, Parameter]) -> None:
+        name, steps = placed.name, scope.configuration.steps
+        self.placed = placed
+        self.steps = steps
+        self.kinds = gradient_kinds(scope.configuration)
+        self.weight = parameters["weight"]
+        self.bias = parameters["bias"]
+        self.deviation = scope.constant(placed, VARIANCE)
         self.geometry = _geometry(inputs.shape)
-        self.scale = Committed(LimbColumns(f"{name}: scale", SCALE, weight.shape))
-        means = PerChannel(f"{name}: mean", mean, inputs.shape)
-        shift = input_bits - MEAN_BITS
-        self.centred = SumTensor(f"{name}: centred", [Addend(means, shift, sign=-1), Addend(inputs)])
-        products = ChannelProducts(self.scale, self.centred)
-        linear = bias_term(self.geometry, bias, _bias_shift(input_bits))
+        gamma, beta = self.weight.passes, self.bias.passes
+        self.scale = Committed(LimbColumns(f"{name}: scale", SCALE, gamma.shape))
+        means = PerChannel(f"{name}: mean", scope.constant(placed, MEAN), inputs.shape)
+        self.centred = SumTensor(f"{name}: centred", [Addend(means, _mean_shift(placed), sign=-1), Addend(inputs)])
+        self.output = scope.output(placed)
+        by_constant = ConstantProducts(gamma, self.deviation, 0, gamma.shape[0])
+        by_channel = ChannelProducts(self.scale, self.centred)
+        linear = bias_term(self.geometry, beta, _bias_shift(placed))
         self.components = [
-            RoundedSum(self.scale.name, self.scale, _SCALE_SHIFT, ConstantProducts(weight, deviation)),
-            RoundedSum(f"{name}: forward", output, _forward_shift(input_bits), products, linear),
+            RoundedSum(self.scale.name, self.scale, SCALE_SHIFT, by_constant),
+            RoundedSum(f"{name}: forward", self.output, _forward_shift(placed), by_channel, linear),
         ]
 
-    def input_delta(self, delta: Tensor, extra_bits: int) -> RoundedSum:
-        """dx of dy, which has `extra_bits` more fractional bits: the `output` of its rounded sum."""
-        found = Committed(LimbColumns(f"{self.name}: input delta", DELTA, self.inputs.shape))
-        products = ChannelProducts(self.scale, delta)
-        return RoundedSum(f"{self.name}: input gradient", found, SCALE_BITS + extra_bits, products)
-
-    def gradients(
-        self, kind: str, delta: Tensor, delta_bits: int, first: int, weight: Committed, bias: Committed
-    ) -> list[RoundedSum]:
-        """What proves dgamma and dbeta, (count, C), in `count` passes from `first`, from dy [delta_bits].
-
-        kind   "gradient" or "update"; the results have the fractional bits of the one or the other
-        """
-        bits = WEIGHT_BITS if kind == "update" else GRADIENT_BITS
-        count = weight.shape[0]
-        scale = Committed(LimbColumns(f"{self.name}: scale {kind}", SCALE_GRADIENT, weight.shape))
-        sums = ChannelSums(delta, self.centred, first, count)
-        linear = bias_gradient_term(self.geometry, delta, ACTIVATION_BITS, first, count)
-        return [
-            RoundedSum(scale.name, scale, _scale_gradient_shift(self.input_bits, delta_bits), sums),
-            RoundedSum(weight.name, weight, _weight_gradient_shift(bits), ConstantProducts(scale, self.deviation)),
-            RoundedSum(bias.name, bias, ACTIVATION_BITS + delta_bits - bits, None, linear),
-        ]
+    def backward(self, delta: Tensor) -> BuiltBackward:
+        placed, name = self.placed, self.placed.name
+        components: list[RoundedSum] = []
+        input_delta: Committed | None = None
+        if placed.wanted[0]:
+            input_delta = Committed(LimbColumns(f"{name}: input delta", DELTA, delta.shape))
+            products = ChannelProducts(self.scale, delta)
+            components.append(RoundedSum(f"{name}: input gradient", input_delta, _input_gradient_shift(placed), products))
+        found = Committed(LimbColumns(f"{name}: scale delta", SCALE_DELTA, self.scale.shape))
+        components.append(RoundedSum(found.name, found, _scale_delta_shift(placed), ChannelSums(self.centred, delta)))
+        for index, (kind, first) in enumerate(zip(self.kinds, (0, self.steps), strict=True)):
+            weight, bias, count = self.weight.rounded[index], self.bias.rounded[index], self.steps - index
+            by_constant = ConstantProducts(found, self.deviation, first, count)
+            components.append(RoundedSum(weight.name, weight, _weight_gradient_shift(kind), by_constant))
+            linear = bias_gradient_term(self.geometry, delta, ACTIVATION_BITS, first, count)
+            components.append(RoundedSum(bias.name, bias, _bias_gradient_shift(placed, kind), None, linear))
+        return BuiltBackward([input_delta], components)
 
 
 def _geometry(shape: tuple[int, ...]) -> Geometry:
     """(P, B, C, H, W): every entry is one output of its channel."""
-    passes, batch, channels, rows, columns = shape
-    return Geometry(
-        (passes + 1) // 2, batch, channels, channels, Window(rows, 1, 1, 0, rows), Window(columns, 1, 1, 0, columns)
-    )
+    passes, batch, channels, *sides = shape
+    rows, columns = (Window(length, 1, 1, 0, length) for length in sides)
+    return Geometry((passes + 1) // 2, batch, channels, channels, rows, columns)
 
 
-def _by_channel(values: I64) -> I64:
-    """(B, C, H, W) -> (C, B H W)."""
-    return np.ascontiguousarray(values.swapaxes(0, 1)).reshape(values.shape[1], -1)
+# ---- import from programs of torch.export ----
 
 
-_SCALE_SHIFT = WEIGHT_BITS + DEVIATION_BITS - SCALE_BITS  # from the bits of gamma r to those of c
+def _batch_norm(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
+    for word in ("weight", "bias", MEAN, VARIANCE):
+        if given[word] is None:
+            raise Unsupported(f"{name}: expected a {word}; affine=False and track_running_stats=False aren't supported")
+    if given["training"]:
+        raise Unsupported(f"{name} in training mode: call model.eval() before exporting it")
+    values = importer.traced(name, given["input"])
+    if values.record[:1] != values.shape[:1]:
+        raise Unsupported(f"{name}: expected records {values.shape} as the layer before made them, got {values.record}")
+    (channels,) = importer.weight_shape(name, given, dimensions=1)
+    if channels != values.shape[0]:
+        raise ValueError(f"{name}: weight: expected {values.shape[0]} numbers, got {channels}")
+    try:
+        operator = BatchNorm(channels, given["eps"])
+    except ValueError as error:
+        raise Unsupported(f"{name}: {error}") from None
+    return importer.add_layer(name, given, operator, [values], values.record)
 
 
-def _forward_shift(bits: int) -> int:
-    """From the bits of c x to those of y."""
-    return SCALE_BITS + bits - ACTIVATION_BITS
-
-
-def _bias_shift(bits: int) -> int:
-    """From the bits of beta to those of c x."""
-    return SCALE_BITS + bits - WEIGHT_BITS
-
-
-def _scale_gradient_shift(bits: int, delta_bits: int) -> int:
-    """From the bits of x dy to those of dc."""
-    return bits + delta_bits - SCALE_GRADIENT_BITS
-
-
-def _weight_gradient_shift(bits: int) -> int:
-    """From the bits of r dc to those of a gradient or an update."""
-    return SCALE_GRADIENT_BITS + DEVIATION_BITS - bits
+IMPORTS: dict[str, Handler] = {"aten.batch_norm.default": _batch_norm}

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits.arithmetic.exact import Operand, Rounded
@@ -126,6 +127,9 @@ class Scope(Protocol):
         which its only consumer represents its input. To be called once.
         """
 
+    def constant(self, placed: Placed, word: str) -> Tensor:
+        """A constant of the node's (`Operator.constants`), of its shape."""
+
     def claim_sign(self, tensor: Tensor) -> bool:
         """Whether the top limb of this tensor may be looked up together with its sign: the first who asks may."""
 
@@ -178,6 +182,15 @@ class Operator(ABC):
         """(last word of the name, shape) of every parameter."""
         return ()
 
+    @property
+    def constants(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """(last word of the name, shape) of every tensor of the model that is no parameter: nothing perturbs or updates it."""
+        return ()
+
+    def constant_integers(self, word: str, values: NDArray[np.float64]) -> I64:
+        """The integers that stand for a constant, below CONSTANT's bounds. Raises ValueError for values that have none."""
+        raise ValueError(f"{self.KIND}: no constant {word}")
+
     @abstractmethod
     def numbers(self) -> tuple[int, ...]:
         """All fields as non-negative integers below 2^64, for the canonical encoding."""
@@ -203,7 +216,7 @@ class Operator(ABC):
 
     @abstractmethod
     def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
-        """One pass, on inputs (B, C, H, W) and parameters by the last words of their names. Raises Overflow."""
+        """One pass, on inputs (B, C, H, W); parameters and constants by the last words of their names. Raises Overflow."""
 
     @abstractmethod
     def backward(

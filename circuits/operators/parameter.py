@@ -146,6 +146,11 @@ def _digit(tensor: Tensor | None, j: int) -> Interval:
     return tensor.digits[j] if tensor is not None and j < len(tensor.digits) else ZERO_INTERVAL
 
 
+def constant(name: str, shape: tuple[int, ...]) -> Committed:
+    """A constant of a model: the same integers in all passes."""
+    return Committed(LimbColumns(f"{name}: constant", WEIGHT, shape))
+
+
 class Parameter:
     """A weight or a bias along the trajectory.
 

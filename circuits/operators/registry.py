@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkds.circuits.operators import add, clamp, concatenate, leaky_relu, maximum, mean, relu, smooth
+from zkds.circuits.operators import add, batch_norm, clamp, concatenate, leaky_relu, maximum, mean, relu, smooth
 from zkds.circuits.operators.convolution import operator as convolution
 from zkds.circuits.operators.operator import Operator
 from zkds.circuits.operators.tracing import Handler
@@ -11,6 +11,7 @@ OPERATORS: dict[str, type[Operator]] = {
     operator.KIND: operator
     for operator in (
         add.Add,
+        batch_norm.BatchNorm,
         clamp.Clamp,
         concatenate.Concatenate,
         convolution.Convolution,
@@ -27,6 +28,6 @@ OPERATORS: dict[str, type[Operator]] = {
 }
 IMPORTS: dict[str, Handler] = {
     name: handler
-    for operator in (add, clamp, concatenate, convolution, leaky_relu, maximum, mean, relu, smooth)
+    for operator in (add, batch_norm, clamp, concatenate, convolution, leaky_relu, maximum, mean, relu, smooth)
     for name, handler in operator.IMPORTS.items()
 }

@@ -26,7 +26,6 @@ from tests.harness.certificates import (
     weights,
 )
 from tests.harness.whole_proof import LIGERO_REASON
-from tests.operators import test_cheating_layers
 from tests.operators.test_cheating_layers import patch_selection
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.exact import Operand, Wide
@@ -41,7 +40,6 @@ from zkds.errors import StatementMismatch
 
 pytestmark = pytest.mark.slow
 
-lenient = test_cheating_layers.lenient  # a fixture: a witness for anything
 FALSE_CLAIM = "batching: final claim"
 KINDS = ("weight", "bias")
 STEPS, BATCH = CONFIGURATION.steps, CONFIGURATION.batch_size

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.harness.cheating import dishonest_vector
 from tests.harness.layers import Layer, Pool, layered
-from tests.operators.test_cheating_layers import dishonest_vector
 from tests.reference.claims import claim_sum, committed
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.circuits import probe
@@ -26,7 +26,11 @@ from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.verifying import threshold_integer, verify_certificate
 from zkds.circuits.metric.results import results_of
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
+from zkds.circuits.networks.graph import chain
 from zkds.circuits.networks.weights import model_digest
+from zkds.circuits.operators.batch_norm import BatchNorm
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.relu import Relu
 from zkds.circuits.trajectory import Trajectory
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.membership import Membership
@@ -65,6 +69,13 @@ NETWORKS = {
     ),
     "dense": layered((4, 1, 1), (Layer("hidden", 3, 4, (1, 1), relu=True), Layer("fc", 2, 3, (1, 1)))),
     "many classes": layered((4, 1, 1), (Layer("fc", 300, 4, (1, 1), bias=False),)),
+    "batch norm": chain(
+        (1, 6, 6),
+        ("conv", Convolution.over((1, 6, 6), 2, (3, 3), (2, 2), bias=False)),
+        ("bn", BatchNorm(2)),
+        Relu(),
+        ("fc", Convolution.dense(3, (2, 2, 2))),
+    ),
     "names of the circuit": layered(
         (4, 1, 1),
         (
@@ -114,9 +125,10 @@ def opening(source: str) -> Opening:
 
 @functools.cache
 def weights(network: str) -> dict[str, np.ndarray]:
-    """Weights below a half, 40 fractional bits."""
+    """Weights below a half, 40 fractional bits; constants from a half to 4, of 32."""
     generator = np.random.default_rng(3)
-    return {name: generator.integers(-(1 << 39), 1 << 39, shape) for name, shape in NETWORKS[network].parameters}
+    found = {name: generator.integers(-(1 << 39), 1 << 39, shape) for name, shape in NETWORKS[network].parameters}
+    return found | {name: generator.integers(1 << 31, 1 << 34, shape) for name, shape in NETWORKS[network].constants}
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import DELTA, Configuration
 from zkds.circuits.networks.circuit import NetworkCircuit
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.parameter import Parameter, constant
 from zkds.circuits.operators.records import InputTensor, RecordColumn
 from zkds.commit.layout import Column
 from zkds.integers.limb_columns import LimbColumns
@@ -56,7 +56,8 @@ class CircuitOfNetwork:
             **trajectory.values,
             self.elements.name: stored,
             self.score_delta.name: trajectory.logit_delta,
-            **{f"{name}: start": value for name, value in trajectory.weights.items()},
+            **{f"{name}: start": trajectory.weights[name] for name in self.parameters},
+            **{f"{name}: constant": trajectory.weights[name] for name, _ in trajectory.network.constants},
         }
         return self.relation.witness({}, values)
 
@@ -67,7 +68,8 @@ def network_circuit(network: Network, configuration: Configuration) -> CircuitOf
     elements = Committed(RecordColumn(Column("record elements", (*batches, *network.input_shape))))
     channels = network.input_shape[0]
     inputs = InputTensor("input", elements, 1, [MULTIPLIER] * channels, [0] * channels)
-    built = NetworkCircuit(network, configuration, inputs, parameters)
+    constants = {name: constant(name, shape) for name, shape in network.constants}
+    built = NetworkCircuit(network, configuration, inputs, parameters, constants)
     shape = (configuration.passes, configuration.batch_size, network.classes)
     score_delta = Committed(LimbColumns("score delta", DELTA, (*shape, 1, 1)))
     built.propagate(score_delta)
@@ -80,7 +82,8 @@ def network_circuit(network: Network, configuration: Configuration) -> CircuitOf
 
 def random_weights(network, seed=1, bits=38):
     generator = np.random.default_rng(seed)
-    return {name: generator.integers(-(1 << bits), 1 << bits, shape) for name, shape in network.parameters}
+    parameters = {name: generator.integers(-(1 << bits), 1 << bits, shape) for name, shape in network.parameters}
+    return parameters | {name: generator.integers(1 << 30, 1 << 33, shape) for name, shape in network.constants}
 
 
 def run(network, configuration, weights, seed=2):

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
@@ -35,6 +36,22 @@ GRAPHS = {
             Node(Add(), (2, 3)),
             Node(Relu(), (4,)),
             scores((2, 3, 3), 5),
+        ),
+    ),
+    # The second batch norm is represented by the sum.
+    "batch norms": Network(
+        (2, 4, 4),
+        (
+            convolution((2, 4, 4), 2, "first", 0, size=3, bias=False),
+            Node(BatchNorm(2), (1,), "first_norm"),
+            Node(Relu(), (2,)),
+            convolution((2, 4, 4), 2, "second", 3),
+            Node(BatchNorm(2, 1e-3), (4,), "second_norm"),
+            Node(Add(), (2, 5)),
+            Node(AveragePool(2), (6,)),
+            Node(BatchNorm(2), (7,), "third_norm"),
+            Node(AveragePool(2), (8,)),
+            scores((2, 1, 1), 9),
         ),
     ),
     # A virtual sum, which the ReLU behind it commits once more.

@@ -6,6 +6,7 @@ import numpy as np
 
 from tests.harness.layers import Layer, layered
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.operators.batch_norm import BatchNorm
 
 
 def dense(*sizes):
@@ -17,14 +18,25 @@ def dense(*sizes):
 
 
 def probe(network, configuration, generator, weight_scale=1.0):
-    """Random weights, inputs and labels."""
+    """Random weights, constants, inputs and labels."""
     weights = {
         name: np.rint(weight_scale * generator.uniform(-1, 1, shape) * 2**40).astype(np.int64)
         for name, shape in network.parameters
     }
+    weights |= {name: generator.integers(1 << 30, 5 << 29, shape) for name, shape in network.constants}
     batches = (configuration.steps, configuration.batch_size)
     inputs = generator.integers(-(2**31), 2**33, (*batches, *network.input_shape))
     return weights, inputs, generator.integers(0, network.classes, batches)
+
+
+def floats(network, weights):
+    """The numbers that a probe's integers stand for, by the names of parameters and constants."""
+    found = {name: weights[name] / 2.0**40 for name, _ in network.parameters}
+    for node in network.nodes:
+        if isinstance(node.operator, BatchNorm):
+            mean, variance = (f"{node.name}.{word}" for word, _ in node.operator.constants)
+            found |= {mean: weights[mean] / 2.0**32, variance: (2.0**32 / weights[variance]) ** 2 - node.operator.eps}
+    return found
 
 
 def degenerate(steps=3):

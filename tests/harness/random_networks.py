@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
@@ -34,12 +35,13 @@ def random_networks(draw, most_nodes=12, most_pixels=4):
 
 
 def random_probe(network, configuration, random_seed):
-    """Weights that keep activations small, records, labels."""
+    """Weights that keep activations small, constants, records, labels."""
     generator = np.random.default_rng(random_seed)
     weights = {
-        name: np.rint(generator.uniform(-1.5, 1.5, shape) / np.sqrt(max(1, np.prod(shape[1:]))) * 2**40).astype(np.int64)
+        name: np.rint(generator.uniform(-1.5, 1.5, shape) / np.sqrt(np.prod(shape[1:] or (9,))) * 2**40).astype(np.int64)
         for name, shape in network.parameters
     }
+    weights |= {name: generator.integers(1 << 30, 5 << 29, shape) for name, shape in network.constants}
     batches = (configuration.steps, configuration.batch_size)
     inputs = generator.integers(-(2**32), 2**32, (*batches, *network.input_shape))
     return weights, inputs, generator.integers(0, network.classes, batches)
@@ -64,6 +66,11 @@ def _one(draw, shapes, fits=lambda shape: True):
     """One of the last outputs that fit, None if none does."""
     fitting = [number for number, shape in enumerate(shapes) if fits(shape)]
     return draw(st.sampled_from(fitting[-NEAR:])) if fitting else None
+
+
+def _batch_norm(draw, shapes):
+    source = _one(draw, shapes)
+    return BatchNorm(shapes[source][0], draw(st.sampled_from([1e-5, 1e-3]))), (source,)
 
 
 def _relu(draw, shapes):
@@ -122,6 +129,7 @@ def _activation(*operators):
 OPERATORS = {
     "add": _joined(Add(), lambda shape, first: shape == first),
     "average pool": _pool(lambda draw: AveragePool(2)),
+    "batch norm": _batch_norm,
     "clamp": _activation(Clamp.of(Fraction(0), Fraction(6)), Clamp.of(-HALF, HALF / 2, inclusive=True)),
     "concatenate": _joined(Concatenate(), lambda shape, first: shape[1:] == first[1:]),
     "convolution": _convolution,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lying
 from tests.harness.whole_proof import LIGERO_REASON, reject
-from tests.operators.test_cheating_layers import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lying
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, DELTA
 from zkds.circuits.operators.averages import (
     AxisMeans,

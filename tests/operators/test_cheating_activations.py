@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.harness.alone import CONFIGURATION, NAME, Alone
+from tests.harness.cheating import dishonest_vector, row_numbers
 from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.whole_proof import LIGERO_REASON, reject
-from tests.operators.test_cheating_layers import dishonest_vector, lenient, lying, row_numbers  # noqa: F401
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators import smooth
 from zkds.circuits.operators.add import Add
@@ -472,15 +472,15 @@ def name_of(tell):
 
 
 @pytest.mark.parametrize("tell", LIES, ids=name_of)
-def test_lies_are_rejected(lenient, tell):  # noqa: F811
+def test_lies_are_rejected(lenient, tell):
     assert tell().reason() == LIES[tell]
 
 
-def test_in_zero_knowledge_the_proof_does_not_say_why(lenient):  # noqa: F811
+def test_in_zero_knowledge_the_proof_does_not_say_why(lenient):
     assert another_row().reason(zero_knowledge=True) == LIGERO_REASON
 
 
-def test_the_lenient_prover_is_accepted_if_nothing_is_wrong(lenient):  # noqa: F811
+def test_the_lenient_prover_is_accepted_if_nothing_is_wrong(lenient):
     lie = SmoothLie(GELU, NEAR_ONE)
     lie.follow()
     statement = Statement(lie.made.relation)

@@ -9,10 +9,11 @@ import functools
 import numpy as np
 import pytest
 
+from tests.harness import cheating
+from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lying
 from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.whole_proof import LIGERO_REASON, reject
 from tests.operators.test_layers import CONFIGURATION, NETWORKS, honest
-from zkds.channel import ProverChannel
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.exact import Operand, Wide
 from zkds.circuits.metric import perturbation
@@ -21,10 +22,6 @@ from zkds.circuits.operators.convolution import exact as convolution_sums
 from zkds.circuits.operators.convolution import operator as convolution
 from zkds.circuits.operators.operator import Forward
 from zkds.circuits.operators.relu import Relu
-from zkds.field import ONE
-from zkds.integers.identity import IdentityPlan
-from zkds.integers.limbs import LimbFormat
-from zkds.lookup import MULTIPLICITIES, LookupPlan, NotInTable, multiplicities
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 from zkds.tensors.tensor import ColumnReader
@@ -32,64 +29,12 @@ from zkds.verifier import verify
 
 pytestmark = pytest.mark.slow
 
-FALSE_CLAIM = "batching: final claim"
-NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
 POOLED = "max pool and ReLU"
 PLAIN = "max pool alone, ReLU alone"
 
 
-def dishonest_vector(statement, columns):
-    """The columns, and the best multiplicities: rows that are in no table are not counted."""
-    vector = statement.vector(columns)
-    try:
-        multiplicities(statement.lookups, statement.layout, vector)
-        return vector
-    except NotInTable:
-        pass
-    side = LookupPlan(statement.lookups, statement.layout).table_side
-    counts = np.zeros(side.rows, dtype=np.int64)
-    offsets = dict(zip(side.tables, side.offsets, strict=True))
-    for lookup in statement.lookups:
-        rows = list(zip(*(columns[name].reshape(-1).tolist() for name in (lookup.primary, *lookup.secondary)), strict=True))
-        numbers = row_numbers(lookup.table)
-        np.add.at(counts, [offsets[lookup.table] + numbers[row] for row in rows if row in numbers], 1)
-    statement.layout.write(vector, MULTIPLICITIES, counts)
-    return vector
-
-
-@functools.cache
-def row_numbers(table):
-    columns = (column.tolist() for column in table.columns())
-    return {row: number for number, row in enumerate(zip(*columns, strict=True))}
-
-
-def reason_of(circuit, columns, *, zero_knowledge=False):
-    statement = Statement(circuit.relation)
-    vector = dishonest_vector(statement, columns)
-    proof = prove_vector(statement, vector, zero_knowledge=zero_knowledge)
-    return reject(proof, circuit.relation, allow_plain=True).reason
-
-
-@pytest.fixture
-def lenient(monkeypatch):
-    """A witness for anything: values wrapped into their formats, carries rounded down."""
-    split = LimbFormat.split
-
-    def wrapped(self, name, values):
-        return split(self, name, ((values + self.offset) & ((1 << self.width) - 1)) - self.offset)
-
-    def rounded_down(self, low_sums):
-        carries, sums = [], iter(low_sums)
-        for size in self.groups:
-            total = carries[-1].copy() if carries else np.zeros_like(low_sums[0])
-            for i in range(size):
-                total += next(sums) << np.int64(16 * i)
-            carries.append(total >> np.int64(16 * size))
-        return carries
-
-    monkeypatch.setattr(LimbFormat, "split", wrapped)
-    monkeypatch.setattr(IdentityPlan, "carry_values", rounded_down)
-    return monkeypatch
+def reason_of(circuit, columns, **options):
+    return cheating.reason_of(circuit.relation, columns, **options)
 
 
 def test_the_lenient_prover_is_accepted_if_nothing_is_wrong(lenient):
@@ -285,21 +230,6 @@ def test_identity_that_holds_only_modulo_p(lenient):
 
 
 # ---- false messages ---------------------------------------------------------------------------------------------------------
-
-
-def lying(label, position, amount=ONE):
-    """A channel that moves one value of the first message with this label."""
-
-    class Lying(ProverChannel):
-        done = False
-
-        def send(self, name, values):
-            if name == label and not self.done:
-                self.done = True
-                values = [value + amount * (j == position) for j, value in enumerate(values)]
-            super().send(name, values)
-
-    return Lying
 
 
 MESSAGES = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.harness.cheating import dishonest_vector
 from tests.harness.whole_proof import reject
-from tests.operators.test_cheating_layers import dishonest_vector
 from tests.reference import max_pools
 from zkds.channel import ProverChannel
 from zkds.circuits.operators.max_pool import (

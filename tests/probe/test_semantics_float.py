@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.harness.graphs import GRAPHS
 from tests.harness.layers import Layer, Pool, layered
-from tests.harness.probes import probe
+from tests.harness.probes import floats, probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
@@ -53,8 +53,8 @@ WITHOUT_BIAS = layered(
 
 def module(network, weights):
     """The same network in torch, float64, at weights of 40 fractional bits."""
-    model = NetworkModule(network).double()
-    load_parameters(model, {name: weights[name] / 2.0**40 for name, _ in network.parameters})
+    model = NetworkModule(network).double().eval()
+    load_parameters(model, floats(network, weights))
     return model
 
 
@@ -115,7 +115,8 @@ def test_gradients_and_updates(network):
 def require_near(found, records, labels, learning_rate):
     """Gradients of the first step's first pass and updates of its second one against autograd."""
     for tensor, bits, scale, p in (("gradient", 44, 1, 0), ("update", 40, learning_rate, 2)):
-        weights = {name: found.weights_at(name, p) for name, _ in found.network.parameters}
+        weights = {name: found.weights[name] for name, _ in found.network.constants}
+        weights |= {name: found.weights_at(name, p) for name, _ in found.network.parameters}
         for name, gradient in gradients(found.network, weights, records, labels).items():
             actual = found.values[f"{name}: {tensor}"][0] / 2.0**bits
             assert np.abs(actual - scale * gradient).max() < BOUND * scale, (name, tensor)

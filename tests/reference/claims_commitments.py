@@ -71,7 +71,7 @@ def extension(shape, values, points):
 
 
 def public_model(ledger, shape):
-    starts = [p.start for p in shape.parameters.values()]
+    starts = list(shape.model.values())
     mu = ledger.challenge("public model: challenge", 3)
     coordinates = ledger.challenges("public model: challenge", 3, max(bits(start.shape) for start in starts))
     values = ledger.elements("public model: evaluations", len(starts))
@@ -98,7 +98,7 @@ def private_model(ledger, shape):
     row, by_chunk = row_weights(chunk + random_bytes, tuple(a)), eq(count, z)
     rest = total(w * h for w, h in zip(by_chunk.weights, commitments(data, a), strict=True))
     first = 0
-    for tensor, name in zip(weights, shape.parameters, strict=True):
+    for tensor, name in zip(weights, shape.model, strict=True):
         name = f"private model: weights {name}"
         (value,) = ledger.hidden(name, 1)
         rest = rest - value

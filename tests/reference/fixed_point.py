@@ -136,7 +136,7 @@ def times(kappa, pairs):
 def run(network, weights, inputs, labels, configuration):
     """(passes, steps, results): a list of P dictionaries of `one_pass`, a list of T dictionaries, a dictionary.
 
-    weights: parameter -> tensor; inputs: T tensors; labels: T lists.
+    weights: parameter or constant -> tensor; inputs: T tensors; labels: T lists.
     """
     network = Network(network.encode())
     steps, batch = configuration.steps, configuration.batch_size
@@ -144,8 +144,10 @@ def run(network, weights, inputs, labels, configuration):
     e2 = max(e for e in range(200) if rate * 2**e <= 2**43)
     rho_int, s2, eps_int = nearest(rho * 2**32), nearest(rate * 2**e2), nearest(eps * 2**56 / (batch * rho**2))
     firsts, seconds, records = [], [], []
+    constants = {name: weights[name] for name in network.constants}
+    weights = {name: weights[name] for name in network.parameters}
     for t in range(steps):
-        first = one_pass(network, weights, inputs[t], labels[t], 2**44, Kind(44, 44))
+        first = one_pass(network, weights | constants, inputs[t], labels[t], 2**44, Kind(44, 44))
         g = {name: first["gradients"][name] for name in weights}
         record = {"gradient": g}
         v = {name: elementwise(lambda w, pair: rounded(w * pair[0], 40), weights[name], g[name]) for name in weights}
@@ -172,7 +174,7 @@ def run(network, weights, inputs, labels, configuration):
             e = {name: elementwise(lambda w, pair: rounded(w * pair[0], 40), weights[name], n[name]) for name in weights}
         record["perturbation"] = e
         moved = {name: elementwise(lambda w, pair: w + pair[0], weights[name], e[name]) for name in weights}
-        second = one_pass(network, moved, inputs[t], labels[t], s2, Kind(e2, 40))
+        second = one_pass(network, moved | constants, inputs[t], labels[t], s2, Kind(e2, 40))
         seconds.append(second)
         record["update"] = u = {name: second["gradients"][name] for name in weights}
         weights = {name: elementwise(lambda w, pair: w - pair[0], weights[name], u[name]) for name in weights}

@@ -54,6 +54,11 @@ class Network:
         return {f"{n.name}.{word}": shape for n in self.nodes for word, shape in n.operator.parameters().items()}
 
     @property
+    def constants(self):
+        """Name -> shape."""
+        return {f"{n.name}.{word}": shape for n in self.nodes for word, shape in n.operator.constants().items()}
+
+    @property
     def classes(self):
         return self.nodes[-1].place.output[0]
 
@@ -64,5 +69,6 @@ def read_node(source):
 
 
 def own_parameters(node, parameters):
-    """Those of a node, by the last words of their names."""
-    return {word: parameters[f"{node.name}.{word}"] for word in node.operator.parameters()}
+    """Those of a node and its constants, by the last words of their names."""
+    words = [*node.operator.parameters(), *node.operator.constants()]
+    return {word: parameters[f"{node.name}.{word}"] for word in words}

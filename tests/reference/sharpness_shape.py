@@ -5,6 +5,8 @@
 being ("range", bits), ("sign", bits of the top limb) or the name of one of section 18: EXP_LO, EXP_HI, EXP_INT, LOGT, 2^b.
 """
 
+from math import prod
+
 from tests.reference.circuit import columns_of, lookups_of, ranges
 from tests.reference.claims_blocks import Block
 from tests.reference.claims_commitments import membership, private_model, public_model
@@ -26,8 +28,8 @@ def shape_of(encoding):
 
 
 class Shape:
-    """`components` in order; the columns of membership `records`, `parameters`, what is committed of a private model
-    `private`.
+    """`components` in order; the columns of membership `records`, `parameters`; `model`, its tensors by the names of
+    parameters and constants; what is committed of a private model `private`.
     """
 
     def __init__(self, encoding):
@@ -36,19 +38,26 @@ class Shape:
         rho_int = nearest(s.rho * 2**32)
         normalised = (2**8 * rho_int + 1).bit_length() + 1
         formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
-        starts = {name: byte_weights(name, shape) for name, shape in s.network.parameters.items()} if s.private else {}
+        shapes = s.network.parameters | s.network.constants
+        starts = {name: byte_weights(name, shape) for name, shape in shapes.items()} if s.private else {}
         self.parameters = {
             name: Parameter(s, name, shape, formats, starts.get(name)) for name, shape in s.network.parameters.items()
         }
+        constants = {
+            name: starts.get(name) or committed(f"{name}: constant", 44, shape, signed=True)
+            for name, shape in s.network.constants.items()
+        }
+        self.model = {name: parameter.start for name, parameter in self.parameters.items()} | constants
         self.records = record_columns(s)
         elements, labels, _ = self.records
         delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.network.classes, 1, 1), signed=True)
-        passes = Passes(s, e2, input_tensor(s, elements), self.parameters)
+        passes = Passes(s, e2, input_tensor(s, elements), self.parameters | constants)
         passes.backwards(delta)
         parameters, scale = list(self.parameters.values()), nearest(s.lr * 2**e2)
         scalars = Scalars(s, passes.logits, labels, delta, parameters, rho_int, normalised, scale)
-        self.private = [start.sources[0] for start in starts.values()] + ([model_randomness(parameters)] if s.private else [])
-        model = [*starts.values(), *self.private] if s.private else [p.start for p in parameters]
+        of_bytes = [start.sources[0] for start in starts.values()]
+        self.private = [*of_bytes, model_randomness(self.model.values())] if s.private else []
+        model = [*self.model.values(), *self.private]
         of_model = private_model if s.private else public_model
         self.components = [
             Component(self.records, lambda ledger: membership(ledger, self)),
@@ -99,9 +108,9 @@ def byte_weights(parameter, shape):
     return linear(name, shape, digits, bytes_.interval, [bytes_], terms)
 
 
-def model_randomness(parameters):
+def model_randomness(tensors):
     """Section 19."""
-    size = 6 * sum(parameter.count for parameter in parameters)
+    size = 6 * sum(prod(tensor.shape) for tensor in tensors)
     chunk = 2**12
     while chunk < 2**16 and 64 * chunk < size:
         chunk *= 2

@@ -22,7 +22,7 @@ from zkds.commit.layout import Column, Layout
 from zkds.field import K
 from zkds.hidden import Hidden
 from zkds.identities.low_digits import LowDigits
-from zkds.identities.products import Products
+from zkds.identities.products import DigitProducts
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.integers.digit_sums import round_sums
 from zkds.integers.identity import DIGIT_BITS
@@ -39,7 +39,7 @@ NAME = "matrix product"
 MAX_SIDE = 1 << 24
 
 
-class InnerProducts(Products):
+class InnerProducts(DigitProducts):
     """sum_k left[i, k] right[k, j] for every (i, j), of two matrices."""
 
     def __init__(self, left: Tensor, right: Tensor) -> None:

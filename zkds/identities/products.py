@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from zkds.field import K
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
 from zkds.native import U64
+from zkds.sumcheck import Table
 from zkds.tensors.axes import Axis
+from zkds.tensors.contraction import combine, padded_pairs
 from zkds.tensors.tensor import Reader, Tensor
 
 
@@ -27,16 +30,12 @@ class Products(ABC):
     inner: tuple[int, ...]
 
     @abstractmethod
-    def left_tables(self, reader: Reader, points: Points) -> list[U64]:
-        """For every digit of `left`, its part of the summand over `inner`: (*inner, 2) pairs."""
-
-    @abstractmethod
-    def right_tables(self, reader: Reader, points: Points) -> list[U64]:
-        """The same for `right`."""
+    def tables(self, reader: Reader, points: Points, weights: Sequence[K]) -> tuple[list[Table], list[U64]]:
+        """left_i, of F or K, and right^(i) = sum_j weights_(i + j) right_j, of K, over the padded `inner`, for every i."""
 
     @abstractmethod
     def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
-        """The weights on `left` of the multilinear extension of `left_tables` at a point of `inner`."""
+        """The weights on `left` of the multilinear extension of its tables at a point of `inner`."""
 
     @abstractmethod
     def right_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
@@ -45,6 +44,24 @@ class Products(ABC):
     @abstractmethod
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         """sum_k sum_(i + j = d) left_i right_j for d < count, over the whole output; for the witness."""
+
+
+class DigitProducts(Products):
+    """Products whose tables come digit by digit."""
+
+    @abstractmethod
+    def left_tables(self, reader: Reader, points: Points) -> list[U64]:
+        """For every digit of `left`, its part of the summand over `inner`: (*inner, 2) pairs."""
+
+    @abstractmethod
+    def right_tables(self, reader: Reader, points: Points) -> list[U64]:
+        """The same for `right`."""
+
+    def tables(self, reader: Reader, points: Points, weights: Sequence[K]) -> tuple[list[Table], list[U64]]:
+        left = self.left_tables(reader, points)
+        right = self.right_tables(reader, points)
+        hankel = [combine(right, weights[i : i + len(right)]) for i in range(len(left))]
+        return [padded_pairs(table) for table in left], [padded_pairs(table) for table in hankel]
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,11 @@ from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
 from zkds.native import U32, U64, field
 from zkds.soundness import algebraic
+from zkds.sumcheck import Table
 from zkds.tensors.axes import Axis, eq_axes, split_point, variables
 from zkds.tensors.circuit import Component
-from zkds.tensors.contraction import combine, padded_pairs, weighted_sum
+from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.field_tables import LANES
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
     Book,
@@ -156,9 +158,9 @@ class RoundedSum(Component):
             weighted_sum(reader.tables(tensor), tensor.digits, axes, digit_weights)
             for tensor, axes, digit_weights in self._linear_claims(points, weights)
         ]
-        tables: tuple[list[U64], list[U64]] = ([], [])
+        tables: tuple[list[Table], list[U64]] = ([], [])
         if self.products is not None:
-            tables = _contracted(self.products, reader, points, weights)
+            tables = self.products.tables(reader, points, weights)
             values.append(_dot(*tables))
         context.channel.send(f"{self.name}: values", values)
         self._claims(context.book, context.layout, gamma, points, values)
@@ -171,7 +173,7 @@ class RoundedSum(Component):
         products: Products,
         points: Points,
         weights: Sequence[K],
-        tables: tuple[list[U64], list[U64]],
+        tables: tuple[list[Table], list[U64]],
     ) -> None:
         count = len(products.left.digits)
         terms = [(ONE, (i, count + i)) for i in range(count)]
@@ -263,19 +265,20 @@ class RoundedSum(Component):
         book.add(right, products.right_axes(points, inner), hankel, _combination(factors[count:], scales))
 
 
-def _contracted(products: Products, reader: Reader, points: Points, weights: Sequence[K]) -> tuple[list[U64], list[U64]]:
-    """Blocked tables over the padded inner index: left_i, and right^(i) = sum_j weight_(i + j) right_j."""
-    left = products.left_tables(reader, points)
-    right = products.right_tables(reader, points)
-    hankel = [combine(right, weights[i : i + len(right)]) for i in range(len(left))]
-    return [padded_pairs(table) for table in left], [padded_pairs(table) for table in hankel]
-
-
-def _dot(left: Sequence[U64], right: Sequence[U64]) -> K:
+def _dot(left: Sequence[Table], right: Sequence[U64]) -> K:
     total = ZERO
     for a, b in zip(left, right, strict=True):
-        total = total + K(*field.k_dot(a, b).tolist())
+        total = total + K(*field.k_dot(_blocked(a), b).tolist())
     return total
+
+
+def _blocked(table: Table) -> U64:
+    """A table of F or K as one of K."""
+    if table.ndim == 3:
+        return table
+    result = np.zeros((-(-len(table) // LANES), LANES), dtype=np.uint64)
+    result.reshape(-1)[: len(table)] = table
+    return np.stack([result, np.zeros_like(result)], axis=1)
 
 
 def _combination(values: Sequence[Value], scales: Sequence[K]) -> Value:

@@ -25,7 +25,7 @@ from zkds.circuits.operators.convolution.windows import Geometry, Window
 from zkds.circuits.operators.parameter import WeightTensor
 from zkds.field import K
 from zkds.identities.low_digits import LowDigits
-from zkds.identities.products import Linear, Products
+from zkds.identities.products import DigitProducts, Linear
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
 from zkds.native import U64
@@ -65,7 +65,7 @@ class _Channels:
         return axis.vector().reshape(self.groups, self.rest, 2)
 
 
-class _TapProducts(Products):
+class _TapProducts(DigitProducts):
     """Products of weights with another tensor, summed over a group's channels and the taps, at every position of the result.
 
     The contraction's index is (p, group, channel of the other tensor, m of the result's channel, d, e).
@@ -189,7 +189,7 @@ class InputGradientProducts(_TapProducts):
         return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).input_gradient, count)
 
 
-class WeightGradientProducts(Products):
+class WeightGradientProducts(DigitProducts):
     """sum over records and output positions of delta times input, for every weight, in `count` passes from `first`.
 
     The contraction's index is (t, b, group, y, x).

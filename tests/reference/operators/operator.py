@@ -36,6 +36,10 @@ class Operator:
         """Last word of the name -> shape."""
         return {}
 
+    def constants(self):
+        """Of the model, likewise: what is no parameter."""
+        return {}
+
     # ---- fixed point (docs/fixed-point.md); tensors are {(b, c, y, x): int}
 
     def forward(self, place, inputs, weights):

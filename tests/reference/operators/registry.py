@@ -2,6 +2,7 @@
 
 from tests.reference.operators.add import Add
 from tests.reference.operators.average_pool import AveragePool
+from tests.reference.operators.batch_norm import BatchNorm
 from tests.reference.operators.clamp import Clamp
 from tests.reference.operators.concatenate import Concatenate
 from tests.reference.operators.convolution import Convolution
@@ -13,6 +14,7 @@ from tests.reference.operators.smooth import FUNCTIONS
 OPERATORS = {
     "add": Add,
     "average pool": AveragePool,
+    "batch norm": BatchNorm,
     "clamp": Clamp,
     "concatenate": Concatenate,
     "convolution": Convolution,
