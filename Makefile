@@ -1,4 +1,6 @@
 # `make test` is all that a change must pass; `make bench-core` prints the figures of docs/performance.md.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -25,10 +27,12 @@ $(BIN)/.installed: pyproject.toml setup.py $(wildcard native/*.c native/*.h nati
 native: venv ## the C core built in place, warnings as errors
 	ZKDS_CFLAGS="-Wall -Wextra -Werror" $(BIN)/python setup.py -q build_ext --inplace --force
 
-lint: venv
+lint: venv ## ruff on the files, mypy on a copy of the package as it is installed, where circuits lies in zkds
 	$(BIN)/ruff check zkds circuits native tests bench setup.py
 	$(BIN)/ruff format --check zkds circuits native tests bench setup.py
-	$(BIN)/mypy
+	rm -rf build/typed
+	$(BIN)/python setup.py -q build_py --build-lib build/typed
+	cd build/typed && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zkds | sed 's,^zkds/circuits/,circuits/,'
 
 unit: native
 	$(BIN)/python -m pytest

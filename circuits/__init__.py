@@ -1,7 +1,7 @@
 """What is proved: the fixed-point semantics of directional sharpness, and the circuit that says the same of committed cells.
 
-Imported as `zkds.circuits`; the folder stands at the top level because it is what an ML engineer wants to read. From the ground
-up, each room imports those above it in this list only (tests/repository/test_rooms.py):
+Imported as `zkds.circuits` (zkds/circuits/__init__.py leads here); the folder stands at the top level because it is what an ML
+engineer wants to read. From the ground up, each room imports those above it in this list only (tests/repository/test_rooms.py):
 
     arithmetic      the integers: formats, the one rounding, the configuration, exact sums, tables of functions
     operators       what networks are made of, each one file: description, import, semantics, relation

@@ -1,14 +1,60 @@
-"""What is installed: every module once, under its own name, from the source distribution as well."""
+"""What is imported is this checkout, without symbolic links; what is installed is every module once, under its own name."""
 
+import ast
+import shutil
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 
-from tests.harness.shell import HANGS, ROOT
+import zkds.circuits.certificate.verifying
+from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
 
 pytestmark = pytest.mark.any_kernels
+
+FOLDERS = ("bench", "circuits", "docs", "native", "tests", "zkds")
+LOADED = """
+import sys
+import zkds.cli, zkds.circuits.certificate.verifying
+names = [name for name in sys.modules if name.split(".")[0] == "zkds" and name != "zkds._native.lib"]
+print(*(sys.modules[name].__file__ for name in names))
+"""
+
+
+# ---- in place --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_tested_here_is_this_checkout():
+    for module in (zkds, zkds.circuits, zkds.circuits.certificate.verifying):
+        assert Path(module.__file__).is_relative_to(ROOT)
+
+
+def test_no_file_is_a_link():
+    """Some systems check links out as files that hold a name, and some archives leave them out."""
+    assert not [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_symlink()]
+
+
+def test_another_checkout_is_used_whole(tmp_path):
+    """Modules of two checkouts never mix, whichever of them the environment has installed."""
+    for folder in ("zkds", "circuits"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    command = [sys.executable, "-c", LOADED]
+    environment = ENVIRONMENT | {"PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, timeout=HANGS)
+    files = [Path(name) for name in result.stdout.split()]
+    assert tmp_path / "circuits/certificate/verifying.py" in files and tmp_path / "zkds/cli.py" in files, result.stderr
+    assert all(file.is_relative_to(tmp_path) for file in files)
+
+
+def test_the_package_of_the_circuits_holds_no_code():
+    """In a checkout another file stands for it, zkds/circuits/__init__.py."""
+    (docstring,) = ast.parse((ROOT / "circuits/__init__.py").read_text()).body
+    assert isinstance(docstring, ast.Expr)
+
+
+# ---- installed -------------------------------------------------------------------------------------------------------
 
 
 def setup(*arguments):
@@ -23,15 +69,17 @@ def modules(folder, name):
 
 @pytest.fixture(scope="module")
 def expected():
-    assert (ROOT / "zkds/circuits").resolve() == ROOT / "circuits"
-    package = {path for path in modules(ROOT / "zkds", "zkds") if not path.startswith("zkds/circuits/")}
-    return package - {"zkds/_native.py"} | modules(ROOT / "circuits", "zkds/circuits")
+    """What leads to the circuits in a checkout isn't installed: their own package takes its place."""
+    package = modules(ROOT / "zkds", "zkds") - {"zkds/_native.py", "zkds/circuits/__init__.py"}
+    return package | modules(ROOT / "circuits", "zkds/circuits")
 
 
 def test_the_install_holds_every_module_once(tmp_path, expected):
     setup("egg_info", "--egg-base", tmp_path, "build_py", "--build-lib", tmp_path / "lib")
     installed = [str(path.relative_to(tmp_path / "lib")) for path in (tmp_path / "lib").rglob("*.py")]
     assert sorted(installed) == sorted(expected)
+    package = (tmp_path / "lib/zkds/circuits/__init__.py").read_text()
+    assert package == (ROOT / "circuits/__init__.py").read_text()
 
 
 def test_the_source_distribution_holds_every_module_once(tmp_path, expected):
