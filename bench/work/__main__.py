@@ -151,7 +151,7 @@ def _random_images(generator: random.Random, size: Callable[[int], int]) -> Netw
     nodes: list[Operator | tuple[str, Operator]] = []
     for index in range(generator.randint(1, 6)):
         kernel = (min(size(31), current[1]), min(size(31), current[2]))
-        after: Operator = generator.choice([Relu(), MaxPool(2), AveragePool(2)])
+        after: Operator = generator.choice([Relu(), MaxPool.side_by_side(2), AveragePool(2)])
         multiple = (1, 1) if isinstance(after, Relu) else (2, 2)
         convolution = Convolution.over(current, size(16), kernel, (size(4), size(4)), multiple_of=multiple)
         nodes += [(f"c{index}", convolution), after]

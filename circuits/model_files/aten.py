@@ -86,6 +86,7 @@ SCHEMAS = {
     "aten.max_pool2d.default": (
         "Tensor self, int[2] kernel_size, int[2] stride=(), int[2] padding=(0, 0), int[2] dilation=(1, 1), bool ceil_mode=False"
     ),
+    "aten.adaptive_max_pool2d.default": "Tensor self, int[2] output_size",
     "aten.avg_pool2d.default": (
         "Tensor self, int[2] kernel_size, int[2] stride=(), int[2] padding=(0, 0), bool ceil_mode=False, "
         "bool count_include_pad=True, int? divisor_override=None"

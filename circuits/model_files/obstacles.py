@@ -14,7 +14,8 @@ MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
     "conv2d (stride, padding; dilation 1, one group), linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, "
-    "leaky_relu, sigmoid, tanh, gelu, silu, max_pool2d and avg_pool2d (square windows side by side), "
+    "leaky_relu, sigmoid, tanh, gelu, silu, max_pool2d, "
+    "adaptive_max_pool2d, avg_pool2d (square windows side by side), "
     "adaptive_avg_pool2d (windows of one size), add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
 )
 
@@ -48,7 +49,7 @@ HINTS = {
     "aten.mean": "for global average pooling use nn.AdaptiveAvgPool2d(1) and nn.Flatten()",
     "aten.squeeze": "use flatten(1) in its place",
     "aten.stack": "branches that come together",
-    "adaptive_max_pool": "use nn.MaxPool2d with windows side by side",
+    "max_pool": "only max pools in two dimensions",
     "aten.conv1d": "only convolutions in two dimensions",
     "aten.conv3d": "only convolutions in two dimensions",
     "conv_transpose": "only convolutions forward",

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 Parameters = dict[str, NDArray[np.float64]]
 _IN_PLACE = re.compile(r"aten\.\w+_\.\w+")
+WITH_INDICES = frozenset(
+    {"aten.adaptive_max_pool2d.default"}
+)  # the second output: where in the input the first one's numbers are
 
 
 def from_module(module: torch.nn.Module, input_shape: tuple[int, ...]) -> tuple[Network, Parameters]:
@@ -187,13 +190,26 @@ class _Importer:
                 operation, before_layers=not self._any_layer, is_buffer=self._program.buffers.__contains__
             )
         arguments = bind(name, operation.arguments)
-        if operation.output is None:
+        output = operation.output
+        if name in WITH_INDICES:
+            output = self._without_indices(operation)
+        if output is None:
             raise ValueError(f"{name}: expected one tensor as its output")
         made = handler(self, name, arguments)
         if _IN_PLACE.fullmatch(name):
             made = self._changed_in_place(next(iter(arguments.values())), made)
-        self._traced[operation.output] = made
-        self._check_tensor(name, operation.output)
+        self._traced[output] = made
+        self._check_tensor(name, output)
+
+    def _without_indices(self, operation: Operation) -> Tensor | None:
+        """The first output of an operator with two, whose second one nothing may use."""
+        made = [value for _, value in operation.outputs]
+        if len(made) != 2 or not isinstance(made[0], Tensor):
+            raise ValueError(f"{operation.operator}: expected a tensor and its indices as its outputs")
+        if isinstance(made[1], Tensor):
+            self._traced[made[1]] = self._unknown(made[1])
+            self._stale[made[1]] = f"the indices that {operation.operator} makes aren't followed"
+        return made[0]
 
     def _adds_a_constant(self, operation: Operation) -> bool:
         """Whether it is an addition of a number, a parameter or a buffer."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zkds.circuits.networks.graph import Network, Node
-from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.maximum import Maximum
 from zkds.circuits.operators.operator import Shape
 from zkds.circuits.operators.relu import Relu
 
@@ -42,13 +42,13 @@ def _simplify_once(nodes: list[Node]) -> list[Node] | None:
         if len(node.inputs) > 1 or not source:
             continue
         first, second, alone = nodes[source - 1].operator, node.operator, consumers[source] == 1
-        if isinstance(second, Relu) and (isinstance(first, Relu) or (isinstance(first, MaxPool) and (first.relu or alone))):
-            if isinstance(first, MaxPool):
-                nodes = [*nodes[: source - 1], replace(nodes[source - 1], operator=replace(first, relu=True)), *nodes[source:]]
+        if isinstance(second, Relu) and (isinstance(first, Relu) or (isinstance(first, Maximum) and (first.relu or alone))):
+            if isinstance(first, Maximum):
+                nodes = [*nodes[: source - 1], replace(nodes[source - 1], operator=first.with_relu()), *nodes[source:]]
             return _without(nodes, index, source)
-        if isinstance(first, Relu) and isinstance(second, MaxPool) and (second.relu or alone):
+        if isinstance(first, Relu) and isinstance(second, Maximum) and (second.relu or alone):
             inputs = nodes[source - 1].inputs
-            nodes = [*nodes[: index - 1], Node(replace(second, relu=True), inputs), *nodes[index:]]
+            nodes = [*nodes[: index - 1], Node(second.with_relu(), inputs), *nodes[index:]]
             return _without(nodes, source, inputs[0]) if alone else nodes
     return None
 

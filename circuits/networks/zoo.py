@@ -37,7 +37,7 @@ class _Chain:
         sides = (kernel, kernel), (1, 1), (padding, padding)
         self._add(Convolution.over(self._shape, channels, *sides, self._bias, used), f"conv{count + 1}")
         if pool and self._pool == "max":
-            self._add(MaxPool(2, relu=True))
+            self._add(MaxPool.side_by_side(2, relu=True))
             return
         self._add(Relu())
         if pool:

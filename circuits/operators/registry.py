@@ -16,6 +16,7 @@ OPERATORS: dict[str, type[Operator]] = {
         concatenate.Concatenate,
         convolution.Convolution,
         leaky_relu.LeakyRelu,
+        maximum.AdaptiveMaxPool,
         maximum.MaxPool,
         mean.AveragePool,
         relu.Relu,

@@ -150,6 +150,11 @@ class Unfolding:
         """Whether the windows are all entries once: `window` cuts the values themselves into windows."""
         return self.rows.is_tiling and self.columns.is_tiling
 
+    @property
+    def uses(self) -> Interval:
+        """The hull of the numbers of taps that meet a value."""
+        return self.rows.uses * self.columns.uses
+
     def unfold(self, values: I64, padding: int) -> I64:
         """(.., H, W) -> (.., h kh, w kw)"""
         return self.columns.unfold(self.rows.unfold(values, -2, padding), -1, padding)
@@ -208,9 +213,8 @@ class Folded(LinearTensor):
         self.sources = (entries,)
         self.unfolding = unfolding
         self.shape = (*entries.shape[:-2], rows.length, columns.length)
-        uses = rows.uses * columns.uses
-        self.digits = tuple(digit * uses for digit in entries.digits)
-        self.interval = entries.interval * uses
+        self.digits = tuple(digit * unfolding.uses for digit in entries.digits)
+        self.interval = entries.interval * unfolding.uses
 
     def tables(self, reader: Reader) -> list[I64]:
         return [self.unfolding.fold(digit) for digit in self.entries.tables(reader)]

@@ -9,7 +9,7 @@ from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
-from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.maximum import AdaptiveMaxPool, MaxPool
 from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import Gelu, GeluTanh, Sigmoid, Silu, Tanh
@@ -73,7 +73,7 @@ GRAPHS = {
             convolution((1, 4, 4), 2, "left", 0),
             Node(AveragePool(2), (1,)),
             convolution((1, 4, 4), 1, "right", 0),
-            Node(MaxPool(2, True), (3,)),
+            Node(MaxPool.side_by_side(2, relu=True), (3,)),
             Node(Concatenate(), (2, 4, 2)),
             scores((5, 2, 2), 5),
         ),
@@ -101,25 +101,50 @@ GRAPHS = {
     ),
     "pool before the first layer": Network(
         (1, 4, 4),
-        (Node(MaxPool(2), (0,)), Node(Relu(), (1,)), Node(AveragePool(2), (0,)), Node(Add(), (2, 3)), scores((1, 2, 2), 4)),
+        (
+            Node(MaxPool.side_by_side(2), (0,)),
+            Node(Relu(), (1,)),
+            Node(AveragePool(2), (0,)),
+            Node(Add(), (2, 3)),
+            scores((1, 2, 2), 4),
+        ),
     ),
     "two pools in a row": Network(
         (1, 8, 4),
         (
             convolution((1, 8, 4), 2, "first", 0),
-            Node(MaxPool(2, True), (1,)),
-            Node(MaxPool(2, False), (2,)),
+            Node(MaxPool.side_by_side(2, relu=True), (1,)),
+            Node(MaxPool.side_by_side(2), (2,)),
             scores((2, 2, 1), 3),
         ),
     ),
     "average pool, then max pool": Network(
         (1, 4, 4),
-        (convolution((1, 4, 4), 2, "first", 0), Node(AveragePool(2), (1,)), Node(MaxPool(2), (2,)), scores((2, 1, 1), 3)),
+        (
+            convolution((1, 4, 4), 2, "first", 0),
+            Node(AveragePool(2), (1,)),
+            Node(MaxPool.side_by_side(2), (2,)),
+            scores((2, 1, 1), 3),
+        ),
     ),
     # The pool represents the sum, the sum the convolution.
     "pool behind a sum": Network(
         (2, 2, 2),
-        (convolution((2, 2, 2), 2, "first", 0), Node(Add(), (0, 1, 0)), Node(MaxPool(2, True), (2,)), scores((2, 1, 1), 3)),
+        (
+            convolution((2, 2, 2), 2, "first", 0),
+            Node(Add(), (0, 1, 0)),
+            Node(MaxPool.side_by_side(2, relu=True), (2,)),
+            scores((2, 1, 1), 3),
+        ),
+    ),
+    "pools whose windows overlap": Network(
+        (1, 5, 4),
+        (
+            convolution((1, 5, 4), 2, "first", 0),
+            Node(MaxPool((3, 2), (2, 1), (1, 1), (1, 2), True, True), (1,)),
+            Node(AdaptiveMaxPool((2, 3)), (2,)),
+            scores((2, 2, 3), 3),
+        ),
     ),
     # Represented by the activation behind it, tied to it, behind and before an average pool; two rounded ones in a row.
     "smooth functions": Network(

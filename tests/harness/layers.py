@@ -40,7 +40,7 @@ class Layer:
         convolution = Convolution.over((self.channels_in, *shape[1:]), self.channels_out, *window)
         convolution.output_shape([shape])
         if self.pool and self.pool.kind == "max":
-            return [convolution, MaxPool(size, self.relu)]
+            return [convolution, MaxPool.side_by_side(size, relu=self.relu)]
         after = [Relu()] if self.relu else []
         return [convolution, *after, AveragePool(size)] if self.pool else [convolution, *after]
 

@@ -12,7 +12,7 @@ from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
-from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.maximum import AdaptiveMaxPool, MaxPool
 from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import Gelu, GeluTanh, Sigmoid, Silu, Tanh
@@ -126,7 +126,30 @@ def _activation(*operators):
     return drawn
 
 
+def _max_pool(draw, shapes):
+    """Windows that overlap, leave entries out or reach into padding; a ReLU where they would lie in the padding alone."""
+    source = _one(draw, shapes)
+    axes = []
+    for length in shapes[source][1:]:
+        dilation = draw(st.integers(1, 2))
+        window = draw(st.integers(1, min(3, 1 + (length - 1) // dilation)))
+        axes.append((window, draw(st.integers(1, 2)), draw(st.integers(0, window // 2)), dilation))
+    window, stride, padding, dilation = zip(*axes, strict=True)
+    pool = MaxPool(window, stride, padding, dilation, draw(st.booleans()), draw(st.booleans()))
+    try:
+        pool.output_shape([shapes[source]])
+    except ValueError:
+        return Relu(), (source,)
+    return pool, (source,)
+
+
+def _adaptive_max_pool(draw, shapes):
+    outputs = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return AdaptiveMaxPool(outputs, draw(st.booleans())), (_one(draw, shapes),)
+
+
 OPERATORS = {
+    "adaptive max pool": _adaptive_max_pool,
     "add": _joined(Add(), lambda shape, first: shape == first),
     "average pool": _pool(lambda draw: AveragePool(2)),
     "batch norm": _batch_norm,
@@ -136,7 +159,7 @@ OPERATORS = {
     "gelu": _activation(Gelu()),
     "gelu tanh": _activation(GeluTanh()),
     "leaky relu": _activation(LeakyRelu.of(Fraction(1, 100)), LeakyRelu.of(HALF)),
-    "max pool": _pool(lambda draw: MaxPool(2, draw(st.booleans()))),
+    "max pool": _max_pool,
     "relu": _relu,
     "sigmoid": _activation(Sigmoid()),
     "silu": _activation(Silu()),

@@ -341,10 +341,6 @@ class Lambda(nn.Module):
         return self.function(self, x)
 
 
-def strided_pool(m, x):
-    return functional.max_pool2d(m.conv(x), 2, stride=1)
-
-
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -355,11 +351,6 @@ def strided_pool(m, x):
         (lambda m, x: m.conv(x) + 1, r"forward: operator aten.add.Tensor isn't supported \(arithmetic between"),
         (lambda m, x: m.conv(x).flatten(1).softmax(1), "the network should end with its scores, before softmax"),
         (lambda m, x: m.conv(x) @ m.square, "operator aten.matmul.default isn't supported"),
-        (lambda m, x: functional.max_pool2d(x, 3), r"windows that cover \(1, 10, 10\)"),
-        (strided_pool, r"square windows side by side, not overlapping: got size \(2, 2\), stride \(1, 1\)"),
-        (lambda m, x: functional.max_pool2d(m.conv(x), (2, 3)), r"not overlapping: got size \(2, 3\)"),
-        (lambda m, x: functional.max_pool2d(m.conv(x), 2, padding=1), r"max_pool2d.default: expected padding \(0, 0\); "),
-        (lambda m, x: functional.max_pool2d(m.conv(x), 2, ceil_mode=True), "expected ceil_mode False; others"),
         (lambda m, x: functional.avg_pool2d(m.conv(x), 2, divisor_override=3), "expected divisor_override None"),
         (lambda m, x: functional.adaptive_avg_pool2d(m.conv(x), 5), r"square windows of one size, got \(8, 8\) to \(5, 5\)"),
         (

@@ -21,7 +21,7 @@ from zkds.errors import MalformedProof
 pytestmark = pytest.mark.any_kernels
 
 CONVOLUTION = Convolution.over((1, 28, 28), 6, (5, 5), padding=(2, 2))
-POOL = MaxPool(2, relu=True)
+POOL = MaxPool.side_by_side(2, relu=True)
 SCORES = Convolution.dense(10, (6, 14, 14))
 SMALL = chain((1, 28, 28), ("conv1", CONVOLUTION), POOL, ("fc", SCORES))
 BRANCHES = Network(
@@ -147,7 +147,7 @@ def scores(*nodes, shape=(1, 4, 4)):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MaxPool(1), "size: expected 2 to 1048576, got 1"),
+        (lambda: MaxPool.side_by_side(0), "window: expected 1 to 1048576, got 0"),
         (lambda: AveragePool(3), "size: expected a power of two, got 3"),
         (lambda: Node(CONVOLUTION, (0,), "a b"), "layer name: expected words of letters"),
         (lambda: Node(CONVOLUTION, (0,), "x" * 201), "layer name"),
@@ -171,7 +171,14 @@ def scores(*nodes, shape=(1, 4, 4)):
             lambda: chain((1, 28, 28), ("a", CONVOLUTION), ("fc", replace(SCORES, outputs=(2, 1)))),
             "fc: expected an output .classes, 1, 1.",
         ),
-        (lambda: chain((1, 28, 28), ("a", CONVOLUTION), MaxPool(3)), "max pool 2: size: expected a divisor of the sides"),
+        (
+            lambda: chain((1, 28, 28), ("a", CONVOLUTION), MaxPool.side_by_side(30)),
+            "max pool 2: taps: expected windows that fit 28 entries, got a reach of 30",
+        ),
+        (
+            lambda: chain((1, 1 << 10, 1 << 10), MaxPool((512, 512), (1, 1)), ("fc", SCORES)),
+            "max pool 1: entries of all windows: expected at most 67108864 elements",
+        ),
         (lambda: chain((1, 28, 28), ("a", CONVOLUTION)), "a: expected an output .classes, 1, 1."),
         (lambda: chain((6, 14, 14), ("fc", replace(SCORES, channels_out=1))), "two or more classes"),
         (lambda: chain((6, 14, 14), ("fc", SCORES), Relu()), "relu 2: expected a last node whose outputs are the scores"),
@@ -181,10 +188,10 @@ def scores(*nodes, shape=(1, 4, 4)):
         (lambda: scores(Node(Relu(), (0,)), Node(Relu(), (0,))), "relu 1: expected something that uses its output"),
         (lambda: scores(Node(Add(), (0,))), "add 1: expected 2 or more inputs, got 1"),
         (
-            lambda: scores(Node(MaxPool(2), (0,)), Node(Add(), (0, 1))),
+            lambda: scores(Node(MaxPool.side_by_side(2), (0,)), Node(Add(), (0, 1))),
             "inputs: expected one shape, got .1, 4, 4., .1, 2, 2.",
         ),
-        (lambda: scores(Node(MaxPool(2), (0,)), Node(Concatenate(), (0, 1))), "inputs: expected one height"),
+        (lambda: scores(Node(MaxPool.side_by_side(2), (0,)), Node(Concatenate(), (0, 1))), "inputs: expected one height"),
     ],
 )
 def test_bad_values_are_named(make, message):
@@ -199,7 +206,7 @@ def test_bad_values_are_named(make, message):
         (lambda: replace(CONVOLUTION, kernel=[5, 5]), "kernel: expected a pair of ints"),
         (lambda: replace(CONVOLUTION, channels_in=np.int64(1)), "channels_in: expected an int"),
         (lambda: replace(CONVOLUTION, bias=1), "bias: expected a bool, got 1"),
-        (lambda: MaxPool(2, relu=1), "relu: expected a bool, got 1"),
+        (lambda: MaxPool.side_by_side(2, relu=1), "relu: expected a bool, got 1"),
         (lambda: Node("relu", (0,)), "operator: expected an Operator, got str"),
         (lambda: Node(Relu(), [0]), "inputs: expected a tuple of ints"),
         (lambda: Network([1, 28, 28], SMALL.nodes), "input_shape: expected .channels, height, width."),

@@ -47,7 +47,7 @@ def passed(operator, z, delta):
 
 
 def test_max_pool_takes_the_first_maximum_in_row_major_order():
-    ahead, back = passed(MaxPool(2, relu=True), image([5, 5, 1, 2], [5, 5, 3, 3]), image([7, 8]))
+    ahead, back = passed(MaxPool.side_by_side(2, relu=True), image([5, 5, 1, 2], [5, 5, 3, 3]), image([7, 8]))
     assert ahead.output[0, 0].tolist() == [[5, 3]]
     assert ahead.values["mask"][0, 0].tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
     assert back.deltas[0][0, 0].tolist() == [[7, 0, 0, 0], [0, 0, 8, 0]]
@@ -55,10 +55,10 @@ def test_max_pool_takes_the_first_maximum_in_row_major_order():
 
 def test_max_pool_with_relu_selects_zero_and_nothing_negative():
     z = image([-1, 0, -1, -2], [0, -3, -1, -1])
-    ahead, back = passed(MaxPool(2, relu=True), z, image([7, 8]))
+    ahead, back = passed(MaxPool.side_by_side(2, relu=True), z, image([7, 8]))
     assert ahead.values["mask"][0, 0].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
     assert ahead.output[0, 0].tolist() == [[0, 0]] and back.deltas[0][0, 0].tolist() == [[0, 7, 0, 0], [0, 0, 0, 0]]
-    ahead, _ = passed(MaxPool(2), z, image([7, 8]))
+    ahead, _ = passed(MaxPool.side_by_side(2), z, image([7, 8]))
     assert ahead.values["mask"][0, 0].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
 
 

@@ -60,8 +60,8 @@ def affine(name, addends, constant, interval=None):
     return linear(name, sources[0].shape, columnwise(plus, parts), interval or value, sources, terms)
 
 
-def masked(name, mask, values, size=1, digits=None, interval=None):
-    """mask * values, each value repeated over a window."""
+def masked(name, mask, values, window=(1, 1), digits=None, interval=None):
+    """mask * values, each value repeated over a window of so many rows and columns."""
 
     def reduce(ledger, tensor):
         claims = ledger.take(tensor)
@@ -74,17 +74,20 @@ def masked(name, mask, values, size=1, digits=None, interval=None):
         points = split(mask.shape, r)
         axes = eqs(mask.shape, points)
         ledger.claim(mask, axes, [ONE], m)
-        ledger.claim(values, pooled(axes, size), weights_at(combined, points, len(tensor.digits)), y)
+        ledger.claim(values, pooled(axes, window), weights_at(combined, points, len(tensor.digits)), y)
 
     digits = [with_zero(digit) for digit in digits or values.digits]
     return Tensor(name, mask.shape, digits, with_zero(interval or values.interval), [], (mask, values), reduce)
 
 
-def pooled(axes, size):
+def pooled(axes, window):
     """Weights on values, from those on their repetitions."""
-    return axes if size == 1 else [*axes[:3], *(Axis(windows(axis, size)[0]) for axis in axes[3:])]
+    if window == (1, 1):
+        return axes
+    return [*axes[:3], *(Axis(windows(axis, size)[0]) for axis, size in zip(axes[3:], window, strict=True))]
 
 
-def repeated(axes, size):
+def repeated(axes, window):
     """Weights on entries, from those on the sums over their windows."""
-    return [*axes[:3], *(Axis(w for w in axis.weights for _ in range(size)) for axis in axes[3:])]
+    last = (Axis(w for w in axis.weights for _ in range(size)) for axis, size in zip(axes[3:], window, strict=True))
+    return [*axes[:3], *last]

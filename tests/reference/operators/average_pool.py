@@ -45,13 +45,13 @@ class AveragePool(Operator):
         digits, interval = [times(digit, area) for digit in x.digits], times(x.interval, area)
 
         def terms(claim):
-            return [(x, repeated(claim.axes, self.size), claim.mu)], ZERO
+            return [(x, repeated(claim.axes, (self.size, self.size)), claim.mu)], ZERO
 
         output = linear(f"{name}: output", scope.shape(place.output), digits, interval, [x], terms)
 
         def back(delta):
             def back_terms(claim):
-                return [(delta, pooled(claim.axes, self.size), claim.mu)], ZERO
+                return [(delta, pooled(claim.axes, (self.size, self.size)), claim.mu)], ZERO
 
             found = linear(f"{name}: delta", x.shape, delta.digits, delta.interval, [delta], back_terms)
             return [found if place.wanted[0] else None], []

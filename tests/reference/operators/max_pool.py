@@ -1,96 +1,106 @@
-"""Max pool: docs/specification/certificate.md, section 16.3."""
+"""Max pools over any windows: docs/specification/certificate.md, section 16.3."""
 
 import numpy as np
 
-from tests.reference.claims_ledger import Axis, bits, eqs, product_of_totals, split, windows
+from tests.reference.claims_ledger import Axis, bits, eqs, product_of_totals, split, total, windows
 from tests.reference.claims_tensors import linear, masked, pooled, repeated
 from tests.reference.components import Component, equal, value_weights
-from tests.reference.integers import box
+from tests.reference.integers import box, fits
+from tests.reference.max_pools import adaptive_windows, sliding_windows
 from tests.reference.operators.operator import Built, Operator
-from tests.reference.shape_plans import columnwise, committed, plus, times
+from tests.reference.shape_plans import columnwise, committed, hull, plus, times
 from zkds.field import ONE, ZERO
 
 
-class MaxPool(Operator):
-    def __init__(self, size, relu):
-        self.size, self.relu = size, relu
+class WindowMaximum(Operator):
+    """`self.along(lengths)`: for both axes, for every window, the entry that each of its taps meets, or None."""
 
     def output(self, inputs):
-        channels, rows, columns = inputs[0]
-        return channels, rows // self.size, columns // self.size
+        channels, *lengths = inputs[0]
+        return channels, *map(len, self.along(lengths))
 
     # ---- fixed point
 
     def forward(self, place, inputs, weights):
         (x,) = inputs
+        rows, columns = self.along(place.inputs[0][1:])
+        (h, w), padding = (len(rows[0]), len(columns[0])), -(2 ** (width(place) - 1)) - 1
         output, mask, difference = {}, {}, {}
         for b, c, i, j in box(1 + max(b for b, *_ in x), *place.output):
-            window = [(b, c, i * self.size + y, j * self.size + x) for y, x in box(self.size, self.size)]
-            first = max(window, key=lambda at: x[at])  # the first of the largest
-            selected = x[first] >= 0 or not self.relu
-            output[b, c, i, j] = x[first] if selected else 0
+            met = {}  # the window's entries by their places among all windows' ones, in row-major order
+            for y, v in box(h, w):
+                inside = rows[i][y] is not None and columns[j][v] is not None
+                met[b, c, i * h + y, j * w + v] = x[b, c, rows[i][y], columns[j][v]] if inside else padding
+            first = max(met, key=met.get)  # the first of the largest
+            selected = met[first] >= 0 or not self.relu
+            output[b, c, i, j] = met[first] if selected else 0
             count = 0
-            for at in window:
+            for at, value in met.items():
                 mask[at] = int(selected and at == first)
                 count += mask[at]
-                difference[at] = output[b, c, i, j] - x[at] - 1 + count
+                difference[at] = output[b, c, i, j] - value - 1 + count
         return output, {"mask": mask, "difference": difference}
 
     def backward(self, place, inputs, values, weights, delta, kind):
-        found = {(b, c, y, x): m * delta[b, c, y // self.size, x // self.size] for (b, c, y, x), m in values["mask"].items()}
+        rows, columns = self.along(place.inputs[0][1:])
+        h, w = len(rows[0]), len(columns[0])
+        found = dict.fromkeys(inputs[0], 0)
+        for (b, c, y, x), m in values["mask"].items():
+            if m:
+                found[b, c, rows[y // h][y % h], columns[x // w][x % w]] += delta[b, c, y // h, x // w]
+        assert fits(found, 46 + place.delta_bits)
         return [found if place.wanted[0] else None], {}, {}
 
     def evaluate(self, inputs, parameters):
         output = np.empty(self.output([inputs[0].shape]))
+        rows, columns = self.along(inputs[0].shape[1:])
         for c, i, j in box(*output.shape):
-            rows, columns = (slice(k * self.size, (k + 1) * self.size) for k in (i, j))
-            output[c, i, j] = np.max(inputs[0][c, rows, columns])
+            met = [[y for y in rows[i] if y is not None], [x for x in columns[j] if x is not None]]
+            output[c, i, j] = np.max(inputs[0][c][np.ix_(*met)])
         return np.maximum(output, 0) if self.relu else output
 
     # ---- relation
 
     def build(self, place, scope, inputs, parameters):
-        built = self.represent(place, scope, inputs)
-        return built._replace(components=[equal(f"{place.name}: copy", built.supplied, inputs[0]), *built.components])
+        rows, columns = self.along(place.inputs[0][1:])
+        padded = any(entry is None for axis in (rows, columns) for window in axis for entry in window)
+        entries = unfolded(f"{place.name}: entries", inputs[0], rows, columns, -(2 ** (width(place) - 1)) - 1, padded)
+        built = self.on_entries(place, entries.shape, scope.shape(place.output), padded)
+        return built._replace(components=[equal(f"{place.name}: unfolding", built.supplied, entries), *built.components])
 
     def represent(self, place, scope, inputs):
-        name, width = place.name, 43 + place.output_bits - 32
-        shape, small = scope.shape(place.inputs[0]), scope.shape(place.output)
-        out = committed(f"{name}: output", width - self.relu, small, signed=not self.relu)
+        if not self.tiles(place.inputs[0][1:]):
+            return None
+        return self.on_entries(place, scope.shape(place.inputs[0]), scope.shape(place.output), False)
+
+    def tiles(self, lengths):
+        flat = [[entry for window in axis for entry in window] for axis in self.along(lengths)]
+        return flat == [list(range(length)) for length in lengths]
+
+    def on_entries(self, place, shape, small, padded):
+        """The max pool whose windows lie side by side in entries of this shape."""
+        name, lengths = place.name, place.inputs[0][1:]
+        window = (shape[3] // small[3], shape[4] // small[4])
+        out = committed(f"{name}: output", width(place) - self.relu, small, signed=not self.relu)
         mask = committed(f"{name}: mask", 1, shape, checked=False)
-        difference = committed(f"{name}: difference", width, shape)
+        difference = committed(f"{name}: difference", width(place) + padded, shape)
         parts = [out.digits, [times(digit, -1) for digit in difference.digits], [(-1, 0)]]
         interval = plus(out.interval, times(difference.interval, -1), (-1, 0))
         sources = [out, mask, difference]
-        values = linear(f"{name}: input", shape, columnwise(plus, parts), interval, sources, self.terms(*sources))
+        values = linear(f"{name}: input", shape, columnwise(plus, parts), interval, sources, input_terms(*sources, window))
 
         def back(delta):
-            return [masked(f"{name}: delta", mask, delta, self.size) if place.wanted[0] else None], []
+            if not place.wanted[0]:
+                return [None], []
+            if self.tiles(lengths):
+                return [masked(f"{name}: delta", mask, delta, window)], []
+            behind = masked(f"{name}: delta, unfolded", mask, delta, window)
+            return [folded(f"{name}: delta", behind, *self.along(lengths), lengths)], []
 
-        component = Component(sources, lambda ledger: self.verify(ledger, name, *sources))
+        component = Component(sources, lambda ledger: self.verify(ledger, name, window, *sources))
         return Built(out, [component], back, values)
 
-    def terms(self, out, mask, difference):
-        """z = a + c - 1 - d"""
-
-        def terms(claim):
-            *lead, y, x = claim.axes
-            lowest = claim.mu[0]
-            sums, from_x = windows(x, self.size)
-            _, from_y = windows(y, self.size)
-            after_y = Axis(total - w for total, w in zip(from_y, y.weights, strict=True))
-            all_x = Axis(w for w in sums for _ in range(self.size))
-            found = [
-                (out, pooled(claim.axes, self.size), claim.mu[: len(out.digits)]),
-                (mask, [*lead, after_y, all_x], [lowest]),
-                (mask, [*lead, y, Axis(from_x)], [lowest]),
-                (difference, claim.axes, [-mu for mu in claim.mu[: len(difference.digits)]]),
-            ]
-            return found, -lowest * product_of_totals(claim.axes)
-
-        return terms
-
-    def verify(self, ledger, name, out, mask, difference):
+    def verify(self, ledger, name, window, out, mask, difference):
         beta = ledger.challenge(f"{name}: beta", 1)
         z = [ledger.challenges(f"{name}: selection: point", 1, bits((length,))) for length in mask.shape]
         z_windows = [ledger.challenges(f"{name}: windows: point", 1, bits((length,))) for length in out.shape]
@@ -108,6 +118,100 @@ class MaxPool(Operator):
             s, a = ledger.hidden(f"{name}: windows: values", 2)
             ledger.equation(f"{name}: windows", e - s * s + s - beta * s * a + beta * a)
             axes = eqs(out.shape, split(out.shape, r))
-        ledger.claim(mask, repeated(axes, self.size), [ONE], s)
+        ledger.claim(mask, repeated(axes, window), [ONE], s)
         if self.relu:
             ledger.claim(out, axes, value_weights(out), a)
+
+
+class MaxPool(WindowMaximum):
+    def __init__(self, *numbers):
+        *self.numbers, self.ceil_mode, self.relu = numbers
+
+    def along(self, lengths):
+        sizes = (self.numbers[axis::2] for axis in range(2))
+        return [sliding_windows(length, *of_axis, self.ceil_mode) for length, of_axis in zip(lengths, sizes, strict=True)]
+
+
+class AdaptiveMaxPool(WindowMaximum):
+    def __init__(self, rows, columns, relu):
+        self.outputs, self.relu = (rows, columns), relu
+
+    def along(self, lengths):
+        found = []
+        for axis in map(adaptive_windows, lengths, self.outputs):
+            most = max(map(len, axis))
+            found.append([window + [None] * (most - len(window)) for window in axis])
+        return found
+
+
+def width(place):
+    return 43 + place.output_bits - 32
+
+
+def input_terms(out, mask, difference, window):
+    """z = a + c - 1 - d"""
+
+    def terms(claim):
+        *lead, y, x = claim.axes
+        lowest = claim.mu[0]
+        sums, from_x = windows(x, window[1])
+        _, from_y = windows(y, window[0])
+        after_y = Axis(whole - w for whole, w in zip(from_y, y.weights, strict=True))
+        all_x = Axis(w for w in sums for _ in range(window[1]))
+        found = [
+            (out, pooled(claim.axes, window), claim.mu[: len(out.digits)]),
+            (mask, [*lead, after_y, all_x], [lowest]),
+            (mask, [*lead, y, Axis(from_x)], [lowest]),
+            (difference, claim.axes, [-mu for mu in claim.mu[: len(difference.digits)]]),
+        ]
+        return found, -lowest * product_of_totals(claim.axes)
+
+    return terms
+
+
+def unfolded(name, values, rows, columns, padding, padded):
+    count = len(values.digits)
+    constant = [padding // 2 ** (16 * j) % 2**16 for j in range(count - 1)] + [padding // 2 ** (16 * (count - 1))]
+    digits, interval = values.digits, values.interval
+    if padded:
+        digits = [hull(digit, (c, c)) for digit, c in zip(digits, constant, strict=True)]
+        interval = hull(interval, (padding, padding))
+    shape = (*values.shape[:3], *(len(axis) * len(axis[0]) for axis in (rows, columns)))
+
+    def terms(claim):
+        *lead, y, x = claim.axes
+        own = [*lead, met(y, rows, values.shape[3]), met(x, columns, values.shape[4])]
+        rest = product_of_totals(claim.axes) - product_of_totals(own)
+        return [(values, own, claim.mu)], rest * total(mu * c for mu, c in zip(claim.mu, constant, strict=True))
+
+    return linear(name, shape, digits, interval, [values], terms)
+
+
+def met(axis, taps, length):
+    """The weights of entries, from those of the taps that meet them."""
+    found = [ZERO] * length
+    for weight, entry in zip(axis.weights, [entry for window in taps for entry in window], strict=True):
+        if entry is not None:
+            found[entry] = found[entry] + weight
+    return Axis(found)
+
+
+def folded(name, entries, rows, columns, lengths):
+    counts = []
+    for axis, length in zip((rows, columns), lengths, strict=True):
+        uses = [sum(entry == k for window in axis for entry in window) for k in range(length)]
+        counts.append((min(uses), max(uses)))
+    least, most = (counts[0][end] * counts[1][end] for end in range(2))
+
+    def of(interval):
+        return hull(times(interval, least), times(interval, most))
+
+    def terms(claim):
+        *lead, y, x = claim.axes
+        own = [
+            Axis(ZERO if entry is None else axis.weights[entry] for window in taps for entry in window)
+            for axis, taps in ((y, rows), (x, columns))
+        ]
+        return [(entries, [*lead, *own], claim.mu)], ZERO
+
+    return linear(name, (*entries.shape[:3], *lengths), map(of, entries.digits), of(entries.interval), [entries], terms)

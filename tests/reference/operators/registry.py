@@ -7,11 +7,12 @@ from tests.reference.operators.clamp import Clamp
 from tests.reference.operators.concatenate import Concatenate
 from tests.reference.operators.convolution import Convolution
 from tests.reference.operators.leaky_relu import LeakyRelu
-from tests.reference.operators.max_pool import MaxPool
+from tests.reference.operators.max_pool import AdaptiveMaxPool, MaxPool
 from tests.reference.operators.relu import Relu
 from tests.reference.operators.smooth import FUNCTIONS
 
 OPERATORS = {
+    "adaptive max pool": AdaptiveMaxPool,
     "add": Add,
     "average pool": AveragePool,
     "batch norm": BatchNorm,
