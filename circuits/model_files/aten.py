@@ -58,6 +58,14 @@ SCHEMAS = {
         "Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, "
         "bool training, float momentum, float eps, bool cudnn_enabled"
     ),
+    "aten.conv1d.default": (
+        "Tensor input, Tensor weight, Tensor? bias=None, "
+        "SymInt[1] stride=(1,), SymInt[1] padding=(0,), SymInt[1] dilation=(1,), SymInt groups=1"
+    ),
+    "aten.conv1d.padding": (
+        "Tensor input, Tensor weight, Tensor? bias=None, "
+        "SymInt[1] stride=(1,), str padding='valid', SymInt[1] dilation=(1,), SymInt groups=1"
+    ),
     "aten.linear.default": "Tensor input, Tensor weight, Tensor? bias=None",
     "aten.add.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
     "aten.add_.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
@@ -97,6 +105,16 @@ SCHEMAS = {
     "aten.view.default": "Tensor self, SymInt[] size",
     "aten.reshape.default": "Tensor self, SymInt[] shape",
     "aten.unflatten.int": "Tensor self, int dim, SymInt[] sizes",
+    "aten.squeeze.dim": "Tensor self, int dim",
+    "aten.squeeze.dims": "Tensor self, int[] dim",
+    "aten.squeeze.default": "Tensor self",
+    "aten.unsqueeze.default": "Tensor self, int dim",
+    "aten.permute.default": "Tensor self, int[] dims",
+    "aten.transpose.int": "Tensor self, int dim0, int dim1",
+    "aten.log_softmax.int": "Tensor self, int dim, ScalarType? dtype=None",
+    "aten.pad.default": "Tensor self, SymInt[] pad, str mode='constant', float? value=None",
+    "aten.constant_pad_nd.default": "Tensor self, SymInt[] pad, Scalar value=0",
+    "aten.detach_.default": "Tensor self",
     "aten.contiguous.default": "Tensor self, *, MemoryFormat memory_format=1",
     "aten.clone.default": "Tensor self, *, MemoryFormat? memory_format=None",
     "aten.alias.default": "Tensor self",
@@ -137,13 +155,16 @@ _KINDS = {
     "SymInt": ("as_int", "as_sym_int"),
     "int[2]": ("as_ints", "as_int"),
     "SymInt[2]": ("as_ints", "as_int"),
+    "SymInt[1]": ("as_ints", "as_int"),
+    "int[]": ("as_ints",),
     "SymInt[]": ("as_ints", "as_sym_ints"),
+    "ScalarType": ("as_scalar_type",),
     "bool": ("as_bool",),
     "float": ("as_float", "as_int"),
     "str": ("as_string",),
     "MemoryFormat": ("as_memory_format",),
 }
-_PARAMETER = re.compile(r"(?P<type>[A-Za-z]+(?:\[2?\])?)(?P<optional>\??) (?P<name>\w+)(?:=(?P<default>.+))?")
+_PARAMETER = re.compile(r"(?P<type>[A-Za-z]+(?:\[[12]?\])?)(?P<optional>\??) (?P<name>\w+)(?:=(?P<default>.+))?")
 
 
 class _Parameter(NamedTuple):
@@ -174,8 +195,8 @@ def _schema(operator: str) -> tuple[_Parameter, ...]:
 def bind(operator: str, arguments: Sequence[Argument]) -> dict[str, Any]:
     """name -> value for every argument of an operator in SCHEMAS, with the defaults for those that aren't given.
 
-    What is of type int[2] is a pair of ints, or the default. Raises ValueError, naming the argument, for others than those of
-    the schema, in another order, or of another kind.
+    What is of type int[2] is a pair of ints, or the default; int[1] a tuple of one. Raises ValueError, naming the argument,
+    for others than those of the schema, in another order, or of another kind.
     """
     schema = {parameter.name: parameter for parameter in _schema(operator)}
     require_names(operator, arguments, tuple(schema))
@@ -187,8 +208,7 @@ def bind(operator: str, arguments: Sequence[Argument]) -> dict[str, Any]:
         parameter = schema[argument.name]
         if argument.kind not in parameter.kinds:
             raise ValueError(f"{operator}: {argument.name}: expected {' or '.join(parameter.kinds)}")
-        pair = parameter.type.endswith("[2]")
-        values[argument.name] = _pair(operator, argument, parameter) if pair else argument.value
+        values[argument.name] = _value(operator, argument, parameter)
     missing = [name for name, parameter in schema.items() if parameter.required and name not in {a.name for a in arguments}]
     if missing:
         raise ValueError(f"{operator}: expected an argument {missing[0]}")
@@ -206,6 +226,17 @@ def require_names(operator: str, arguments: Sequence[Argument], known: Sequence[
         raise ValueError(f"{operator}: two arguments {twice}")
     if names != [name for name in known if name in names]:
         raise ValueError(f"{operator}: expected its arguments in the order {', '.join(known)}")
+
+
+def _value(operator: str, argument: Argument, parameter: _Parameter) -> Any:
+    if parameter.type.endswith("[2]"):
+        return _pair(operator, argument, parameter)
+    if not parameter.type.endswith("[1]"):
+        return argument.value
+    values = argument.value if isinstance(argument.value, list) else [argument.value]
+    if len(values) != 1:
+        raise ValueError(f"{operator}: {argument.name}: expected one integer")
+    return tuple(values)
 
 
 def _pair(operator: str, argument: Argument, parameter: _Parameter) -> tuple[int, ...]:

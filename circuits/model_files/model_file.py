@@ -19,7 +19,7 @@ from zkds.circuits.model_files.foreign_models import foreign, foreign_archive, f
 from zkds.circuits.model_files.program import is_program, read_program
 from zkds.circuits.model_files.safetensors import is_safetensors, read_safetensors
 from zkds.circuits.model_files.state_dict import choose_architecture, find_state, from_state_dict
-from zkds.circuits.model_files.torch_import import from_program
+from zkds.circuits.model_files.torch_import import LOG_SOFTMAX, from_program
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.networks.weights import QuantisedWeights, quantise, require_finite
@@ -37,6 +37,7 @@ class Model(NamedTuple):
     architecture   the name in the zoo, or None for an exported program
     shapes         name -> shape of the parameter in the file, where it is another
     file           where it was read, for messages
+    dropped        the operator at the end of the program that the network does without
     """
 
     network: Network
@@ -44,6 +45,7 @@ class Model(NamedTuple):
     architecture: str | None = None
     shapes: Mapping[str, tuple[int, ...]] = {}
     file: str = "model"
+    dropped: str | None = None
 
     def __repr__(self) -> str:
         """Without the parameters, which may be secret."""
@@ -111,7 +113,8 @@ def _from_archive(archive: Archive, arch: str | None, strip_prefix: str | None) 
         raise ValueError("arch and strip_prefix are for checkpoints; an exported program says itself what it computes")
     program = read_program(archive)
     network, parameters = from_program(program)
-    return Model(network, parameters, shapes={name: program.values.shape(name) for name in parameters})
+    dropped = next((operation.operator for operation in program.operations if operation.operator == LOG_SOFTMAX), None)
+    return Model(network, parameters, shapes={name: program.values.shape(name) for name in parameters}, dropped=dropped)
 
 
 def _from_checkpoint(document: Any, arch: str | None, strip_prefix: str | None) -> Model:

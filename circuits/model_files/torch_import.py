@@ -36,9 +36,10 @@ from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.networks.simplify import simplified
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.operator import Operator, Shape
+from zkds.circuits.operators.pad import placed_in_zeros
 from zkds.circuits.operators.registry import IMPORTS
 from zkds.circuits.operators.relu import Relu
-from zkds.circuits.operators.tracing import Traced, Unsupported, as_image
+from zkds.circuits.operators.tracing import Traced, Unsupported, as_image, axis_of
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +105,7 @@ class _Importer:
         self._computed: set[SizeName] = set()
         self._traced: dict[Tensor, Traced] = {}
         self._stale: dict[Tensor, str] = {}  # tensors that are not followed any more, and why
+        self._logarithms: set[Tensor] = set()  # of the scores' softmax, which may only be the model's output
         self._storages = 0
         self._any_layer = False
         self._nodes: list[Node] = []
@@ -124,9 +126,9 @@ class _Importer:
         self._input = self._program.tensors[tensor]
         if self._input.sizes:
             self._batch = self._input.sizes[0]
-        if len(found.record) not in (1, 3) or min(found.record) < 1:
+        if len(found.record) not in (1, 2, 3) or min(found.record) < 1:
             sizes = ", ".join(str(size) if isinstance(size, int) else "?" for size in self._input.sizes)
-            self._obstacles.say(f"expected an input (B, C, H, W) or (B, d) of fixed sizes but B, got ({sizes})")
+            self._obstacles.say(f"expected an input (B, C, H, W), (B, C, L) or (B, d) of fixed sizes but B, got ({sizes})")
         elif self._batch == 0 or (isinstance(self._batch, Symbol) and self._batch.name is None):
             self._obstacles.say("expected a first dimension, that of the records, of a fixed size or one of torch.export.Dim")
         elif self._input.dtype not in ELEMENT_TYPES:
@@ -199,6 +201,8 @@ class _Importer:
         if _IN_PLACE.fullmatch(name):
             made = self._changed_in_place(next(iter(arguments.values())), made)
         self._traced[output] = made
+        if name == LOG_SOFTMAX:
+            self._logarithms.add(output)
         self._check_tensor(name, output)
 
     def _without_indices(self, operation: Operation) -> Tensor | None:
@@ -273,6 +277,8 @@ class _Importer:
     def traced(self, name: str, tensor: Tensor) -> Traced:
         if tensor in self._stale:
             raise Unsupported(f"{name}: {self._stale[tensor]}")
+        if tensor in self._logarithms:
+            raise Unsupported(f"{name}: log_softmax is dropped only at the end of the network")
         if tensor not in self._traced:
             raise Unsupported(f"{name}: expected what the network computes, got a parameter, a buffer or a constant")
         return self._traced[tensor]
@@ -284,6 +290,17 @@ class _Importer:
         if found.record != found.shape:
             raise Unsupported(f"{name}: expected records {found.shape} as the layer before made them, got {found.record}")
         return found
+
+    def line(self, name: str, values: Traced) -> Traced:
+        if len(values.record) != 2:
+            raise Unsupported(f"{name}: expected records (C, L), got {values.record}")
+        shape = as_image(values.record)
+        if values.node == 0 and not self._input_used:
+            self._set_input_shape(shape)
+            values = replace(values, shape=shape)
+        if values.shape != shape:
+            raise Unsupported(f"{name}: expected records {values.shape} as the layer before made them, got {values.record}")
+        return values
 
     def weight_shape(self, name: str, given: Mapping[str, Any], dimensions: int) -> tuple[int, ...]:
         self._any_layer = True
@@ -359,29 +376,37 @@ class _Importer:
         shape = (images.shape[0], *sides)
         if images.shape == shape:
             return images
+        record = shape if len(images.record) == 3 else (shape[0], shape[2])
         if images.node is None:
-            return replace(images, shape=shape, record=shape)
-        path = [images.node]
-        while path[-1] and isinstance(self._nodes[path[-1] - 1].operator, Relu):
-            path += self._nodes[path[-1] - 1].inputs
-        layer = self._nodes[path[-1] - 1] if path[-1] else None
-        users = [sum(index in node.inputs for node in self._nodes) for index in path]
-        if layer is None or not isinstance(layer.operator, Convolution) or users != [0, *[1] * (len(path) - 1)]:
+            return replace(images, shape=shape, record=record)
+        path = self._only_layer_before(images)
+        if not path:
             raise Unsupported(f"{name}: expected windows that cover {images.shape}; others aren't supported here")
+        layer = self._nodes[path[-1] - 1]
+        assert isinstance(layer.operator, Convolution)
         self._nodes[path[-1] - 1] = replace(layer, operator=replace(layer.operator, outputs=sides))
         for index in path:
             self._shapes[index] = shape
         for tensor, traced in self._traced.items():
             if traced.node in path:
                 self._stale[tensor] = "rows and columns of its argument that a pool leaves out are not computed"
-        return replace(images, shape=shape, record=shape)
+        return replace(images, shape=shape, record=record)
+
+    def _only_layer_before(self, images: Traced) -> list[int]:
+        """ReLUs back to the convolution that they are of, if nothing else uses them or it; else empty."""
+        path = [images.node or 0]
+        while path[-1] and isinstance(self._nodes[path[-1] - 1].operator, Relu):
+            path += self._nodes[path[-1] - 1].inputs
+        users = [sum(index in node.inputs for node in self._nodes) for index in path]
+        is_layer = path[-1] and isinstance(self._nodes[path[-1] - 1].operator, Convolution)
+        return path if is_layer and users == [0, *[1] * (len(path) - 1)] else []
 
     # ---- what changes no number ----
 
     def flatten(self, name: str, given: Mapping[str, Any]) -> Traced:
         values = self.traced(name, given["self"])
         rank = 1 + len(values.record)
-        first, last = (_axis(name, given[key], rank) for key in ("start_dim", "end_dim"))
+        first, last = (axis_of(name, given[key], rank) for key in ("start_dim", "end_dim"))
         if first == 0 and last > 0:
             raise Unsupported(f"{name}: expected records to stay apart: flatten from dimension 1 on")
         if first > last:
@@ -389,7 +414,7 @@ class _Importer:
         record = values.record
         if first == 0:
             return values
-        return self._reshaped(name, values, (*record[: first - 1], math.prod(record[first - 1 : last]), *record[last:]))
+        return self.reshaped(name, values, (*record[: first - 1], math.prod(record[first - 1 : last]), *record[last:]))
 
     def view(self, name: str, given: Mapping[str, Any]) -> Traced:
         """(B, ...) or (-1, ...): B is the number of records, as a number or as a computed size."""
@@ -403,31 +428,66 @@ class _Importer:
         is_batch = first in self._batch_sizes or first in (-1, self._batch)
         if not is_batch or (first == -1 and (-1 in record or math.prod(record) != count)):
             raise Unsupported(f"{name}: expected the number of records as the first size, and {count} numbers in each")
-        return self._reshaped(name, values, _filled(name, record, count))
+        return self.reshaped(name, values, _filled(name, record, count))
 
     def unflatten(self, name: str, given: Mapping[str, Any]) -> Traced:
         values = self.traced(name, given["self"])
-        axis = _axis(name, given["dim"], 1 + len(values.record))
+        axis = axis_of(name, given["dim"], 1 + len(values.record))
         sizes = given["sizes"]
         if axis == 0 or any(not isinstance(size, int) for size in sizes):
             raise Unsupported(f"{name}: expected records of fixed sizes to stay apart")
         filled = _filled(name, sizes, values.record[axis - 1])
-        return self._reshaped(name, values, (*values.record[: axis - 1], *filled, *values.record[axis:]))
+        return self.reshaped(name, values, (*values.record[: axis - 1], *filled, *values.record[axis:]))
 
     def slice(self, name: str, given: Mapping[str, Any]) -> Traced:
-        """The first rows or columns of images; all of anything."""
+        """Every step-th channel, row or column from one to another; all of anything."""
         values = self.traced(name, given["self"])
-        axis = _axis(name, given["dim"], 1 + len(values.record))
-        start, end, step = given["start"], given["end"], given["step"]
-        if start not in (None, 0) or step != 1 or (end is not None and not isinstance(end, int)):
-            raise Unsupported(f"{name}: expected the first rows or columns; others aren't supported")
-        length = values.record[axis - 1] if axis else WHOLE
-        if end is None or end >= length:
+        axis = axis_of(name, given["dim"], 1 + len(values.record))
+        start, end, step = given["start"] or 0, WHOLE if given["end"] is None else given["end"], given["step"]
+        if any(not isinstance(number, int) for number in (start, end, step)) or step < 1:
+            raise Unsupported(f"{name}: expected fixed numbers of channels, rows or columns")
+        if axis == 0:
+            if (start, step) == (0, 1) and end == WHOLE:
+                return values
+            raise Unsupported(f"{name}: expected all records")
+        length = values.record[axis - 1]
+        start, end = (min(max(0, at + length if at < 0 else at), length) for at in (start, end))
+        if (start, end, step) == (0, length, 1):
             return values
-        if axis < 2 or len(values.record) != 3 or end < 1:
-            raise Unsupported(f"{name}: expected the first rows or columns; others aren't supported")
-        images = self.image(name, given["self"])
-        return self.crop(name, images, (end, images.shape[2]) if axis == 2 else (images.shape[1], end))
+        if len(values.record) not in (2, 3):
+            raise Unsupported(f"{name}: expected channels, rows or columns of images; others aren't supported")
+        images = self.line(name, values) if len(values.record) == 2 else self.image(name, given["self"])
+        along = axis if len(values.record) == 2 and axis == 2 else axis - 1
+        first, steps, outputs = [0, 0, 0], [1, 1, 1], list(images.shape)
+        first[along], steps[along], outputs[along] = -start, step, -(-(end - start) // step)
+        if (start, step) == (0, 1) and along and self._only_layer_before(images):
+            return self.crop(name, images, (outputs[1], outputs[2]))
+        return replace(placed_in_zeros(self, name, images, outputs, first, steps), storage=values.storage)
+
+    def squeeze(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """Without dimensions of length 1: those that are named, or all."""
+        values = self.traced(name, given["self"])
+        rank = 1 + len(values.record)
+        named = given.get("dim", range(1, rank))
+        axes = {axis_of(name, axis, rank) for axis in ([named] if isinstance(named, int) else named)}
+        if (0 in axes or "dim" not in given) and self._batch == 1:
+            raise Unsupported(f"{name}: expected records to stay apart: squeeze other dimensions than the first")
+        record = (length for axis, length in enumerate(values.record, 1) if axis not in axes or length != 1)
+        return self.reshaped(name, values, tuple(record))
+
+    def unsqueeze(self, name: str, given: Mapping[str, Any]) -> Traced:
+        values = self.traced(name, given["self"])
+        axis = axis_of(name, given["dim"], 2 + len(values.record))
+        if axis == 0:
+            raise Unsupported(f"{name}: expected records to stay apart, in the first dimension")
+        return self.reshaped(name, values, (*values.record[: axis - 1], 1, *values.record[axis - 1 :]))
+
+    def log_softmax(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """Of the scores: cross-entropy takes it anyway, and log_softmax of log_softmax is log_softmax."""
+        scores = self.traced(name, given["self"])
+        if len(scores.record) != 1 or axis_of(name, given["dim"], 2) != 1 or given["dtype"] is not None:
+            raise Unsupported(f"{name}: expected the classes' dimension of scores (B, classes), and no other type")
+        return scores
 
     def identity(self, name: str, given: Mapping[str, Any]) -> Traced:
         """Contiguous copies and the like."""
@@ -444,7 +504,7 @@ class _Importer:
             raise Unsupported(f"{name} in training mode: {EVAL}")
         return self.traced(name, next(iter(given.values())))
 
-    def _reshaped(self, name: str, values: Traced, record: tuple[int, ...]) -> Traced:
+    def reshaped(self, name: str, values: Traced, record: tuple[int, ...]) -> Traced:
         """All reshapes keep the order of a record's numbers, and each operator says what sizes it takes."""
         if math.prod(record) != math.prod(values.record):
             raise ValueError(f"{name}: expected {math.prod(values.record)} numbers in a record, got {record}")
@@ -460,13 +520,6 @@ class _Importer:
                 self._traced[tensor] = replace(traced, shape=shape)
 
 
-def _axis(name: str, axis: int, rank: int) -> int:
-    """A dimension of (B, ...); negative ones count from the end."""
-    if not -rank <= axis < rank:
-        raise ValueError(f"{name}: expected a dimension from {-rank} to {rank - 1}, got {axis}")
-    return axis % rank
-
-
 def _filled(name: str, sizes: Sequence[int], count: int) -> tuple[int, ...]:
     """The sizes of `count` numbers; one of them may be -1, for what the others leave."""
     rest = math.prod(size for size in sizes if size != -1)
@@ -477,6 +530,7 @@ def _filled(name: str, sizes: Sequence[int], count: int) -> tuple[int, ...]:
 
 WHOLE = (1 << 63) - 1  # the end that torch writes for "to the end"
 SIZE_OF = "aten.sym_size.int"
+LOG_SOFTMAX = "aten.log_softmax.int"
 
 _RESHAPES: Mapping[str, Callable[[_Importer, str, Mapping[str, Any]], Traced]] = {
     "aten.flatten.using_ints": _Importer.flatten,
@@ -484,6 +538,11 @@ _RESHAPES: Mapping[str, Callable[[_Importer, str, Mapping[str, Any]], Traced]] =
     "aten.reshape.default": _Importer.view,
     "aten.unflatten.int": _Importer.unflatten,
     "aten.slice.Tensor": _Importer.slice,
+    "aten.squeeze.default": _Importer.squeeze,
+    "aten.squeeze.dim": _Importer.squeeze,
+    "aten.squeeze.dims": _Importer.squeeze,
+    "aten.unsqueeze.default": _Importer.unsqueeze,
+    LOG_SOFTMAX: _Importer.log_softmax,
     "aten.contiguous.default": _Importer.identity,
     "aten.clone.default": _Importer.clone,
     "aten.alias.default": _Importer.identity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkds.circuits.operators import add, batch_norm, clamp, concatenate, leaky_relu, maximum, mean, relu, smooth
+from zkds.circuits.operators import add, batch_norm, clamp, concatenate, leaky_relu, maximum, mean, pad, permute, relu, smooth
 from zkds.circuits.operators.convolution import operator as convolution
 from zkds.circuits.operators.operator import Operator
 from zkds.circuits.operators.tracing import Handler
@@ -19,6 +19,8 @@ OPERATORS: dict[str, type[Operator]] = {
         maximum.AdaptiveMaxPool,
         maximum.MaxPool,
         mean.AveragePool,
+        pad.Pad,
+        permute.Permute,
         relu.Relu,
         smooth.Gelu,
         smooth.GeluTanh,
@@ -29,6 +31,6 @@ OPERATORS: dict[str, type[Operator]] = {
 }
 IMPORTS: dict[str, Handler] = {
     name: handler
-    for operator in (add, batch_norm, clamp, concatenate, convolution, leaky_relu, maximum, mean, relu, smooth)
+    for operator in (add, batch_norm, clamp, concatenate, convolution, leaky_relu, maximum, mean, pad, permute, relu, smooth)
     for name, handler in operator.IMPORTS.items()
 }

@@ -39,6 +39,12 @@ class Importer(Protocol):
     def image(self, name: str, tensor: Any) -> Traced:
         """One whose record is (C, H, W), as the node made it. Raises Unsupported for others."""
 
+    def line(self, name: str, values: Traced) -> Traced:
+        """The same of one whose record is (C, L): an image (C, 1, L). Raises Unsupported for others."""
+
+    def reshaped(self, name: str, values: Traced, record: tuple[int, ...]) -> Traced:
+        """The same numbers in the same order, in a record of other sizes."""
+
     def weight_shape(self, name: str, given: Mapping[str, Any], dimensions: int) -> tuple[int, ...]:
         """Sizes of the argument `weight`, which with `bias` must be parameters that nothing else uses."""
 
@@ -65,8 +71,20 @@ def require_values(name: str, given: Mapping[str, Any], **supported: Any) -> Non
 
 
 def as_image(record: tuple[int, ...]) -> Shape:
-    """(C, H, W) of records of any sizes, which only three dimensions have themselves."""
-    return (record[0], record[1], record[2]) if len(record) == 3 else (math.prod(record), 1, 1)
+    """(C, H, W) of records of any sizes, which only three dimensions have themselves: (C, 1, L) of two, a vector of others."""
+    match record:
+        case (channels, height, width):
+            return channels, height, width
+        case (channels, length):
+            return channels, 1, length
+    return math.prod(record), 1, 1
+
+
+def axis_of(name: str, axis: int, rank: int) -> int:
+    """A dimension of (B, ...), of `rank` of them; negative ones count from the end. Raises ValueError for others."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"{name}: expected a dimension from {-rank} to {rank - 1}, got {axis}")
+    return axis % rank
 
 
 def window_size(name: str, given: Mapping[str, Any]) -> int:

@@ -11,6 +11,8 @@ from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.maximum import AdaptiveMaxPool, MaxPool
 from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.pad import Pad
+from zkds.circuits.operators.permute import Permute
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import Gelu, GeluTanh, Sigmoid, Silu, Tanh
 
@@ -183,6 +185,16 @@ GRAPHS = {
             Node(Relu(), (2,)),
             Node(Add(), (1, 3, 3)),
             scores((1, 2, 2), 4),
+        ),
+    ),
+    "slices, zeros and axes in another order": Network(
+        (1, 3, 4),
+        (
+            convolution((1, 3, 4), 2, "first", 0),
+            Node(Permute((2, 0, 1)), (1,)),
+            Node(Pad((5, 3, 2), (1, 0, 1), (0, 1, 0), (1, 1, 2)), (2,)),
+            Node(Permute((1, 2, 0)), (3,)),
+            scores((3, 2, 5), 4),
         ),
     ),
 }

@@ -14,6 +14,8 @@ from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.maximum import AdaptiveMaxPool, MaxPool
 from zkds.circuits.operators.mean import AveragePool
+from zkds.circuits.operators.pad import Pad
+from zkds.circuits.operators.permute import Permute
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import Gelu, GeluTanh, Sigmoid, Silu, Tanh
 
@@ -108,6 +110,21 @@ def _pool(pool):
     return drawn
 
 
+ORDERS = [(0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+
+
+def _pad(draw, shapes):
+    """Some entries of each axis, with zeros in front of them and behind."""
+    source = _one(draw, shapes)
+    before = [draw(st.integers(0, 1)) for _ in range(3)]
+    first = [draw(st.integers(0, min(1, length - 1))) for length in shapes[source]]
+    step = [draw(st.integers(1, 2)) for _ in range(3)]
+    outputs = [
+        draw(st.integers(1 + count, count + min(length, 4))) for count, length in zip(before, shapes[source], strict=True)
+    ]
+    return Pad(*map(tuple, (outputs, before, first, step))), (source,)
+
+
 def _joined(operator, fits):
     """Two or three outputs that fit the first one; maybe the same one again."""
 
@@ -160,6 +177,8 @@ OPERATORS = {
     "gelu tanh": _activation(GeluTanh()),
     "leaky relu": _activation(LeakyRelu.of(Fraction(1, 100)), LeakyRelu.of(HALF)),
     "max pool": _max_pool,
+    "pad": _pad,
+    "permute": lambda draw, shapes: (Permute(draw(st.sampled_from(ORDERS))), (_one(draw, shapes),)),
     "relu": _relu,
     "sigmoid": _activation(Sigmoid()),
     "silu": _activation(Silu()),

@@ -39,11 +39,14 @@ def run(options: argparse.Namespace) -> int:
     configuration = configuration_of(options)
     with Stages({"compiling": 1}) as stages:
         stages.begin("compiling")
-        summary = summarise(load_model(options.model, **model_choice(options)).network, configuration)
+        model = load_model(options.model, **model_choice(options))
+        summary = summarise(model.network, configuration)
     if options.json:
         print(json.dumps(asdict(summary)))
     else:
         _print(summary)
+        if model.dropped:
+            print(f"{model.dropped} at the end is dropped: cross-entropy takes it of the scores anyway")
     return DONE
 
 

@@ -12,6 +12,7 @@ One rounding each: what they sum up is in circuits/operators/convolution/sums.py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -47,6 +48,7 @@ from zkds.circuits.operators.operator import (
     require_pair,
 )
 from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.permute import Permute, inverse
 from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.integers.limb_columns import LimbColumns
@@ -315,28 +317,67 @@ def _gradient_shift(placed: Placed, kind: GradientKind) -> int:
 def _convolution(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
     images = importer.image(name, given["input"])
     weight = importer.weight_shape(name, given, dimensions=4)
-    kernel, dilation, groups = (weight[2], weight[3]), given["dilation"], given["groups"]
-    padding = behind = given["padding"]
+    return _over(importer, name, given, images, (weight[0], weight[1], weight[2], weight[3]), given)
+
+
+def _convolution_of_lines(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
+    """In one dimension: over images of one row."""
+    lines = importer.line(name, importer.traced(name, given["input"]))
+    outer, inner, taps = importer.weight_shape(name, given, dimensions=3)
+    numbers = {key: (least, *given[key]) for key, least in (("stride", 1), ("dilation", 1))}
+    padding = given["padding"]
+    numbers["padding"] = padding if isinstance(padding, str) else (0, *padding)
+    return _over(importer, name, given, lines, (outer, inner, 1, taps), numbers)
+
+
+def _over(
+    importer: Importer,
+    name: str,
+    given: Mapping[str, Any],
+    images: Traced,
+    weight: tuple[int, int, int, int],
+    numbers: Mapping[str, Any],
+) -> Traced:
+    """The convolution of images, with a weight of these sizes; numbers: pairs of stride, padding, dilation."""
+    kernel, stride, dilation, groups = (weight[2], weight[3]), numbers["stride"], numbers["dilation"], given["groups"]
+    padding = behind = numbers["padding"]
     if isinstance(padding, str):
-        padding, behind = _named_padding(name, padding, kernel, given["stride"], dilation)
+        padding, behind = _named_padding(name, padding, kernel, stride, dilation)
     if groups < 1 or weight[1] * groups != images.shape[0]:
         inputs = f"{images.shape[0]} of its input {images.shape}"
         raise Unsupported(f"{name}: channels_in: expected the {inputs}, got {weight[1]} in {groups} groups")
     bias, options = given["bias"] is not None, {"dilation": dilation, "groups": groups, "behind": behind}
     try:
-        operator = Convolution.over(images.shape, weight[0], kernel, given["stride"], padding, bias, **options)
+        operator = Convolution.over(images.shape, weight[0], kernel, stride, padding, bias, **options)
     except ValueError as error:  # says what about it
         raise Unsupported(f"{name}: {error}") from None
-    return importer.add_layer(name, given, operator, [images], None)
+    record = None if len(images.record) == 3 else (weight[0], operator.outputs[1])
+    return importer.add_layer(name, given, operator, [images], record)
 
 
 def _linear(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
     values = importer.traced(name, given["input"])
     outer, inner = importer.weight_shape(name, given, dimensions=2)
-    if len(values.record) != 1 or inner != values.record[0]:
-        raise Unsupported(f"{name}: expected flat records of {inner} numbers, got {values.record}: flatten them before it")
-    operator = Convolution.dense(outer, values.shape, given["bias"] is not None)
-    return importer.add_layer(name, given, operator, [values], (outer,))
+    if not values.record or inner != values.record[-1]:
+        raise Unsupported(
+            f"{name}: expected {inner} numbers along the last dimension, got {values.record}: flatten records first"
+        )
+    if math.prod(values.record) == inner:
+        operator = Convolution.dense(outer, values.shape, given["bias"] is not None)
+        return importer.add_layer(name, given, operator, [values], (*values.record[:-1], outer))
+    return _along_the_last_axis(importer, name, given, values, outer)
+
+
+def _along_the_last_axis(importer: Importer, name: str, given: Mapping[str, Any], values: Traced, outer: int) -> Traced:
+    """The same weights for every entry of the other axes: a 1x1 convolution over the last axis as channels."""
+    if len(values.record) not in (2, 3):
+        raise Unsupported(f"{name}: expected records of one to three dimensions, got {values.record}")
+    images = importer.line(name, values) if len(values.record) == 2 else importer.image(name, given["input"])
+    channels = importer.add(name, Permute(LAST_IN_FRONT), [images])
+    sides = (channels.shape[1], channels.shape[2])
+    operator = Convolution(outer, images.shape[2], (1, 1), sides, bias=given["bias"] is not None)
+    made = importer.add_layer(name, given, operator, [channels], None)
+    return importer.add(name, Permute(inverse(LAST_IN_FRONT)), [made], (*values.record[:-1], outer))
 
 
 def _named_padding(name: str, padding: str, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
@@ -351,7 +392,11 @@ def _named_padding(name: str, padding: str, kernel: Pair, stride: Pair, dilation
     return (totals[0] // 2, totals[1] // 2), (totals[0] - totals[0] // 2, totals[1] - totals[1] // 2)
 
 
+LAST_IN_FRONT = (2, 0, 1)
+
 IMPORTS: dict[str, Handler] = {
+    "aten.conv1d.default": _convolution_of_lines,
+    "aten.conv1d.padding": _convolution_of_lines,
     "aten.conv2d.default": _convolution,
     "aten.conv2d.padding": _convolution,
     "aten.linear.default": _linear,

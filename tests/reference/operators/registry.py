@@ -8,6 +8,8 @@ from tests.reference.operators.concatenate import Concatenate
 from tests.reference.operators.convolution import Convolution
 from tests.reference.operators.leaky_relu import LeakyRelu
 from tests.reference.operators.max_pool import AdaptiveMaxPool, MaxPool
+from tests.reference.operators.pad import Pad
+from tests.reference.operators.permute import Permute
 from tests.reference.operators.relu import Relu
 from tests.reference.operators.smooth import FUNCTIONS
 
@@ -21,6 +23,8 @@ OPERATORS = {
     "convolution": Convolution,
     "leaky relu": LeakyRelu,
     "max pool": MaxPool,
+    "pad": Pad,
+    "permute": Permute,
     "relu": Relu,
     **FUNCTIONS,
 }
