@@ -163,8 +163,9 @@ class Moved(LinearTensor):
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
         (source,) = self.sources
-        axes = zip(claim.axes[FIRST:], source.shape[FIRST:], self._meetings, strict=True)
-        return [Term(source, (*claim.axes[:FIRST], *(_placed_back(*axis) for axis in axes)), claim.digit_weights)], ZERO
+        triples = zip(claim.axes[FIRST:], source.shape[FIRST:], self._meetings, strict=True)
+        axes: list[Axis] = [_placed_back(axis, length, meeting) for axis, length, meeting in triples]
+        return [Term(source, (*claim.axes[:FIRST], *axes), claim.digit_weights)], ZERO
 
 
 def _meeting(length: int, outputs: int, before: int, first: int, step: int) -> tuple[slice, slice]:
@@ -179,8 +180,9 @@ def _exchanged(meetings: Sequence[tuple[slice, slice]]) -> list[tuple[slice, sli
 
 def _moved(values: I64, sides: Shape, meetings: Sequence[tuple[slice, slice]]) -> I64:
     """(.., C, H, W) -> (.., *sides)"""
+    (a, channels), (b, rows), (c, columns) = meetings
     result = np.zeros((*values.shape[:-3], *sides), dtype=np.int64)
-    result[(..., *(target for _, target in meetings))] = values[(..., *(source for source, _ in meetings))]
+    result[..., channels, rows, columns] = values[..., a, b, c]
     return result
 
 

@@ -324,7 +324,7 @@ def _convolution_of_lines(importer: Importer, name: str, given: Mapping[str, Any
     """In one dimension: over images of one row."""
     lines = importer.line(name, importer.traced(name, given["input"]))
     outer, inner, taps = importer.weight_shape(name, given, dimensions=3)
-    numbers = {key: (least, *given[key]) for key, least in (("stride", 1), ("dilation", 1))}
+    numbers: dict[str, Any] = {key: (1, *given[key]) for key in ("stride", "dilation")}
     padding = given["padding"]
     numbers["padding"] = padding if isinstance(padding, str) else (0, *padding)
     return _over(importer, name, given, lines, (outer, inner, 1, taps), numbers)
