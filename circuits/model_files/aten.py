@@ -114,7 +114,6 @@ SCHEMAS = {
     "aten.log_softmax.int": "Tensor self, int dim, ScalarType? dtype=None",
     "aten.pad.default": "Tensor self, SymInt[] pad, str mode='constant', float? value=None",
     "aten.constant_pad_nd.default": "Tensor self, SymInt[] pad, Scalar value=0",
-    "aten.detach_.default": "Tensor self",
     "aten.contiguous.default": "Tensor self, *, MemoryFormat memory_format=1",
     "aten.clone.default": "Tensor self, *, MemoryFormat? memory_format=None",
     "aten.alias.default": "Tensor self",

@@ -200,7 +200,7 @@ def test_inputs_and_outputs_that_no_proof_has():
     sizes = torch.export.export(
         nn.Conv2d(1, 2, 3), (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({2: torch.export.Dim("height", min=4)},)
     )
-    assert "expected an input (B, C, H, W) or (B, d) of fixed sizes but B, got (2, 1, ?, 8)" in str(_error_of(sizes))
+    assert "expected an input (B, C, H, W), (B, C, L) or (B, d) of fixed sizes but B, got (2, 1, ?, 8)" in str(_error_of(sizes))
 
 
 # ---- the table of operators ----
@@ -230,6 +230,11 @@ def test_the_table_of_operators_is_that_of_torch(operator):
     kinds |= dict.fromkeys(("size", "shape", "sizes"), "as_ints") | {"tensors": "as_tensors"}
     values |= {"training": False, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": True}
     kinds |= dict.fromkeys(("training", "cudnn_enabled"), "as_bool") | dict.fromkeys(("momentum", "eps"), "as_float")
+    lists = {"squeeze": "dim", "permute": "dims", "pad": "pad", "constant_pad_nd": "pad"}
+    if name in lists and (name, overload) != ("squeeze", "dim"):
+        values[lists[name]], kinds[lists[name]] = [0], "as_ints"
+    values |= {"dim0": 0, "dim1": 1}
+    kinds |= dict.fromkeys(("dim0", "dim1"), "as_int")
     given = [Argument(key, kinds.get(key, "as_tensor"), values.get(key, Tensor("x")), by_keyword=False) for key in required]
     bound = bind(operator, given)
     assert list(bound) == list(expected)
