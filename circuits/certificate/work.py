@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.commit.layout import Column
 from zkds.errors import ProofRejected
+from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS
 
 DEFAULT_SECONDS = 20  # on one core
 DEFAULT_BYTES = 1 << 30
@@ -40,7 +41,7 @@ CLAIMS = {
     "bit": (6, 0),
     "mask": (6, 0),
     "input": (6, 0),
-    "output": (6, 1),
+    "output": (8, 2),
     "difference": (6, 0),
     "elements": (6, 0),
     "randomness": (6, 0),
@@ -54,7 +55,7 @@ CLAIMS = {
     "q": (1, 3),
     "W": (1, 9),
 }
-OTHERS = (6, 2)
+OTHERS = (8, 2)
 
 # seconds and bytes: of any verification, then of one of each
 BASE = (0.8, 100 << 20)
@@ -81,6 +82,7 @@ class WorkRejected(ProofRejected):
 class Work:
     """Counts, as above; `boxes`, `pieces` and `rounds` are 0 until the columns are known.
 
+    fan_out        the most nodes that take one output
     widest         the most entries of `windows` of one axis, which are in memory at a time
     coefficients   six for each parameter of a private model
     """
@@ -88,6 +90,7 @@ class Work:
     nodes: int
     windows: int
     widest: int
+    fan_out: int
     tables: int
     parameters: int
     coefficients: int
@@ -109,6 +112,7 @@ class Work:
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
             max(windows, default=0),
+            max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             parameters,
             6 * parameters if statement.private_model else 0,
@@ -118,7 +122,7 @@ class Work:
 
     def with_columns(self, columns: Sequence[Column]) -> Work:
         """And what follows from the shapes of the columns."""
-        pieces = [pieces_of(column) for column in columns]
+        pieces = [pieces_of(column, self.fan_out) for column in columns]
         boxes = sum(math.prod(length.bit_count() for length in column.shape) for column in columns)
         cells = sum(column.cells for column in columns)
         trees = -(-cells // CHUNK)
@@ -153,9 +157,13 @@ class Work:
             )
 
 
-def pieces_of(column: Column) -> int:
-    """The most pieces of all claims on a column (`Layout.pieces`, `Layout.slice_pieces`)."""
+def pieces_of(column: Column, fan_out: int = 1) -> int:
+    """The most pieces of all claims on a column (`Layout.pieces`, `Layout.slice_pieces`).
+
+    fan_out: how many nodes take one output. More than MOST_SEPARATE_CLAIMS claims become one, at a point.
+    """
     points, slices = CLAIMS.get(_kind(column.name), OTHERS)
+    slices = min(slices * fan_out, max(slices, MOST_SEPARATE_CLAIMS))
     first, *rest = column.shape
     of_slice = math.prod(length.bit_count() for length in rest)
     return (points * first.bit_count() + slices * first) * of_slice

@@ -177,6 +177,20 @@ GRAPHS = {
             scores((1, 2, 1), 8),
         ),
     ),
+    # More claims on one output, and on a virtual sum of sums, than are reduced one by one.
+    "many branches": Network(
+        (1, 1, 2),
+        (
+            convolution((1, 1, 2), 1, "first", 0),
+            *(convolution((1, 1, 2), 1, f"branch{i}", 1, bias=False) for i in range(4)),
+            Node(Add(), (2, 3, 4, 5)),
+            Node(Add(), (6, 1, 1)),
+            Node(Add(), (7, 7)),
+            Node(Add(), (8, 8)),
+            Node(Add(), (9, 9)),
+            scores((1, 1, 2), 10),
+        ),
+    ),
     "a sum of what comes later": Network(
         (1, 2, 2),
         (

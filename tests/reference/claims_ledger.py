@@ -142,6 +142,15 @@ class Ledger:
     def take(self, tensor):
         return self.waiting.pop(tensor.name, [])
 
+    def one_if_many(self, tensor, claims):
+        """Section 16: more than 8 claims on a linear tensor become one."""
+        if len(claims) <= 8:
+            return claims
+        combined = self.combination(tensor, claims)
+        r, e = self.sumcheck(tensor.name, bits(tensor.shape), 2, total(power * claim.value for power, claim in combined))
+        points = split(tensor.shape, r)
+        return [Claim(eqs(tensor.shape, points), weights_at(combined, points, len(tensor.digits)), e)]
+
     def combination(self, tensor, claims):
         """All claims with powers of chi: pairs (power, claim)."""
         chi = self.challenge(f"{tensor.name}: chi", len(claims) - 1) if len(claims) > 1 else ONE
@@ -190,9 +199,10 @@ def weights_at(combined, points, count):
 def reduce_committed(ledger, tensor):
     """Section 15."""
     claims = ledger.take(tensor)
-    others = [claim for claim in claims if not is_direct(tensor, claim.axes)]
+    few = len(claims) <= 8
+    others = [claim for claim in claims if not (few and is_direct(tensor, claim.axes))]
     for claim in claims:
-        if is_direct(tensor, claim.axes):
+        if few and is_direct(tensor, claim.axes):
             weights, offset = on_columns(tensor, claim.axes, claim.mu)
             ledger.on_vector.append((weights, claim.value + offset))
     if not others:

@@ -13,7 +13,7 @@ def linear(name, shape, digits, interval, sources, terms):
     """terms(claim): [(source, axes, mu)], whose sums and a constant add up to the claim's value; and the constant."""
 
     def reduce(ledger, tensor):
-        for claim in ledger.take(tensor):
+        for claim in ledger.one_if_many(tensor, ledger.take(tensor)):
             found, constant = terms(claim)
             values = list(ledger.hidden(f"{name}: shares", len(found) - 1)) if len(found) > 1 else []
             values.append(claim.value - constant - total(values))

@@ -2,7 +2,7 @@
 
 A claim on such a tensor says that a sum of weighted sums of its sources, plus a public constant, has the claim's value. It
 becomes one claim on each source, without a sumcheck: the prover sends the values of all terms but the last, whose value is
-what is left.
+what is left. Many claims become one first.
 """
 
 from __future__ import annotations
@@ -14,14 +14,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zkds import sumcheck
 from zkds.claims import Value
-from zkds.field import ZERO, K
+from zkds.field import ONE, ZERO, K, dot
+from zkds.hidden import Hidden
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
-from zkds.tensors.axes import Axis
+from zkds.tensors.axes import Axis, eq_axes, split_point, variables
 from zkds.tensors.contraction import weighted_sum
-from zkds.tensors.tensor import Book, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
+from zkds.tensors.field_tables import field_table
+from zkds.tensors.tensor import (
+    MOST_SEPARATE_CLAIMS,
+    Book,
+    Combination,
+    ProverContext,
+    Reader,
+    Tensor,
+    TensorClaim,
+    VerifierContext,
+)
 
 
 class Term(NamedTuple):
@@ -43,7 +55,7 @@ class LinearTensor(Tensor):
         """What the claim's weights say of the sources, one term or more, and a constant: they add up to the claim's value."""
 
     def prove_claims(self, context: ProverContext) -> None:
-        for claim in context.book.take(self):
+        for claim in self._one_if_many_prover(context, context.book.take(self)):
             terms, constant = self.terms(claim)
             values = [term.value(context.reader) for term in terms[:-1]]
             if values:
@@ -51,10 +63,32 @@ class LinearTensor(Tensor):
             _pass_on(context.book, terms, values, claim.value - constant)
 
     def verify_claims(self, context: VerifierContext) -> None:
-        for claim in context.book.take(self):
+        for claim in self._one_if_many_verifier(context, context.book.take(self)):
             terms, constant = self.terms(claim)
             values = context.channel.receive(f"{self.name}: shares", len(terms) - 1) if len(terms) > 1 else []
             _pass_on(context.book, terms, values, claim.value - constant)
+
+    def _one_if_many_prover(self, context: ProverContext, claims: list[TensorClaim[K]]) -> list[TensorClaim[K]]:
+        """The claims; more than MOST_SEPARATE_CLAIMS become one, at a point, by a sumcheck of degree 2."""
+        if len(claims) <= MOST_SEPARATE_CLAIMS:
+            return claims
+        combination = Combination.draw(context, self, claims)
+        digits = [field_table(digit) for digit in self.tables(context.reader)]
+        count = len(digits)
+        tables, terms = [*combination.weight_tables(), *digits], [(ONE, (j, count + j)) for j in range(count)]
+        point, finals = sumcheck.prove(context.channel, tables, terms, name=self.name, variables=variables(self.shape))
+        points = split_point(self.shape, point)
+        weights = combination.weights_at(points)
+        return [TensorClaim(eq_axes(self.shape, points), tuple(weights), dot(weights, finals[count:]))]
+
+    def _one_if_many_verifier(self, context: VerifierContext, claims: list[TensorClaim[Hidden]]) -> list[TensorClaim[Hidden]]:
+        """The verifier's side."""
+        if len(claims) <= MOST_SEPARATE_CLAIMS:
+            return claims
+        combination = Combination.draw(context, self, claims)
+        point, final = sumcheck.verify(context.channel, combination.value, variables(self.shape), 2, name=self.name)
+        points = split_point(self.shape, point)
+        return [TensorClaim(eq_axes(self.shape, points), tuple(combination.weights_at(points)), final)]
 
 
 def _pass_on(book: Book[Value], terms: Sequence[Term], values: Sequence[Value], total: Value) -> None:

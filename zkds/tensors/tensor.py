@@ -39,6 +39,7 @@ from zkds.native import field as native
 from zkds.soundness import ErrorTerm, algebraic
 from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
 
+MOST_SEPARATE_CLAIMS = 8  # on one tensor: more of them become one by a sumcheck, so that nested sums don't double them
 KEPT_TENSORS = 4  # a layer's gradients use the same deltas, inputs and weights again and again
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 16"
 COMBINATION_SOURCE = "Schwartz-Zippel lemma; protocol.md, section 15"
@@ -155,7 +156,7 @@ class Committed(Tensor):
     """A tensor whose limbs are columns.
 
     A claim at a point, with any weights along the first axis, is a claim on the vector as it stands. All others become one by a
-    sumcheck.
+    sumcheck, and so do all if there are more than MOST_SEPARATE_CLAIMS.
 
     checked   whether its columns need the range checks of their widths; not if constraints force the cells into a smaller range
     """
@@ -200,10 +201,10 @@ class Committed(Tensor):
         context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), final))
 
     def _take(self, layout: Layout, book: Book[Value]) -> list[TensorClaim[Value]]:
-        """Move the claims that are claims on the vector there; return the others."""
-        others = []
-        for claim in book.take(self):
-            if self.is_direct(claim.axes):
+        """Move the claims that are claims on the vector there; return the others, or all if they are many."""
+        claims, others = book.take(self), []
+        for claim in claims:
+            if self.is_direct(claim.axes) and len(claims) <= MOST_SEPARATE_CLAIMS:
                 book.vector_claims.append(self.vector_claim(layout, claim))
             else:
                 others.append(claim)
