@@ -5,10 +5,9 @@ import functools
 import numpy as np
 import pytest
 
+from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, reason_of
 from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.graphs import GRAPHS
-from tests.operators import test_cheating_layers
-from tests.operators.test_cheating_layers import FALSE_CLAIM, NOT_IN_TABLE, reason_of
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.networks.graph import Network, Node
@@ -22,7 +21,7 @@ from zkds.verifier import verify
 
 pytestmark = pytest.mark.slow
 
-lenient = test_cheating_layers.lenient  # a fixture: a witness for anything
+KINDS = 5  # of cells, drawn for each graph
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 
 
@@ -57,7 +56,7 @@ def with_operator(kind, least=1):
 def test_a_branch_that_is_left_out(name, lenient):
     lenient.setattr(Add, "forward", lambda self, placed, inputs, weights, place: Forward(inputs[0] + 0))
     circuit, columns, _ = computed(name)
-    assert reason_of(circuit, columns) == FALSE_CLAIM
+    assert reason_of(circuit.relation, columns) == FALSE_CLAIM
 
 
 def with_two_branches_that_learn():
@@ -75,7 +74,7 @@ def test_a_delta_that_skips_a_branch(name, lenient):
 
     lenient.setattr(Add, "backward", backward)
     circuit, columns, _ = computed(name)
-    assert reason_of(circuit, columns) == FALSE_CLAIM
+    assert reason_of(circuit.relation, columns) == FALSE_CLAIM
 
 
 def fans_out(network):
@@ -88,7 +87,7 @@ def test_a_fan_out_of_which_one_delta_counts(name, lenient):
     unpatched = probe._summed
     lenient.setattr(probe, "_summed", lambda deltas, *rest: unpatched(deltas[:1], *rest))
     circuit, columns, _ = computed(name)
-    assert reason_of(circuit, columns) == FALSE_CLAIM
+    assert reason_of(circuit.relation, columns) == FALSE_CLAIM
 
 
 @pytest.mark.parametrize("name", with_operator("concatenate"))
@@ -100,7 +99,7 @@ def test_channels_in_another_order(name, lenient):
 
     lenient.setattr(Concatenate, "forward", forward)
     circuit, columns, _ = computed(name)
-    assert reason_of(circuit, columns) == FALSE_CLAIM
+    assert reason_of(circuit.relation, columns) == FALSE_CLAIM
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -110,12 +109,13 @@ def test_every_kind_of_cell_has_one_value(name):
     rows = {lookup.primary: lookup.table.rows for lookup in circuit.relation.lookups}
     generator = np.random.default_rng(5)
     names = generator.permutation(sorted(columns)).tolist()
-    for column in {name.partition(": ")[2].rpartition("/")[0]: name for name in names if ": " in name}.values():
+    kinds = {name.partition(": ")[2].rpartition("/")[0]: name for name in names if ": " in name}
+    for column in list(kinds.values())[:KINDS]:
         changed = columns[column].copy()
         cells = changed.reshape(-1)
         index = generator.integers(len(cells))
         cells[index] = cells[index] + 1 if cells[index] + 1 < rows.get(column, 2) else cells[index] - 1
-        reason = reason_of(circuit, columns | {column: changed})
+        reason = reason_of(circuit.relation, columns | {column: changed})
         allowed = {FALSE_CLAIM, NOT_IN_TABLE} | {f"{column.partition(': ')[0]}: {part}" for part in ("selection", "windows")}
         # A copy that differs makes a false claim on what it is a copy of, which a ReLU before it may have to prove.
         assert reason in allowed or reason.endswith(": output: product of the factors"), (column, reason)
