@@ -27,11 +27,12 @@ class Small(nn.Module):
         self.second = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
         self.third = nn.Conv2d(2, 4, (2, 3), stride=(1, 2), bias=False)
         self.scores = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+        self.norm = nn.BatchNorm2d(4)
         self.register_buffer("unused", torch.zeros(3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.second(self.first(x.contiguous())).clone()
-        x = functional.avg_pool2d(functional.relu(self.third(x)), 2)
+        x = functional.avg_pool2d(functional.relu(self.norm(self.third(x))), 2)
         x = functional.adaptive_avg_pool2d(x, 1).view(x.size(0), -1)
         return self.scores(functional.dropout(x, training=self.training))
 
@@ -63,6 +64,9 @@ def exported(module: nn.Module, shape: tuple[int, ...], *, batch: int = 3, dynam
     torch.manual_seed(seed)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.7)
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            nn.init.uniform_(buffer, 0.2, 1.7)
     shapes = ({0: torch.export.Dim.AUTO},) if dynamic else None
     program = torch.export.export(module.eval(), (torch.zeros(batch, *shape),), dynamic_shapes=shapes)
     torch.export.save(program, buffer := io.BytesIO())
