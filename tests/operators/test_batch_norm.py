@@ -221,7 +221,7 @@ NETWORKS = {
         ("bn", BatchNorm(2)),
         AveragePool(2),
         ("bn2", BatchNorm(2)),
-        MaxPool(2, relu=True),
+        MaxPool.side_by_side(2, relu=True),
         ("last", Convolution.dense(3, (2, 1, 1))),
     ),
     "branches": branched(),
