@@ -24,9 +24,9 @@ from zkds.circuits.certificate.statement import SharpnessStatement, StatementErr
 from zkds.circuits.certificate.work import Work
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.graph import Network, chain
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.operator import Operator
 from zkds.circuits.operators.relu import Relu
 from zkds.dataset.root import DataRoot
@@ -151,11 +151,14 @@ def _random_images(generator: random.Random, size: Callable[[int], int]) -> Netw
     nodes: list[Operator | tuple[str, Operator]] = []
     for index in range(generator.randint(1, 6)):
         kernel = (min(size(31), current[1]), min(size(31), current[2]))
-        after: Operator = generator.choice([Relu(), MaxPool.side_by_side(2), AveragePool(2)])
-        multiple = (1, 1) if isinstance(after, Relu) else (2, 2)
+        kind = generator.choice([Relu, MaxPool, AveragePool])
+        multiple = (1, 1) if kind is Relu else (2, 2)
         convolution = Convolution.over(current, size(16), kernel, (size(4), size(4)), multiple_of=multiple)
+        current = convolution.output_shape([current])
+        pool: Operator = MaxPool.side_by_side(2) if kind is MaxPool else AveragePool.side_by_side(current, 2)
+        after: Operator = Relu() if kind is Relu else pool
         nodes += [(f"c{index}", convolution), after]
-        current = after.output_shape([convolution.output_shape([current])])
+        current = after.output_shape([current])
     return chain(shape, *nodes, ("scores", Convolution.dense(max(2, size(64)), current)))
 
 

@@ -8,6 +8,7 @@ costs (`python -m bench.work` measures both beside it, for random statements and
     nodes           plans of identities, sumchecks of a node that rounds; four others count as one
     windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
     tables          operators of different kinds with tables of their own: making and evaluating them
+    table_rows      of tables for the quotients of average pools
     boxes           of all columns (zkds/commit/layout.py)
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
     rounds          of sumchecks: of the circuit and of the lookup argument
@@ -64,6 +65,7 @@ COSTS = {
     "windows": (3e-7, 0),
     "widest": (0.0, 100),
     "tables": (0.5, 16 << 20),
+    "table_rows": (2e-7, 16),
     "boxes": (2e-5, 1500),
     "pieces": (9e-6, 520),
     "rounds": (1e-4, 1500),
@@ -92,6 +94,7 @@ class Work:
     widest: int
     fan_out: int
     tables: int
+    table_rows: int
     parameters: int
     coefficients: int
     records: int
@@ -104,9 +107,9 @@ class Work:
     def of(cls, statement: SharpnessStatement) -> Work:
         """What the statement says by itself."""
         network = statement.network
-        nodes = zip(network.nodes, network.placed, strict=True)
+        nodes = list(zip(network.nodes, network.placed, strict=True))
         windows = [entries for node, placed in nodes for entries in node.operator.windows(placed.inputs)]
-        rounded = sum(node.operator.ROUNDS for node in network.nodes)
+        rounded = sum(node.operator.rounds for node in network.nodes)
         parameters = network.tensor_count
         return cls(
             rounded + -(-(len(network.nodes) - rounded) // 4),
@@ -114,6 +117,7 @@ class Work:
             max(windows, default=0),
             max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
+            sum(node.operator.table_rows(placed) for node, placed in nodes),
             parameters,
             6 * parameters if statement.private_model else 0,
             statement.samples,

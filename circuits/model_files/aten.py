@@ -100,6 +100,7 @@ SCHEMAS = {
         "bool count_include_pad=True, int? divisor_override=None"
     ),
     "aten.adaptive_avg_pool2d.default": "Tensor self, SymInt[2] output_size",
+    "aten.mean.dim": "Tensor self, int[]? dim, bool keepdim=False, *, ScalarType? dtype=None",
     "aten.flatten.using_ints": "Tensor self, int start_dim=0, int end_dim=-1",
     "aten.slice.Tensor": "Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1",
     "aten.view.default": "Tensor self, SymInt[] size",
@@ -152,6 +153,7 @@ _KINDS = {
     "Scalar": ("as_int", "as_float"),
     "int": ("as_int",),
     "SymInt": ("as_int", "as_sym_int"),
+    "int[1]": ("as_ints", "as_int"),
     "int[2]": ("as_ints", "as_int"),
     "SymInt[2]": ("as_ints", "as_int"),
     "SymInt[1]": ("as_ints", "as_int"),

@@ -14,9 +14,8 @@ MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
     "conv2d (stride, padding; dilation 1, one group), linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, "
-    "leaky_relu, sigmoid, tanh, gelu, silu, max_pool2d, "
-    "adaptive_max_pool2d, avg_pool2d (square windows side by side), "
-    "adaptive_avg_pool2d (windows of one size), add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
+    "leaky_relu, sigmoid, tanh, gelu, silu, max_pool2d, adaptive_max_pool2d, avg_pool2d, adaptive_avg_pool2d, "
+    "mean over rows and columns, add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
 )
 
 _AUDIT = "zkds audit, which proves nothing, takes any network"
@@ -46,7 +45,7 @@ HINTS = {
     "hardsigmoid": _ACTIVATIONS,
     "log_sigmoid": _ACTIVATIONS,
     "softplus": _ACTIVATIONS,
-    "aten.mean": "for global average pooling use nn.AdaptiveAvgPool2d(1) and nn.Flatten()",
+    "aten.mean": "for global average pooling use x.mean((2, 3))",
     "aten.squeeze": "use flatten(1) in its place",
     "aten.stack": "branches that come together",
     "max_pool": "only max pools in two dimensions",

@@ -110,7 +110,7 @@ class Network:
 
     def _require_scores(self) -> None:
         scores, name = self.shapes[-1], self.names[-1]
-        if not self.nodes[-1].operator.ROUNDS:
+        if not self.nodes[-1].operator.rounds:
             kind = self.nodes[-1].operator.KIND
             raise ValueError(f"{name}: expected a last node whose outputs are the scores, such as a linear layer, got {kind}")
         if scores[0] < 2 or scores[1:] != (1, 1):

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.operator import Operator, Shape
 from zkds.circuits.operators.relu import Relu
 
@@ -41,7 +41,7 @@ class _Chain:
             return
         self._add(Relu())
         if pool:
-            self._add(AveragePool(2))
+            self._add(AveragePool.side_by_side(self._shape, 2))
 
     def fully_connected(self, *sizes: int) -> Network:
         """Layers of these sizes with ReLU between them; the last one's outputs are the scores."""

@@ -22,6 +22,7 @@ from zkds.circuits.arithmetic.exact import Rounded
 from zkds.circuits.operators.window_sums import Windows
 from zkds.claims import Value
 from zkds.field import ZERO, K
+from zkds.identities.rounded_quotient import MAX_DIVISOR
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
 from zkds.tensors.axes import Axis
@@ -37,10 +38,14 @@ class AxisMeans:
     divisor: int
 
     @classmethod
-    def of(cls, length: int, starts: Sequence[int], stops: Sequence[int], divisors: Sequence[int]) -> AxisMeans:
-        """The sum over window k, starts[k] to stops[k] - 1, over divisors[k]."""
-        common = lcm(*divisors)
-        return cls(Windows(length, tuple(starts), tuple(stops), tuple(common // divisor for divisor in divisors)), common)
+    def of(cls, length: int, starts: I64, stops: I64, divisors: I64) -> AxisMeans:
+        """The sum over window k, starts[k] to stops[k] - 1, over divisors[k]. Raises ValueError above MAX_DIVISOR."""
+        common = 1
+        for divisor in np.unique(divisors).tolist():
+            common = lcm(common, divisor)
+            if common > MAX_DIVISOR:
+                raise ValueError(f"windows: expected a common divisor of at most {MAX_DIVISOR}, got {common} or more")
+        return cls(Windows(length, starts, stops, common // divisors), common)
 
 
 def sliding(
@@ -61,11 +66,10 @@ def sliding(
         count -= 1
     if count < 1:
         raise ValueError(f"expected windows that fit {length} entries and the padding, got {kernel} and {padding}")
-    begins = [k * stride - padding for k in range(count)]
-    ends = [min(begin + kernel, length + padding) for begin in begins]
-    starts, stops = [max(begin, 0) for begin in begins], [min(end, length) for end in ends]
-    counted = zip(begins, ends, strict=True) if count_include_pad else zip(starts, stops, strict=True)
-    return AxisMeans.of(length, starts, stops, [end - begin for begin, end in counted])
+    begins = np.arange(count) * stride - padding
+    ends = np.minimum(begins + kernel, length + padding)
+    starts, stops = np.maximum(begins, 0), np.minimum(ends, length)
+    return AxisMeans.of(length, starts, stops, ends - begins if count_include_pad else stops - starts)
 
 
 def adaptive(length: int, outputs: int) -> AxisMeans:
@@ -76,15 +80,15 @@ def adaptive(length: int, outputs: int) -> AxisMeans:
     """
     if outputs < 1:
         raise ValueError(f"expected at least 1 output, got {outputs}")
-    starts = [k * length // outputs for k in range(outputs)]
-    stops = [-(-(k + 1) * length // outputs) for k in range(outputs)]
-    return AxisMeans.of(length, starts, stops, [stop - start for start, stop in zip(starts, stops, strict=True)])
+    windows = np.arange(outputs)
+    starts, stops = windows * length // outputs, -(-(windows + 1) * length // outputs)
+    return AxisMeans.of(length, starts, stops, stops - starts)
 
 
 def divided(axis: AxisMeans, divisor: int) -> AxisMeans:
     """The same windows, their sums over `divisor` whatever they count (torch's divisor_override); for one of the two axes."""
     windows = axis.windows
-    return AxisMeans.of(windows.length, windows.starts, windows.stops, [divisor] * windows.count)
+    return AxisMeans.of(windows.length, windows.starts, windows.stops, np.full(windows.count, divisor))
 
 
 @dataclass(frozen=True)

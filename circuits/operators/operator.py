@@ -173,6 +173,11 @@ class Operator(ABC):
 
     # ---- description ----
 
+    @property
+    def rounds(self) -> bool:
+        """`ROUNDS`; of operators for which it depends on their fields, what these say."""
+        return self.ROUNDS
+
     @abstractmethod
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """The shape of the output. Raises ValueError, naming the field, if these inputs do not fit."""
@@ -202,15 +207,19 @@ class Operator(ABC):
 
     def output_bits(self, inputs: Sequence[int]) -> int:
         """Fractional bits of the output, from those of the inputs."""
-        return ACTIVATION_BITS if self.ROUNDS else max(inputs)
+        return ACTIVATION_BITS if self.rounds else max(inputs)
 
     def input_delta_bits(self, delta_bits: int) -> int:
         """`Placed.delta_bits` of the inputs' deltas, from that of the output's."""
-        return 0 if self.ROUNDS else delta_bits
+        return 0 if self.rounds else delta_bits
 
     def windows(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
         """Of every axis along which the operator moves windows: what a verifier's sums of weights along it cost, in entries."""
         return ()
+
+    def table_rows(self, placed: Placed) -> int:
+        """Of the tables that are of its own sizes, so that no other operator shares them."""
+        return 0
 
     # ---- semantics ----
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from zkds.circuits.operators import add, batch_norm, clamp, concatenate, leaky_relu, maximum, mean, pad, permute, relu, smooth
+from zkds.circuits.operators import (
+    add,
+    average_pool,
+    batch_norm,
+    clamp,
+    concatenate,
+    leaky_relu,
+    maximum,
+    pad,
+    permute,
+    relu,
+    smooth,
+)
 from zkds.circuits.operators.convolution import operator as convolution
 from zkds.circuits.operators.operator import Operator
 from zkds.circuits.operators.tracing import Handler
@@ -18,7 +30,8 @@ OPERATORS: dict[str, type[Operator]] = {
         leaky_relu.LeakyRelu,
         maximum.AdaptiveMaxPool,
         maximum.MaxPool,
-        mean.AveragePool,
+        average_pool.AveragePool,
+        average_pool.AdaptiveAveragePool,
         pad.Pad,
         permute.Permute,
         relu.Relu,
@@ -31,6 +44,19 @@ OPERATORS: dict[str, type[Operator]] = {
 }
 IMPORTS: dict[str, Handler] = {
     name: handler
-    for operator in (add, batch_norm, clamp, concatenate, convolution, leaky_relu, maximum, mean, pad, permute, relu, smooth)
+    for operator in (
+        add,
+        average_pool,
+        batch_norm,
+        clamp,
+        concatenate,
+        convolution,
+        leaky_relu,
+        maximum,
+        pad,
+        permute,
+        relu,
+        smooth,
+    )
     for name, handler in operator.IMPORTS.items()
 }

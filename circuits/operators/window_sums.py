@@ -7,10 +7,7 @@ of prefix sums, of integers as well as of weights in K.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -25,38 +22,33 @@ MAX_SUM = 1 << 30  # of factors along an axis: sums of halves of field elements 
 HALF_BITS = 32
 
 
-@dataclass(frozen=True)
 class Windows:
     """Windows of an axis of `length` entries: starts[k], ..., stops[k] - 1, none empty, each with a factor of at least 1.
 
-    Raises ValueError for windows that are none, that leave the axis or that move backwards.
+    starts, stops, factors   (count,) int64. Raises ValueError for windows that are none, that leave the axis or move backwards.
     """
 
-    length: int
-    starts: tuple[int, ...]
-    stops: tuple[int, ...]
-    factors: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        ends = list(zip(self.starts, self.stops, strict=True))
-        if not ends or not all(0 <= start < stop <= self.length for start, stop in ends):
-            raise ValueError(f"windows: expected intervals of {self.length} entries, none empty, got {ends}")
-        if any(before > after for side in (self.starts, self.stops) for before, after in pairwise(side)):
-            raise ValueError(f"windows: expected ends that never decrease, got {ends}")
-        if len(self.factors) != len(ends) or min(self.factors) < 1:
-            raise ValueError(f"windows: expected {len(ends)} positive factors, got {self.factors}")
-        if max(self.length, len(ends)) * max(self.factors) >= MAX_SUM:
+    def __init__(self, length: int, starts: I64, stops: I64, factors: I64) -> None:
+        if not starts.size or starts.min() < 0 or (starts >= stops).any() or stops.max() > length:
+            raise ValueError(f"windows: expected intervals of {length} entries, none empty")
+        if any((side[1:] < side[:-1]).any() for side in (starts, stops)):
+            raise ValueError("windows: expected ends that never decrease")
+        if factors.shape != starts.shape or factors.min() < 1:
+            raise ValueError(f"windows: expected {len(starts)} positive factors")
+        if max(length, len(starts)) * int(factors.max()) >= MAX_SUM:
             raise ValueError(f"windows: expected sums of factors below {MAX_SUM}")
-
-    @property
-    def count(self) -> int:
-        return len(self.starts)
+        self.length = length
+        self.count = len(starts)
+        self.starts = starts
+        self.stops = stops
+        self.factors = factors
 
     @property
     def is_identity(self) -> bool:
         """Whether every entry is a window, with the factor 1."""
-        ends = tuple(range(self.length + 1))
-        return (self.starts, self.stops) == (ends[:-1], ends[1:]) and set(self.factors) == {1}
+        entries = np.arange(self.length)
+        same = np.array_equal(self.starts, entries) and np.array_equal(self.stops, entries + 1)
+        return same and bool((self.factors == 1).all())
 
     @property
     def totals(self) -> Interval:
@@ -72,11 +64,11 @@ class Windows:
 
     def sums(self, values: I64, axis: int) -> I64:
         """(.., length, ..) -> (.., count, ..): for every window, factor times the sum of its entries."""
-        return _along(self._factors, axis, values) * _interval_sums(values, axis, self.starts, self.stops)
+        return _along(self.factors, axis, values) * _interval_sums(values, axis, self.starts, self.stops)
 
     def spread(self, values: I64, axis: int) -> I64:
         """(.., count, ..) -> (.., length, ..), the transpose: for every entry, the sum of factor times value of its windows."""
-        return _interval_sums(values * _along(self._factors, axis, values), axis, *self._windows_of_entries)
+        return _interval_sums(values * _along(self.factors, axis, values), axis, *self._windows_of_entries)
 
     def sums_axis(self, weights: Axis) -> VectorAxis:
         """`sums` of weights on the entries: those on the values that are spread."""
@@ -87,21 +79,17 @@ class Windows:
         return joined_halves(self.spread(halves(weights.vector()), 0))
 
     @cached_property
-    def _factors(self) -> I64:
-        return np.array(self.factors, dtype=np.int64)
-
-    @cached_property
-    def _windows_of_entries(self) -> tuple[Sequence[int], Sequence[int]]:
+    def _windows_of_entries(self) -> tuple[I64, I64]:
         """For every entry the first window that holds it, and the first one after it that does not."""
         entries = np.arange(self.length)
         first = np.searchsorted(self.stops, entries, side="right")
         last = np.searchsorted(self.starts, entries, side="right")
-        return first.tolist(), last.tolist()
+        return first, last
 
 
-def _interval_sums(values: I64, axis: int, starts: Sequence[int], stops: Sequence[int]) -> I64:
+def _interval_sums(values: I64, axis: int, starts: I64, stops: I64) -> I64:
     """For every k the sum of the entries starts[k], ..., stops[k] - 1 along an axis; int64, modulo 2^64 in between."""
-    if all(stop == start + 1 for start, stop in zip(starts, stops, strict=True)):
+    if (stops == starts + 1).all():
         return values.take(starts, axis=axis)
     shape = list(values.shape)
     shape[axis] += 1

@@ -81,11 +81,20 @@ def signs(bits):
     return ExplicitTable.of(np.array([(u, u >> bits - 1) for u in range(1 << bits)], dtype=np.uint32))
 
 
+def table_name(table, names):
+    if isinstance(table, RangeTable):
+        return "range", table.bits
+    return ("below", table.rows) if table == below(table.rows) else names[table]
+
+
+def below(divisor):
+    return ExplicitTable.of(np.arange(divisor, dtype=np.uint32)[:, None])
+
+
 def require_equal_shapes(statement):
     relation = DirectionalSharpness(statement)
     names = named_tables()
-    tables = (("range", x.table.bits) if isinstance(x.table, RangeTable) else names[x.table] for x in relation.lookups)
-    found = [(table, x.primary, x.secondary) for table, x in zip(tables, relation.lookups, strict=True)]
+    found = [(table_name(x.table, names), x.primary, x.secondary) for x in relation.lookups]
     columns, lookups = shape_of(statement.encode())
     assert [(column.name, column.shape) for column in relation.columns] == columns
     assert found == lookups

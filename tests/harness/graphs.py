@@ -4,13 +4,13 @@ from fractions import Fraction
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.maximum import AdaptiveMaxPool, MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.pad import Pad
 from zkds.circuits.operators.permute import Permute
 from zkds.circuits.operators.relu import Relu
@@ -21,6 +21,11 @@ def convolution(shape, channels, name, *inputs, size=1, bias=True):
     """A node with a kernel of size x size that keeps rows and columns."""
     half = size // 2
     return Node(Convolution.over(shape, channels, (size, size), padding=(half, half), bias=bias), inputs, name)
+
+
+def halved(shape, source):
+    """A node of means over windows of 2 x 2 entries side by side."""
+    return Node(AveragePool.side_by_side(shape, 2), (source,))
 
 
 def scores(shape, source):
@@ -50,9 +55,9 @@ GRAPHS = {
             convolution((2, 4, 4), 2, "second", 3),
             Node(BatchNorm(2, 1e-3), (4,), "second_norm"),
             Node(Add(), (2, 5)),
-            Node(AveragePool(2), (6,)),
+            halved((2, 4, 4), 6),
             Node(BatchNorm(2), (7,), "third_norm"),
-            Node(AveragePool(2), (8,)),
+            halved((2, 2, 2), 8),
             scores((2, 1, 1), 9),
         ),
     ),
@@ -73,7 +78,7 @@ GRAPHS = {
         (1, 4, 4),
         (
             convolution((1, 4, 4), 2, "left", 0),
-            Node(AveragePool(2), (1,)),
+            halved((2, 4, 4), 1),
             convolution((1, 4, 4), 1, "right", 0),
             Node(MaxPool.side_by_side(2, relu=True), (3,)),
             Node(Concatenate(), (2, 4, 2)),
@@ -85,7 +90,7 @@ GRAPHS = {
         (1, 2, 2),
         (
             convolution((1, 2, 2), 2, "first", 0),
-            Node(AveragePool(2), (1,)),
+            halved((2, 2, 2), 1),
             Node(Convolution.over((2, 2, 2), 2, (2, 2)), (1,), "second"),
             Node(Add(), (2, 3)),
             scores((2, 1, 1), 4),
@@ -106,7 +111,7 @@ GRAPHS = {
         (
             Node(MaxPool.side_by_side(2), (0,)),
             Node(Relu(), (1,)),
-            Node(AveragePool(2), (0,)),
+            halved((1, 4, 4), 0),
             Node(Add(), (2, 3)),
             scores((1, 2, 2), 4),
         ),
@@ -124,7 +129,7 @@ GRAPHS = {
         (1, 4, 4),
         (
             convolution((1, 4, 4), 2, "first", 0),
-            Node(AveragePool(2), (1,)),
+            halved((2, 4, 4), 1),
             Node(MaxPool.side_by_side(2), (2,)),
             scores((2, 1, 1), 3),
         ),
@@ -154,7 +159,7 @@ GRAPHS = {
         (
             convolution((1, 4, 2), 1, "first", 0),
             Node(Gelu(), (1,)),
-            Node(AveragePool(2), (2,)),
+            halved((1, 4, 2), 2),
             Node(Sigmoid(), (3,)),
             Node(Tanh(), (3,)),
             Node(GeluTanh(), (4,)),
@@ -170,7 +175,7 @@ GRAPHS = {
             Node(Clamp.of(Fraction(0), Fraction(6)), (1,)),
             Node(LeakyRelu.of(Fraction(1, 100)), (2,)),
             Node(LeakyRelu.of(Fraction(1, 2)), (3,)),
-            Node(AveragePool(2), (4,)),
+            halved((1, 4, 2), 4),
             Node(Clamp.of(None, Fraction(1, 3), inclusive=True), (5,)),
             Node(LeakyRelu.of(Fraction(1, 8)), (5,)),
             Node(Add(), (6, 7)),

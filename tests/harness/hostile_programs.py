@@ -224,7 +224,7 @@ EDITS: dict[str, tuple[Callable[[Document], None], str]] = {
         (arithmetic_of_tensors, "operator _operator.iadd isn't supported"),
         (add_of_tensors, "_operator.add: expected a and b, sizes or conditions"),
         (hidden_mutation, "aten.relu_.default: expected what the network computes, got a parameter, a buffer or a constant"),
-        (adaptive_pool_to_nothing, "adaptive_avg_pool2d.default: expected square windows of one size, got (1, 1) to (0, 0)"),
+        (adaptive_pool_to_nothing, "adaptive_avg_pool2d.default: outputs: expected 1 to 1048576, got 0"),
         (huge_stride, "models/model.json: expected integers of 64 bits"),
         (large_stride, "second.0 (Conv2d): aten.conv2d.default: stride: expected 1 to 1048576"),
         (no_stride, "second.0 (Conv2d): aten.conv2d.default: stride: expected 1 to 1048576"),

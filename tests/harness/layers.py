@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.relu import Relu
 
 
@@ -42,7 +42,8 @@ class Layer:
         if self.pool and self.pool.kind == "max":
             return [convolution, MaxPool.side_by_side(size, relu=self.relu)]
         after = [Relu()] if self.relu else []
-        return [convolution, *after, AveragePool(size)] if self.pool else [convolution, *after]
+        after += [AveragePool.side_by_side(convolution.output_shape([shape]), size)] if self.pool else []
+        return [convolution, *after]
 
     def output(self, shape):
         """The shape of its output."""

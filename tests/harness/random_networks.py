@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.average_pool import AdaptiveAveragePool, AveragePool
 from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.maximum import AdaptiveMaxPool, MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.pad import Pad
 from zkds.circuits.operators.permute import Permute
 from zkds.circuits.operators.relu import Relu
@@ -125,6 +125,22 @@ def _pad(draw, shapes):
     return Pad(*map(tuple, (outputs, before, first, step))), (source,)
 
 
+def _average_pool(draw, shapes):
+    source = _one(draw, shapes)
+    size = shapes[source][1:]
+    kernel = tuple(draw(st.integers(1, min(3, length + 1))) for length in size)
+    stride = tuple(draw(st.integers(1, 3)) for _ in size)
+    padding = tuple(max(0, taps - length, draw(st.integers(0, taps // 2))) for taps, length in zip(kernel, size, strict=True))
+    options = draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([0, 0, 0, 1, 3, 4]))
+    return AveragePool(size, kernel, stride, padding, *options), (source,)
+
+
+def _adaptive_average_pool(draw, shapes):
+    source = _one(draw, shapes)
+    size = shapes[source][1:]
+    return AdaptiveAveragePool(size, (draw(st.integers(1, 4)), draw(st.integers(1, 4)))), (source,)
+
+
 def _joined(operator, fits):
     """Two or three outputs that fit the first one; maybe the same one again."""
 
@@ -168,7 +184,8 @@ def _adaptive_max_pool(draw, shapes):
 OPERATORS = {
     "adaptive max pool": _adaptive_max_pool,
     "add": _joined(Add(), lambda shape, first: shape == first),
-    "average pool": _pool(lambda draw: AveragePool(2)),
+    "adaptive average pool": _adaptive_average_pool,
+    "average pool": _average_pool,
     "batch norm": _batch_norm,
     "clamp": _activation(Clamp.of(Fraction(0), Fraction(6)), Clamp.of(-HALF, HALF / 2, inclusive=True)),
     "concatenate": _joined(Concatenate(), lambda shape, first: shape[1:] == first[1:]),

@@ -308,6 +308,54 @@ def test_branches():
     np.testing.assert_equal(again, parameters)
 
 
+AVERAGES = {
+    "avg_pool2d": (lambda x: functional.avg_pool2d(x, 3, (2, 1), 1, True, False), "average pool", (5, 8)),
+    "a divisor of its own": (lambda x: functional.avg_pool2d(x, (3, 2), divisor_override=5), "average pool", (3, 4)),
+    "adaptive": (lambda x: functional.adaptive_avg_pool2d(x, (4, 3)), "adaptive average pool", (4, 3)),
+    "adaptive, of one size": (lambda x: functional.adaptive_avg_pool2d(x, (3, 2)), "average pool", (3, 2)),
+    "adaptive, one side kept": (lambda x: functional.adaptive_avg_pool2d(x, (None, 2)), "average pool", (9, 2)),
+    "mean": (lambda x: x.mean((2, 3)), "average pool", (1, 1)),
+    "mean that keeps its dimensions": (lambda x: x.mean((-1, -2), keepdim=True), "average pool", (1, 1)),
+    "mean over rows": (lambda x: x.mean(2), "average pool", (1, 8)),
+    "mean over columns": (lambda x: x.mean(-1, keepdim=True), "average pool", (9, 1)),
+    "mean over positions": (lambda x: x.flatten(2).mean(-1), "average pool", (1, 1)),
+    "as many as there are": (lambda x: functional.adaptive_avg_pool2d(x, (9, 8)), None, (9, 8)),
+    "windows of one": (lambda x: functional.avg_pool2d(x, 1), None, (9, 8)),
+}
+
+
+class Averaging(nn.Module):
+    def __init__(self, function, size):
+        super().__init__()
+        self.function = function
+        self.conv, self.scores = nn.Conv2d(1, 2, 3), nn.Linear(2 * size[0] * size[1], 3)
+
+    def forward(self, x):
+        return self.scores(self.function(functional.relu(self.conv(x))).flatten(1))
+
+
+@pytest.mark.parametrize("name", AVERAGES)
+def test_average_pools(name):
+    function, kind, size = AVERAGES[name]
+    usual = Averaging(function, size).double()
+    network, parameters = from_module(usual, (1, 11, 10))
+    kinds = ["convolution", "relu", kind, "convolution"] if kind else ["convolution", "relu", "convolution"]
+    assert [node.operator.KIND for node in network.nodes] == kinds and network.shapes[-2] == (2, *size)
+    module = module_of(network, parameters)
+    records, labels = torch.rand(4, 1, 11, 10, dtype=torch.float64), torch.randint(3, (4,))
+    expected, gradients = scores_and_gradients(usual, records, labels)
+    found, again = scores_and_gradients(module, records, labels)
+    torch.testing.assert_close(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    for mine, other in zip(again, gradients, strict=True):
+        torch.testing.assert_close(mine, other, rtol=TOLERANCE, atol=TOLERANCE)
+    assert from_module(module, (1, 11, 10))[0].encode() == network.encode()
+
+
+def test_rows_that_no_average_pool_reaches_are_not_computed():
+    network, _ = from_module(Averaging(lambda x: functional.avg_pool2d(x, (2, 3)), (4, 2)), (1, 11, 10))
+    assert network.shapes == ((1, 11, 10), (2, 8, 6), (2, 8, 6), (2, 4, 2), (3, 1, 1))
+
+
 def test_what_was_changed_in_place_is_followed_or_refused():
     def changed(m, x):
         y = m.conv(x)
@@ -351,8 +399,13 @@ class Lambda(nn.Module):
         (lambda m, x: m.conv(x) + 1, r"forward: operator aten.add.Tensor isn't supported \(arithmetic between"),
         (lambda m, x: m.conv(x).flatten(1).softmax(1), "the network should end with its scores, before softmax"),
         (lambda m, x: m.conv(x) @ m.square, "operator aten.matmul.default isn't supported"),
-        (lambda m, x: functional.avg_pool2d(m.conv(x), 2, divisor_override=3), "expected divisor_override None"),
-        (lambda m, x: functional.adaptive_avg_pool2d(m.conv(x), 5), r"square windows of one size, got \(8, 8\) to \(5, 5\)"),
+        (lambda m, x: functional.avg_pool2d(m.conv(x), 2, divisor_override=-3), "expected a divisor_override of at least 1"),
+        (
+            lambda m, x: m.conv(x).mean(1),
+            r"mean.dim: expected a mean over rows or columns of records \(C, H, W\)",
+        ),
+        (lambda m, x: m.conv(x).mean((1, 2, 3)), "mean.dim: expected a mean over rows or columns of records"),
+        (lambda m, x: m.conv(x).mean(), "operator aten.mean.default isn't supported"),
         (
             lambda m, x: functional.conv2d(x, m.kernel),
             "weight: expected a parameter of the model",

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.harness.networks import networks
 from zkds.circuits.networks.graph import NETWORK_LABEL, Network, Node, chain
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.relu import Relu
 from zkds.errors import MalformedProof
 
@@ -29,9 +29,9 @@ BRANCHES = Network(
     (
         Node(Convolution.over((2, 4, 4), 2, (3, 3), padding=(1, 1)), (0,), "a"),
         Node(Relu(), (1,)),
-        Node(AveragePool(2), (2,)),
+        Node(AveragePool.side_by_side((2, 4, 4), 2), (2,)),
         Node(Add(), (0, 1)),
-        Node(AveragePool(2), (4,)),
+        Node(AveragePool.side_by_side((2, 4, 4), 2), (4,)),
         Node(Concatenate(), (3, 5)),
         Node(Convolution.dense(3, (4, 2, 2)), (6,), "fc"),
     ),
@@ -55,7 +55,7 @@ def test_shapes_and_parameters():
 def test_strides_and_rows_that_a_pool_leaves_out():
     layer = Convolution.over((3, 10, 17), 2, (3, 2), (2, 3), (1, 0), multiple_of=(2, 2))
     assert layer.outputs == (4, 6) and Convolution.over((3, 10, 17), 2, (3, 2), (2, 3), (1, 0)).outputs == (5, 6)
-    assert AveragePool(2).output_shape([layer.output_shape([(3, 10, 17)])]) == (2, 2, 3)
+    assert AveragePool.side_by_side((2, 4, 6), 2).output_shape([layer.output_shape([(3, 10, 17)])]) == (2, 2, 3)
 
 
 def test_binary_points_consumers_and_what_learns():
@@ -148,7 +148,6 @@ def scores(*nodes, shape=(1, 4, 4)):
     ("make", "message"),
     [
         (lambda: MaxPool.side_by_side(0), "window: expected 1 to 1048576, got 0"),
-        (lambda: AveragePool(3), "size: expected a power of two, got 3"),
         (lambda: Node(CONVOLUTION, (0,), "a b"), "layer name: expected words of letters"),
         (lambda: Node(CONVOLUTION, (0,), "x" * 201), "layer name"),
         (lambda: Node(CONVOLUTION, (0,), "é"), "layer name"),

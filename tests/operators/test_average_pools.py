@@ -1,14 +1,16 @@
 """Average pools through whole proofs, and provers that compute one step wrongly: rejected for the exact reason."""
 
 import functools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lying
+from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lenient, lying, reason_of  # noqa: F401
+from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.whole_proof import LIGERO_REASON, reject
-from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, DELTA
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, DELTA, Configuration
+from zkds.circuits.networks.graph import chain
+from zkds.circuits.operators.average_pool import AdaptiveAveragePool, AveragePool, WindowMeans
 from zkds.circuits.operators.averages import (
     AxisMeans,
     Means,
@@ -18,6 +20,10 @@ from zkds.circuits.operators.averages import (
     round_quotient,
     sliding,
 )
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.maximum import MaxPool
+from zkds.circuits.operators.relu import Relu
+from zkds.circuits.operators.window_sums import Windows
 from zkds.errors import PlanRejected
 from zkds.identities.equal import Equal
 from zkds.identities.rounded_quotient import RoundedQuotient
@@ -84,13 +90,6 @@ class Pooled:
                 quotient = round_quotient(total, divisor or self.means.divisor)
                 columns |= result.output.columns.split(quotient.value) | result.remainder.columns.split(quotient.remainder)
         return columns
-
-    def reason(self, columns, *, zero_knowledge=False, **options):
-        """Why a proof of these columns is rejected."""
-        statement = Statement(self.circuit)
-        vector = dishonest_vector(statement, columns)
-        proof = prove_vector(statement, vector, zero_knowledge=zero_knowledge, **options)
-        return reject(proof, self.circuit, allow_plain=not zero_knowledge).reason
 
 
 @functools.cache
@@ -168,8 +167,8 @@ def test_divisors_that_a_cell_or_the_field_do_not_hold_are_refused():
 def shorter(axis):
     """The same sums, of windows without their last entries, where there is another one."""
     windows = axis.windows
-    stops = [max(stop - 1, start + 1) for start, stop in zip(windows.starts, windows.stops, strict=True)]
-    return AxisMeans(replace(windows, stops=tuple(stops)), axis.divisor)
+    stops = np.maximum(windows.stops - 1, windows.starts + 1)
+    return AxisMeans(Windows(windows.length, windows.starts, stops, windows.factors), axis.divisor)
 
 
 def padding_counted(means, values):
@@ -202,7 +201,7 @@ def test_a_step_computed_wrongly_is_rejected(name, cheat):
     given = pooled(name)
     columns, honest = given.columns(**CHEATS[cheat]), given.columns()
     assert any((columns[column] != honest[column]).any() for column in columns)
-    assert given.reason(columns) == FALSE_CLAIM
+    assert reason_of(given.circuit, columns) == FALSE_CLAIM
 
 
 def test_divisors_that_count_the_padding_are_rejected():
@@ -210,19 +209,21 @@ def test_divisors_that_count_the_padding_are_rejected():
 
     def one_factor(means, values):
         axes = [axis.windows for axis in (means.rows, means.columns)]
-        rows, columns = (replace(windows, factors=(min(windows.factors),) * windows.count) for windows in axes)
+        rows, columns = (
+            Windows(axis.length, axis.starts, axis.stops, np.full_like(axis.factors, axis.factors.min())) for axis in axes
+        )
         return rows.sums(columns.sums(values, -1), -2)
 
     given = pooled(ROUNDED)
-    assert given.reason(given.columns(sums=one_factor)) == FALSE_CLAIM
+    assert reason_of(given.circuit, given.columns(sums=one_factor)) == FALSE_CLAIM
 
 
 @pytest.mark.parametrize("divisor", [9, 35])
 def test_a_wrong_divisor_is_rejected(divisor):
     given = pooled(ROUNDED)
     columns = given.columns(values=np.full(given.values.shape, 1 << 32), divisor=divisor)
-    assert given.reason(columns) == FALSE_CLAIM
-    assert given.reason(columns, zero_knowledge=True) == LIGERO_REASON
+    assert reason_of(given.circuit, columns) == FALSE_CLAIM
+    assert reason_of(given.circuit, columns, zero_knowledge=True) == LIGERO_REASON
 
 
 def test_a_remainder_as_large_as_the_divisor_is_rejected():
@@ -232,10 +233,107 @@ def test_a_remainder_as_large_as_the_divisor_is_rejected():
     output = quotient.output.columns
     values = output.format.join(output.limbs(columns)) - 1
     (name,) = quotient.remainder.columns.names
-    assert given.reason(columns | output.split(values) | {name: columns[name] + np.uint32(36)}) == NOT_IN_TABLE
+    assert reason_of(given.circuit, columns | output.split(values) | {name: columns[name] + np.uint32(36)}) == NOT_IN_TABLE
 
 
 def test_a_false_dividend_is_rejected():
     given = pooled(ROUNDED)
     for label in ("pool: output quotient: values", "pool: input delta quotient: values"):
-        assert given.reason(given.columns(), channel_type=lying(label, 0)) == FALSE_CLAIM
+        assert reason_of(given.circuit, given.columns(), channel=lying(label, 0)) == FALSE_CLAIM
+
+
+# ---- in networks -------------------------------------------------------------------------------------------------------------
+
+CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
+
+
+def network(*nodes):
+    """A convolution with outputs of (2, 7, 6), nodes made from the size of what comes before them, and a linear layer."""
+    shape, made = (2, 7, 6), [("first", Convolution.over((1, 8, 7), 2, (2, 2)))]
+    for node in nodes:
+        made.append(node(shape[1:]))
+        shape = made[-1].output_shape([shape])
+    return chain((1, 8, 7), *made, ("last", Convolution.dense(3, shape)))
+
+
+NETWORKS = {
+    "rounded": network(lambda size: AveragePool(size, (3, 3), (2, 2), (1, 1), count_include_pad=False)),
+    "exact, rounded, ReLU": network(
+        lambda size: AveragePool(size, (2, 2), (1, 1)), lambda size: AdaptiveAveragePool(size, (2, 3)), lambda _: Relu()
+    ),
+    "ReLU, rounded, exact": network(
+        lambda _: Relu(), lambda size: AdaptiveAveragePool(size, (4, 3)), lambda size: AveragePool(size, (2, 2), (2, 1))
+    ),
+    "rounded, max pool": network(lambda size: AveragePool(size, (2, 3), (1, 1), (0, 1)), lambda _: MaxPool.side_by_side(2)),
+    "a divisor of its own": network(lambda size: AveragePool(size, (3, 2), (2, 2), (1, 0), ceil_mode=True, divisor=5)),
+}
+
+
+def of_network(given):
+    """(circuit, columns) of random weights and records, as the semantics computes them."""
+    stored, trajectory = run(given, CONFIGURATION, random_weights(given))
+    circuit = network_circuit(given, CONFIGURATION)
+    return circuit, circuit.columns(stored, trajectory)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_are_proved(name):
+    circuit, columns = of_network(NETWORKS[name])
+    verify(prove(circuit.relation, columns, zero_knowledge=False), circuit.relation, allow_plain=True)
+
+
+def test_a_network_whose_scores_are_means_is_proved():
+    means = chain((1, 8, 7), ("first", Convolution.over((1, 8, 7), 2, (2, 2))), AdaptiveAveragePool((7, 6), (1, 1)))
+    circuit, columns = of_network(means)
+    verify(prove(circuit.relation, columns, zero_knowledge=False), circuit.relation, allow_plain=True)
+
+
+@pytest.mark.parametrize("name", ["exact, rounded, ReLU", "ReLU, rounded, exact"])
+@pytest.mark.parametrize("kind", [AveragePool, AdaptiveAveragePool])
+def test_networks_with_windows_shifted_by_one_are_rejected(lenient, name, kind):  # noqa: F811
+    unpatched = WindowMeans.forward
+
+    def shifted(self, placed, inputs, weights, place):
+        return unpatched(self, placed, [np.roll(inputs[0], 1, axis=-2)], weights, place)
+
+    lenient.setattr(kind, "forward", shifted)
+    circuit, columns = of_network(NETWORKS[name])
+    assert reason_of(circuit.relation, columns) == FALSE_CLAIM
+
+
+@pytest.mark.parametrize("name", ["exact, rounded, ReLU", "ReLU, rounded, exact"])
+@pytest.mark.parametrize("kind", [AveragePool, AdaptiveAveragePool])
+def test_networks_with_deltas_that_skip_a_window_are_rejected(lenient, name, kind):  # noqa: F811
+    unpatched = WindowMeans.backward
+
+    def skipping(self, placed, inputs, ahead, delta, kind, place):
+        skipped = delta.copy()
+        skipped[..., 0, 0] = 0
+        return unpatched(self, placed, inputs, ahead, skipped, kind, place)
+
+    lenient.setattr(kind, "backward", skipping)
+    circuit, columns = of_network(NETWORKS[name])
+    assert reason_of(circuit.relation, columns) == FALSE_CLAIM
+
+
+def test_descriptions():
+    for operator in (
+        AveragePool((5, 4), (3, 2), (2, 1), (1, 0), ceil_mode=True, count_include_pad=False, divisor=7),
+        AdaptiveAveragePool((5, 4), (2, 3)),
+    ):
+        assert type(operator).of_numbers(operator.numbers()) == operator
+        with pytest.raises(ValueError, match="numbers, got 1"):
+            type(operator).of_numbers((1,))
+        with pytest.raises(ValueError, match=r"size: expected that of its input \(2, 4, 5\), got \(5, 4\)"):
+            operator.output_shape([(2, 4, 5)])
+    for arguments, message in (
+        (((5, 5), (3, 3), (1, 1), (2, 0)), "padding of at most half the kernel"),
+        (((5, 5), (6, 3), (1, 1)), "expected windows that fit 5 entries"),
+        (((300, 300), (257, 257), (1, 1)), "expected a divisor and sums of factors of at most 65536, got 66049"),
+        (
+            ((300, 300), (257, 257), (1, 1), (0, 0), False, True, 1),
+            "expected a divisor and sums of factors of at most 65536, got 66049",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            AveragePool(*arguments)

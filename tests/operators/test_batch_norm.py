@@ -21,10 +21,10 @@ from zkds.circuits.networks.graph import Network, Node, chain
 from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
 from zkds.circuits.operators import batch_norm
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.batch_norm import MEAN, VARIANCE, BatchNorm
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.operator import Placed, gradient_kinds
 from zkds.circuits.operators.relu import Relu
 from zkds.errors import PlanRejected
@@ -217,9 +217,9 @@ NETWORKS = {
     "between average pools, before a max pool": chain(
         (1, 8, 8),
         ("first", Convolution.over((1, 8, 8), 2, (1, 1))),
-        AveragePool(2),
+        AveragePool.side_by_side((2, 8, 8), 2),
         ("bn", BatchNorm(2)),
-        AveragePool(2),
+        AveragePool.side_by_side((2, 4, 4), 2),
         ("bn2", BatchNorm(2)),
         MaxPool.side_by_side(2, relu=True),
         ("last", Convolution.dense(3, (2, 1, 1))),

@@ -16,10 +16,10 @@ from tests.harness.whole_proof import LIGERO_REASON, reject
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators import smooth
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.leaky_relu import LeakyRelu
-from zkds.circuits.operators.mean import AveragePool
 from zkds.identities.block import Block
 from zkds.identities.equal import Equal
 from zkds.lookup import RangeTable
@@ -88,7 +88,7 @@ def network():
             Node(TANH, (5,)),
             Node(middle, (6,), "middle"),
             Node(RELU6, (7,)),
-            Node(AveragePool(2), (8,)),
+            Node(AveragePool.side_by_side((2, 4, 4), 2), (8,)),
             Node(CLAMP, (9,)),
             Node(smooth.Silu(), (10,)),
             Node(last, (11,), "last"),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness.circuit import Operands, circuit_of
 from tests.harness.whole_proof import reject
-from zkds.circuits.operators.average_pool import AveragePooled, Repeated
+from zkds.circuits.operators.averages import Means, WindowSpread, WindowSums, sliding
 from zkds.circuits.operators.masked import Masked
 from zkds.circuits.operators.max_pool import MaxPool, differences, first_maximum
 from zkds.circuits.operators.parameter import WeightTensor
@@ -119,13 +119,15 @@ def average():
     values = random_values(41, SHAPE)
     tensor, columns = committed("values", 41, SHAPE, values)
     sums = values.reshape(3, 2, 3, 2, 2, 3, 2).sum(axis=(4, 6))
-    return Case(AveragePooled("average", tensor, 2), sums, columns, [tensor])
+    means = Means(sliding(4, 2, 2, 0), sliding(6, 2, 2, 0))
+    return Case(WindowSums("average", tensor, means), sums, columns, [tensor])
 
 
 def repeated():
     values = random_values(41, SHAPE)
     tensor, columns = committed("values", 41, SHAPE, values)
-    return Case(Repeated("repeated", tensor, 3), big(values, 3), columns, [tensor])
+    means = Means(sliding(12, 3, 3, 0), sliding(18, 3, 3, 0))
+    return Case(WindowSpread("repeated", tensor, means), big(values, 3), columns, [tensor])
 
 
 def image_input():

@@ -20,7 +20,6 @@ from zkds.circuits.operators.add import Add
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
-from zkds.circuits.operators.mean import AveragePool
 from zkds.circuits.operators.operator import gradient_kinds
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.probe import run
@@ -83,7 +82,8 @@ def test_deltas_that_come_back_to_one_output_add_up_at_the_most_fractional_bits(
     network = GRAPHS["fan-out with an average pool"]
     assert network.delta_bits == (0, 2, 0, 0, 0, 0)
     delta = np.array([5, 7], dtype=np.int64).reshape(1, 2, 1, 1)
-    repeated = AveragePool(2).backward(network.placed[1], [np.zeros((1, 2, 2, 2))], None, delta, GRADIENTS, PLACE).deltas[0]
+    inputs = [np.zeros((1, 2, 2, 2), dtype=np.int64)]
+    (repeated,) = network.nodes[1].operator.backward(network.placed[1], inputs, None, delta, GRADIENTS, PLACE).deltas
     assert repeated.tolist() == [[[[5, 5], [5, 5]], [[7, 7], [7, 7]]]]
     assert probe_module._summed([(delta, 0), (delta, 2)], 2, PLACE).ravel().tolist() == [25, 35]
 
@@ -283,11 +283,6 @@ def test_bad_weights(arguments):
     arguments[1]["dense.0.bias"] = arguments[1]["dense.0.bias"][:0]
     with pytest.raises(ValueError, match=r"weights of dense.0.bias: expected shape \(1,\), got \(0,\)"):
         run(*arguments)
-
-
-def test_average_pools_of_other_sizes():
-    with pytest.raises(ValueError, match="size: expected a power of two, got 3"):
-        AveragePool(3)
 
 
 def test_overflow_of_a_sum():

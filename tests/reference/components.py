@@ -6,8 +6,20 @@ Written from docs/specification, sections 3 and 16, sharing no code with zkds bu
 from collections import namedtuple
 
 from tests.reference.claims_ledger import bits, eqs, on_columns, powers, product_of_totals, split, total
-from tests.reference.shape_plans import NONE, P, columnwise, committed, multiply, plan, plus, shifted, times, with_zero
-from zkds.field import K
+from tests.reference.shape_plans import (
+    NONE,
+    P,
+    columnwise,
+    committed,
+    magnitude,
+    multiply,
+    plan,
+    plus,
+    shifted,
+    times,
+    with_zero,
+)
+from zkds.field import ONE, K
 
 Component = namedtuple("Component", "tensors verify lookups", defaults=((),))
 Products = namedtuple("Products", "left right n inner claims")  # claims(axes of out, axes of inner): those of left, of right
@@ -126,3 +138,34 @@ class RoundedSum:
         ledger.claim(left, left_axes, rho, total(a * b for a, b in zip(rho, factors[:n], strict=True)))
         hankel = [total(a * b for a, b in zip(rho, weights[j : j + n], strict=True)) for j in range(len(right.digits))]
         ledger.claim(right, right_axes, hankel, total(a * b for a, b in zip(rho, factors[n:], strict=True)))
+
+
+class RoundedQuotient:
+    """out = round(dividend / divisor), without carries."""
+
+    def __init__(self, name, out, dividend, divisor):
+        self.name, self.out, self.dividend, self.divisor = name, out, dividend, divisor
+        self.remainder = committed(f"{name}: remainder", (divisor - 1).bit_length(), out.shape)
+        assert 2 <= divisor <= 2**16, name
+        half = divisor // 2
+        delta = plus(dividend.interval, (half, half), (1 - divisor, 0), times(out.interval, -divisor))
+        assert magnitude(delta) < P, name
+        self.lookups = [(("below", divisor), f"{name}: remainder/0", ())]
+
+    @property
+    def tensors(self):
+        return [self.remainder, self.out, self.dividend]
+
+    def verify(self, ledger):
+        name, out, d = self.name, self.out, self.divisor
+        z = [ledger.challenges(f"{name}: point", 1, bits((length,))) for length in out.shape]
+        axes, weights = eqs(out.shape, z), [w * d for w in value_weights(out)]
+        values = ledger.hidden(f"{name}: values", (not out.columns) + 1)
+        if not out.columns:
+            ledger.claim(out, axes, [-w for w in weights], values[0])
+        ledger.claim(self.dividend, axes, value_weights(self.dividend), values[-1])
+        terms, constant = on_columns(self.remainder, axes, [ONE])[0], K(d // 2)
+        if out.columns:
+            terms += on_columns(out, axes, weights)[0]
+            constant = constant + weights[-1] * -out.digits[-1][0]
+        ledger.on_vector.append((terms, total(values) + constant * product_of_totals(axes)))

@@ -25,6 +25,7 @@ from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
 from zkds.tensors.axes import eq_axes, ones
+from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import weighted_sum
 from zkds.tensors.tensor import (
     Book,
@@ -39,7 +40,7 @@ from zkds.tensors.tensor import (
 MAX_DIVISOR = 1 << DIGIT_BITS  # a remainder is one cell, looked up in a table of `divisor` rows
 
 
-class RoundedQuotient:
+class RoundedQuotient(Component):
     """The identity of one rounded quotient `output`, with the column of its remainder; `dividend` has the same shape."""
 
     def __init__(self, name: str, output: Tensor, dividend: Tensor, divisor: int) -> None:

@@ -1,7 +1,7 @@
 """All twins, by the kinds that the encoding of a network names."""
 
 from tests.reference.operators.add import Add
-from tests.reference.operators.average_pool import AveragePool
+from tests.reference.operators.average_pool import AdaptiveAveragePool, AveragePool
 from tests.reference.operators.batch_norm import BatchNorm
 from tests.reference.operators.clamp import Clamp
 from tests.reference.operators.concatenate import Concatenate
@@ -15,6 +15,7 @@ from tests.reference.operators.smooth import FUNCTIONS
 
 OPERATORS = {
     "adaptive max pool": AdaptiveMaxPool,
+    "adaptive average pool": AdaptiveAveragePool,
     "add": Add,
     "average pool": AveragePool,
     "batch norm": BatchNorm,
