@@ -67,8 +67,13 @@ SCHEMAS = {
         "SymInt[1] stride=(1,), str padding='valid', SymInt[1] dilation=(1,), SymInt groups=1"
     ),
     "aten.linear.default": "Tensor input, Tensor weight, Tensor? bias=None",
-    "aten.add.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
-    "aten.add_.Tensor": "Tensor self, Tensor other, *, Scalar alpha=1",
+    **dict.fromkeys(
+        (f"aten.{name}.Tensor" for name in ("add", "add_", "sub", "sub_")), "Term self, Term other, *, Scalar alpha=1"
+    ),
+    **dict.fromkeys((f"aten.{name}.Tensor" for name in ("mul", "mul_", "div", "div_")), "Term self, Term other"),
+    "aten.rsub.Scalar": "Tensor self, Scalar other, Scalar alpha=1",
+    "aten.lift_fresh_copy.default": "Tensor self",
+    "aten.detach_.default": "Tensor self",
     "aten.cat.default": "Tensor[] tensors, int dim=0",
     "aten.relu.default": "Tensor self",
     "aten.relu_.default": "Tensor self",
@@ -149,6 +154,7 @@ SIZE_KINDS = ("as_int", "as_bool", "as_sym_int", "as_sym_bool")
 
 _KINDS = {
     "Tensor": ("as_tensor",),
+    "Term": ("as_tensor", "as_int", "as_float"),  # a Tensor, which torch makes of a number
     "Tensor[]": ("as_tensors",),
     "Scalar": ("as_int", "as_float"),
     "int": ("as_int",),

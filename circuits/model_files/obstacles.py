@@ -13,17 +13,14 @@ MAX_LINES = 12
 MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
-    "conv2d (stride, padding; dilation 1, one group), linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, "
-    "leaky_relu, sigmoid, tanh, gelu, silu, max_pool2d, adaptive_max_pool2d, avg_pool2d, adaptive_avg_pool2d, "
-    "mean over rows and columns, add, cat of channels, flatten, view, reshape, dropout in evaluation mode"
+    "conv1d, conv2d, linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, leaky_relu, sigmoid, tanh, gelu, "
+    "silu, max_pool2d, adaptive_max_pool2d, avg_pool2d, adaptive_avg_pool2d, mean over rows and columns, add, "
+    "cat of channels, affine maps by constants, zero padding, slices, flatten, view, reshape, squeeze, permute, dropout in "
+    "evaluation mode, log_softmax of the scores"
 )
 
 _AUDIT = "zkds audit, which proves nothing, takes any network"
 _ONLY_BATCH_NORM = "batch norm in evaluation mode is the only normalization"
-_NORMALIZE = (
-    "normalization of the inputs inside the model isn't supported: take it out of the model, and let the data have it: "
-    "zkds commit --normalize MEAN STD"
-)
 _ACTIVATIONS = "activations are ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh, GELU and SiLU; train the network with one"
 _SCORES = "the network should end with its scores, before softmax"
 _ONE_TYPE = "a conversion of types: take it out of forward, and give the whole model one type"
@@ -46,10 +43,8 @@ HINTS = {
     "log_sigmoid": _ACTIVATIONS,
     "softplus": _ACTIVATIONS,
     "aten.mean": "for global average pooling use x.mean((2, 3))",
-    "aten.squeeze": "use flatten(1) in its place",
     "aten.stack": "branches that come together",
     "max_pool": "only max pools in two dimensions",
-    "aten.conv1d": "only convolutions in two dimensions",
     "aten.conv3d": "only convolutions in two dimensions",
     "conv_transpose": "only convolutions forward",
     "aten.convolution": _DECOMPOSED,
@@ -57,8 +52,6 @@ HINTS = {
     "_adaptive_avg_pool2d": _DECOMPOSED,
     "with_indices": _DECOMPOSED,
     "scaled_dot_product": "attention",
-    "aten.permute": "axes in another order",
-    "aten.transpose": "axes in another order",
     "aten._to_copy": _ONE_TYPE,
     "aten.to.": _ONE_TYPE,
     "_weight_norm": "weights that are computed: torch.nn.utils.parametrize.remove_parametrizations before exporting",
@@ -67,7 +60,6 @@ HINTS = {
     "torch.ops.higher_order": "control flow",
 }
 _ARITHMETIC = ("aten.add", "aten.sub", "aten.mul", "aten.div", "aten.rsub")
-_CONSTANTS = ("aten.lift_fresh", "aten.detach")  # torch.tensor(0.5) in forward
 
 
 class Obstacles:
@@ -107,10 +99,9 @@ def _line(text: str, places: list[str]) -> str:
     return f"{', '.join(places[:MAX_PLACES])}{more}: {text}"
 
 
-def unsupported_operator(operation: Operation, *, before_layers: bool, is_buffer: Callable[[Tensor], bool]) -> Unsupported:
+def unsupported_operator(operation: Operation, *, is_buffer: Callable[[Tensor], bool]) -> Unsupported:
     """What to say of an operator that isn't supported.
 
-    before_layers   no convolution or linear layer was there yet
     is_buffer       whether a tensor is a buffer or a constant of the model
     """
     name = shown(operation.operator)
@@ -119,12 +110,6 @@ def unsupported_operator(operation: Operation, *, before_layers: bool, is_buffer
     hint = next((text for part, text in HINTS.items() if part in name), "")
     if name.startswith("aten.add_.") and tensors and is_buffer(tensors[0]):
         hint = f"the model counts its batches, as batch norm in training mode does: {EVAL}"
-    elif name.startswith((*_ARITHMETIC, *_CONSTANTS)):
-        both = len(tensors) == 2 and not any(map(is_buffer, tensors))
-        if before_layers and not (both and name.startswith("aten.add")):
-            return Unsupported(_NORMALIZE)
-        if name.startswith(_ARITHMETIC):
-            hint = (
-                "a residual connection, or an addition of what two branches made" if both else "arithmetic between the layers"
-            )
+    elif name.startswith(_ARITHMETIC):
+        hint = "arithmetic of two tensors other than their sum" if len(tensors) == 2 else "arithmetic between the layers"
     return Unsupported(f"operator {name} isn't supported{f' ({hint})' if hint else ''}")

@@ -289,13 +289,14 @@ def _program(value: Any, archive: Archive, guards: list[str]) -> Program:
     if f"{CONSTANTS}model.pt" in archive:
         _check_plain(archive, f"{CONSTANTS}model.pt")
     else:
-        constants = _read_config(archive, f"{CONSTANTS}model_constants_config.json")
-        others = [name for tensor, name in reader.buffers.items() if tensor not in reader.kept_buffers]
-        _require_all(others, constants, CONSTANTS)
+        stored = _read_config(archive, f"{CONSTANTS}model_constants_config.json")
+        kept_elsewhere = [name for tensor, name in reader.buffers.items() if tensor not in reader.kept_buffers]
+        _require_all(kept_elsewhere, stored, CONSTANTS)
     parameters, kept = (
         {name: tensors[tensor] for tensor, name in named.items()} for named in (reader.parameters, reader.kept_buffers)
     )
-    values = Values(archive, parameters, kept)
+    others = {name: tensors[tensor] for tensor, name in reader.buffers.items() if tensor not in reader.kept_buffers}
+    values = Values(archive, parameters, kept, others)
     return Program(
         tuple(reader.inputs),
         tuple(reader.outputs),
@@ -687,13 +688,19 @@ class Values:
     shared   names of those that have an element in common with another one
     """
 
-    def __init__(self, archive: Archive, parameters: Mapping[str, Meta], buffers: Mapping[str, Meta]) -> None:
-        self._metas = {**parameters, **buffers}
+    def __init__(
+        self, archive: Archive, parameters: Mapping[str, Meta], buffers: Mapping[str, Meta], constants: Mapping[str, Meta]
+    ) -> None:
+        self._metas = {**parameters, **buffers, **constants}
         in_one_file = f"{WEIGHTS}model.pt" in archive
         if in_one_file and f"{WEIGHTS}model_weights_config.json" in archive:
             raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
         locate = _tensors_of_one_file if in_one_file else _tensors_of_members
-        self._tensors = locate(archive, self._metas, parameters)
+        budget = Budget()
+        self._tensors = locate(archive, WEIGHTS, {**parameters, **buffers}, parameters, budget)
+        if constants:
+            locate = _tensors_of_one_file if f"{CONSTANTS}model.pt" in archive else _tensors_of_members
+            self._tensors |= locate(archive, CONSTANTS, constants, {}, budget)
         spans: dict[int, list[tuple[int, int, str]]] = {}
         for name, tensor in self._tensors.items():
             spans.setdefault(id(tensor.storage), []).append((*_span(name, tensor), name))
@@ -715,15 +722,18 @@ class Values:
         return self._tensors.pop(name).read()
 
 
-def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], parameters: Container[str]) -> dict[str, StoredTensor]:
+def _tensors_of_members(
+    archive: Archive, folder: str, metas: Mapping[str, Meta], parameters: Container[str], budget: Budget
+) -> dict[str, StoredTensor]:
     """Those of floats, of torch 2.9 and later."""
-    payloads = _read_config(archive, f"{WEIGHTS}model_weights_config.json")
-    _require_all(list(metas), payloads, WEIGHTS)
-    budget, storages, tensors = Budget(), dict[str, Storage](), dict[str, StoredTensor]()
+    config = f"{folder}model_{'weights' if folder == WEIGHTS else 'constants'}_config.json"
+    payloads = _read_config(archive, config)
+    _require_all(list(metas), payloads, folder)
+    storages, tensors = dict[str, Storage](), dict[str, StoredTensor]()
     for name, meta in metas.items():
         path, is_parameter, found = payloads[name]
         if is_parameter != (name in parameters) or _stored(found) != _stored(meta):
-            raise ValueError(f"{name}: the graph and {WEIGHTS}model_weights_config.json say different things of it")
+            raise ValueError(f"{name}: the graph and {config} say different things of it")
         if meta.dtype in ELEMENT_TYPES:
             if path not in storages:
                 storages[path] = Storage.of_member(archive, path, ELEMENT_TYPES[meta.dtype], budget)
@@ -732,17 +742,19 @@ def _tensors_of_members(archive: Archive, metas: Mapping[str, Meta], parameters:
     return tensors
 
 
-def _tensors_of_one_file(archive: Archive, metas: Mapping[str, Meta], parameters: Container[str]) -> dict[str, StoredTensor]:
+def _tensors_of_one_file(
+    archive: Archive, folder: str, metas: Mapping[str, Meta], parameters: Container[str], budget: Budget
+) -> dict[str, StoredTensor]:
     """Likewise, of torch 2.8."""
-    with open_archive(io.BytesIO(archive.read(f"{WEIGHTS}model.pt"))) as inner:
+    with open_archive(io.BytesIO(archive.read(f"{folder}model.pt"))) as inner:
         found = read_object(inner)
     if not isinstance(found, dict) or any(name not in found for name in metas):
-        raise ValueError(f"{WEIGHTS}model.pt: expected the parameters and buffers of the graph")
+        raise ValueError(f"{folder}model.pt: expected the parameters and buffers of the graph")
     tensors = {}
     for name, meta in metas.items():
         tensor = found[name]
         if not isinstance(tensor, StoredTensor) or (tensor.shape, tensor.stride) != (meta.sizes, meta.strides):
-            raise ValueError(f"{name}: the graph and {WEIGHTS}model.pt say different things of it")
+            raise ValueError(f"{name}: the graph and {folder}model.pt say different things of it")
         if meta.dtype in ELEMENT_TYPES:
             if tensor.storage.element != ELEMENT_TYPES[meta.dtype]:
                 raise ValueError(f"{name}: expected the type that the graph says")

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from zkds.circuits.model_files.program import ELEMENT_TYPES, EVAL, STRIDED, Oper
 from zkds.circuits.model_files.strict_json import shown
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.networks.simplify import simplified
+from zkds.circuits.operators.affine import Affine
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.operator import Operator, Shape
 from zkds.circuits.operators.pad import placed_in_zeros
@@ -106,8 +108,9 @@ class _Importer:
         self._traced: dict[Tensor, Traced] = {}
         self._stale: dict[Tensor, str] = {}  # tensors that are not followed any more, and why
         self._logarithms: set[Tensor] = set()  # of the scores' softmax, which may only be the model's output
+        self._derived: dict[Tensor, NDArray[np.float64]] = {}  # what was made of buffers and constants of the model
+        self._affine: dict[int, tuple[Traced, list[Fraction], list[Fraction]]] = {}  # node -> what it maps, and how
         self._storages = 0
-        self._any_layer = False
         self._nodes: list[Node] = []
         self._shapes: list[Shape] = [(1, 1, 1)]  # of the input, then of each node's output
         self._input_used = False
@@ -158,7 +161,7 @@ class _Importer:
             self._obstacles.say("expected what the operators make as its output, got something else")
         if self._obstacles or scores is None:
             raise ValueError(self._obstacles.message())
-        known = {*self._traced, *self._program.parameters, *self._program.buffers}
+        known = {*self._traced, *self._derived, *self._program.parameters, *self._program.buffers}
         unknown = [tensor.name for tensor in self._program.tensors if tensor not in known]
         if unknown:
             raise ValueError(f"exported program: tensor_values: {unknown[0]} is made by no operator")
@@ -187,10 +190,10 @@ class _Importer:
             self._compute_size(operation)
             return
         handler = IMPORTS.get(name) or _RESHAPES.get(name)
-        if handler is None or self._adds_a_constant(operation):
-            raise unsupported_operator(
-                operation, before_layers=not self._any_layer, is_buffer=self._program.buffers.__contains__
-            )
+        if self._take_constant(operation):
+            return
+        if handler is None or self._changes_a_constant(operation):
+            raise unsupported_operator(operation, is_buffer=self._program.buffers.__contains__)
         arguments = bind(name, operation.arguments)
         output = operation.output
         if name in WITH_INDICES:
@@ -215,11 +218,26 @@ class _Importer:
             self._stale[made[1]] = f"the indices that {operation.operator} makes aren't followed"
         return made[0]
 
-    def _adds_a_constant(self, operation: Operation) -> bool:
-        """Whether it is an addition of a number, a parameter or a buffer."""
-        terms = [argument.value for argument in operation.arguments if argument.name in ("self", "other")]
-        known = {*self._traced, *self._stale}
-        return operation.operator.startswith("aten.add") and not all(isinstance(t, Tensor) and t in known for t in terms)
+    def _take_constant(self, operation: Operation) -> bool:
+        """Whether it is a constant's copy or another shape of it, which is followed then."""
+        name, first = operation.operator, next((argument.value for argument in operation.arguments), None)
+        if name not in _OF_CONSTANTS or not isinstance(first, Tensor) or operation.output is None:
+            return False
+        values = self.constant(first)
+        if values is None:
+            return False
+        made = _OF_CONSTANTS[name](values, bind(name, operation.arguments))
+        meta = self._program.tensors.get(operation.output)
+        if meta is None or meta.sizes != made.shape:
+            raise ValueError(f"tensor_values: {operation.output.name}: expected the sizes {made.shape} that {name} makes")
+        self._derived[operation.output] = made
+        return True
+
+    def _changes_a_constant(self, operation: Operation) -> bool:
+        """Whether it works in place on a buffer or a constant of the model."""
+        first = next((argument.value for argument in operation.arguments), None)
+        constants = {*self._derived, *self._program.buffers}
+        return bool(_IN_PLACE.fullmatch(operation.operator)) and isinstance(first, Tensor) and first in constants
 
     def _changed_in_place(self, target: Tensor, made: Traced) -> Traced:
         """What an operator that works in place made of its first argument, which is from now on that.
@@ -302,8 +320,34 @@ class _Importer:
             raise Unsupported(f"{name}: expected records {values.shape} as the layer before made them, got {values.record}")
         return values
 
+    def constant(self, value: Any) -> NDArray[np.float64] | None:
+        if isinstance(value, int | float):
+            return np.array(float(value))
+        if value in self._derived:
+            return self._derived[value]
+        buffer = self._program.buffers.get(value)
+        if buffer is None or self._program.tensors[value].dtype not in ELEMENT_TYPES:
+            return None
+        if buffer not in self._read_buffers:
+            self._read_buffers[buffer] = self._program.values.read(buffer)
+        return self._read_buffers[buffer]
+
+    def affine(self, name: str, values: Traced, scale: Sequence[Fraction], shift: Sequence[Fraction]) -> Traced:
+        source, before = values, self._affine.get(values.node or 0)
+        if before is not None:
+            source, scales, shifts = before
+            shift = [a * b + c for a, b, c in zip(scale, shifts, shift, strict=True)]
+            scale = [a * b for a, b in zip(scale, scales, strict=True)]
+        try:
+            operator = Affine.of(scale, shift)
+        except ValueError as error:  # says what about it
+            raise Unsupported(f"{name}: {error}") from None
+        made = self.add(name, operator, [source], values.record)
+        if made.node is not None:
+            self._affine[made.node] = source, list(scale), list(shift)
+        return made
+
     def weight_shape(self, name: str, given: Mapping[str, Any], dimensions: int) -> tuple[int, ...]:
-        self._any_layer = True
         shapes = []
         for argument, length in (("weight", dimensions), ("bias", 1)):
             tensor = given[argument]
@@ -528,6 +572,15 @@ def _filled(name: str, sizes: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(count // rest if size == -1 else size for size in sizes)
 
 
+_OF_CONSTANTS: Mapping[str, Callable[[NDArray[np.float64], Mapping[str, Any]], NDArray[np.float64]]] = {
+    **dict.fromkeys(
+        (f"aten.{name}.default" for name in ("lift_fresh_copy", "detach_", "clone", "alias", "contiguous")),
+        lambda values, given: values,
+    ),
+    "aten.view.default": lambda values, given: values.reshape(given["size"]),
+    "aten.reshape.default": lambda values, given: values.reshape(given["shape"]),
+    "aten.unsqueeze.default": lambda values, given: np.expand_dims(values, given["dim"]),
+}
 WHOLE = (1 << 63) - 1  # the end that torch writes for "to the end"
 SIZE_OF = "aten.sym_size.int"
 LOG_SOFTMAX = "aten.log_softmax.int"

@@ -15,6 +15,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, Place, require_format
+from zkds.circuits.operators.affine import with_constant
 from zkds.circuits.operators.operator import (
     Backward,
     Built,
@@ -102,6 +103,9 @@ def _shifts(placed: Placed) -> list[int]:
 
 
 def _add(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
+    mapped = with_constant(importer, name, given)
+    if mapped is not None:
+        return mapped
     if given["alpha"] != 1:
         raise Unsupported(f"{name}: expected alpha 1; others aren't supported")
     branches = [importer.traced(name, given[argument]) for argument in ("self", "other")]

@@ -129,10 +129,10 @@ class ConstantProducts(DigitProducts):
         rows, channels = self._axes(points)
         tables = zip(reader.tables(self.left), self.left.digits, strict=True)
         sums = [weigh(table[self._part], 0, rows.vector(), digit.magnitude()) for table, digit in tables]
-        return [_multiplied(total, channels.vector()) for total in sums]
+        return [multiplied(total, channels.vector()) for total in sums]
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
-        return [_pairs(table) for table in reader.tables(self.right)]
+        return [pairs(table) for table in reader.tables(self.right)]
 
     def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
         rows, channels = self._axes(points)
@@ -182,7 +182,7 @@ class PerChannel(LinearTensor):
         return [Term(self.constant, (channels,), [weight * factor for weight in claim.digit_weights])], ZERO
 
 
-def _pairs(values: I64) -> U64:
+def pairs(values: I64) -> U64:
     """Integers as elements of K: (.., 2) pairs."""
     result = np.zeros((*values.shape, 2), dtype=np.uint64)
     result[..., 0] = canonical(values)
@@ -191,10 +191,10 @@ def _pairs(values: I64) -> U64:
 
 def _times(weights: U64, values: I64) -> U64:
     """(n, 2) pairs times the n integers of an array: (*shape, 2) pairs."""
-    return _multiplied(weights, _pairs(values).reshape(-1, 2)).reshape(*values.shape, 2)
+    return multiplied(weights, pairs(values).reshape(-1, 2)).reshape(*values.shape, 2)
 
 
-def _multiplied(left: U64, right: U64) -> U64:
+def multiplied(left: U64, right: U64) -> U64:
     """Entry by entry: (n, 2) pairs."""
     return unblock(native.k_mul(block(left), block(right)), len(left))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zkds.circuits.operators import (
     add,
+    affine,
     average_pool,
     batch_norm,
     clamp,
@@ -23,6 +24,7 @@ OPERATORS: dict[str, type[Operator]] = {
     operator.KIND: operator
     for operator in (
         add.Add,
+        affine.Affine,
         batch_norm.BatchNorm,
         clamp.Clamp,
         concatenate.Concatenate,
@@ -46,6 +48,7 @@ IMPORTS: dict[str, Handler] = {
     name: handler
     for operator in (
         add,
+        affine,
         average_pool,
         batch_norm,
         clamp,

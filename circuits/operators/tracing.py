@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zkds.circuits.operators.operator import Operator, Shape
 
@@ -44,6 +48,12 @@ class Importer(Protocol):
 
     def reshaped(self, name: str, values: Traced, record: tuple[int, ...]) -> Traced:
         """The same numbers in the same order, in a record of other sizes."""
+
+    def constant(self, value: Any) -> NDArray[np.float64] | None:
+        """A number, or a constant of the model; None for others."""
+
+    def affine(self, name: str, values: Traced, scale: Sequence[Fraction], shift: Sequence[Fraction]) -> Traced:
+        """scale_c values + shift_c for every channel c: one node, with the affine map that made the values, if one did."""
 
     def weight_shape(self, name: str, given: Mapping[str, Any], dimensions: int) -> tuple[int, ...]:
         """Sizes of the argument `weight`, which with `bias` must be parameters that nothing else uses."""

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.affine import Affine
 from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.clamp import Clamp
@@ -214,6 +215,16 @@ GRAPHS = {
             Node(Pad((5, 3, 2), (1, 0, 1), (0, 1, 0), (1, 1, 2)), (2,)),
             Node(Permute((1, 2, 0)), (3,)),
             scores((3, 2, 5), 4),
+        ),
+    ),
+    "affine maps by constants": Network(
+        (2, 2, 2),
+        (
+            Node(Affine((5 << 40, -(7 << 37)), (-(3 << 39), 12345)), (0,)),
+            convolution((2, 2, 2), 1, "first", 1),
+            Node(AveragePool(2), (2,)),
+            Node(Affine((-(1 << 41) + 77,), (0,)), (3,)),
+            scores((1, 1, 1), 4),
         ),
     ),
 }

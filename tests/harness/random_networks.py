@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.affine import Affine
 from zkds.circuits.operators.average_pool import AdaptiveAveragePool, AveragePool
 from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.clamp import Clamp
@@ -110,6 +111,12 @@ def _pool(pool):
     return drawn
 
 
+def _affine(draw, shapes):
+    source = _one(draw, shapes)
+    constants = st.integers(-2, 2).map(lambda n: n << 39) | st.integers(-(1 << 40), 1 << 40)
+    return Affine(*(tuple(draw(constants) for _ in range(shapes[source][0])) for _ in range(2))), (source,)
+
+
 ORDERS = [(0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
 
 
@@ -184,6 +191,7 @@ def _adaptive_max_pool(draw, shapes):
 OPERATORS = {
     "adaptive max pool": _adaptive_max_pool,
     "add": _joined(Add(), lambda shape, first: shape == first),
+    "affine": _affine,
     "adaptive average pool": _adaptive_average_pool,
     "average pool": _average_pool,
     "batch norm": _batch_norm,

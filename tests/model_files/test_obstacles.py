@@ -44,20 +44,6 @@ class ResNet(nn.Module):
         return self.scores(self.blocks(self.stem(x)).amax((2, 3))).softmax(1)
 
 
-class Normalized(nn.Module):
-    """(x - mean) / std, with numbers, buffers or a tensor made on the spot."""
-
-    def __init__(self, kind):
-        super().__init__()
-        self.kind = kind
-        self.register_buffer("mean", torch.full((1, 1, 1), 0.1))
-        self.scores = nn.Linear(64, 2)
-
-    def forward(self, x):
-        mean = {"number": 0.1, "buffer": self.mean, "tensor": torch.tensor(0.1)}[self.kind]
-        return self.scores(((x - mean) / 0.3).flatten(1))
-
-
 def depthwise(channels):
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, groups=channels),
@@ -119,14 +105,6 @@ def _error_of(exported):
     with pytest.raises(ValueError) as caught:
         from_exported_program(exported)
     return caught.value
-
-
-@pytest.mark.parametrize("kind", ["number", "buffer", "tensor"])
-def test_normalization_inside_the_model(kind):
-    assert message(Normalized(kind), (1, 8, 8)).startswith(
-        "the model's forward: normalization of the inputs inside the model isn't supported: take it out of the model, and let "
-        "the data have it: zkds commit --normalize MEAN STD; supported are"
-    )
 
 
 class Wrapped(nn.Module):
@@ -233,7 +211,8 @@ def test_the_table_of_operators_is_that_of_torch(operator):
     lists = {"squeeze": "dim", "permute": "dims", "pad": "pad", "constant_pad_nd": "pad"}
     if name in lists and (name, overload) != ("squeeze", "dim"):
         values[lists[name]], kinds[lists[name]] = [0], "as_ints"
-    values |= {"dim0": 0, "dim1": 1}
+    values |= {"dim0": 0, "dim1": 1} | ({"other": 2} if name == "rsub" else {})
+    kinds |= {"other": "as_int"} if name == "rsub" else {}
     kinds |= dict.fromkeys(("dim0", "dim1"), "as_int")
     if operator == "aten.mean.dim":
         values["dim"], kinds["dim"] = [0], "as_ints"

@@ -383,6 +383,7 @@ class Lambda(nn.Module):
         self.conv, self.linear = nn.Conv2d(1, 2, 3), nn.Linear(2, 2)
         self.register_buffer("mean", torch.zeros(2, 2))
         self.register_buffer("square", torch.zeros(8, 8))
+        self.register_buffer("ramp", torch.arange(10.0))
         self.register_buffer("kernel", torch.zeros(2, 1, 3, 3))
 
     def forward(self, x):
@@ -396,7 +397,12 @@ class Lambda(nn.Module):
             lambda m, x: functional.mish(m.conv(x)),
             r"operator aten.mish.default isn't supported \(activations are ",
         ),
-        (lambda m, x: m.conv(x) + 1, r"forward: operator aten.add.Tensor isn't supported \(arithmetic between"),
+        (lambda m, x: m.conv(x) * m.conv(x), "conv.weight: two layers that share parameters"),
+        (lambda m, x: m.conv(x) * m.conv.bias[:, None, None], "expected what the network computes|isn't supported"),
+        (lambda m, x: m.conv(x * torch.rand(10, 10)), "isn't supported"),
+        (lambda m, x: m.conv(x - m.ramp), "expected one finite constant, or one for each channel"),
+        (lambda m, x: m.conv(x / 0), "expected a constant other than 0"),
+        (lambda m, x: m.conv(1 / x), "isn't supported"),
         (lambda m, x: m.conv(x).flatten(1).softmax(1), "the network should end with its scores, before softmax"),
         (lambda m, x: m.conv(x) @ m.square, "operator aten.matmul.default isn't supported"),
         (lambda m, x: functional.avg_pool2d(m.conv(x), 2, divisor_override=-3), "expected a divisor_override of at least 1"),

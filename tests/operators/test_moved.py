@@ -79,6 +79,19 @@ def test_another_order(lenient, order):
     assert reason_of(circuit.relation, circuit.columns(stored, trajectory)) == FALSE_CLAIM
 
 
+@pytest.mark.parametrize(("name", "change"), [("scale", 1), ("shift", 1 << 20)])
+def test_other_constants_of_an_affine_map(lenient, name, change):
+    network = GRAPHS["affine maps by constants"]
+    circuit, columns = circuit_and_columns(network)
+    verify(prove(circuit.relation, columns, zero_knowledge=False), circuit.relation, allow_plain=True)
+    first = network.nodes[0].operator
+    moved = dataclasses.replace(first, **{name: (getattr(first, name)[0] + change, getattr(first, name)[1])})
+    other = Network(network.input_shape, (Node(moved, (0,)), *network.nodes[1:]))
+    assert other.encode() != network.encode()
+    stored, trajectory = run(other, CONFIGURATION, random_weights(network))
+    assert reason_of(circuit.relation, circuit.columns(stored, trajectory)) == FALSE_CLAIM
+
+
 # ---- descriptions -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """All twins, by the kinds that the encoding of a network names."""
 
 from tests.reference.operators.add import Add
+from tests.reference.operators.affine import Affine
 from tests.reference.operators.average_pool import AdaptiveAveragePool, AveragePool
 from tests.reference.operators.batch_norm import BatchNorm
 from tests.reference.operators.clamp import Clamp
@@ -17,6 +18,7 @@ OPERATORS = {
     "adaptive max pool": AdaptiveMaxPool,
     "adaptive average pool": AdaptiveAveragePool,
     "add": Add,
+    "affine": Affine,
     "average pool": AveragePool,
     "batch norm": BatchNorm,
     "clamp": Clamp,
