@@ -13,7 +13,7 @@ MAX_LINES = 12
 MAX_PLACES = 4  # named in a line
 
 SUPPORTED = (
-    "conv1d, conv2d, linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, leaky_relu, sigmoid, tanh, gelu, "
+    "conv2d, conv1d, linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, leaky_relu, sigmoid, tanh, gelu, "
     "silu, max_pool2d, adaptive_max_pool2d, avg_pool2d, adaptive_avg_pool2d, mean over rows and columns, add, "
     "cat of channels, affine maps by constants, zero padding, slices, flatten, view, reshape, squeeze, permute, dropout in "
     "evaluation mode, log_softmax of the scores"

@@ -222,7 +222,7 @@ GRAPHS = {
         (
             Node(Affine((5 << 40, -(7 << 37)), (-(3 << 39), 12345)), (0,)),
             convolution((2, 2, 2), 1, "first", 1),
-            Node(AveragePool(2), (2,)),
+            Node(AveragePool.side_by_side((1, 2, 2), 2), (2,)),
             Node(Affine((-(1 << 41) + 77,), (0,)), (3,)),
             scores((1, 1, 1), 4),
         ),
