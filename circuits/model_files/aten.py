@@ -104,6 +104,15 @@ SCHEMAS = {
         "Tensor self, int[2] kernel_size, int[2] stride=(), int[2] padding=(0, 0), bool ceil_mode=False, "
         "bool count_include_pad=True, int? divisor_override=None"
     ),
+    "aten.max_pool1d.default": (
+        "Tensor self, SymInt[1] kernel_size, SymInt[1] stride=(), SymInt[1] padding=(0,), SymInt[1] dilation=(1,), "
+        "bool ceil_mode=False"
+    ),
+    "aten.avg_pool1d.default": (
+        "Tensor self, SymInt[1] kernel_size, SymInt[1] stride=(), SymInt[1] padding=(0,), bool ceil_mode=False, "
+        "bool count_include_pad=True"
+    ),
+    "aten.adaptive_avg_pool1d.default": "Tensor self, SymInt[1] output_size",
     "aten.adaptive_avg_pool2d.default": "Tensor self, SymInt[2] output_size",
     "aten.mean.dim": "Tensor self, int[]? dim, bool keepdim=False, *, ScalarType? dtype=None",
     "aten.flatten.using_ints": "Tensor self, int start_dim=0, int end_dim=-1",
@@ -241,6 +250,8 @@ def _value(operator: str, argument: Argument, parameter: _Parameter) -> Any:
     if not parameter.type.endswith("[1]"):
         return argument.value
     values = argument.value if isinstance(argument.value, list) else [argument.value]
+    if not values and parameter.default == ():
+        return ()
     if len(values) != 1:
         raise ValueError(f"{operator}: {argument.name}: expected one integer")
     return tuple(values)

@@ -292,7 +292,9 @@ class _Importer:
 
     # ---- what operators' handlers ask for ----
 
-    def traced(self, name: str, tensor: Tensor) -> Traced:
+    def traced(self, name: str, tensor: Tensor | Traced) -> Traced:
+        if isinstance(tensor, Traced):
+            return tensor
         if tensor in self._stale:
             raise Unsupported(f"{name}: {self._stale[tensor]}")
         if tensor in self._logarithms:
@@ -301,7 +303,7 @@ class _Importer:
             raise Unsupported(f"{name}: expected what the network computes, got a parameter, a buffer or a constant")
         return self._traced[tensor]
 
-    def image(self, name: str, tensor: Tensor) -> Traced:
+    def image(self, name: str, tensor: Tensor | Traced) -> Traced:
         found = self.traced(name, tensor)
         if len(found.record) != 3:
             raise Unsupported(f"{name}: expected records (C, H, W), got {found.record}")

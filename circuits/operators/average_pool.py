@@ -51,7 +51,7 @@ from zkds.circuits.operators.operator import (
     require_pair,
 )
 from zkds.circuits.operators.parameter import Parameter
-from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported, require_values
+from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported, of_lines, require_values
 from zkds.identities.rounded_quotient import MAX_DIVISOR, RoundedQuotient
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
@@ -286,7 +286,7 @@ def _require_sums(values: I64, totals: Interval, tensor: str, place: Place) -> N
 
 def _average_pool(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
     images = importer.image(name, given["self"])
-    kernel, padding, divisor = given["kernel_size"], given["padding"], given["divisor_override"]
+    kernel, padding, divisor = given["kernel_size"], given["padding"], given.get("divisor_override")
     stride = given["stride"] or kernel
     if divisor is not None and divisor < 1:
         raise Unsupported(f"{name}: expected a divisor_override of at least 1, got {divisor}")
@@ -354,5 +354,7 @@ def _added(
 IMPORTS: dict[str, Handler] = {
     "aten.avg_pool2d.default": _average_pool,
     "aten.adaptive_avg_pool2d.default": _adaptive_average_pool,
+    "aten.avg_pool1d.default": of_lines(_average_pool),
+    "aten.adaptive_avg_pool1d.default": of_lines(_adaptive_average_pool),
     "aten.mean.dim": _mean,
 }

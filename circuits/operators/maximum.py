@@ -38,7 +38,7 @@ from zkds.circuits.operators.operator import (
 )
 from zkds.circuits.operators.parameter import Parameter
 from zkds.circuits.operators.pooling import window_sums
-from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
+from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported, of_lines
 from zkds.circuits.operators.unfold import Unfolding, adaptive_unfolding, sliding_unfolding
 from zkds.errors import PlanRejected
 from zkds.integers.limbs import I64, LimbFormat
@@ -253,4 +253,5 @@ def _adaptive_max_pool(importer: Importer, name: str, given: Mapping[str, Any]) 
 IMPORTS: dict[str, Handler] = {
     "aten.max_pool2d.default": _max_pool,
     "aten.adaptive_max_pool2d.default": _adaptive_max_pool,
+    "aten.max_pool1d.default": of_lines(_max_pool),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -38,7 +38,10 @@ class Importer(Protocol):
     """What a handler may ask for. Tensors are the program's references to them."""
 
     def traced(self, name: str, tensor: Any) -> Traced:
-        """An argument of an operator. Raises Unsupported for a parameter, a buffer or what was changed in place since."""
+        """An argument of an operator, or what one was traced to.
+
+        Raises Unsupported for a parameter, a buffer or what was changed in place since.
+        """
 
     def image(self, name: str, tensor: Any) -> Traced:
         """One whose record is (C, H, W), as the node made it. Raises Unsupported for others."""
@@ -78,6 +81,19 @@ def require_values(name: str, given: Mapping[str, Any], **supported: Any) -> Non
     others = [f"{argument} {value}" for argument, value in supported.items() if given[argument] != value]
     if others:
         raise Unsupported(f"{name}: expected {', '.join(others)}; others aren't supported")
+
+
+def of_lines(handler: Handler) -> Handler:
+    """The handler of pools in one dimension, from that in two: windows of images (C, 1, L)."""
+    first = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "output_size": 1}
+
+    def handled(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
+        lines = importer.line(name, importer.traced(name, given["self"]))
+        pairs = {key: (first[key], *value) if key in first and value else value for key, value in given.items()}
+        made = handler(importer, name, {**pairs, "self": replace(lines, record=lines.shape)})
+        return replace(made, record=(made.shape[0], made.shape[2]))
+
+    return handled
 
 
 def as_image(record: tuple[int, ...]) -> Shape:

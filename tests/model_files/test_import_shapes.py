@@ -36,7 +36,7 @@ def compared(module, shape, records=3):
     """The network, after its scores and gradients were compared with the module's."""
     module = module.double().eval()
     network, parameters = from_module(module, shape)
-    found = NetworkModule(network).double()
+    found = NetworkModule(network).double().eval()
     load_parameters(found, parameters)
     inputs, labels = torch.rand(records, *shape, dtype=torch.float64), torch.randint(2, (records,))
     gradients = []
@@ -67,6 +67,14 @@ MODULES = {
         ),
         (2, 8),
         ["convolution", "relu", "convolution", "relu", "convolution"],
+    ),
+    "pools of lines": (
+        nn.Sequential(
+            *(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.MaxPool1d(3, 2, padding=1), nn.AvgPool1d(2)),
+            *(nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 2)),
+        ),
+        (2, 14),
+        ["convolution", "batch norm", "max pool", "average pool", "average pool", "convolution"],
     ),
     "squeezed": (
         Function(lambda x, conv, fc: fc(conv(x).relu().squeeze(-1).squeeze((-1,))), nn.Conv2d(1, 3, (4, 5)), nn.Linear(3, 2)),

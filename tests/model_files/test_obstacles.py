@@ -211,6 +211,7 @@ def test_the_table_of_operators_is_that_of_torch(operator):
     lists = {"squeeze": "dim", "permute": "dims", "pad": "pad", "constant_pad_nd": "pad"}
     if name in lists and (name, overload) != ("squeeze", "dim"):
         values[lists[name]], kinds[lists[name]] = [0], "as_ints"
+    values |= {"output_size": [1]} if name.endswith("1d") else {}
     values |= {"dim0": 0, "dim1": 1} | ({"other": 2} if name == "rsub" else {})
     kinds |= {"other": "as_int"} if name == "rsub" else {}
     kinds |= dict.fromkeys(("dim0", "dim1"), "as_int")
