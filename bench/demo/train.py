@@ -29,6 +29,7 @@ from zkds.output import Output, new_files
 
 DIGITS = Recipe(learning_rate=0.05, batch_size=32, epochs=20)
 MNIST = Recipe(learning_rate=0.05, batch_size=64, epochs=4)
+ARCHITECTURES = ("lenet5", "lenet5-avg", "lenet-k", "mlp", "digits-cnn", "digits-mlp")
 TEST_RECORDS = 297  # of the 1,797 digits; the others are for training
 
 
@@ -111,7 +112,7 @@ def _images(architecture: str, records: Records) -> Images:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.demo.train", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("architecture", choices=[name for name in zoo.ARCHITECTURES if "rgb" not in name])
+    parser.add_argument("architecture", choices=ARCHITECTURES)
     parser.add_argument("--folder", type=Path, required=True, help="where the model and the data set go")
     parser.add_argument("--mnist", type=Path, help="MNIST as .npz with x_train, y_train, x_test, y_test")
     parser.add_argument("--seed", type=int, default=0, help="of initial weights and the order of records (default: 0)")

@@ -27,7 +27,8 @@ from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.networks.torch_module import NetworkModule, build
 from zkds.circuits.networks.weights import quantise
-from zkds.circuits.trajectory import Trajectory, run
+from zkds.circuits.probe import run
+from zkds.circuits.trajectory import Trajectory
 from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Schema
 from zkds.integers.limbs import I64
@@ -72,12 +73,13 @@ STAGES = (
 TOY = (Stage("early, 2 epochs", 1_000, Recipe(epochs=2)),)
 
 
-def mnist(path: Path, architecture: str) -> Task:
-    """MNIST with as many rows and columns of zeros around it as the network's input asks for."""
+def images(path: Path, architecture: str) -> Task:
+    """Images (N, H, W) or (N, C, H, W) with as many zeros around them as the network's input asks for."""
     with np.load(path, allow_pickle=False) as file:
         x, y = file["x_train"], file["y_train"].astype(np.int64)
-    border = (zoo.network(architecture).input_shape[1] - x.shape[1]) // 2
-    return Task(architecture, np.pad(x, ((0, 0), (border, border), (border, border)))[:, None], y)
+    x = x[:, None] if x.ndim == 3 else x
+    border = (zoo.network(architecture).input_shape[1] - x.shape[2]) // 2
+    return Task(architecture, np.pad(x, ((0, 0), (0, 0), (border, border), (border, border))), y)
 
 
 def digits() -> Task:
@@ -87,9 +89,9 @@ def digits() -> Task:
 
 def integer_weights(model: NetworkModule) -> dict[str, I64]:
     """The weights [40] of a trained module."""
-    shapes = dict(model.description.parameters)
-    parameters = {name: value.detach().double().numpy().reshape(shapes[name]) for name, value in model.named_parameters()}
-    return quantise(model.description, parameters)
+    state = model.state_dict()
+    tensors = {name: state[name].double().numpy().reshape(shape) for name, shape in model.description.tensors}
+    return quantise(model.description, tensors)
 
 
 def compare(task: Task, model: NetworkModule, records: int, seed: bytes, configuration: Configuration) -> dict[str, float]:
@@ -164,7 +166,7 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def measure(task: Task, stage: Stage, seeds: int) -> dict[str, dict[str, float]]:
     """The summary for each kind of perturbation, of one network trained with seed 0."""
-    model = train(lambda: build(task.architecture), task.first(stage.records), stage.recipe, seed=0).final
+    model = train(lambda: build(task.architecture), task.first(stage.records), stage.recipe, seed=0).final.eval()
     keys = [hashlib.sha256(f"precision {number}".encode()).digest() for number in range(seeds)]
     configurations = {name: Configuration.of(perturbation=name) for name in ("SAM", "ASAM")}
     return {
@@ -177,15 +179,17 @@ def measure(task: Task, stage: Stage, seeds: int) -> dict[str, dict[str, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.main.precision", description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="MNIST as .npz with x_train and y_train; without it, digits")
-    parser.add_argument("--architecture", default="lenet5", help="of the zoo, for one channel (default: lenet5)")
+    parser.add_argument("--data", type=Path, help=".npz with x_train (N, H, W) or (N, C, H, W) and y_train; without it, digits")
+    parser.add_argument(
+        "--architecture", default="lenet5", help="of the zoo, with its width, such as resnet20:1/4 (default: lenet5)"
+    )
     parser.add_argument("--seeds", type=int, default=10, help="probes of each network (default: 10)")
     parser.add_argument("--toy", action="store_true", help="digits, one short training, two probes")
     parser.add_argument("--output", type=Path, help="where the figures go as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     toy = options.toy or not options.data or not options.data.exists()
-    task = digits() if toy else mnist(options.data, options.architecture)
+    task = digits() if toy else images(options.data, options.architecture)
     stages = TOY if toy else STAGES
     results: dict[str, dict[str, float]] = {}
     for stage in stages:

@@ -703,7 +703,9 @@ class Values:
             self._tensors |= locate(archive, CONSTANTS, constants, {}, budget)
         spans: dict[int, list[tuple[int, int, str]]] = {}
         for name, tensor in self._tensors.items():
-            spans.setdefault(id(tensor.storage), []).append((*_span(name, tensor), name))
+            if name not in constants:  # a constant that nothing reads may be expanded, as masks are
+                _require_distinct(name, tensor)
+            spans.setdefault(id(tensor.storage), []).append((*_span(tensor), name))
         self.shared: set[str] = set()
         for of_one_storage in spans.values():
             of_one_storage.sort()
@@ -716,9 +718,10 @@ class Values:
         return _numbers(name, self._metas[name].sizes)
 
     def read(self, name: str) -> NDArray[np.float64]:
-        """The values of one of them. Raises ValueError if they aren't floats, or more than the budget has."""
+        """The values of one of them. Raises ValueError if they aren't floats, share elements or exceed the budget."""
         if name not in self._tensors:
             raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
+        _require_distinct(name, self._tensors[name])
         return self._tensors.pop(name).read()
 
 
@@ -774,11 +777,16 @@ def _numbers(name: str, sizes: tuple[int | Symbol, ...]) -> tuple[int, ...]:
     return numbers
 
 
-def _span(name: str, tensor: StoredTensor) -> tuple[int, int]:
-    """(first, end) of the elements in the storage. Raises ValueError if one element is in two places of the tensor."""
+def _span(tensor: StoredTensor) -> tuple[int, int]:
+    """(first, end) of the elements in the storage."""
+    reach = sum((size - 1) * step for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1)
+    return tensor.offset, tensor.offset + reach + 1
+
+
+def _require_distinct(name: str, tensor: StoredTensor) -> None:
+    """Raises ValueError if one element is in two places of the tensor, as in one that was expanded."""
     reach = 0
     for step, size in sorted((step, size) for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1):
         if step <= reach:
             raise ValueError(f"{name}: expected every element once, got one in several places")
         reach += (size - 1) * step
-    return tensor.offset, tensor.offset + reach + 1

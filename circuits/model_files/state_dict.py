@@ -66,13 +66,13 @@ def choose_architecture(state: State, named: str | None, arch: str | None, strip
     """
     if arch is not None:
         zoo.network(arch)
-        if named in zoo.ARCHITECTURES and named != arch:
+        if zoo.is_known(named) and named != arch:
             raise ValueError(f"arch: the file says {named}, and the caller {arch}")
         return arch
-    if named in zoo.ARCHITECTURES:
+    if zoo.is_known(named):
         return str(named)
     found = "no architecture" if named is None else f"an architecture {shown(named)}, which isn't of the zoo,"
-    fitting = [name for name in zoo.ARCHITECTURES if _fits(zoo.ARCHITECTURES[name], state, strip_prefix)]
+    fitting = [name for name in zoo.ARCHITECTURES if _fits(zoo.network(name), state, strip_prefix)]
     if fitting:
         raise ValueError(
             f"checkpoint: names {found} and its tensors fit {', '.join(fitting)}: say which with --arch NAME (arch= in Python)"

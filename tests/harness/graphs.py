@@ -193,8 +193,7 @@ GRAPHS = {
             Node(Add(), (6, 1, 1)),
             Node(Add(), (7, 7)),
             Node(Add(), (8, 8)),
-            Node(Add(), (9, 9)),
-            scores((1, 1, 2), 10),
+            scores((1, 1, 2), 9),
         ),
     ),
     "a sum of what comes later": Network(

@@ -97,3 +97,13 @@ def test_tests_mirror_the_rooms():
     """A room's tests are in the folder of its name; those of single modules of zkds lie beside the folders."""
     folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
     assert folders <= {".", "bench", "repository", *(name.removeprefix("circuits.") for name in FLOOR)}
+
+
+if __name__ == "__main__":  # python -m tests.repository.test_rooms: floors and arrows between rooms
+    arrows = {name: set() for name in FLOOR}
+    for module, others in graph().items():
+        arrows[room(module)] |= {room(other) for other in others} - {room(module)}
+    for number, names in enumerate(FLOORS):
+        for name in (name for group in names for name in group.split()):
+            print(f"{number:2} {name:24} {' '.join(sorted(arrows[name], key=FLOOR.get))}")
+    print(f"{len(FLOOR)} rooms, {sum(map(len, arrows.values()))} arrows")

@@ -15,9 +15,10 @@ class ModelChoice(TypedDict):
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--arch, --strip-prefix; None unless given."""
+    """--arch, --width, --strip-prefix; None unless given."""
     group = parser.add_argument_group("checkpoints of networks of the zoo")
     group.add_argument("--arch", metavar="NAME", help="the architecture, if the checkpoint doesn't name it")
+    group.add_argument("--width", metavar="FRACTION", help="of its hidden channels, such as 1/4 (also: --arch NAME:FRACTION)")
     group.add_argument(
         "--strip-prefix",
         metavar="TEXT",
@@ -26,7 +27,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def model_choice(options: argparse.Namespace) -> ModelChoice:
-    return {"arch": options.arch, "strip_prefix": options.strip_prefix}
+    """Raises ValueError for a width without an architecture."""
+    arch: str | None = options.arch
+    if options.width is not None:
+        if arch is None or ":" in arch:
+            raise ValueError("--width: expected --arch NAME with it, and one width")
+        arch = f"{arch}:{options.width}"
+    return {"arch": arch, "strip_prefix": options.strip_prefix}
 
 
 def refuse_choice(path: str | Path, choice: ModelChoice) -> None:
