@@ -11,6 +11,7 @@ from zkds.integers.identity import IdentityPlan
 from zkds.integers.limb_columns import LimbColumns
 from zkds.prover import prove_vector
 from zkds.statement import Statement
+from zkds.tensors.tensor import Committed
 from zkds.verifier import verify
 
 LIGERO_REASON = "Ligero: linear sum"  # all that a zero-knowledge proof says about which equation is false
@@ -32,6 +33,7 @@ def with_plan(relation: MatrixProduct, plan: IdentityPlan) -> MatrixProduct:
     rounding.plan = plan
     names = [f"{rounding.name}: carry {g}" for g in range(len(plan.carries))]
     rounding.carries = [LimbColumns(n, carry, relation.output.shape) for n, carry in zip(names, plan.carries, strict=True)]
+    rounding.committed = [Committed(part) for part in rounding.parts]
     return relation
 
 
