@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
 PROBES ?= 20
 ZKDS_LONG_TESTS ?= 40
+SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 MNIST ?= ../shared/data/mnist.npz
 
 .PHONY: test test-long demo venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
@@ -35,11 +36,11 @@ lint: venv ## ruff on the files, mypy on a copy of the package as it is installe
 	cd build/typed && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zkds | sed 's,^zkds/circuits/,circuits/,'
 
 unit: native
-	$(BIN)/python -m pytest
-	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest -m "not any_kernels and not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not any_kernels and not slow"
 
 test-long: native ## the sweeps, with ZKDS_LONG_TESTS times their usual examples: about ten seconds for each 1
-	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest -m sweep --durations=0
+	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m sweep --durations=0
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)

@@ -39,7 +39,7 @@ from zkds.statement import Statement
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = examples(8)
+EXAMPLES = examples(5)
 COMMITMENTS = (  # equations that are public constants, of checks that have tests of their own
     "membership: canonical commitments",
     "membership: Merkle root",

@@ -12,7 +12,7 @@ from zkds.circuits.model_files.model_file import load_model
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.any_kernels
 
-EXAMPLES = examples(500)
+EXAMPLES = examples(250)
 LETTERS = b"KM\x88\x89h(t\x85\x86RQ}]uq."  # opcodes that may stand in for each other
 
 

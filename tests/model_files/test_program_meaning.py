@@ -17,7 +17,7 @@ from zkds.circuits.model_files.torch_import import from_program
 
 pytestmark = pytest.mark.any_kernels
 
-FILES = examples(350)
+FILES = examples(150)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from zkds.circuits.metric.deviation import is_below_eps, is_saturated
 from zkds.circuits.networks import zoo
 from zkds.circuits.probe import run
 
-EXAMPLES = examples(100)
+EXAMPLES = examples(50)
 REMAINDERS = {"gradient": "gradient: remainder", "update": "update: remainder"}
 SOFTMAX_TENSORS = (
     "maximum",

@@ -20,7 +20,7 @@ from zkds.circuits.probe import run
 from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.probe import probe_batches
 
-EXAMPLES = examples(40)
+EXAMPLES = examples(20)
 BOUND = 2e-9  # docs/fixed-point.md, "How far from float64"
 MAX = layered(
     (2, 9, 8),
