@@ -26,7 +26,6 @@ from zkds.circuits.operators.parameter import WeightTensor
 from zkds.errors import PlanRejected
 from zkds.field import ZERO, P, from_pairs
 from zkds.identities.rounded_sum import RoundedSum
-from zkds.integers.identity import IdentityPlan
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.lookup import multiplicities
@@ -222,27 +221,6 @@ def of_all_groups(geometry):
         yield pb, oi, c, *rest
         if oi[1] == 0:
             yield pb, oi, (c + geometry.channels_in // geometry.groups) % geometry.channels_in, *rest
-
-
-@pytest.fixture
-def lenient(monkeypatch):
-    """A witness for any sums: values wrapped into their formats, carries rounded down where there are none."""
-    split = LimbFormat.split
-
-    def wrapped(self, name, values):
-        return split(self, name, ((values + self.offset) & ((1 << self.width) - 1)) - self.offset)
-
-    def rounded_down(self, low_sums):
-        carries, sums = [], iter(low_sums)
-        for size in self.groups:
-            total = carries[-1].copy() if carries else np.zeros_like(low_sums[0])
-            for i in range(size):
-                total += next(sums) << np.int64(16 * i)
-            carries.append(total >> np.int64(16 * size))
-        return carries
-
-    monkeypatch.setattr(LimbFormat, "split", wrapped)
-    monkeypatch.setattr(IdentityPlan, "carry_values", rounded_down)
 
 
 CHEATS = {
