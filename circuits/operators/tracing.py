@@ -111,19 +111,3 @@ def axis_of(name: str, axis: int, rank: int) -> int:
     if not -rank <= axis < rank:
         raise ValueError(f"{name}: expected a dimension from {-rank} to {rank - 1}, got {axis}")
     return axis % rank
-
-
-def window_size(name: str, given: Mapping[str, Any]) -> int:
-    """The size of square windows side by side. Raises Unsupported for others."""
-    kernel: tuple[int, int] = given["kernel_size"]
-    stride = given["stride"] or kernel
-    if kernel != stride or kernel[0] != kernel[1]:
-        raise Unsupported(f"{name}: expected square windows side by side, not overlapping: got size {kernel}, stride {stride}")
-    if kernel[0] < 1:
-        raise ValueError(f"{name}: kernel_size: expected at least 1")
-    return kernel[0]
-
-
-def covered(shape: Shape, size: int) -> tuple[int, int]:
-    """The rows and columns that windows of size x size entries side by side cover."""
-    return shape[1] // size * size, shape[2] // size * size

@@ -3,6 +3,7 @@
 Shapes are (channels, rows, columns). `place` is a `graph.Place`.
 """
 
+from abc import ABC, abstractmethod
 from collections import namedtuple
 
 # `back(delta)`: the deltas of the inputs, None where nothing needs them, and the components that prove them
@@ -13,7 +14,7 @@ Built = namedtuple("Built", "output components back supplied", defaults=(None,))
 Kind = namedtuple("Kind", "delta_bits bits")
 
 
-class Operator:
+class Operator(ABC):
     """rounds: whether its output is rounded, to 32 fractional bits and a width of 43"""
 
     rounds = False
@@ -42,23 +43,25 @@ class Operator:
 
     # ---- fixed point (docs/fixed-point.md); tensors are {(b, c, y, x): int}
 
+    @abstractmethod
     def forward(self, place, inputs, weights):
         """The output; other values by the names of their tensors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(self, place, inputs, values, weights, delta, kind):
         """Deltas of the inputs, as from `forward` with other values; gradients {word: {index: (value, remainder)}}."""
-        raise NotImplementedError
 
     # ---- float64, of one record: arrays (C, H, W)
 
+    @abstractmethod
     def evaluate(self, inputs, parameters):
-        raise NotImplementedError
+        """The output."""
 
     # ---- relation (docs/specification/certificate.md, section 16)
 
+    @abstractmethod
     def build(self, place, scope, inputs, parameters):
-        raise NotImplementedError
+        """What is `Built`."""
 
     def represent(self, place, scope, inputs):
         """With None in place of one input, the output of an operator that rounds; None if that can't be."""
