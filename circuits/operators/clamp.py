@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, Place, round_rational
+from zkds.circuits.operators.elementwise import BuiltElementwise, Elementwise
 from zkds.circuits.operators.masked import Masked
 from zkds.circuits.operators.operator import (
     Backward,
-    Built,
     BuiltBackward,
     Forward,
     GradientKind,
-    Operator,
     Placed,
     Scope,
     Shape,
@@ -37,14 +36,12 @@ from zkds.circuits.operators.operator import (
     require_bool,
     require_count,
 )
-from zkds.circuits.operators.parameter import Parameter
 from zkds.circuits.operators.relu import Sign
 from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
 from zkds.identities.equal import Equal
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.tensors.circuit import Component
 from zkds.tensors.linear import Addend, AffineTensor, SumTensor
 from zkds.tensors.tensor import Committed, Tensor
 
@@ -56,7 +53,7 @@ NUMBER_OFFSET = 1 << 63  # of a bound in the canonical encoding
 
 
 @dataclass(frozen=True)
-class Clamp(Operator):
+class Clamp(Elementwise):
     """min(max(x, low), high), entry by entry. low, high: [32], of the format CONVOLUTION; inclusive: see above."""
 
     KIND: ClassVar[str] = "clamp"
@@ -81,9 +78,6 @@ class Clamp(Operator):
         bounds = (None if bound is None else round_rational(bound * (1 << ACTIVATION_BITS)) for bound in (low, high))
         least, most = bounds
         return cls(RANGE.low if least is None else least, RANGE.high if most is None else most, inclusive)
-
-    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
-        return inputs[0]
 
     def numbers(self) -> tuple[int, ...]:
         return (self.low + NUMBER_OFFSET, self.high + NUMBER_OFFSET, int(self.inclusive))
@@ -113,15 +107,8 @@ class Clamp(Operator):
     ) -> Backward:
         return Backward([delta * (ahead.values["past low"] - ahead.values["past high"]) if placed.wanted[0] else None])
 
-    def build(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor], parameters: Mapping[str, Parameter]) -> Built:
-        built = BuiltClamp(self, placed, scope)
-        built.components = [*built.components, Equal(f"{placed.name}: copy", built.argument, inputs[0])]
-        return built
-
-    def represent(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor | None]) -> Built | None:
-        built = BuiltClamp(self, placed, scope)
-        built.supplied = built.argument
-        return built
+    def relate(self, placed: Placed, scope: Scope) -> BuiltElementwise:
+        return BuiltClamp(self, placed, scope)
 
     def module(self, inputs: Sequence[Shape]) -> nn.Module:
         from torch import nn
@@ -132,8 +119,8 @@ class Clamp(Operator):
         return Function(lambda x: x.clamp(low, high)) if self.inclusive else nn.Hardtanh(low, high)
 
 
-class BuiltClamp(Built):
-    """The relation of a clamp. argument: x, virtual."""
+class BuiltClamp(BuiltElementwise):
+    """The relation of a clamp."""
 
     def __init__(self, operator: Clamp, placed: Placed, scope: Scope) -> None:
         self.placed = placed
@@ -154,7 +141,7 @@ class BuiltClamp(Built):
         inside = Masked(f"{name}: inside", self.mask, self.argument, interval=between)
         addends = [(inside, 1), (past_high, high), (past_low, -low)]
         self.output = AffineTensor(f"{name}: output", addends, low, between)
-        self.components: list[Component] = [*signs, Equal(f"{name}: distance", self.argument, other)]
+        self.components = [*signs, Equal(f"{name}: distance", self.argument, other)]
 
     def backward(self, delta: Tensor) -> BuiltBackward:
         wanted = self.placed.wanted[0]

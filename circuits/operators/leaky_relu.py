@@ -31,28 +31,24 @@ from zkds.circuits.arithmetic.fixed_point import (
     require_format,
     round_rational,
 )
+from zkds.circuits.operators.elementwise import BuiltElementwise, Elementwise
 from zkds.circuits.operators.operator import (
     Backward,
-    Built,
     BuiltBackward,
     Forward,
     GradientKind,
-    Operator,
     Placed,
     Scope,
     Shape,
     require_count,
 )
-from zkds.circuits.operators.parameter import Parameter
 from zkds.circuits.operators.relu import Sign
 from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
 from zkds.identities.block import Block
-from zkds.identities.equal import Equal
 from zkds.identities.expressions import Identity, tensor
 from zkds.identities.gadget import round_identity
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.tensors.circuit import Component
 from zkds.tensors.linear import AffineTensor
 from zkds.tensors.tensor import Committed, Tensor
 
@@ -64,7 +60,7 @@ ONE = 1 << SLOPE_BITS
 
 
 @dataclass(frozen=True)
-class LeakyRelu(Operator):
+class LeakyRelu(Elementwise):
     """x or slope x, entry by entry. slope: [32], from 0 to 1."""
 
     KIND: ClassVar[str] = "leaky relu"
@@ -82,9 +78,6 @@ class LeakyRelu(Operator):
     def of(cls, slope: Fraction) -> Self:
         """The slope rounded to 32 fractional bits, halves up."""
         return cls(round_rational(slope * ONE))
-
-    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
-        return inputs[0]
 
     def numbers(self) -> tuple[int, ...]:
         return (self.slope,)
@@ -113,15 +106,8 @@ class LeakyRelu(Operator):
     def _scaled(self, positive: NDArray[Any], values: I64, shift: int) -> tuple[I64, I64]:
         return products(np.where(positive, np.int64(ONE), np.int64(self.slope)), values).round(shift)
 
-    def build(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor], parameters: Mapping[str, Parameter]) -> Built:
-        built = BuiltLeakyRelu(self, placed, scope)
-        built.components = [*built.components, Equal(f"{placed.name}: copy", built.argument, inputs[0])]
-        return built
-
-    def represent(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor | None]) -> Built | None:
-        built = BuiltLeakyRelu(self, placed, scope)
-        built.supplied = built.argument
-        return built
+    def relate(self, placed: Placed, scope: Scope) -> BuiltElementwise:
+        return BuiltLeakyRelu(self, placed, scope)
 
     def module(self, inputs: Sequence[Shape]) -> nn.Module:
         from torch import nn
@@ -129,8 +115,8 @@ class LeakyRelu(Operator):
         return nn.LeakyReLU(self.slope / ONE)
 
 
-class BuiltLeakyRelu(Built):
-    """The relation of a LeakyReLU. argument: x, virtual."""
+class BuiltLeakyRelu(BuiltElementwise):
+    """The relation of a LeakyReLU."""
 
     def __init__(self, operator: LeakyRelu, placed: Placed, scope: Scope) -> None:
         self.operator = operator
@@ -142,7 +128,7 @@ class BuiltLeakyRelu(Built):
         self.sign = Sign(f"{name}: sign", less_one, f"{name}: positive")
         self.argument = AffineTensor(f"{name}: argument", [(less_one, 1)], 1)
         self.output = scope.output(placed)
-        self.components: list[Component] = [
+        self.components = [
             self.sign,
             self._rounded("forward", self.argument, self.output, _forward_shift(placed)),
         ]

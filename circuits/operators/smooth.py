@@ -34,22 +34,19 @@ from zkds.circuits.arithmetic import smooth_tables
 from zkds.circuits.arithmetic.exact import products
 from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, DELTA, Place, require_format
 from zkds.circuits.arithmetic.smooth_tables import FIRST_BITS, SECOND_BITS, SmoothFunction
+from zkds.circuits.operators.elementwise import BuiltElementwise, Elementwise
 from zkds.circuits.operators.operator import (
     Backward,
-    Built,
     BuiltBackward,
     Forward,
     GradientKind,
-    Operator,
     Placed,
     Scope,
     Shape,
     require_count,
 )
-from zkds.circuits.operators.parameter import Parameter
 from zkds.circuits.operators.tracing import Handler, Importer, Traced, Unsupported
 from zkds.identities.block import Block
-from zkds.identities.equal import Equal
 from zkds.identities.expressions import Expression, Identity, tensor
 from zkds.identities.gadget import CellFormat, joined, round_identity, split
 from zkds.integers.identity import DIGIT_BITS
@@ -57,7 +54,7 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
 from zkds.native import U32
-from zkds.tensors.circuit import Component, ProvedByLookups
+from zkds.tensors.circuit import ProvedByLookups
 from zkds.tensors.linear import SumTensor
 from zkds.tensors.tensor import Committed, Reader, Tensor
 from zkds.tensors.tensor import joined as values_of
@@ -82,14 +79,11 @@ STEP_SHIFT = 31
 
 
 @dataclass(frozen=True)
-class Smooth(Operator):
+class Smooth(Elementwise):
     """A function, entry by entry."""
 
     TABLES: ClassVar[bool] = True
     FUNCTION: ClassVar[SmoothFunction]
-
-    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
-        return inputs[0]
 
     def output_bits(self, inputs: Sequence[int]) -> int:
         return ACTIVATION_BITS
@@ -124,15 +118,8 @@ class Smooth(Operator):
         require_format(found, DELTA, "input delta", place)
         return Backward([found], {"input delta": found, "input gradient: remainder": remainder})
 
-    def build(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor], parameters: Mapping[str, Parameter]) -> Built:
-        built = BuiltSmooth(self.FUNCTION, placed, scope)
-        built.take(inputs[0])
-        return built
-
-    def represent(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor | None]) -> Built | None:
-        built = BuiltSmooth(self.FUNCTION, placed, scope)
-        built.supplied = built.argument
-        return built
+    def relate(self, placed: Placed, scope: Scope) -> BuiltElementwise:
+        return BuiltSmooth(self.FUNCTION, placed, scope)
 
 
 class Sigmoid(Smooth):
@@ -392,23 +379,23 @@ class SmoothCells(ProvedByLookups):
         ]
 
 
-class BuiltSmooth(Built):
-    """The relation of a smooth function. argument: x [32], virtual."""
+class BuiltSmooth(BuiltElementwise):
+    """The relation of a smooth function. The argument has 32 fractional bits."""
 
     def __init__(self, function: SmoothFunction, placed: Placed, scope: Scope) -> None:
         self.placed = placed
         shape = (scope.configuration.passes, scope.configuration.batch_size, *placed.inputs[0])
         self.cells = SmoothCells(placed.name, function, shape)
         self.argument, self.output = self.cells.argument, self.cells.output
-        self.components: list[Component] = [self.cells, Block(f"{placed.name}: forward", self.cells.identities)]
+        self.components = [self.cells, Block(f"{placed.name}: forward", self.cells.identities)]
 
     def take(self, inputs: Tensor) -> None:
         """Say that x is this tensor, rounded to 32 fractional bits."""
         name, extra = f"{self.placed.name}: argument", self.placed.input_bits[0] - ACTIVATION_BITS
-        if not extra:
-            self.components.append(Equal(f"{self.placed.name}: copy", self.argument, inputs))
-            return
-        self.components.append(_rounding(name, tensor(inputs), self.argument, extra))
+        if extra:
+            self.components.append(_rounding(name, tensor(inputs), self.argument, extra))
+        else:
+            super().take(inputs)
 
     def backward(self, delta: Tensor) -> BuiltBackward:
         if not self.placed.wanted[0]:
