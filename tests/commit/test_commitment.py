@@ -89,6 +89,24 @@ def test_many_rows_in_batches(log_data, log_size):
         assert np.array_equal(evaluate_powers(polynomial, both).reshape(-1, 2, 2), columns[some, row])
 
 
+def test_the_longest_rows():
+    """A row of cells and one of K of 2^21 coefficients: opened columns are their values, digests those of the columns."""
+    chosen = choose(2**27).code
+    matrix = random_matrix(7, (2 << chosen.log_data) - 3, 1, 1, chosen.tail, chosen.log_data, chosen.log_size)
+    assert chosen.log_data == parameters.MAX_LOG_DATA
+    positions = [0, 1, 12_345, chosen.columns - 1]
+    digests, columns = matrix.column_digests(bytes(32)), matrix.columns(np.array(positions, dtype=np.uint32))
+    both = to_pairs([x for w in points(positions, chosen.log_size) for x in (w, w.inverse())])
+    cells = np.zeros(2 << chosen.log_data, dtype=np.uint64)
+    cells[: len(matrix.cells)] = matrix.cells
+    data = (np.ascontiguousarray(cells.reshape(2, -1).T), unblock(matrix.elements))
+    for row, values in enumerate(data):
+        polynomial = np.concatenate([values, matrix.tails[row]])
+        assert np.array_equal(evaluate_powers(polynomial, both).reshape(-1, 2, 2), columns[:, row])
+    for position, column in zip(positions, columns, strict=True):
+        assert digests[position].tobytes() == leaf_digest(salt(bytes(32), position), column.astype("<u8").tobytes())
+
+
 def test_points_of_a_column():
     for log_size in (3, 7):
         found = points(range(1 << log_size - 1), log_size)
@@ -199,7 +217,7 @@ def test_parameters_reach_the_query_target_with_the_fewest_queries(cells):
     chosen = choose(cells)
     assert chosen.packed_rows * 2 << chosen.code.log_data >= cells
     assert chosen.code.tail == 2 * chosen.code.queries
-    assert chosen.code.log_size <= 20
+    assert chosen.code.log_size <= 22
     log_data = chosen.code.log_data
     for level, code in enumerate((chosen.code, *chosen.recursion)):
         length = (1 << code.log_data) + code.tail

@@ -5,6 +5,7 @@ fires, query positions are fixed for both sides, which is what a prover that gue
 """
 
 import functools
+from dataclasses import replace
 from math import log2
 
 import numpy as np
@@ -138,6 +139,13 @@ def test_two_recursive_levels_are_accepted(zero_knowledge):
     run = Run(recursive_parameters(), zero_knowledge)
     assert run.verify() == []
     assert run.budget.total_bits() > 100
+
+
+def test_the_longest_rows_are_accepted():
+    longest = choose(2**27)
+    run = Run(replace(longest, cells=3 << longest.code.log_data, code=replace(longest.code, rows=3)))
+    assert run.verify() == []
+    assert len(longest.recursion) == 3 and run.budget.total_bits() > 100
 
 
 def test_all_instruction_sets_and_threads_make_the_same_proof(parameters):

@@ -14,7 +14,7 @@ from zkds.soundness import QUERY_BITS, QUERY_GRINDING, ErrorTerm, algebraic
 MAX_CELLS = 1 << 40
 LOG_ROWS = 6  # rows of cells aimed at: a column costs bytes per row, the recursion almost nothing per point
 LOG_BALANCE = 3  # without recursion the row is sent: rows of about 2^3 sqrt(cells) cells balance it with the columns
-MIN_LOG_DATA, MAX_LOG_DATA = 8, 19
+MIN_LOG_DATA, MAX_LOG_DATA = 8, 21  # a transform of 2^23 points and more would leave the caches too often to pay
 LARGE_LOG_DATA = 13  # from here on rate 1/2, for speed; below, rate 1/4, for size
 CLEAR_LOG_DATA = 12  # a vector of at most 2^12 elements is sent instead of committed
 LOG_FOLD = 4  # rows of a recursive commitment: 2^4
