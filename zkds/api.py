@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zkds.circuits.arithmetic.fixed_point import Configuration, exact_rational
+from zkds.circuits.certificate.resources import MemoryRejected
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.threshold import Threshold, read_threshold
 from zkds.circuits.certificate.verifying import (
@@ -79,6 +80,7 @@ __all__ = [
     "GrindingRejected",
     "InsufficientSecurity",
     "MalformedProof",
+    "MemoryRejected",
     "Model",
     "Normalization",
     "NotAProof",
@@ -225,7 +227,8 @@ def prove(
     max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
     progress        called with the name of each stage
 
-    Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers.
+    Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers; MemoryRejected, before
+    anything is computed, if the proof takes more memory than this machine has.
     """
     from zkds.circuits.certificate.proving import prove_certificate  # a verifier needs no prover
     from zkds.circuits.models.model_root import read_opening

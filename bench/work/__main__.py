@@ -23,6 +23,7 @@ from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.certificate.work import Work
 from zkds.circuits.metric.results import Results
+from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network, chain
 from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution.operator import Convolution
@@ -87,6 +88,17 @@ def _wide_window() -> SharpnessStatement:
     return statement_of(network, Configuration.of(steps=2, batch_size=1))
 
 
+def _long_axes() -> SharpnessStatement:
+    width = (1 << 20) - 1
+    nodes = [("l0", Convolution.dense(width, (8, 1, 1))), *(Relu() for _ in range(100))]
+    network = chain((8, 1, 1), *nodes, ("scores", Convolution.dense(2, (width, 1, 1))))
+    return statement_of(network, Configuration.of(steps=2, batch_size=1), features(8))
+
+
+def _large_network() -> SharpnessStatement:
+    return statement_of(zoo.network("vgg16-bn"), Configuration())
+
+
 def _many_features() -> SharpnessStatement:
     count = 1 << 16
     pairs = Normalization(tuple(range(count)), tuple(range(1 << 30, (1 << 30) + count)))
@@ -115,6 +127,8 @@ HOSTILE: dict[str, Callable[[], SharpnessStatement]] = {
     "private": lambda: statement_of(
         dense(2000, 2000, 1500, 7), Configuration.of(steps=2, batch_size=1), features(2000), private=True
     ),
+    "long axes": _long_axes,
+    "vgg16-bn": _large_network,
     "samples": lambda: statement_of(dense(8, 2), Configuration.of(steps=16, batch_size=1000), features(8)),
     "long records": lambda: statement_of(
         dense((1 << 18) - 1, 2), Configuration.of(steps=2, batch_size=1), features((1 << 18) - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,10 +13,11 @@ from zkds import prover
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
+from zkds.circuits.certificate.resources import is_small, require_memory
 from zkds.circuits.certificate.statement import SharpnessStatement, require_fit
 from zkds.circuits.certificate.verifying import hidden
 from zkds.circuits.certificate.work import Work
-from zkds.circuits.metric.results import results_of
+from zkds.circuits.metric.results import Results, results_of
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.networks.weights import model_digest
@@ -26,6 +28,7 @@ from zkds.dataset.sampling import batches
 from zkds.integers.limbs import I64
 
 PROBE = "probe"
+UNKNOWN_RESULTS = Results(0, 0, 0, 0, value=0)  # no size depends on them
 Progress = Callable[[str], None]
 
 
@@ -55,25 +58,24 @@ def prove_certificate(
     progress        called with the name of each stage as it begins
 
     Raises StatementError if network, configuration and data do not fit together or the value is above tau, WorkRejected if the
-    proof takes more work to verify, Overflow if a value of the probe leaves its range, OpeningError if the opening is damaged.
+    proof takes more work to verify, MemoryRejected if the machine can't hold it, Overflow if a value of the probe leaves its
+    range, OpeningError if the opening is damaged.
     """
     report = progress if progress is not None else lambda stage: None
     report(PROBE)
     require_fit(network, configuration, opening.root)
+    model = model_digest(network, weights) if private_model is None else private_model.root()
+    supposed = SharpnessStatement(
+        network, configuration, opening.root, seed, seed_given, model, private_model is not None, UNKNOWN_RESULTS
+    )
+    Work.of(supposed).require(max_work)
+    if not is_small(supposed):  # else nobody waits long for a refusal
+        _require_resources(supposed, max_work)
     indices = batches(seed, opening.root.count, configuration.steps, configuration.batch_size)
     membership, records = Membership.open(opening, indices)
     inputs, labels = network_inputs(opening.root.schema, records)
     trajectory = probe.run(network, weights, inputs, labels, configuration)
-    statement = SharpnessStatement(
-        network,
-        configuration,
-        opening.root,
-        seed,
-        seed_given,
-        model_digest(network, weights) if private_model is None else private_model.root(),
-        private_model is not None,
-        results_of(trajectory),
-    )
+    statement = replace(supposed, results=results_of(trajectory))
     if tau is not None:
         statement = hidden(statement, tau)
     opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
@@ -82,3 +84,10 @@ def prove_certificate(
     columns: dict[str, NDArray[Any]] = relation.columns_of(trajectory, records)
     data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
     return data, statement
+
+
+def _require_resources(statement: SharpnessStatement, max_work: float) -> None:
+    """Raise WorkRejected or MemoryRejected for a proof that a verifier would not read, or that this machine can't hold."""
+    relation = DirectionalSharpness(statement)
+    Work.of(statement).with_columns(relation.columns).require(max_work)
+    require_memory(relation)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.metric import sam
 from zkds.circuits.metric.scalars import Scalars
 from zkds.circuits.metric.softmax import logit_delta_tensor
@@ -32,6 +32,7 @@ from zkds.tensors.circuit import Circuit
 from zkds.tensors.tensor import Committed, Tensor
 
 NAME = "directional sharpness"
+MAX_CELLS = 1 << 36  # so many lookups are as many as 24 bits of grinding make up for (protocol.md, section 12)
 
 
 class DirectionalSharpness(Circuit):
@@ -40,6 +41,8 @@ class DirectionalSharpness(Circuit):
     weights         a verifier's own weights of a public model, int64 [40]: then the proof must be about them
     membership      the prover's, made by `Membership.open`; a verifier has none
     private_model   the prover's, with its opening; a verifier has none
+
+    Raises PlanRejected if there is no sound plan for an identity, StatementError for more than MAX_CELLS cells.
     """
 
     def __init__(
@@ -82,6 +85,9 @@ class DirectionalSharpness(Circuit):
         models = [model for model in (self.public_model, self.private_model) if model is not None]
         for component in (records, *models, *self.network.components, self.scalars):
             self.add(component)
+        self.cells = sum(column.cells for column in self.columns)
+        if self.cells > MAX_CELLS:
+            raise StatementError(f"circuit: expected at most 2^{MAX_CELLS.bit_length() - 1} cells, got {self.cells}")
 
     def columns_of(self, trajectory: Trajectory, records: Mapping[str, U32]) -> dict[str, U32]:
         """All columns, from what the semantics computed and the columns of membership."""

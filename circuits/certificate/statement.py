@@ -15,7 +15,6 @@ untrusted bytes, and everything else (layout, plan, lookups, indices) is recompu
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -35,10 +34,10 @@ DIGEST_BYTES = 32
 MAX_PART = 1 << 23  # bytes of one encoded part
 RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
 
-# What a probe may be, so that no few bytes make a verifier work for long: the limits leave room for networks hundreds of times
-# as large as LeNet-5, which nobody proves in memory.
+# What a probe may be by itself. The cells that it takes are limited where they are known (relation.py), and so are a verifier's
+# work (work.py) and a prover's memory (resources.py).
 MAX_SAMPLES = 1 << 14  # T B
-MAX_VALUES = 1 << 24  # of all nodes in all passes; of all parameters in all steps; bytes of all records
+MAX_RECORD_BYTES = 1 << 24  # of all records of the probe
 
 
 class StatementError(ZkdsError, ValueError):
@@ -193,15 +192,12 @@ def require_fit(network: Network, configuration: Configuration, root: DataRoot) 
 
 
 def _require_bounded(network: Network, configuration: Configuration, root: DataRoot) -> None:
-    """Raise StatementError for a probe that is too large, or whose network no circuit is made for."""
+    """Raise StatementError for a probe of too many records, or whose network no circuit is made for."""
     samples = configuration.steps * configuration.batch_size
-    values = sum(math.prod(placed.output) for placed in network.placed)
     sizes = (
         ("network: classes", network.classes, MAX_CLASSES),
         ("configuration: T B", samples, MAX_SAMPLES),
-        ("probe: bytes of records", samples * root.committed_bytes, MAX_VALUES),
-        ("probe: outputs of all nodes", configuration.passes * configuration.batch_size * values, MAX_VALUES),
-        ("probe: parameters of all steps", configuration.steps * network.tensor_count, MAX_VALUES),
+        ("probe: bytes of records", samples * root.committed_bytes, MAX_RECORD_BYTES),
     )
     for name, size, most in sizes:
         if size > most:

@@ -192,6 +192,8 @@ def verify_certificate(
         result = verifier.verify(data, relation, allow_plain=allow_plain)
     except PlanRejected as error:
         raise ProofRejected(f"statement: no sound circuit: {error}") from None
+    except StatementError as error:
+        raise ProofRejected(f"statement: {error}") from None
     _require_meaning(statement, pins)
     _require_thresholds(statement, pins)
     return Verdict(statement, pins, result.mode, result.bits, result.budget, result.sizes, tuple(statement.warnings))

@@ -10,9 +10,11 @@ costs (`python -m bench.work` measures both beside it, for random statements and
     tables          operators of different kinds with tables of their own: making and evaluating them
     table_rows      of tables for the quotients of average pools
     boxes           of all columns (zkds/commit/layout.py)
+    lengths         of all columns along all dimensions: weights along axes are added up
     pieces          of all claims on the vector: boxes times the claims on a column, and slices of it, one by one
     rounds          of sumchecks: of the circuit and of the lookup argument
-    parameters      entries of the weights; of a private model, each has six coefficients
+    parameters      entries of the weights
+    coefficients    of the equations of a private model's weights, six each
     records         hashed, with their Merkle paths
     record_bytes    columns of the matrix A, each of 128 numbers
 """
@@ -69,8 +71,9 @@ COSTS = {
     "boxes": (2e-5, 1500),
     "pieces": (9e-6, 520),
     "rounds": (1e-4, 1500),
-    "parameters": (2e-7, 60),
-    "coefficients": (6e-8, 12),
+    "lengths": (4e-8, 0),
+    "parameters": (2e-8, 4),
+    "coefficients": (9e-8, 22),
     "records": (1.2e-4, 3000),
     "record_bytes": (5e-6, 1200),
 }
@@ -82,11 +85,10 @@ class WorkRejected(ProofRejected):
 
 @dataclass(frozen=True)
 class Work:
-    """Counts, as above; `boxes`, `pieces` and `rounds` are 0 until the columns are known.
+    """Counts, as above; `boxes`, `lengths`, `pieces` and `rounds` are 0 until the columns are known.
 
-    fan_out        the most nodes that take one output
-    widest         the most entries of `windows` of one axis, which are in memory at a time
-    coefficients   six for each parameter of a private model
+    fan_out   the most nodes that take one output
+    widest    the most entries of `windows` of one axis, which are in memory at a time
     """
 
     nodes: int
@@ -100,6 +102,7 @@ class Work:
     records: int
     record_bytes: int
     boxes: int = 0
+    lengths: int = 0
     pieces: int = 0
     rounds: int = 0
 
@@ -131,7 +134,8 @@ class Work:
         cells = sum(column.cells for column in columns)
         trees = -(-cells // CHUNK)
         rounds = 1000 + 250 * self.nodes + trees * cells.bit_length() ** 2
-        return replace(self, boxes=boxes, pieces=sum(pieces), rounds=rounds)
+        lengths = sum(sum(column.shape) for column in columns)
+        return replace(self, boxes=boxes, lengths=lengths, pieces=sum(pieces), rounds=rounds)
 
     @property
     def seconds(self) -> float:

@@ -191,14 +191,6 @@ LARGE = {
     "network: classes": (layered((1, 1, 1), (dense(classes=5000),)), Configuration()),
     "configuration: T B": (layered((1, 1, 1), (dense(),)), Configuration(steps=1024, batch_size=4096)),
     "probe: bytes of records": (layered((1, 300, 300), (Layer("last", 2, 1, (300, 300)),)), Configuration(steps=32)),
-    "probe: outputs of all nodes": (
-        layered((1, 31, 31), (Layer("a", 255, 1, (1, 1), relu=True), Layer("last", 2, 255, (31, 31)))),
-        Configuration(steps=5, batch_size=32),
-    ),
-    "probe: parameters of all steps": (
-        layered((1, 1, 1), (Layer("a", 4000, 1, (1, 1)), Layer("b", 4000, 4000, (1, 1)), dense(4000))),
-        Configuration(steps=2, batch_size=1),
-    ),
 }
 
 

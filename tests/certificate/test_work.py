@@ -110,6 +110,11 @@ def test_networks_of_the_zoo_are_far_below_the_limit(name, private):
         assert counted(statement_of(network, configuration, schema, private=private)).ratio < 0.6
 
 
+@pytest.mark.parametrize("name", ["alexnet-k", "vgg11-k", "vgg11", "vgg16-bn", "resnet18"])
+def test_networks_of_full_size_are_below_the_limit(name):
+    assert counted(statement_of(zoo.network(name), Configuration())).ratio < 0.8
+
+
 # ---- refused by name ---------------------------------------------------------------------------------------------------
 
 

@@ -224,7 +224,7 @@ class Convolution(Operator):
         from zkds.circuits.operators.convolution.torch_layers import Cropped, Dense, Framed
 
         channels, *sides = inputs[0]
-        if self == Convolution.dense(self.channels_out, inputs[0], self.bias):
+        if self.kernel == inputs[0][1:] and self == Convolution.dense(self.channels_out, inputs[0], self.bias):
             return Dense(channels * sides[0] * sides[1], self.channels_out, bias=self.bias)
         layer = (channels, self.channels_out, self.kernel, self.stride)
         options: dict[str, Any] = {"dilation": self.dilation, "groups": self.groups, "bias": self.bias}
