@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
 PROBES ?= 20
 ZKDS_LONG_TESTS ?= 40
+STRICT := ZKDS_CFLAGS="-Wall -Wextra -Werror"
 SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 MNIST ?= ../shared/data/mnist.npz
 
@@ -17,16 +18,16 @@ test: lint unit ## everything that guards main, in a virtual environment of its 
 demo: native ## train small networks, calibrate, commit, prove, verify; files in build/demo
 	$(BIN)/python -m bench.demo --folder build/demo --probes $(PROBES)
 
-venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as a user would
+venv: $(BIN)/.installed ## a fresh environment with zkds built and installed as a user would, warnings of C as errors
 
 $(BIN)/.installed: pyproject.toml setup.py $(wildcard native/*.c native/*.h native/*.py native/api/*.h)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check setuptools ".[audit,test]"
+	$(STRICT) $(BIN)/pip install --quiet --disable-pip-version-check setuptools ".[audit,test]"
 	cd $(VENV) && bin/python -c "import zkds.verifier, zkds.circuits, zkds.native as n; print('installed, kernels:', n.instruction_set())"
 	touch $@
 
-native: venv ## the C core built in place, warnings as errors
-	ZKDS_CFLAGS="-Wall -Wextra -Werror" $(BIN)/python setup.py -q build_ext --inplace --force
+native: venv ## the C core in place: the one that was installed, or compiled again if it isn't newer than its sources
+	$(STRICT) $(BIN)/python setup.py -q build_ext --inplace
 
 lint: venv ## ruff on the files, mypy on a copy of the package as it is installed, where circuits lies in zkds
 	$(BIN)/ruff check zkds circuits native tests bench setup.py

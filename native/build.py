@@ -29,7 +29,8 @@ ffibuilder.set_source(
     sources=[relative(path) for path in sources],
     depends=[relative(path) for path in sorted(HERE.rglob("*.h"))],
     include_dirs=[relative(HERE)],
-    extra_compile_args=["-O3", "-std=c11", "-pthread", *os.environ.get("ZKDS_CFLAGS", "").split()],
+    # Python's own flags may ask for symbols of debugging, which are nine tenths of the file.
+    extra_compile_args=["-O3", "-g0", "-std=c11", "-pthread", *os.environ.get("ZKDS_CFLAGS", "").split()],
     extra_link_args=["-pthread"],
 )
 
