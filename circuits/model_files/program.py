@@ -19,22 +19,15 @@ no network that can be proved, such as a second input, is an obstacle; torch_imp
 
 from __future__ import annotations
 
-import ast
-import io
-import itertools
 import keyword
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from zkds.circuits.model_files.archive import Archive, open_archive
+from zkds.circuits.model_files.archive import Archive
 from zkds.circuits.model_files.aten import Argument, SizeName, Tensor
-from zkds.circuits.model_files.checkpoint import read_object
-from zkds.circuits.model_files.stored_tensors import BFLOAT16, Budget, Storage, StoredTensor
+from zkds.circuits.model_files.program_values import Values, check_constants, check_plain
 from zkds.circuits.model_files.strict_json import (
     boolean,
     fields,
@@ -49,6 +42,15 @@ from zkds.circuits.model_files.strict_json import (
     texts,
     union,
 )
+from zkds.circuits.model_files.tensor_meta import (
+    MAX_EXPRESSION,
+    PRINTABLE,
+    Meta,
+    Symbol,
+    parameter_name,
+    read_meta,
+    read_size,
+)
 from zkds.circuits.networks.graph import MAX_NAME_BYTES
 
 FORMAT = b"pt2"
@@ -57,8 +59,6 @@ SCHEMA_VERSION = 8
 LAST_MINOR_VERSION = 20
 ATEN_VERSION = 10
 GRAPH = "models/model.json"
-WEIGHTS = "data/weights/"
-CONSTANTS = "data/constants/"
 SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 MEMBERS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/version|\.data/serialization_id|\.format_version|"
@@ -66,61 +66,17 @@ MEMBERS = re.compile(
     r"data/weights/(model\.pt|model_weights_config\.json|weight_\d+)|"
     r"data/constants/(model\.pt|model_constants_config\.json|tensor_\d+)"
 )
-ELEMENT_TYPES = {6: "<f2", 7: "<f4", 8: "<f8", 13: BFLOAT16}  # torch's numbers of the types that parameters may have
-ELEMENT_BYTES = {
-    **dict.fromkeys((1, 2, 12, *range(29, 34)), 1),
-    **dict.fromkeys((3, 6, 13, 28), 2),
-    **dict.fromkeys((4, 7, 9, 34), 4),
-    **dict.fromkeys((5, 8, 10, 35), 8),
-    11: 16,
-}  # of all of torch's types, by their numbers
-STRIDED = 7  # torch's number of the layout
-DEVICES = ("cpu", "cuda", "mps", "xpu")
 TRAINING = "TRAINING"
 DIALECTS = (TRAINING, "ATEN")  # the second one's operators are functional
-MAX_EXPRESSION = 1 << 12
 METADATA = "stack_trace nn_module_stack source_fn_stack torch_fn custom from_node"
 
 # Names become those of variables in a function that torch generates, and must not hide what it uses there.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(("self", "torch", "device", "inf", "nan", "NoneType", "pytree", "fx_pytree", "math", *keyword.kwlist))
-_PRINTABLE = re.compile(r"[ -~]*")
-_BATCH = re.compile(r"Symbol\('(s\d+)', positive=True, integer=True\)")
-# sympy evaluates what torch writes for other computed sizes: calls of these functions
-_EXPRESSION = re.compile(
-    r"(?:(?:Symbol|Integer|Rational|Add|Mul|Pow|Mod|Min|Max|Not|And|Or|Equality|Unequality|GreaterThan|LessThan|StrictGreaterThan|"
-    r"StrictLessThan|FloorDiv|CeilDiv|CleanDiv|PythonMod|ModularIndexing|PowByNatural|true|false)(?=[(,)]|$)|'[su]\d+'|"
-    r"(?:positive|integer|nonnegative|negative|zero|evaluate)=(?:True|False)|-?\d+|[(), ])+"
-)
 _IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
 _SYMBOL = re.compile(r"[su]\d+")
 _GUARD = re.compile(r"(?:L\['\w+'\](?:\[\d+\])?\.size\(\)\[\d+\]|\d+|[-+*/%()<>=! ])+")
 _MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """A size that isn't a number.
-
-    name   of the symbol, which may stand for the number of records; None for another expression
-    hint   what it was when the program was exported, if the file says so
-    """
-
-    name: str | None
-    hint: int | None = None
-
-
-@dataclass(frozen=True)
-class Meta:
-    """What the file says of a tensor: torch's number of its type, sizes, strides, where its storage lies."""
-
-    dtype: int
-    sizes: tuple[int | Symbol, ...]
-    strides: tuple[int | Symbol, ...]
-    offset: int | Symbol
-    requires_grad: bool
-    device: tuple[str, int | None]
-    layout: int
 
 
 @dataclass(frozen=True)
@@ -200,7 +156,7 @@ def _read_program(archive: Archive) -> Program:
         "verifiers torch_version guards_code",
     )
     _check_document(document)
-    _check_plain(archive, SAMPLE_INPUTS)
+    check_plain(archive, SAMPLE_INPUTS)
     program = _program(document["graph_module"], archive, document.get("guards_code", []))
     _check_ranges(document["range_constraints"], program)
     in_place = any(_IN_PLACE.fullmatch(operation.operator) for operation in program.operations)
@@ -244,17 +200,6 @@ def _check_ranges(constraints: Any, program: Program) -> None:
             raise ValueError(f"{where}: expected the size of the example to be within the bounds")
 
 
-def _check_plain(archive: Archive, name: str) -> None:
-    """That a file of torch.save within the program, which torch unpickles, holds tensors and containers only."""
-    data = archive.read(name)
-    if data:
-        try:
-            with open_archive(io.BytesIO(data)) as inner:
-                read_object(inner)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}; torch would unpickle it") from None
-
-
 # ---- the graph ----
 
 
@@ -270,7 +215,7 @@ def _program(value: Any, archive: Archive, guards: list[str]) -> Program:
         text(key, "graph_module: metadata")
     one_of(graph.get("is_single_tensor_return", False), "is_single_tensor_return", (False,))
     tensors = {
-        Tensor(_variable(name, "tensor_values")): _meta(meta, f"tensor_values: {name}")
+        Tensor(_variable(name, "tensor_values")): read_meta(meta, f"tensor_values: {name}")
         for name, meta in mapping(graph["tensor_values"], "tensor_values").items()
     }
     known_sizes = _check_sizes(graph)
@@ -286,12 +231,7 @@ def _program(value: Any, archive: Archive, guards: list[str]) -> Program:
     for tensor in (*reader.inputs, *reader.parameters, *reader.buffers, *reader.outputs):
         if tensor not in tensors:
             raise ValueError(f"tensor_values: expected one for {tensor.name}")
-    if f"{CONSTANTS}model.pt" in archive:
-        _check_plain(archive, f"{CONSTANTS}model.pt")
-    else:
-        stored = _read_config(archive, f"{CONSTANTS}model_constants_config.json")
-        kept_elsewhere = [name for tensor, name in reader.buffers.items() if tensor not in reader.kept_buffers]
-        _require_all(kept_elsewhere, stored, CONSTANTS)
+    check_constants(archive, [name for tensor, name in reader.buffers.items() if tensor not in reader.kept_buffers])
     parameters, kept = (
         {name: tensors[tensor] for tensor, name in named.items()} for named in (reader.parameters, reader.kept_buffers)
     )
@@ -315,63 +255,8 @@ def _variable(name: Any, where: str) -> str:
     return name
 
 
-def _parameter_name(name: Any, where: str) -> str:
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_BYTES or not _PRINTABLE.fullmatch(name):
-        raise ValueError(f"{where}: expected a name of at most {MAX_NAME_BYTES} printable letters")
-    return name
-
-
 def _tensor(value: Any, where: str) -> Tensor:
     return Tensor(_variable(fields(value, where, "name")["name"], where))
-
-
-def _size(value: Any, where: str) -> int | Symbol:
-    kind, size = union(value, where)
-    if kind == "as_int":
-        if integer(size, where) < 0:
-            raise ValueError(f"{where}: expected a size of at least 0")
-        return int(size)
-    if kind != "as_expr":
-        raise ValueError(f"{where}: expected as_int or as_expr")
-    expression = fields(size, where, "expr_str", "hint")
-    hint = None
-    if expression.get("hint") is not None:
-        hint_kind, hint = union(expression["hint"], where)
-        one_of(hint_kind, where, ("as_int", "as_bool"))
-        integer(hint, where) if hint_kind == "as_int" else boolean(hint, where)
-    written = text(expression["expr_str"], where)
-    if len(written) > MAX_EXPRESSION or not _EXPRESSION.fullmatch(written) or not _is_python(written):
-        raise ValueError(f"{where}: expected an expression in sizes of inputs; torch evaluates it as Python")
-    symbol = _BATCH.fullmatch(written)
-    return Symbol(symbol.group(1) if symbol else None, hint)
-
-
-def _is_python(expression: str) -> bool:
-    try:
-        ast.parse(expression, mode="eval")
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
-    return True
-
-
-def _meta(value: Any, where: str) -> Meta:
-    meta = fields(value, where, "dtype sizes requires_grad device strides storage_offset layout")
-    device = fields(meta["device"], f"{where}: device", "type", "index")
-    kind, index = one_of(device["type"], f"{where}: device", DEVICES), device.get("index")
-    sizes, strides = (
-        tuple(_size(size, f"{where}: {key}") for size in sequence(meta[key], f"{where}: {key}")) for key in ("sizes", "strides")
-    )
-    if len(sizes) != len(strides):
-        raise ValueError(f"{where}: expected a stride for every size")
-    return Meta(
-        integer(meta["dtype"], f"{where}: dtype"),
-        sizes,
-        strides,
-        _size(meta["storage_offset"], f"{where}: storage_offset"),
-        boolean(meta["requires_grad"], f"{where}: requires_grad"),
-        (kind, None if index is None else integer(index, f"{where}: device")),
-        integer(meta["layout"], f"{where}: layout"),
-    )
 
 
 def _check_sizes(graph: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -383,7 +268,7 @@ def _check_sizes(graph: Mapping[str, Any]) -> dict[str, list[str]]:
             if kind == "as_bool":
                 boolean(constant, where)
             elif kind != "as_float":
-                _size(value, where)
+                read_size(value, where)
     for name in mapping(graph.get("custom_obj_values", {}), "custom_obj_values"):
         _variable(name, "custom_obj_values")
     return {"as_sym_int": list(graph["sym_int_values"]), "as_sym_bool": list(graph["sym_bool_values"])}
@@ -404,7 +289,7 @@ def _check_computed(graph: Mapping[str, Any], known: Mapping[str, list[str]], op
 def _operation(value: Any, where: str) -> Operation:
     node = fields(value, where, "target inputs outputs metadata", "is_hop_single_tensor_return name")
     target = text(node["target"], where)
-    if len(target) > MAX_NAME_BYTES or not _PRINTABLE.fullmatch(target):
+    if len(target) > MAX_NAME_BYTES or not PRINTABLE.fullmatch(target):
         raise ValueError(f"{where}: expected the name of an operator")
     operator = target.removeprefix("torch.ops.") if target.startswith("torch.ops.aten.") else target
     if operator.startswith("aten.") and operator == target:
@@ -517,17 +402,17 @@ class _SignatureReader:
             case "parameter":
                 spec = fields(value, where, "arg parameter_name")
                 tensor = _tensor(spec["arg"], where)
-                self.parameters[tensor] = _parameter_name(spec["parameter_name"], where)
+                self.parameters[tensor] = parameter_name(spec["parameter_name"], where)
             case "buffer":
                 spec = fields(value, where, "arg buffer_name persistent")
                 tensor = _tensor(spec["arg"], where)
-                self.buffers[tensor] = _parameter_name(spec["buffer_name"], where)
+                self.buffers[tensor] = parameter_name(spec["buffer_name"], where)
                 if boolean(spec["persistent"], where):
                     self.kept_buffers[tensor] = self.buffers[tensor]
             case "tensor_constant":
                 spec = fields(value, where, "arg tensor_constant_name")
                 tensor = _tensor(spec["arg"], where)
-                self.buffers[tensor] = _parameter_name(spec["tensor_constant_name"], where)
+                self.buffers[tensor] = parameter_name(spec["tensor_constant_name"], where)
             case "user_input":
                 argument, content = _value(fields(value, where, "arg")["arg"], where)
                 if not isinstance(content, Tensor):
@@ -621,172 +506,3 @@ def _leaves(value: Any, where: str) -> int:
     if kind is None and children:
         raise ValueError(f"{where}: expected a tensor")
     return 1 if kind is None else sum(_leaves(child, where) for child in children)
-
-
-# ---- parameters ----
-
-
-class _Payload(NamedTuple):
-    """Where a tensor's values are: a member's name, whether they are a parameter's, what they look like."""
-
-    path: str
-    is_parameter: bool
-    meta: Meta
-
-
-def _read_config(archive: Archive, name: str) -> dict[str, _Payload]:
-    """name of a tensor -> where it is. Tensors in one member must be of one type: torch takes the type of the first for all."""
-    config = fields(read_json(archive.read(name), name), name, "config")["config"]
-    payloads = {}
-    folder = name.rpartition("/")[0]
-    for tensor, value in mapping(config, name).items():
-        where = f"{name}: {_parameter_name(tensor, name)}"
-        entry = fields(value, where, "path_name is_param use_pickle tensor_meta")
-        path = text(entry["path_name"], where)
-        if not re.fullmatch(r"(weight|tensor)_\d{1,6}", path):
-            raise ValueError(f"{where}: expected a plain tensor, in a member such as weight_0")
-        if boolean(entry["use_pickle"], where):
-            raise ValueError(f"{where}: expected a plain tensor; torch would unpickle it")
-        meta = _meta(entry["tensor_meta"], where)
-        payloads[tensor] = _Payload(f"{folder}/{path}", boolean(entry["is_param"], where), meta)
-    types: dict[str, int] = {}
-    for tensor, payload in payloads.items():
-        if types.setdefault(payload.path, payload.meta.dtype) != payload.meta.dtype:
-            raise ValueError(f"{name}: {tensor}: expected the type of the other tensors in its member")
-    for tensor, payload in payloads.items():
-        _check_payload(archive, tensor, payload)
-    known = {name, *(payload.path for payload in payloads.values())}
-    unknown = [member for member in archive.names if member.startswith(f"{folder}/") and member not in known]
-    if unknown:
-        raise ValueError(f"{unknown[0]}: expected a tensor in it, {name} names none")
-    return payloads
-
-
-def _check_payload(archive: Archive, name: str, payload: _Payload) -> None:
-    """That its member holds whole elements, and all of the tensor. torch reads an empty member as zeros."""
-    meta = payload.meta
-    if meta.dtype not in ELEMENT_BYTES or meta.layout != STRIDED:
-        raise ValueError(f"{name}: expected a plain tensor of numbers")
-    shape, strides, (offset,) = (_numbers(name, sizes) for sizes in (meta.sizes, meta.strides, (meta.offset,)))
-    end = offset + 1 + sum((size - 1) * step for size, step in zip(shape, strides, strict=True)) if 0 not in shape else 0
-    count, rest = divmod(archive.size(payload.path), ELEMENT_BYTES[meta.dtype])
-    if rest or end > count:
-        raise ValueError(f"{name}: expected whole elements, {end} or more, in {payload.path}")
-
-
-def _require_all(names: list[str], payloads: Mapping[str, _Payload], folder: str) -> None:
-    for name in names:
-        if name not in payloads:
-            raise ValueError(f"{folder}: expected {name}, an input of the graph")
-
-
-class Values:
-    """The values of parameters and buffers, each read once, when it is asked for; they share one budget of elements.
-
-    What the file says of them here must agree with what it says in the graph.
-
-    shared   names of those that have an element in common with another one
-    """
-
-    def __init__(
-        self, archive: Archive, parameters: Mapping[str, Meta], buffers: Mapping[str, Meta], constants: Mapping[str, Meta]
-    ) -> None:
-        self._metas = {**parameters, **buffers, **constants}
-        in_one_file = f"{WEIGHTS}model.pt" in archive
-        if in_one_file and f"{WEIGHTS}model_weights_config.json" in archive:
-            raise ValueError(f"expected weights in {WEIGHTS}model.pt or beside it, got both")
-        locate = _tensors_of_one_file if in_one_file else _tensors_of_members
-        budget = Budget()
-        self._tensors = locate(archive, WEIGHTS, {**parameters, **buffers}, parameters, budget)
-        if constants:
-            locate = _tensors_of_one_file if f"{CONSTANTS}model.pt" in archive else _tensors_of_members
-            self._tensors |= locate(archive, CONSTANTS, constants, {}, budget)
-        spans: dict[int, list[tuple[int, int, str]]] = {}
-        for name, tensor in self._tensors.items():
-            if name not in constants:  # a constant that nothing reads may be expanded, as masks are
-                _require_distinct(name, tensor)
-            spans.setdefault(id(tensor.storage), []).append((*_span(tensor), name))
-        self.shared: set[str] = set()
-        for of_one_storage in spans.values():
-            of_one_storage.sort()
-            for (_, end, name), (start, _, other) in itertools.pairwise(of_one_storage):
-                if start < end:
-                    self.shared |= {name, other}
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Of one of them, which isn't read for it. Raises ValueError if it isn't of numbers."""
-        return _numbers(name, self._metas[name].sizes)
-
-    def read(self, name: str) -> NDArray[np.float64]:
-        """The values of one of them. Raises ValueError if they aren't floats, share elements or exceed the budget."""
-        if name not in self._tensors:
-            raise ValueError(f"{name}: expected a plain tensor of floats of 16, 32 or 64 bits")
-        _require_distinct(name, self._tensors[name])
-        return self._tensors.pop(name).read()
-
-
-def _tensors_of_members(
-    archive: Archive, folder: str, metas: Mapping[str, Meta], parameters: Container[str], budget: Budget
-) -> dict[str, StoredTensor]:
-    """Those of floats, of torch 2.9 and later."""
-    config = f"{folder}model_{'weights' if folder == WEIGHTS else 'constants'}_config.json"
-    payloads = _read_config(archive, config)
-    _require_all(list(metas), payloads, folder)
-    storages, tensors = dict[str, Storage](), dict[str, StoredTensor]()
-    for name, meta in metas.items():
-        path, is_parameter, found = payloads[name]
-        if is_parameter != (name in parameters) or _stored(found) != _stored(meta):
-            raise ValueError(f"{name}: the graph and {config} say different things of it")
-        if meta.dtype in ELEMENT_TYPES:
-            if path not in storages:
-                storages[path] = Storage.of_member(archive, path, ELEMENT_TYPES[meta.dtype], budget)
-            strides, (start,) = (_numbers(name, sizes) for sizes in (meta.strides, (found.offset,)))
-            tensors[name] = StoredTensor(storages[path], start, _numbers(name, meta.sizes), strides)
-    return tensors
-
-
-def _tensors_of_one_file(
-    archive: Archive, folder: str, metas: Mapping[str, Meta], parameters: Container[str], budget: Budget
-) -> dict[str, StoredTensor]:
-    """Likewise, of torch 2.8."""
-    with open_archive(io.BytesIO(archive.read(f"{folder}model.pt"))) as inner:
-        found = read_object(inner)
-    if not isinstance(found, dict) or any(name not in found for name in metas):
-        raise ValueError(f"{folder}model.pt: expected the parameters and buffers of the graph")
-    tensors = {}
-    for name, meta in metas.items():
-        tensor = found[name]
-        if not isinstance(tensor, StoredTensor) or (tensor.shape, tensor.stride) != (meta.sizes, meta.strides):
-            raise ValueError(f"{name}: the graph and {folder}model.pt say different things of it")
-        if meta.dtype in ELEMENT_TYPES:
-            if tensor.storage.element != ELEMENT_TYPES[meta.dtype]:
-                raise ValueError(f"{name}: expected the type that the graph says")
-            tensors[name] = tensor
-    return tensors
-
-
-def _stored(meta: Meta) -> tuple[Any, ...]:
-    """What must be the same in the graph and beside the weights: all but the place in a storage that others share."""
-    return meta.dtype, meta.sizes, meta.strides, meta.requires_grad, meta.device, meta.layout
-
-
-def _numbers(name: str, sizes: tuple[int | Symbol, ...]) -> tuple[int, ...]:
-    numbers = tuple(size for size in sizes if isinstance(size, int) and size >= 0)
-    if len(numbers) != len(sizes):
-        raise ValueError(f"{name}: expected sizes, strides and an offset that are numbers")
-    return numbers
-
-
-def _span(tensor: StoredTensor) -> tuple[int, int]:
-    """(first, end) of the elements in the storage."""
-    reach = sum((size - 1) * step for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1)
-    return tensor.offset, tensor.offset + reach + 1
-
-
-def _require_distinct(name: str, tensor: StoredTensor) -> None:
-    """Raises ValueError if one element is in two places of the tensor, as in one that was expanded."""
-    reach = 0
-    for step, size in sorted((step, size) for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1):
-        if step <= reach:
-            raise ValueError(f"{name}: expected every element once, got one in several places")
-        reach += (size - 1) * step

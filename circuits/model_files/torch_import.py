@@ -31,8 +31,9 @@ from zkds.circuits.model_files.aten import (
     require_names,
 )
 from zkds.circuits.model_files.obstacles import Obstacles, unsupported_operator
-from zkds.circuits.model_files.program import ELEMENT_TYPES, EVAL, STRIDED, Operation, Program, Symbol, read_program
+from zkds.circuits.model_files.program import EVAL, Operation, Program, read_program
 from zkds.circuits.model_files.strict_json import shown
+from zkds.circuits.model_files.tensor_meta import ELEMENT_TYPES, STRIDED, Symbol
 from zkds.circuits.networks.graph import Network, Node
 from zkds.circuits.networks.simplify import simplified
 from zkds.circuits.operators.affine import Affine
