@@ -1,4 +1,4 @@
-"""What stands between a network and a proof of it: all of it in one message, by the names of the user's modules."""
+"""What stands between a network and a proof of it: all of it in one message, by the user's modules and lines."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ _ACTIVATIONS = "activations are ReLU, ReLU6, Hardtanh, LeakyReLU, Sigmoid, Tanh,
 _SCORES = "the network should end with its scores, before softmax"
 _ONE_TYPE = "a conversion of types: take it out of forward, and give the whole model one type"
 _DECOMPOSED = "export without run_decompositions"
+_LARGER = "rows and columns never grow; resize the records before they are committed"
+_PARTS = "take slices, such as x[:, :8] and x[:, 8:]"
+_COPIES = "sums with a constant are broadcast; copies of channels are torch.cat((x, x), 1)"
+_ATTENTION = "attention multiplies activations; dense layers along an axis, as in an MLP-Mixer, can be proved"
 
 # The first whose word is part of the operator's name.
 HINTS = {
@@ -51,7 +55,17 @@ HINTS = {
     "addmm": _DECOMPOSED,
     "_adaptive_avg_pool2d": _DECOMPOSED,
     "with_indices": _DECOMPOSED,
-    "scaled_dot_product": "attention",
+    "scaled_dot_product": _ATTENTION,
+    "aten.bmm": _ATTENTION,
+    "aten.matmul": _ATTENTION,
+    "upsample": _LARGER,
+    "pixel_shuffle": _LARGER,
+    "aten.expand": _COPIES,
+    "aten.repeat": _COPIES,
+    "aten.split": _PARTS,
+    "aten.chunk": _PARTS,
+    "aten.unbind": _PARTS,
+    "aten.select": "slices keep the dimension: x[:, 0:1]",
     "aten._to_copy": _ONE_TYPE,
     "aten.to.": _ONE_TYPE,
     "_weight_norm": "weights that are computed: torch.nn.utils.parametrize.remove_parametrizations before exporting",
@@ -76,8 +90,9 @@ class Obstacles:
         self._places.setdefault(text, [])
 
     def add(self, operation: Operation, text: str) -> None:
-        name = operation.module or "the model's forward"
-        place = f"{name} ({operation.type})" if operation.type and operation.module else name
+        known = [operation.type if operation.module else "", operation.line]
+        details = ", ".join(word for word in known if word)
+        place = (operation.module or "the model's forward") + (f" ({details})" if details else "")
         places = self._places.setdefault(text, [])
         if place not in places:
             places.append(place)

@@ -77,6 +77,9 @@ _IN_PLACE = re.compile(r"aten\.\w*[a-z0-9]_\.\w+")
 _SYMBOL = re.compile(r"[su]\d+")
 _GUARD = re.compile(r"(?:L\['\w+'\](?:\[\d+\])?\.size\(\)\[\d+\]|\d+|[-+*/%()<>=! ])+")
 _MODULE = re.compile(r"[A-Za-z0-9_.@]{0,100}")
+_FRAME = re.compile(r'File "([^"\n]*)", line ([0-9]{1,7}), in ')
+_TORCHS_OWN = re.compile(r"[/\\](?:site|dist)-packages[/\\]torch[/\\]")
+_FILE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Operation:
     outputs     (kind, value) of what it makes: ("as_tensor", Tensor), ("as_sym_int", SizeName), or (kind, None)
     module      where in the model it is: a path such as features.1
     type        of that module, such as BatchNorm2d
+    line        of the model's source, such as model.py:42; empty where the file doesn't say
     """
 
     operator: str
@@ -95,6 +99,7 @@ class Operation:
     outputs: tuple[tuple[str, Any], ...]
     module: str
     type: str
+    line: str
 
     @property
     def output(self) -> Tensor | None:
@@ -306,7 +311,8 @@ def _operation(value: Any, where: str) -> Operation:
         plain = operator.startswith(("aten.", "_operator.")) and len(outputs) == 1
         if plain and isinstance(outputs[0][1], Tensor | SizeName) and outputs[0][1].name != name:
             raise ValueError(f"{where}: expected the name of its output, got {name}")
-    return Operation(operator, arguments, outputs, *_place(metadata.get("nn_module_stack", "")))
+    place = (*_place(metadata.get("nn_module_stack", "")), _source_line(metadata.get("stack_trace", "")))
+    return Operation(operator, arguments, outputs, *place)
 
 
 def _place(stack: str) -> tuple[str, str]:
@@ -315,6 +321,16 @@ def _place(stack: str) -> tuple[str, str]:
     path, kind = (rest[0], rest[1].rpartition(".")[2]) if len(rest) == 2 else ("", "")
     path, kind = (word if _MODULE.fullmatch(word) and "_empty_nn_module" not in word else "" for word in (path, kind))
     return path, kind
+
+
+def _source_line(trace: str) -> str:
+    """file:line of the innermost call that isn't torch's own; empty where there is none, or the file has no plain name."""
+    calls = [(path, line) for path, line in _FRAME.findall(trace) if not _TORCHS_OWN.search(path)]
+    if not calls:
+        return ""
+    path, line = calls[-1]
+    name = re.split(r"[/\\]", path)[-1]
+    return f"{name}:{line}" if _FILE.fullmatch(name) else ""
 
 
 def _argument(value: Any, where: str) -> Argument:

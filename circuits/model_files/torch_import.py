@@ -153,8 +153,9 @@ class _Importer:
     def _go_on(self, operation: Operation) -> None:
         """Behind an obstacle: every tensor that the operation makes has the sizes that the file states."""
         for _, made in operation.outputs:
-            if isinstance(made, Tensor):
-                self._traced[made] = self._unknown(made)
+            for tensor in made if isinstance(made, list) else [made]:
+                if isinstance(tensor, Tensor):
+                    self._traced[tensor] = self._unknown(tensor)
 
     def finish(self) -> tuple[Network, Parameters]:
         scores = self._traced.get(self._program.outputs[0]) if self._program.outputs else None

@@ -358,7 +358,7 @@ def test_a_checkpoint_is_saved_under_its_own_name(tmp_path, module):
         (
             "models/model.json",
             lambda data: data.replace(b"conv2d.default", b"atan.default"),
-            "conv1 (Conv2d), conv2 (Conv2d): operator aten.atan.default isn't",
+            "conv1 (Conv2d, torch_module.py:",
         ),
         (
             "models/model.json",

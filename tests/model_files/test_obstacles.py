@@ -1,15 +1,18 @@
 """Everything that keeps a network from being proved stands in one message, by module, with what to do about it."""
 
+import inspect
 import io
+import json
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from tests.harness.program_files import GRAPH, exported, members
 from zkds.circuits.model_files.archive import open_archive
 from zkds.circuits.model_files.aten import SCHEMAS, Argument, Tensor, bind
-from zkds.circuits.model_files.program import read_program
+from zkds.circuits.model_files.program import _operation, read_program
 from zkds.circuits.model_files.torch_import import from_exported_program, from_program
 
 pytestmark = pytest.mark.any_kernels
@@ -44,6 +47,9 @@ class ResNet(nn.Module):
         return self.scores(self.blocks(self.stem(x)).amax((2, 3))).softmax(1)
 
 
+FORWARD = inspect.getsourcelines(ResNet.forward)[1] + 1
+
+
 def depthwise(channels):
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, groups=channels),
@@ -71,12 +77,12 @@ def test_all_obstacles_of_a_network_at_once():
     assert first == "2 things in this network aren't supported:" and last.startswith("supported are conv2d")
     assert [line.partition(": ") for line in lines] == [
         (
-            "  the model's forward",
+            f"  the model's forward (test_obstacles.py:{FORWARD})",
             ": ",
             "operator aten.amax.default isn't supported",
         ),
         (
-            "  the model's forward",
+            f"  the model's forward (test_obstacles.py:{FORWARD})",
             ": ",
             "operator aten.softmax.int isn't supported (the network should end with its scores, before softmax)",
         ),
@@ -90,6 +96,63 @@ def test_other_operators_have_their_remedies():
         "2 (Mish): operator aten.mish.default isn't supported (activations are ReLU, ReLU6,",
     ):
         assert part in text, text
+
+
+class Sizes(nn.Module):
+    """Others than networks that can be proved have: larger ones, parts, copies."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.conv, self.change = nn.Conv2d(1, 4, 3), change
+
+    def forward(self, x):
+        return self.change(self.conv(x)).flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "operator", "remedy"),
+    [
+        (nn.Upsample(scale_factor=2), "aten.upsample_nearest2d.vec", "resize the records"),
+        (lambda x: functional.interpolate(x, (3, 3), mode="bilinear"), "aten.upsample_bilinear2d.vec", "resize the records"),
+        (nn.PixelShuffle(2), "aten.pixel_shuffle.default", "rows and columns never grow"),
+        (lambda x: x.expand(-1, -1, -1, -1), "aten.expand.default", "torch.cat((x, x), 1)"),
+        (lambda x: x.repeat(1, 2, 1, 1), "aten.repeat.default", "torch.cat((x, x), 1)"),
+        (lambda x: x.chunk(2, 1)[0], "aten.chunk.default", "x[:, :8]"),
+        (lambda x: x.split(2, 1)[1], "aten.split.Tensor", "x[:, :8]"),
+        (lambda x: x.unbind(1)[0], "aten.unbind.int", "x[:, :8]"),
+        (lambda x: x[:, 0], "aten.select.int", "x[:, 0:1]"),
+        (lambda x: functional.scaled_dot_product_attention(x, x, x), "scaled_dot_product_attention", "MLP-Mixer"),
+        (lambda x: x @ x, "aten.matmul.default", "MLP-Mixer"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_sizes_and_products_that_no_network_has(change, operator, remedy):
+    """Each is the only obstacle, and its remedy is said."""
+    text = message(Sizes(change), (1, 8, 8))
+    assert operator in text and remedy in text and "\n" not in text
+    assert "test_obstacles.py:" in text
+
+
+TRACES = {
+    'File "/home/me/model.py", line 42, in forward\n  x = f(x)': "model.py:42",
+    'File "C:\\me\\model.py", line 7, in forward': "model.py:7",
+    'File "/a/model.py", line 3, in forward\n  y\n  File "/v/site-packages/torch/nn/conv.py", line 9, in forward': "model.py:3",
+    'File "/v/site-packages/torch/nn/conv.py", line 9, in forward': "",
+    'File "/v/site-packages/torchvision/resnet.py", line 9, in forward': "resnet.py:9",
+    'File "/a/<b>\x1b[31m.py", line 3, in forward': "",
+    f'File "/a/{"b" * 61}", line 3, in forward': "",
+    'File "/a/model.py", line 99999999, in forward': "",
+    'File "' * 1000: "",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("trace", TRACES)
+def test_lines_of_the_source_are_shown_if_they_are_plain(trace):
+    document = json.loads(members(exported(nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.Mish()), (1, 2, 2)))[GRAPH])
+    (mish,) = (node for node in document["graph_module"]["graph"]["nodes"] if "mish" in node["target"])
+    mish["metadata"]["stack_trace"] = trace
+    assert _operation(mish, "node").line == TRACES[trace]
 
 
 def test_batch_norm_in_training_mode():
