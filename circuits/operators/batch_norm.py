@@ -320,14 +320,19 @@ def _geometry(shape: tuple[int, ...]) -> Geometry:
 
 
 def _batch_norm(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
-    for word in ("weight", "bias", MEAN, VARIANCE):
+    for word in (MEAN, VARIANCE):
         if given[word] is None:
-            raise Unsupported(f"{name}: expected a {word}; affine=False and track_running_stats=False aren't supported")
+            raise Unsupported(f"{name}: expected a {word}; track_running_stats=False isn't supported")
     if given["training"]:
         raise Unsupported(f"{name} in training mode: call model.eval() before exporting it")
     values = importer.traced(name, given["input"])
     if values.record[:1] != values.shape[:1]:
         raise Unsupported(f"{name}: expected records {values.shape} as the layer before made them, got {values.record}")
+    if given["weight"] is None and given["bias"] is None:
+        return _without_parameters(importer, name, given, values)
+    for word in ("weight", "bias"):
+        if given[word] is None:
+            raise Unsupported(f"{name}: expected a weight and a bias, or neither")
     (channels,) = importer.weight_shape(name, given, dimensions=1)
     if channels != values.shape[0]:
         raise ValueError(f"{name}: weight: expected {values.shape[0]} numbers, got {channels}")
@@ -336,6 +341,27 @@ def _batch_norm(importer: Importer, name: str, given: Mapping[str, Any]) -> Trac
     except ValueError as error:
         raise Unsupported(f"{name}: {error}") from None
     return importer.add_layer(name, given, operator, [values], values.record)
+
+
+def _without_parameters(importer: Importer, name: str, given: Mapping[str, Any], values: Traced) -> Traced:
+    """affine=False: nothing is trained, so it is an affine map by constants, x / deviation - mean / deviation."""
+    mean, variance = (_statistic(importer, name, word, given[word], values.shape[0]) for word in (MEAN, VARIANCE))
+    if min(variance) + given["eps"] <= 0:
+        raise Unsupported(f"{name}: {VARIANCE}: expected variances that are positive with eps added")
+    scale = [Fraction(1 / math.sqrt(v + given["eps"])) for v in variance]
+    return importer.affine(name, values, scale, [-Fraction(m) * s for m, s in zip(mean, scale, strict=True)])
+
+
+def _statistic(importer: Importer, name: str, word: str, tensor: Any, channels: int) -> list[float]:
+    """A running mean or variance of the model, for each channel."""
+    found = importer.constant(tensor)
+    if found is None:
+        raise Unsupported(f"{name}: {word}: expected a buffer of the model, got a computed tensor or a parameter")
+    if found.shape != (channels,):
+        raise ValueError(f"{name}: {word}: expected {channels} numbers, got {found.shape}")
+    if not np.isfinite(found).all():
+        raise Unsupported(f"{name}: {word}: expected finite numbers")
+    return list(found.tolist())
 
 
 IMPORTS: dict[str, Handler] = {"aten.batch_norm.default": _batch_norm}

@@ -23,16 +23,16 @@ pytestmark = pytest.mark.any_kernels
 CONSTANTS = ["1.running_mean", "1.running_var", "5.running_mean", "5.running_var"]
 
 
-def trained(seed=3):
+def trained(seed=3, affine=True):
     """Two batch norms, of images and of vectors, that have seen some batches."""
     torch.manual_seed(seed)
     module = nn.Sequential(
         nn.Conv2d(1, 3, 3, bias=False),
-        nn.BatchNorm2d(3, eps=1e-3),
+        nn.BatchNorm2d(3, eps=1e-3, affine=affine),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(3 * 36, 5),
-        nn.BatchNorm1d(5),
+        nn.BatchNorm1d(5, affine=affine),
         nn.ReLU(),
         nn.Linear(5, 3),
     )
@@ -81,20 +81,21 @@ def test_the_audit_measures_the_parameters_of_the_proof(module):
     assert list(Audited(module).names) == [name for name, _ in network.parameters]
 
 
+@pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("sharpness, perturbation", [("ASAM", "SAM"), ("SAM", "ASAM")])
-def test_the_metric_is_that_of_float64(module, sharpness, perturbation):
+def test_the_metric_is_that_of_float64(sharpness, perturbation, affine):
     generator = np.random.default_rng(5)
     settings = {"sharpness": sharpness, "perturbation": perturbation}
     configuration = Configuration.of(steps=3, batch_size=6, learning_rate="0.01", **settings)
     inputs = generator.integers(0, 1 << 32, (3, 6, 1, 8, 8))
     labels = generator.integers(0, 3, (3, 6))
-    network, parameters = from_module(module, (1, 8, 8))
+    network, parameters = from_module(trained(affine=affine), (1, 8, 8))
     found = probe.run(network, quantise(network, parameters), inputs, labels, configuration)
     config = SharpnessConfig(6, 3, 0.05, 0.01, sharpness.lower(), perturbation.lower())
     records = torch.tensor(inputs.reshape(-1, 1, 8, 8) / 2.0**32), torch.tensor(labels.ravel())
     plan = np.arange(18).reshape(3, 6).tolist()
     with torch.enable_grad():
-        expected = probe_batches(trained().double(), records, config, plan, dtype=torch.float64)
+        expected = probe_batches(trained(affine=affine).double(), records, config, plan, dtype=torch.float64)
     assert found.value / 2**48 == pytest.approx(expected.value, abs=1e-7)
     assert found.total_loss / 2**48 / 18 == pytest.approx(expected.loss, abs=1e-8)
 
@@ -146,8 +147,8 @@ def test_constants_out_of_range_are_named(module, architecture, tmp_path, name, 
 @pytest.mark.parametrize(
     "layers, message",
     [
-        ([nn.BatchNorm2d(1, affine=False)], r"expected a weight; affine=False"),
-        ([nn.BatchNorm2d(1, track_running_stats=False)], r"expected a running_mean; affine=False and track_running_stats"),
+        ([nn.BatchNorm2d(1, track_running_stats=False)], r"expected a running_mean; track_running_stats"),
+        ([nn.BatchNorm2d(1, affine=False, track_running_stats=False)], r"expected a running_mean; track_running_stats"),
         ([nn.BatchNorm2d(1, eps=2.0)], "eps: expected a number above 0 and at most 1"),
         ([nn.Conv2d(1, 2, 1), nn.Flatten(), nn.BatchNorm1d(128)], r"expected records \(2, 8, 8\) as the layer before"),
         ([nn.BatchNorm2d(1)] * 2, "two layers that share parameters"),
@@ -167,6 +168,41 @@ def test_two_layers_may_share_their_buffers():
     first.running_mean.fill_(0.25)
     _, parameters = from_module(nn.Sequential(first, second, nn.Flatten(), nn.Linear(4, 3)), (1, 2, 2))
     assert parameters["0.running_mean"].tolist() == parameters["1.running_mean"].tolist() == [0.25]
+
+
+# ---- without weight and bias ----
+
+
+def test_without_parameters_it_is_an_affine_map(tmp_path):
+    module = trained(affine=False)
+    (tmp_path / "m.pt2").write_bytes(program(module))
+    model = load_model(tmp_path / "m.pt2")
+    assert [node.operator.KIND for node in model.network.nodes].count("affine") == 2
+    assert [name for name, _ in model.network.parameters] == [name for name, _ in module.named_parameters()]
+    assert model.network.constants == ()
+    x = torch.rand(4, 1, 8, 8, dtype=torch.float64)
+    assert (model.module()(x) - module.double()(x)).abs().max() < 2.0**-35
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("running_var", -0.25, "expected variances that are positive with eps added"),
+        ("running_var", float("nan"), "running_var: expected finite numbers"),
+        ("running_mean", float("inf"), "running_mean: expected finite numbers"),
+        ("running_mean", 2.0**20, "shift: expected constants below 1024"),
+        ("running_var", 0.0, None),
+    ],
+)
+def test_statistics_of_no_affine_map(name, value, message):
+    norm = nn.BatchNorm2d(1, affine=False)
+    getattr(norm, name).fill_(value)
+    module = nn.Sequential(norm, nn.Flatten(), nn.Linear(4, 3))
+    if message is None:
+        from_module(module, (1, 2, 2))
+    else:
+        with pytest.raises(ValueError, match=message):
+            from_module(module, (1, 2, 2))
 
 
 # ---- programs that were altered ----------------------------------------------------------------------------------------------
