@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.harness.limbs import join
 from tests.harness.whole_proof import (
     LIGERO_REASON,
     assert_rejected_in_both_modes,
@@ -204,7 +205,7 @@ def test_wrapped_carries(width, kind):
     honest = honest_columns(in_use)
     false = forged(careless, without_carries(honest))
     output = in_use.output.columns
-    assert (output.format.join(output.limbs(false)) - output.format.join(output.limbs(honest))).item() == 2**25
+    assert (join(output.format, output.limbs(false)) - join(output.format, output.limbs(honest))).item() == 2**25
     proof = prove(careless, false, zero_knowledge=False)
     verify(proof, careless, allow_plain=True)  # a false statement, accepted
 

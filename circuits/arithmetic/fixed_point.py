@@ -12,9 +12,13 @@ from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
 from math import floor
 
+import numpy as np
+
+from zkds.circuits.arithmetic.exact import WIDE_BITS, magnitude
 from zkds.dataset.schema import INPUT_WIDTH
 from zkds.errors import MalformedProof
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
+from zkds.native import exact
 from zkds.wire import ProofReader, encode_number, read_number
 
 # fractional bits
@@ -105,6 +109,17 @@ def require_format(values: I64, number: LimbFormat, tensor: str, place: Place) -
             require_fit(tensor, (values >= number.interval.low) & (values <= number.interval.high), number.width)
         except WitnessOverflow as error:
             raise Overflow(tensor, place, error.index, error.width) from None
+
+
+def require_factor(values: I64, other: I64 | None, tensor: str, place: Place) -> None:
+    """Raise Overflow at the first entry, in row-major order, that exact products do not take as a factor.
+
+    other   the other factor of products that are taken entry by entry; None for sums of products
+    """
+    limit = (1 << exact.WIDE_BITS) - 1 if other is None else ((1 << WIDE_BITS) - 1) // max(1, magnitude(other))
+    if magnitude(values) > limit:
+        index = np.unravel_index(int(np.argmax((values > limit) | (values < -limit))), values.shape)
+        raise Overflow(tensor, place, tuple(int(i) for i in index), limit.bit_length() + 1)
 
 
 def require_unsigned(value: int, width: int, tensor: str, place: Place) -> None:

@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.circuits.arithmetic.exact import Wide, products
-from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, DELTA, WEIGHT_BITS, Place, require_format
+from zkds.circuits.arithmetic.fixed_point import (
+    ACTIVATION_BITS,
+    CONVOLUTION,
+    DELTA,
+    WEIGHT_BITS,
+    Place,
+    require_factor,
+    require_format,
+)
 from zkds.circuits.operators.channel_products import multiplied, pairs
 from zkds.circuits.operators.operator import (
     Backward,
@@ -97,6 +105,7 @@ class Affine(Operator):
 
     def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
         (x,), bits = inputs, placed.input_bits[0]
+        require_factor(x, _by_channel(self.scale), "input", place)
         total = products(_by_channel(self.scale), x) + Wide.of(np.broadcast_to(_by_channel(self.shift), x.shape), bits)
         y, remainder = total.round(_forward_shift(placed))
         require_format(y, CONVOLUTION, "affine map", place)
@@ -107,6 +116,7 @@ class Affine(Operator):
     ) -> Backward:
         if not placed.wanted[0]:
             return Backward([None])
+        require_factor(delta, _by_channel(self.scale), "delta of output", place)
         found, remainder = products(_by_channel(self.scale), delta).round(WEIGHT_BITS + placed.delta_bits)
         require_format(found, DELTA, "input delta", place)
         return Backward([found], {"input delta": found, "input gradient: remainder": remainder})

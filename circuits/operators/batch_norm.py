@@ -35,6 +35,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     WEIGHT,
     WEIGHT_BITS,
     Place,
+    require_factor,
     require_format,
 )
 from zkds.circuits.operators.channel_products import ChannelProducts, ChannelSums, ConstantProducts, PerChannel
@@ -134,7 +135,9 @@ class BatchNorm(Operator):
     def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
         mean, deviation = weights[MEAN], weights[VARIANCE]
         c = scale(weights["weight"], deviation, place)
-        y = normalise(centred(inputs[0], mean, placed), c.value, weights["bias"], placed, place)
+        distance = centred(inputs[0], mean, placed)
+        require_factor(distance, None, "input less mean", place)
+        y = normalise(distance, c.value, weights["bias"], placed, place)
         values = {"scale": c.value, "scale: remainder": c.remainder, "forward: remainder": y.remainder}
         operands = {"scale": c.value, MEAN: mean, VARIANCE: deviation}
         return Forward(y.value, values, {name: Operand.of(array) for name, array in operands.items()})
@@ -143,6 +146,7 @@ class BatchNorm(Operator):
         self, placed: Placed, inputs: Sequence[I64], ahead: Forward, delta: I64, kind: GradientKind, place: Place
     ) -> Backward:
         c, mean, deviation = (ahead.operands[name].values for name in ("scale", MEAN, VARIANCE))
+        require_factor(delta, None, "delta of output", place)
         dc = scale_delta(delta, centred(inputs[0], mean, placed), placed, place)
         gradients = {"weight": weight_gradient(dc.value, deviation, kind), "bias": bias_gradient(delta, placed, kind)}
         values = {"scale delta": dc.value, "scale delta: remainder": dc.remainder}

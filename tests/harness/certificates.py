@@ -16,6 +16,7 @@ import numpy as np
 
 from tests.harness.cheating import dishonest_vector
 from tests.harness.layers import Layer, Pool, layered
+from tests.harness.limbs import join
 from tests.reference.claims import claim_sum, committed
 from zkds.channel import ProverChannel, VerifierChannel
 from zkds.circuits import probe
@@ -219,7 +220,7 @@ def broken_identities(found: Cheat) -> list[str]:
     for part in found.relation.components:
         if isinstance(part, RoundedSum):
             exact = joined(part._low_sums(reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))
-            remainder = part.remainder.format.join(part.remainder.limbs(found.columns))
+            remainder = join(part.remainder.format, part.remainder.limbs(found.columns))
             output = joined(reader.tables(part.output)) << np.int64(part.shift)
             broken += [part.name] * bool((exact - remainder - output).any())
     return broken

@@ -7,6 +7,7 @@ import pytest
 
 from tests.harness.blocks_relation import BlocksRelation
 from tests.harness.forgery import forged_carries
+from tests.harness.limbs import join
 from tests.harness.whole_proof import LIGERO_REASON, reject
 from zkds.errors import PlanRejected
 from zkds.field import P
@@ -131,7 +132,7 @@ def test_rounding_down_is_rejected():
 def test_a_multiple_of_p_is_not_zero():
     """out and rem changed so that the value changes by a multiple of p: divisible by p, not by 2^32."""
     columns = EXAMPLE.columns()
-    digits = {t.name: t.columns.format.join(t.columns.limbs(columns)) for t in (EXAMPLE.v, EXAMPLE.remainder)}
+    digits = {t.name: join(t.columns.format, t.columns.limbs(columns)) for t in (EXAMPLE.v, EXAMPLE.remainder)}
     v, remainder = digits["v"], digits["remainder"]
     v.flat[0] += (P + 1) >> 40  # 2^61 = p + 1
     remainder.flat[0] -= 1

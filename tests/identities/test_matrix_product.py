@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.limbs import join
 from tests.harness.whole_proof import carrying_relation, honest_columns, small_relation, widths
 from tests.reference import rounding as reference
 from tests.reference.claims import claim_sum, committed
@@ -44,7 +45,7 @@ def false_claims(vector, claims):
 
 
 def result_of(relation, columns):
-    return relation.output.columns.format.join(relation.output.columns.limbs(columns))
+    return join(relation.output.columns.format, relation.output.columns.limbs(columns))
 
 
 def require_true(relation, left, right, columns):

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.harness.limbs import join
 from tests.harness.whole_proof import carrying_relation, honest_columns, with_plan
 from tests.reference import rounding as reference
 from zkds.errors import PlanRejected
@@ -137,7 +138,7 @@ def test_the_wrapped_carry_forgery_is_real_for_full_carry_limbs_and_refused_by_t
     forged = reference.forged(weak, columns, sign)
     output, remainder = relation.output.columns, relation.rounding.remainder
     for part, step in ((output, sign << 25), (remainder, -sign)):
-        assert part.format.join(part.limbs(forged)) - part.format.join(part.limbs(columns)) == step
+        assert join(part.format, part.limbs(forged)) - join(part.format, part.limbs(columns)) == step
     moved = zip(*(reference.carries_at(weak, found, (0, 0)) for found in (forged, true)), strict=True)
     assert [a - b for a, b in moved] == [sign << 29, sign << 13 if width == 48 else 0]
 

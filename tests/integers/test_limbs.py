@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.harness.limbs import join
 from zkds.errors import PlanRejected
 from zkds.field import K
 from zkds.integers.limb_columns import LimbColumns, ones_at
@@ -22,7 +23,7 @@ def test_limb_format(limb_bits, width, signed):
     assert len(limbs) == number.limbs and sum(number.limb_widths) == width
     for limb, bits in zip(limbs, number.limb_widths, strict=True):
         assert int(limb.max()) < 1 << bits
-    assert (number.join(limbs) == values).all()
+    assert (join(number, limbs) == values).all()
     polynomial = number.coefficients(limbs)
     for entry, value in enumerate(values.tolist()):
         assert sum(int(c[entry]) << (limb_bits * j) for j, c in enumerate(polynomial)) == value

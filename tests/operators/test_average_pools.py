@@ -7,6 +7,7 @@ import pytest
 
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lenient, lying, reason_of  # noqa: F401
 from tests.harness.circuit import network_circuit, random_weights, run
+from tests.harness.limbs import join
 from tests.harness.whole_proof import LIGERO_REASON, reject
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, DELTA, Configuration
 from zkds.circuits.networks.graph import chain
@@ -124,7 +125,7 @@ def test_a_virtual_quotient_is_proved():
     circuit = Circuit("virtual quotient", b"virtual quotient")
     circuit.add(RoundedQuotient(quotient.name, virtual, given.sums, quotient.divisor))
     columns = given.columns()
-    values = quotient.output.columns.format.join(quotient.output.columns.limbs(columns))
+    values = join(quotient.output.columns.format, quotient.output.columns.limbs(columns))
     columns |= left.columns.split(values + 12345) | right.columns.split(np.full_like(values, 12345))
     columns = {column.name: columns[column.name] for column in circuit.columns}
     verify(prove(circuit, columns, zero_knowledge=False), circuit, allow_plain=True)
@@ -231,7 +232,7 @@ def test_a_remainder_as_large_as_the_divisor_is_rejected():
     given = pooled(ROUNDED)
     columns, quotient = given.columns(), given.results[0]
     output = quotient.output.columns
-    values = output.format.join(output.limbs(columns)) - 1
+    values = join(output.format, output.limbs(columns)) - 1
     (name,) = quotient.remainder.columns.names
     assert reason_of(given.circuit, columns | output.split(values) | {name: columns[name] + np.uint32(36)}) == NOT_IN_TABLE
 

@@ -17,6 +17,9 @@ from zkds.circuits.arithmetic.fixed_point import GRADIENT, Configuration, Overfl
 from zkds.circuits.metric import deviation, loss, perturbation
 from zkds.circuits.networks.graph import Network, Node, chain
 from zkds.circuits.operators.add import Add
+from zkds.circuits.operators.affine import Affine
+from zkds.circuits.operators.average_pool import AveragePool
+from zkds.circuits.operators.batch_norm import BatchNorm
 from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
@@ -289,6 +292,36 @@ def test_overflow_of_a_sum():
     network, configuration = GRAPHS["pool behind a sum"], Configuration.of(steps=2, batch_size=1)
     with pytest.raises(Overflow, match=r"sum, add 2, first pass of step 0: the value at index"):
         run(network, constant(network), *batches(network, configuration, 600), configuration)
+
+
+LARGE = (1, 32, 32)
+POOL = AveragePool((32, 32), (32, 32), (32, 32))  # ten fractional bits more
+SCORES = Convolution.dense(2, (1, 1, 1))
+BRANCHES = (
+    Node(Convolution.over(LARGE, 1, (1, 1)), (0,), "first"),
+    Node(POOL, (1,)),
+    Node(Convolution.dense(1, LARGE), (1,), "other"),
+    Node(Add(), (2, 3)),
+    Node(SCORES, (4,), "scores"),
+)
+
+
+@pytest.mark.parametrize(
+    ("network", "weights", "expected"),
+    [
+        (chain(LARGE, POOL, ("scores", SCORES)), {}, ("input", "scores", 52)),
+        (chain(LARGE, POOL, ("bn", BatchNorm(1)), ("scores", SCORES)), {}, ("input less mean", "bn", 52)),
+        (chain(LARGE, POOL, Affine((1 << 48,), (0,)), ("scores", SCORES)), {}, ("input", "affine 2", 47)),
+        (Network(LARGE, BRANCHES), {"other__weight": 1, "scores__weight": [-0.5, 0.5]}, ("delta of output", "first", 52)),
+    ],
+    ids=["convolution", "batch norm", "affine", "deltas"],
+)
+def test_factors_that_no_exact_product_takes(network, weights, expected):
+    configuration = Configuration.of(steps=2, batch_size=1)
+    stored = constant(network, **weights) | {name: np.zeros(shape, dtype=np.int64) for name, shape in network.constants}
+    with pytest.raises(Overflow) as caught:
+        run(network, stored, *batches(network, configuration, 1000), configuration)
+    assert (caught.value.tensor, caught.value.place.layer, caught.value.width) == expected
 
 
 def test_overflow_of_the_deltas_of_an_output():

@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from tests.harness.limbs import join
 from zkds.field import P
 from zkds.identities.matrix_product import MatrixProduct
 from zkds.integers.identity import IdentityPlan
@@ -115,7 +116,7 @@ def forged(relation: MatrixProduct, columns: Mapping[str, U32], sign: int = 1) -
     rounding = relation.rounding
     changes = [(relation.output.columns, sign << (61 - rounding.shift)), (rounding.remainder, -sign)]
     for part, change in changes:
-        values = part.format.join(part.limbs(columns))
+        values = join(part.format, part.limbs(columns))
         values[0, 0] += change
         result |= part.split(values)
     return with_carries(relation, result)

@@ -120,13 +120,6 @@ class LimbFormat:
         coefficients[-1] -= np.int64(self.top_offset)
         return coefficients
 
-    def join(self, limbs: list[U32]) -> I64:
-        """The values from their limbs (the inverse of `split`)."""
-        total = np.full(limbs[0].shape, -self.offset, dtype=np.int64)
-        for j, limb in enumerate(limbs):
-            total += limb.astype(np.int64) << np.int64(j * self.limb_bits)
-        return total
-
 
 def require_fit(name: str, fits: NDArray[np.bool_], width: int) -> None:
     """Raise WitnessOverflow with the first index, in row-major order, where `fits` is false."""

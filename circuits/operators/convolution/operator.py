@@ -18,7 +18,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zkds.circuits.arithmetic.exact import Operand, Rounded, Wide
-from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, DELTA, WEIGHT_BITS, Place, require_format
+from zkds.circuits.arithmetic.fixed_point import (
+    ACTIVATION_BITS,
+    CONVOLUTION,
+    DELTA,
+    WEIGHT_BITS,
+    Place,
+    require_factor,
+    require_format,
+)
 from zkds.circuits.operators.convolution import exact
 from zkds.circuits.operators.convolution.sums import (
     ForwardProducts,
@@ -185,6 +193,7 @@ class Convolution(Operator):
     # ---- semantics ----
 
     def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
+        require_factor(inputs[0], None, "input", place)
         kernel, images = Operand.of(weights["weight"]), exact.image_operand(inputs[0], self.window)
         total = exact.convolution(kernel, images)
         if self.bias:
@@ -196,6 +205,7 @@ class Convolution(Operator):
     def backward(
         self, placed: Placed, inputs: Sequence[I64], ahead: Forward, delta: I64, kind: GradientKind, place: Place
     ) -> Backward:
+        require_factor(delta, None, "delta of output", place)
         operand, size = Operand.of(delta), (placed.inputs[0][1], placed.inputs[0][2])
         images = exact.Images(self.window, size, ahead.operands["images"])
         shift = _gradient_shift(placed, kind)
