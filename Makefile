@@ -11,7 +11,7 @@ STRICT := ZKDS_CFLAGS="-Wall -Wextra -Werror"
 SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-audit bench-smoke experiments clean
+.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-audit bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
@@ -49,6 +49,9 @@ bench-core: native ## kernels and protocols beside the measured ceilings; writes
 bench-main: native ## commit, prove and verify LeNets on MNIST as whole commands; writes bench/results/main.json
 	$(BIN)/python -m bench.main --data $(MNIST)
 
+bench-estimate: native ## what zkds estimate says beside proofs that are then made; writes bench/results/estimate.json
+	$(BIN)/python -m bench.estimate
+
 bench-audit: native ## an audit of a VGG-16-BN beside evaluating its accuracy; writes bench/results/audit.json
 	$(BIN)/python -m bench.audit
 
@@ -59,6 +62,7 @@ bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.main.semantics --repeat 1
 	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.work --statements 2 --only "64 layers" --most 0.3 --output $(VENV)/work-smoke.json
+	$(BIN)/python -m bench.estimate --toy --output $(VENV)/estimate-smoke.json
 	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke
 
 experiments: native ## the paper's experiments on MNIST and digits; writes bench/results/experiments/ and the tables of docs/experiments.md

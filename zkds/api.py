@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zkds.circuits.arithmetic.fixed_point import Configuration, exact_rational
+from zkds.circuits.certificate.estimate import Estimate, estimate_certificate
 from zkds.circuits.certificate.resources import MemoryRejected
 from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.summary import supposed_statement
 from zkds.circuits.certificate.threshold import Threshold, read_threshold
 from zkds.circuits.certificate.verifying import (
     Pins,
@@ -76,6 +78,7 @@ __all__ = [
     "Configuration",
     "ConstraintRejected",
     "DataRoot",
+    "Estimate",
     "FileError",
     "GrindingRejected",
     "InsufficientSecurity",
@@ -98,6 +101,7 @@ __all__ = [
     "audit",
     "commit",
     "commit_model",
+    "estimate",
     "from_arrays",
     "from_folder",
     "from_npz",
@@ -204,6 +208,43 @@ def audit(
         module = load_module(model) if isinstance(model, str | Path) else model
     records = as_records(data, normalization=as_normalization(normalization))
     return directional_sharpness(module, records, config, seed, device=device, progress=progress)
+
+
+def estimate(
+    model: torch.nn.Module | Model | Network | str | Path,
+    commitment: DataRoot | str | Path,
+    configuration: Configuration | None = None,
+    *,
+    seed: bytes | None = None,
+    hide_value: bool = False,
+    private_model: bool = False,
+) -> Estimate:
+    """What a proof would be and take on this machine: cells, lookups, bytes, memory, seconds. Needs no data.open.
+
+    model           as in `prove`; only its network counts
+    commitment      the data root, or the path of data.root
+    seed            of the batches, on which the length of a Merkle proof depends; None: another one
+    hide_value, private_model   whether the proof hides the value, or the weights; a model.root is private anyway
+
+    Takes about a second to run the kernels. Raises ValueError or a ZkdsError for what cannot be proved.
+    """
+    from zkds.circuits.certificate.calibration import calibrate
+    from zkds.circuits.models.model_root import read_opening
+
+    root = data_root(commitment)
+    if isinstance(model, str | Path) and is_model_root(Path(model)):
+        network, private_model = read_opening(Path(model)).network, True
+    else:
+        network = model if isinstance(model, Network) else public_model(model, root.schema.shape)[0]
+    statement = supposed_statement(
+        network,
+        configuration if configuration is not None else Configuration.of(),
+        root,
+        seed=seed if seed is not None else bytes(SEED_BYTES),
+        private_model=private_model,
+        hidden_value=hide_value,
+    )
+    return estimate_certificate(statement, calibrate())
 
 
 def prove(

@@ -1,4 +1,4 @@
-"""What the compiler made of a network and a configuration: columns, cells, lookups, messages, an estimate of the proof."""
+"""What the compiler made of a network and a configuration: columns, cells, lookups, messages, bytes of the proof."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.graph import Network
-from zkds.dataset.ajtai import ROWS
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.dataset.schema import Schema
 from zkds.dataset.tree import DIGEST_BYTES
-from zkds.field import ELEMENT_BYTES
 from zkds.identities.rounded_sum import RoundedSum
-from zkds.prover import message_shape
+from zkds.proof_size import proof_sizes
 from zkds.statement import Statement
 
-LIGERO_BYTES = 90_000
-TREE_BYTES = 300  # of a column's salt and Merkle nodes
 SUPPOSED_RECORDS = 1 << 16  # of a data set that is not known yet; proofs depend on it by a few Merkle nodes
 
 
@@ -56,7 +52,7 @@ class Summary:
     """All of it.
 
     messages, products   encrypted elements of K, and products of two of them, in the zero-knowledge proof
-    proof_bytes          an estimate, within some ten per cent
+    proof_bytes          exact but for Merkle paths, whose length is chance; a data set of 2^16 records is supposed
     """
 
     groups: tuple[Group, ...]
@@ -77,19 +73,29 @@ def supposed_schema(network: Network) -> Schema:
     return Schema("vector" if vector else "image", shape, "uint8", max(2, network.classes))
 
 
-def supposed_statement(network: Network, configuration: Configuration, schema: Schema | None = None) -> SharpnessStatement:
-    """A statement about a data set, a seed and results that do not exist: all that is asked of it is its size."""
-    schema = schema if schema is not None else supposed_schema(network)
-    root = DataRoot(SUPPOSED_RECORDS, schema, bytes(DIGEST_BYTES))
-    nothing = bytes(SEED_BYTES)
-    return SharpnessStatement(network, configuration, root, nothing, False, nothing, False, Results(0, 0, 0, 0, value=0))
+def supposed_statement(
+    network: Network,
+    configuration: Configuration,
+    root: DataRoot | None = None,
+    *,
+    seed: bytes = bytes(SEED_BYTES),
+    private_model: bool = False,
+    hidden_value: bool = False,
+) -> SharpnessStatement:
+    """A statement about results and a model that do not exist, and without a root a data set: what is asked of it is its size.
+
+    Raises StatementError if network, configuration and data set do not fit together.
+    """
+    root = root if root is not None else DataRoot(SUPPOSED_RECORDS, supposed_schema(network), bytes(DIGEST_BYTES))
+    results = Results(0, 0, 0, 0, threshold=0) if hidden_value else Results(0, 0, 0, 0, value=0)
+    return SharpnessStatement(network, configuration, root, seed, False, bytes(DIGEST_BYTES), private_model, results)
 
 
 def summarise(network: Network, configuration: Configuration) -> Summary:
     """Compile, and run the verifier's protocol once without a proof. Raises PlanRejected if there is no sound plan."""
     relation = DirectionalSharpness(supposed_statement(network, configuration))
     statement = Statement(relation)
-    shape = message_shape(statement)
+    sizes, shape = proof_sizes(statement)
     looked_up = {lookup.primary for lookup in relation.lookups}
     groups: dict[str, list[tuple[int, int]]] = {}
     for column in relation.columns:
@@ -106,20 +112,8 @@ def summarise(network: Network, configuration: Configuration) -> Summary:
         sum(column.cells for column in relation.columns if column.name in looked_up),
         shape.messages,
         len(shape.products),
-        _proof_bytes(shape.messages, statement),
+        sum(sizes.values()),
     )
-
-
-def _proof_bytes(messages: int, statement: Statement) -> int:
-    """Messages, the records' commitments, opened columns with a salt and some tree nodes each; Ligero's as it was measured."""
-    parameters, samples = statement.parameters, 0
-    relation = statement.relation
-    if isinstance(relation, DirectionalSharpness):
-        samples = relation.statement.samples
-    bytes_ = ELEMENT_BYTES * messages + ROWS * 8 * samples + LIGERO_BYTES
-    for code in (parameters.code, *parameters.recursion):
-        bytes_ += code.queries * (2 * ELEMENT_BYTES * code.rows + TREE_BYTES)
-    return bytes_
 
 
 def _rounded(part: RoundedSum) -> RoundedTensor:

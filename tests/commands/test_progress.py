@@ -69,3 +69,31 @@ def test_misuse():
     stages.begin("proving")
     with pytest.raises(ValueError, match=r"stage: expected one of \[\], got 'reading'"):
         stages.begin("reading")
+
+
+def test_ticks_tell_what_is_left_by_the_stages_before(clock, capsys):
+    with Stages({"reading": 1, "proving": 9}) as stages:
+        stages.tick()
+        stages.begin("reading")
+        clock[0] += 2
+        stages.expect({"reading": 1, "proving": 4})
+        stages.begin("proving")
+        clock[0] += 6
+        stages.tick()
+        clock[0] += 60
+        stages.tick()
+    assert capsys.readouterr().err == (
+        "proving (stage 2 of 2), about 8 s left\n"
+        "proving (stage 2 of 2), about 2 s left\n"
+        "proving (stage 2 of 2), about 3 s left\n"
+    )
+
+
+def test_the_clock_ticks_while_the_work_is_silent(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "TERMINAL_INTERVAL", 0.001)
+    with Stages({"proving": 1}, ticking=True) as stages:
+        stages.begin("proving")
+        while capsys.readouterr().err.count("proving") < 3:
+            pass

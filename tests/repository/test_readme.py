@@ -56,7 +56,13 @@ def test_the_examples_of_the_python_interface_run(tmp_path, monkeypatch, capsys)
 def test_everything_public_is_documented():
     named = set(re.findall(r"\w+", PYTHON.read_text()))
     public = {*api.__all__, *api.LOADED_WITH_TORCH}
-    assert public - named - SUBCLASSES == {"Model", "SharpnessResult", "SharpnessStatement", "Verdict"}  # what calls return
+    assert public - named - SUBCLASSES == {
+        "Estimate",
+        "Model",
+        "SharpnessResult",
+        "SharpnessStatement",
+        "Verdict",
+    }  # what calls return
     assert all(getattr(api, name) is not None and getattr(api, name).__doc__ for name in public)
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         importlib.import_module("zkds.api").nonsense  # noqa: B018

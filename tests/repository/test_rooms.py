@@ -19,7 +19,7 @@ FLOORS = (
     ("lookup", "zk"),
     ("dataset", "integers", "statement"),
     ("tensors", "conversation"),
-    ("identities", "prover", "verifier", "circuits.arithmetic"),
+    ("identities", "proof_size", "prover", "verifier", "circuits.arithmetic"),
     ("circuits.operators",),
     ("circuits.networks",),
     ("circuits.models", "circuits.trajectory"),

@@ -14,8 +14,6 @@ from zkds.commands.model_options import add_model_options, model_choice
 from zkds.commands.probe_options import add_configuration, configuration_of
 from zkds.commands.progress import Stages
 
-CELLS_PER_SECOND = 9e6  # of a whole proof, on two cores with AVX-512
-
 EXAMPLES = """examples:
   zkds compile --model m.pt                             the default probe: 5 steps of 8 records
   zkds compile --model m.pt --steps 10 --batch-size 16"""
@@ -60,5 +58,4 @@ def _print(summary: Summary) -> None:
         cells = f"{tensor.remainder_cells} + {tensor.carry_cells}"
         print(f"{tensor.name:28} {prod(tensor.shape):10,} {tensor.terms:6} {tensor.shift:6}   {cells}")
     print(f"\nhidden messages {summary.messages:,}, products of two {summary.products:,}")
-    seconds = 1 + summary.cells / CELLS_PER_SECOND
-    print(f"a proof of about {summary.proof_bytes / 1e3:,.0f} kB, in about {seconds:.1f} s on two cores")
+    print(f"a proof of about {summary.proof_bytes / 1e3:,.0f} kB; `zkds estimate` says how long it takes on this machine")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkds.api import data_root
+from zkds.circuits.certificate.estimate import stage_shares
+from zkds.circuits.certificate.summary import supposed_statement
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import add_configuration, add_max_work, configuration_of, nats, seed_bytes
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from zkds.circuits.networks.graph import Network
     from zkds.integers.limbs import I64
 
-STAGES = {  # measured shares of the time of LeNet-5
+STAGES = {  # measured shares of the time of LeNet-5, until the network is known
     "model": 12,
     "probe": 76,
     "commitment": 14,
@@ -81,11 +83,15 @@ def run(options: argparse.Namespace) -> int:
     configuration = configuration_of(options)
     root = data_root(options.commit)
     seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
-    with Stages(STAGES) as stages:
+    with Stages(STAGES, ticking=True) as stages:
         stages.begin("model")
         from zkds.circuits.certificate.proving import prove_certificate
 
         network, weights, private_model = _model(options)
+        private, hidden = private_model is not None, options.hide_value
+        stages.expect(
+            stage_shares(supposed_statement(network, configuration, root, private_model=private, hidden_value=hidden))
+        )
         with Opening(opening_path(options.commit), root) as opening:
             data, statement = prove_certificate(
                 network,

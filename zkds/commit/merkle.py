@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,6 +63,23 @@ class MerkleTree:
 def proof_bytes(positions: Sequence[int], leaves: int) -> int:
     """The length of the proof for these positions."""
     return DIGEST_BYTES * len(missing_nodes(positions, leaves))
+
+
+def expected_proof_bytes(count: int, leaves: int) -> int:
+    """The mean length of the proof for `count` distinct uniform positions: a digest for every child that holds none of them,
+    below a node that does. leaves: a power of two."""
+    missing, size = 0.0, 1
+    while size < leaves:
+        missing += leaves / size * (_chance_of_none(count, leaves, size) - _chance_of_none(count, leaves, 2 * size))
+        size *= 2
+    return DIGEST_BYTES * round(missing)
+
+
+def _chance_of_none(count: int, leaves: int, size: int) -> float:
+    """That none of `count` distinct uniform leaves is one of `size` given ones."""
+    if count + size > leaves:
+        return 0.0
+    return math.prod(1 - size / (leaves - j) for j in range(count))
 
 
 def verify(root: bytes, leaves: int, positions: Sequence[int], digests: Sequence[bytes], proof: bytes) -> None:

@@ -57,12 +57,12 @@ def prove(channel: ProverChannel, codes: Sequence[Code], committed: CommittedMat
     """Prove the claims on the committed row (blocked)."""
     weights = multilinear.eq_table(claims.point)
     for level, code in enumerate(codes):
-        scale = channel.challenge(_batch_term(level, claims))
+        scale = channel.challenge(batch_term(len(claims.points)))
         weights = _add(weights, _power_table(claims, scale, len(weights)))
         row, challenges = row.copy(), []
         for _ in range(code.rows.bit_length() - 1):
             channel.send_elements("recursion: round", from_pairs(half_round(weights, row)))
-            challenges.append(channel.challenge(_round_term(code)))
+            challenges.append(channel.challenge(round_term(code)))
             r = to_pairs([challenges[-1]])[0]
             weights, row = bind_half(weights, r), bind_half(row, r)
         row, last = np.ascontiguousarray(row), level + 1 == len(codes)
@@ -82,14 +82,14 @@ def verify(channel: VerifierChannel, codes: Sequence[Code], root: bytes, claims:
     weights, running, variables = _Weights(claims.point), claims.value, len(claims.point)
     row: list[K] = []
     for level, code in enumerate(codes):
-        scale = channel.challenge(_batch_term(level, claims))
+        scale = channel.challenge(batch_term(len(claims.points)))
         coefficients = [c * scale for c in powers(scale, len(claims.points))]
         weights.add(claims.points, coefficients)
         running = running + sum((c * v for c, v in zip(coefficients, claims.values, strict=True)), ZERO)
         challenges = []
         for _ in range(code.rows.bit_length() - 1):
             at_zero, leading = channel.receive_elements("recursion: round", 2)
-            r = channel.challenge(_round_term(code))
+            r = channel.challenge(round_term(code))
             slope = running - at_zero * 2 - leading  # h(0) + h(1) = running
             running = at_zero + slope * r + leading * (r * r)
             variables -= 1
@@ -126,12 +126,11 @@ def check_points(reason: str, row: Sequence[K], claims: Claims) -> None:
 # ---- what both sides share -------------------------------------------------------------------------------------------
 
 
-def _batch_term(level: int, claims: Claims) -> ErrorTerm:
-    count = len(claims.points)
+def batch_term(count: int) -> ErrorTerm:
     return algebraic("recursion: batching", count, "points/|K|", "random linear combination by powers; Schwartz-Zippel lemma")
 
 
-def _round_term(code: Code) -> ErrorTerm:
+def round_term(code: Code) -> ErrorTerm:
     return code.combination_term("recursion: sumcheck round", degree=2)
 
 
