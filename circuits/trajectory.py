@@ -69,7 +69,7 @@ class Trajectory:
     weights: Mapping[str, I64]
     inputs: I64
     labels: I64
-    values: Mapping[str, NDArray[Any]]
+    values: dict[str, NDArray[Any]]
     logit_delta: I64
     logit_delta_remainder: Integers
     maximum: I64

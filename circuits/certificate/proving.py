@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
-from numpy.typing import NDArray
-
-from zkds import prover
+from zkds import lookup, prover
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
@@ -26,6 +23,7 @@ from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import batches
 from zkds.integers.limbs import I64
+from zkds.statement import Statement
 
 PROBE = "probe"
 UNKNOWN_RESULTS = Results(0, 0, 0, 0, value=0)  # no size depends on them
@@ -81,8 +79,11 @@ def prove_certificate(
     opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
     relation = DirectionalSharpness(statement, membership=membership, private_model=opened)
     Work.of(statement).with_columns(relation.columns).require(max_work)
-    columns: dict[str, NDArray[Any]] = relation.columns_of(trajectory, records)
-    data = prover.prove(relation, columns, zero_knowledge=zero_knowledge, progress=report)
+    proved = Statement(relation)
+    vector = relation.vector_of(proved.layout, trajectory, records)
+    del trajectory
+    lookup.multiplicities(proved.lookups, proved.layout, vector)
+    data = prover.prove_vector(proved, vector, zero_knowledge=zero_knowledge, progress=report)
     return data, statement
 
 

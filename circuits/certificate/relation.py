@@ -14,6 +14,9 @@ book; when all have, the tensors' claims are reduced, users before what they use
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.metric import sam
@@ -25,11 +28,12 @@ from zkds.circuits.networks.circuit import NetworkCircuit
 from zkds.circuits.operators.parameter import Parameter, constant
 from zkds.circuits.operators.records import InputTensor, Records
 from zkds.circuits.trajectory import Trajectory
+from zkds.commit.layout import Layout
 from zkds.dataset.membership import Membership
 from zkds.integers.limbs import I64
 from zkds.native import U32
 from zkds.tensors.circuit import Circuit
-from zkds.tensors.tensor import Committed, Tensor
+from zkds.tensors.tensor import ColumnReader, Committed, Tensor, VectorWriter
 
 NAME = "directional sharpness"
 MAX_CELLS = 1 << 36  # so many lookups are as many as 24 bits of grinding make up for (protocol.md, section 12)
@@ -91,9 +95,26 @@ class DirectionalSharpness(Circuit):
 
     def columns_of(self, trajectory: Trajectory, records: Mapping[str, U32]) -> dict[str, U32]:
         """All columns, from what the semantics computed and the columns of membership."""
-        columns = dict(records)
+        columns = ColumnReader({})
+        self._write(columns, trajectory, records, dict(trajectory.values))
+        return columns.columns
+
+    def vector_of(self, layout: Layout, trajectory: Trajectory, records: Mapping[str, U32]) -> U32:
+        """The vector, without multiplicities. The trajectory's values are gone then: each went as its cells were written."""
+        columns = VectorWriter(layout)
+        self._write(columns, trajectory, records, trajectory.values)
+        return columns.finished(column.name for column in self.columns)
+
+    def _write(
+        self,
+        columns: ColumnReader | VectorWriter,
+        trajectory: Trajectory,
+        records: Mapping[str, U32],
+        values: dict[str, NDArray[Any]],
+    ) -> None:
+        columns.add(records)
         if self.private_model is not None:
-            columns |= self.private_model.opened_columns()
-        columns |= self.scalars.columns_of(trajectory)
-        starts = {self.model_tensors[name].name: values for name, values in trajectory.weights.items()}
-        return self.witness(columns, {**trajectory.values, **starts})
+            columns.add(self.private_model.opened_columns())
+        columns.add(self.scalars.columns_of(trajectory))
+        values |= {self.model_tensors[name].name: start for name, start in trajectory.weights.items()}
+        self.complete(columns, values)

@@ -170,18 +170,7 @@ class Norms(Gadget):
     # ---- witness -----------------------------------------------------------------------------------------------------
 
     def witness(self, trajectory: Trajectory) -> dict[str, U32]:
-        """The columns, but for carries."""
-        columns = self._scalar_witness(trajectory)
-        tensors: dict[str, dict[str, Committed]] = {"scaled": self.scaled, "normalised": self.normalised}
-        tensors["perturbation"] = {parameter.name: parameter.perturbation for parameter in self.parameters}
-        for kind, owners in tensors.items():
-            for name, owner in owners.items():
-                columns |= split(owner, trajectory.values[owner.name])
-                remainder = self.remainders[kind, name]
-                columns |= split(remainder, trajectory.values[remainder.name])
-        return columns
-
-    def _scalar_witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """The columns of the scalars; the parameters' tensors go by the names of the trajectory's values."""
         squares, others, norm, kappa = (
             np.array(values, dtype=object)
             for values in (

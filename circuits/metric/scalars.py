@@ -7,7 +7,8 @@ Its identities make three blocks (zkds/identities/block.py), in the order of `bl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.metric.results import Results
@@ -70,12 +71,12 @@ class Scalars(Component):
             block.check()
 
     def columns_of(self, trajectory: Trajectory) -> dict[str, U32]:
-        """The columns, but for carries."""
+        """The columns, but for carries and those of tensors that go by the names of the trajectory's values."""
         return joined([part.witness(trajectory) for part in (self.softmax, self.norms, self.statistic)])
 
-    def witness(self, reader: Reader) -> dict[str, U32]:
+    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
         """The carries' columns, from a reader of all other columns of the circuit. Raises ValueError if an identity fails."""
-        return joined([block.witness(reader) for block in self.blocks])
+        return itertools.chain.from_iterable(block.witness(reader) for block in self.blocks)
 
     def prove(self, context: ProverContext) -> None:
         """The prover's side. Adds claims to the tensors."""

@@ -83,6 +83,19 @@ class WeightTensor(LinearTensor):
                 table[self.steps :] += digit
         return result
 
+    def tables_at(self, reader: Reader, index: int) -> list[I64]:
+        step = index if index < self.steps else index - self.steps
+        parts = [(1, self.start.tables(reader))]
+        if self.updates is not None:
+            parts += [(-1, self.updates.tables_at(reader, before)) for before in range(step)]
+        if self.perturbations is not None and index >= self.steps:
+            parts.append((1, self.perturbations.tables_at(reader, step)))
+        result = [np.zeros(self.shape[1:], dtype=np.int64) for _ in self.digits]
+        for sign, tables in parts:
+            for table, digit in zip(result, tables, strict=False):
+                table += sign * digit
+        return result
+
     def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
         """For every digit, sum_n weights[n] digit[p, .., n, ..] in every run of entries along an axis but the first.
 

@@ -87,6 +87,8 @@ def test_read_returns_what_was_written(layout, seed):
         layout.write(vector, name, tensor)
     for name, tensor in tensors.items():
         assert (layout.read(vector, name) == tensor).all()
+        for index in range(len(tensor)):
+            assert np.array_equal(layout.read_entry(vector, name, index), tensor[index])
 
 
 @few

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkds.tensors.tensor import ColumnReader, ProverContext, Reader, VerifierContext, range_checks
+from zkds.tensors.tensor import ColumnReader, ProverContext, VectorReader, VerifierContext, range_checks
 
 
 class BlocksRelation:
@@ -37,7 +37,7 @@ class BlocksRelation:
         return found
 
     def prove(self, channel, layout, vector):
-        context = ProverContext(channel, layout, Reader(layout, vector))
+        context = ProverContext(channel, layout, VectorReader(layout, vector))
         for block in self.blocks:
             block.prove(context)
         for tensor in self.tensors:

@@ -76,6 +76,9 @@ class ScalarsRelation(Circuit):
         for name, weight in self.weights.items():
             at = [trajectory.weights_at(name, index) for index in range(self.configuration.passes)]
             columns |= split(weight, np.stack(at)) | split(self.gradients[name], trajectory.values[f"{name}: gradient"])
+        for tensor in self.scalars.norms.tensors:
+            if tensor.name in trajectory.values:
+                columns |= split(tensor, trajectory.values[tensor.name])
         return columns | self.scalars.columns_of(trajectory)
 
     def columns_of(self, trajectory):

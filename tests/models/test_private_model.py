@@ -17,7 +17,7 @@ from zkds.field import K
 from zkds.prover import prove
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis
-from zkds.tensors.tensor import Committed, ProverContext, Reader, VerifierContext, range_checks
+from zkds.tensors.tensor import Committed, ProverContext, VectorReader, VerifierContext, range_checks
 from zkds.verifier import verify
 
 NETWORK = layered(
@@ -55,7 +55,7 @@ class Harness:
             yield tensor, [EqAxis(d, point) for d, point in zip(tensor.shape, points, strict=True)]
 
     def prove(self, channel: ProverChannel, layout: Layout, vector: np.ndarray) -> list[Claim]:
-        context = ProverContext(channel, layout, Reader(layout, vector))
+        context = ProverContext(channel, layout, VectorReader(layout, vector))
         self.relation.prove(context)
         for tensor, axes in self._weights_claims(channel):
             value = K(0)

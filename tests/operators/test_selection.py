@@ -239,6 +239,9 @@ def test_digits_are_those_of_the_values(name):
     for table, interval in zip(tables, given.tensor.digits, strict=True):
         assert interval.low <= table.min() and table.max() <= interval.high
     assert given.tensor.interval.low <= given.values.min() and given.values.max() <= given.tensor.interval.high
+    for index in range(given.tensor.shape[0]):
+        entry = given.tensor.tables_at(ColumnReader(given.columns), index)
+        assert all(np.array_equal(part, table[index]) for part, table in zip(entry, tables, strict=True))
 
 
 def test_max_pool_with_products_beyond_p_is_refused():

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.harness.limbs import join
 from tests.harness.whole_proof import reject
 from zkds.channel import ProverChannel
 from zkds.errors import PlanRejected
@@ -18,10 +19,11 @@ from zkds.integers.limbs import LimbFormat
 from zkds.lookup import ExplicitTable, Lookup, RangeTable, multiplicities
 from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
+from zkds.tensors import tensor as tensor_module
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Circuit, ProvedByLookups
 from zkds.tensors.linear import Addend, SumTensor
-from zkds.tensors.tensor import ColumnReader, Committed, draw_points
+from zkds.tensors.tensor import ColumnReader, Committed, Recent, VectorWriter, draw_points
 from zkds.verifier import verify
 
 SHAPE = (3, 2, 5)
@@ -119,6 +121,38 @@ class Unnamed(Equal):
     def prove(self, context):
         super().prove(context)
         context.book.add(committed("hidden"), eq_axes(SHAPE, draw_points(context, "hidden", SHAPE)), [ONE, ONE], ZERO)
+
+
+def test_columns_go_straight_into_a_vector():
+    """As they go into a dictionary; values are gone when they are written."""
+    given = EqualSums()
+    layout = Statement(given.circuit).layout
+    columns = given.columns()
+    some = {name: columns[name] for name in list(columns)[:1]}
+    writer = VectorWriter(layout)
+    writer.add(some)
+    assert all(name in writer for name in some)
+    with pytest.raises(ValueError, match=r"columns: missing \['.*'\], unknown \[\]"):
+        writer.finished(columns)
+    writer.add((name, cells) for name, cells in columns.items() if name not in some)
+    assert np.array_equal(writer.finished(columns), Statement(given.circuit).vector(columns))
+    tensor = given.circuit.committed[0]
+    values = {tensor.name: join(tensor.columns.format, tensor.columns.limbs(columns)), "another": np.zeros(1)}
+    again = VectorWriter(layout)
+    given.circuit.complete(again, values)
+    assert list(values) == ["another"]
+    assert all(np.array_equal(again.read(name), columns[name]) for name in tensor.columns.names)
+    for found, expected in zip(tensor.tables_at(again, 1), tensor.tables(ColumnReader(columns)), strict=True):
+        assert np.array_equal(found, expected[1])
+
+
+def test_what_was_made_last_is_kept(monkeypatch):
+    monkeypatch.setattr(tensor_module, "KEPT_BYTES", 10)
+    made = []
+    kept = Recent(lambda key: made.append(key) or key, lambda size: size, 3)
+    for key in (1, 2, 3, 1, 4, 2, 9, 9, 20, 20, 1):
+        assert kept[key] == key
+    assert made == [1, 2, 3, 4, 2, 9, 20, 1]
 
 
 def test_a_claim_on_a_tensor_that_no_component_names():

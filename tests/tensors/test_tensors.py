@@ -18,7 +18,7 @@ from zkds.lookup import Lookup, RangeTable
 from zkds.multilinear import index_weight
 from zkds.prover import prove
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis, axes_table, ones_axis
-from zkds.tensors.tensor import Book, Committed, ProverContext, Reader, VerifierContext
+from zkds.tensors.tensor import Book, Committed, ProverContext, VectorReader, VerifierContext
 from zkds.verifier import verify
 
 SHAPE = (3, 5, 4)
@@ -82,7 +82,7 @@ class ClaimsOnOne:
         pass
 
     def prove(self, channel: ProverChannel, layout: Layout, vector: np.ndarray) -> list[Claim]:
-        context = ProverContext(channel, layout, Reader(layout, vector))
+        context = ProverContext(channel, layout, VectorReader(layout, vector))
         for (axes, weights), value in zip(self.claims, self.values, strict=True):
             context.book.add(self.tensor, axes, weights, value)
         channel.send("values", self.values)

@@ -223,6 +223,16 @@ class Layout:
             values[box.slices] = vector[box.offset : box.offset + (1 << box.log_size)].reshape(box.shape)
         return values
 
+    def read_entry(self, vector: U32, name: str, index: int) -> U32:
+        """`read`, entry `index` along the first of two or more dimensions only: a new array of the shape of the others."""
+        column = self.column(name)
+        values = np.empty(column.shape[1:], dtype=np.uint32)
+        for box in self.boxes(name):
+            if 0 <= index - box.starts[0] < box.shape[0]:
+                cells = vector[box.offset : box.offset + (1 << box.log_size)].reshape(box.shape)
+                values[box.slices[1:]] = cells[index - box.starts[0]]
+        return values
+
     def pieces(self, name: str, points: Sequence[Sequence[K]], scale: K) -> list[Piece]:
         """The weights of scale * sum_i prod_k eq(points[k], i_k) T[i], i over the real indices of column T, on its boxes.
 

@@ -18,7 +18,8 @@ again values of some claims. The formulas are in protocol.md, section 17.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TypeAlias
 
@@ -30,36 +31,36 @@ from zkds.hidden import Hidden
 from zkds.identities.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.identities.block_weights import BlockWeights
 from zkds.identities.equations import settle_prover, settle_verifier
-from zkds.identities.expressions import Operand, Tables
+from zkds.identities.expressions import Identity, Operand, Tables
+from zkds.integers.identity import IdentityPlan
+from zkds.integers.limbs import I64
 from zkds.native import U32, U64, field
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
 from zkds.tensors.field_tables import flat_length, flat_tables, scale_outer
 from zkds.tensors.tensor import ProverContext, Reader, VerifierContext
 
+LARGE = 1 << 20  # entries: a table of so many takes some 10 MB
 Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], U64]  # an operand's digits over a shape: `flat_tables`
 
 
 class Block(BlockPlan, Component):
     """Identities that are proved together, and the committed carries of their plans."""
 
-    def witness(self, reader: Reader) -> dict[str, U32]:
+    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
         """The carries' columns, from a reader of all columns that the operands are made of.
 
         Raises ValueError, naming the identity, if 2^(16 m) does not divide an entry, m the number of its low digits.
         """
-        tables: Tables = cache(lambda tensor: tensor.tables(reader))
-        columns: dict[str, U32] = {}
         for identity, plan, carries in zip(self.identities, self.plans, self.carries, strict=True):
             if not carries:
                 continue
             try:
-                values = plan.carry_values(identity.low_sums(tables, plan.low_digits))
+                values = _carry_values(identity, plan, reader)
             except ValueError as error:
                 raise ValueError(f"{identity.name}: {error}") from None
             for carry, value in zip(carries, values, strict=True):
-                columns |= carry.columns.split(value)
-        return columns
+                yield from carry.columns.split(value).items()
 
     # ---- prover ------------------------------------------------------------------------------------------------------
 
@@ -127,3 +128,14 @@ class Block(BlockPlan, Component):
             final = final - channel.product(a, b)
         channel.assert_zero(final, f"{self.name}: products of the factors")
         settle_verifier(context, self.name, weights.factor_equations(context, point, factors))
+
+
+def _carry_values(identity: Identity, plan: IdentityPlan, reader: Reader) -> list[I64]:
+    """The carries of a true identity, of its shape; of a large one index by index of its first axis, to store little."""
+    if math.prod(identity.shape) <= LARGE:
+        return plan.carry_values(identity.low_sums(reader.tables, plan.low_digits))
+    carries = [np.empty(identity.shape, dtype=np.int64) for _ in plan.carries]
+    for index in range(identity.shape[0]):
+        for carry, entry in zip(carries, plan.carry_values(identity.low_sums_at(reader, index, plan.low_digits)), strict=True):
+            carry[index] = entry
+    return carries

@@ -25,7 +25,7 @@ from zkds.integers.limbs import I64
 from zkds.native import field as native
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis
 from zkds.tensors.linear import base_digits
-from zkds.tensors.tensor import Tensor
+from zkds.tensors.tensor import Reader, Tensor
 
 DIGIT = 1 << DIGIT_BITS
 Tables: TypeAlias = Callable[[Tensor], list[I64]]  # the digits of a tensor, the prover's
@@ -108,20 +108,16 @@ class Operand:
 
     def values(self, table: I64, shape: Sequence[int]) -> I64:
         """A table of the tensor -> the operand, with as many axes as `shape`: of its lengths, or 1 where broadcast."""
-        for axis, use in reversed(list(enumerate(self.uses))):
-            if use == ONLY:
-                table = np.squeeze(table, axis)
-            elif isinstance(use, Over):
-                table = np.tensordot(table, np.array(use.weights, dtype=np.int64), axes=(axis, 0))
-            elif isinstance(use, UpTo):
-                table = np.cumsum(table, axis=axis)
-            else:
-                index = [slice(None)] * table.ndim
-                index[axis] = slice(use.start, use.start + shape[use.axis])
-                table = table[tuple(index)]
-        order = np.argsort(self.axes) if self.axes else ()
-        lengths = [length if axis in self.axes else 1 for axis, length in enumerate(shape)]
-        return np.transpose(table, order).reshape(lengths)
+        return _values(table, self.uses, shape)
+
+    def values_at(self, reader: Reader, index: int, shape: Sequence[int]) -> list[I64]:
+        """All digits of the operand at an index of the shape's first axis, over the other axes."""
+        first, *others = self.uses
+        if isinstance(first, Along) and first.axis == 0:
+            tables = self.tensor.tables_at(reader, first.start + index)
+            return [_values(table, [_moved(use) for use in others], shape[1:]) for table in tables]
+        entries = [self.values(table, shape) for table in reader.tables(self.tensor)]
+        return [entry[index if len(entry) > 1 else 0] for entry in entries]
 
     def weights(self, axes: Sequence[Axis]) -> tuple[tuple[Axis, ...], K]:
         """Weights on an expression's axes -> on those of the tensor, and a factor for the axes that it is broadcast along."""
@@ -130,6 +126,29 @@ class Operand:
             if axis not in self.axes:
                 factor = factor * weights.total()
         return tuple(_axis(use, length, axes) for use, length in zip(self.uses, self.tensor.shape, strict=True)), factor
+
+
+def _values(table: I64, uses: Sequence[AxisUse], shape: Sequence[int]) -> I64:
+    axes = tuple(use.axis for use in uses if not isinstance(use, Over))
+    for axis, use in reversed(list(enumerate(uses))):
+        if use == ONLY:
+            table = np.squeeze(table, axis)
+        elif isinstance(use, Over):
+            table = np.tensordot(table, np.array(use.weights, dtype=np.int64), axes=(axis, 0))
+        elif isinstance(use, UpTo):
+            table = np.cumsum(table, axis=axis)
+        else:
+            index = [slice(None)] * table.ndim
+            index[axis] = slice(use.start, use.start + shape[use.axis])
+            table = table[tuple(index)]
+    order = np.argsort(axes) if axes else ()
+    lengths = [length if axis in axes else 1 for axis, length in enumerate(shape)]
+    return np.transpose(table, order).reshape(lengths)
+
+
+def _moved(use: AxisUse) -> AxisUse:
+    """The use of an axis in a shape without its first axis, which this one doesn't run along."""
+    return use if isinstance(use, Over) else replace(use, axis=use.axis - 1)
 
 
 def _axis(use: AxisUse, length: int, axes: Sequence[Axis]) -> Axis:
@@ -258,28 +277,40 @@ class Identity:
 
     def low_sums(self, tables: Tables, count: int) -> list[I64]:
         """The digit sums e_0, ..., e_(count - 1) of every index, modulo 2^64."""
-        sums = [np.zeros(self.shape, dtype=np.int64) for _ in range(count)]
+        return self._sums(
+            self.shape,
+            lambda operand, shape: [operand.values(table, shape) for table in tables(operand.tensor)[:count]],
+            count,
+        )
+
+    def low_sums_at(self, reader: Reader, index: int, count: int) -> list[I64]:
+        """The same at one index of the first axis."""
+        return self._sums(self.shape[1:], lambda operand, shape: operand.values_at(reader, index, shape)[:count], count)
+
+    def _sums(self, outer: tuple[int, ...], digits: Callable[[Operand, tuple[int, ...]], list[I64]], count: int) -> list[I64]:
+        """`digits` of an operand of the identity: tables over `outer` and the inner axes."""
+        sums = [np.zeros(outer, dtype=np.int64) for _ in range(count)]
         for term in self.expression.terms:
-            shape = (*self.shape, *term.inner)
-            parts = [[operand.values(table, shape) for table in tables(operand.tensor)[:count]] for operand in term.factors]
+            parts = [digits(operand, (*self.shape, *term.inner)) for operand in term.factors]
             for s, digit in base_digits(term.coefficient):
                 for d in range(count - s):
-                    sums[s + d] += np.int64(digit) * self._digit_sum(parts, d, len(term.inner))
+                    sums[s + d] += np.int64(digit) * _digit_sum(parts, d, len(outer), len(term.inner))
         return sums
 
-    def _digit_sum(self, parts: list[list[I64]], d: int, inner: int) -> I64:
-        """Coefficient d of a product of 0 to 2 polynomials, summed over the last `inner` axes."""
-        zero = np.zeros((1,) * len(self.shape), dtype=np.int64)
-        if not parts:
-            return zero + (1 if d == 0 else 0)
-        if len(parts) == 1:
-            return parts[0][d] if d < len(parts[0]) else zero
-        total = zero
-        last = tuple(range(len(self.shape), len(self.shape) + inner))
-        for i in range(max(0, d + 1 - len(parts[1])), min(d + 1, len(parts[0]))):
-            product = parts[0][i] * parts[1][d - i]
-            total = total + (product.sum(axis=last) if last else product)
-        return total
+
+def _digit_sum(parts: list[list[I64]], d: int, outer: int, inner: int) -> I64:
+    """Coefficient d of a product of 0 to 2 polynomials over `outer` axes, summed over the `inner` ones after them."""
+    zero = np.zeros((1,) * outer, dtype=np.int64)
+    if not parts:
+        return zero + (1 if d == 0 else 0)
+    if len(parts) == 1:
+        return parts[0][d] if d < len(parts[0]) else zero
+    total = zero
+    last = tuple(range(outer, outer + inner))
+    for i in range(max(0, d + 1 - len(parts[1])), min(d + 1, len(parts[0]))):
+        product = parts[0][i] * parts[1][d - i]
+        total = total + (product.sum(axis=last) if last else product)
+    return total
 
 
 def _product(parts: list[list[Interval]]) -> list[Interval]:

@@ -33,7 +33,16 @@ from zkds.native import U32, U64, exact
 from zkds.native.exact import View
 from zkds.tensors.axes import Axis, EqAxis, eq_axes
 from zkds.tensors.contraction import weigh
-from zkds.tensors.tensor import ColumnReader, Committed, ProverContext, Reader, Tensor, VerifierContext, range_checks
+from zkds.tensors.tensor import (
+    ColumnReader,
+    Committed,
+    ProverContext,
+    Reader,
+    Tensor,
+    VectorReader,
+    VerifierContext,
+    range_checks,
+)
 
 NAME = "matrix product"
 MAX_SIDE = 1 << 24
@@ -141,7 +150,7 @@ class MatrixProduct:
 
     def prove(self, channel: ProverChannel, layout: Layout, vector: U32) -> list[Claim[K]]:
         """The prover's side, after the root: claims on the committed vector (layout.cells,) uint32."""
-        context = ProverContext(channel, layout, Reader(layout, vector))
+        context = ProverContext(channel, layout, VectorReader(layout, vector))
         self.rounding.prove(context)
         self.left.prove_claims(context)
         self.right.prove_claims(context)

@@ -18,7 +18,17 @@ from zkds.field import K
 from zkds.hidden import Hidden
 from zkds.lookup import Lookup, RangeTable
 from zkds.native import U32
-from zkds.tensors.tensor import ColumnReader, Committed, ProverContext, Reader, Tensor, VerifierContext
+from zkds.tensors.tensor import (
+    ColumnReader,
+    Columns,
+    Committed,
+    ProverContext,
+    Reader,
+    Tensor,
+    VectorReader,
+    VectorWriter,
+    VerifierContext,
+)
 
 
 class Component(ABC):
@@ -40,8 +50,8 @@ class Component(ABC):
     def check(self) -> None:  # noqa: B027 (most components have nothing to plan)
         """Raise PlanRejected unless what is proved modulo p holds over the integers."""
 
-    def witness(self, reader: Reader) -> dict[str, U32]:
-        """Columns that follow from others, which the reader knows: carries, copies."""
+    def witness(self, reader: Reader) -> Columns:
+        """Columns that follow from others, which the reader knows: carries, copies. Those of large tensors as they are made."""
         return {}
 
     @abstractmethod
@@ -135,21 +145,23 @@ class Circuit:
         return lookups + [Lookup(RangeTable(width), name) for name, width in widths if name not in named]
 
     def witness(self, columns: Mapping[str, U32], values: Mapping[str, NDArray[Any]]) -> dict[str, U32]:
-        """All columns: those given, those of committed tensors whose values are, by name, and what components derive.
+        """All columns: those given, and what `complete` makes of them."""
+        found = ColumnReader(columns)
+        self.complete(found, dict(values))
+        return found.columns
 
+    def complete(self, columns: ColumnReader | VectorWriter, values: dict[str, NDArray[Any]]) -> None:
+        """Add to the given columns those of committed tensors whose values are given, by name, and what components derive.
+
+        Values are taken from the dictionary as they are written, so that their memory is free for what comes.
         Raises WitnessOverflow for a value that its tensor's format does not hold.
         """
-        result = dict(columns)
         for tensor in self.committed:
-            if tensor.name in values and tensor.columns.names[0] not in result:
-                shaped = values[tensor.name].astype(np.int64, copy=False).reshape(tensor.shape)
-                result |= tensor.columns.split(shaped)
-        reader = ColumnReader(result)
+            given = values.pop(tensor.name, None)
+            if given is not None and tensor.columns.names[0] not in columns:
+                columns.add(tensor.columns.split(given.astype(np.int64, copy=False).reshape(tensor.shape)))
         for component in self.components:
-            derived = component.witness(reader)
-            reader.add(derived)
-            result |= derived
-        return result
+            columns.add(component.witness(columns))
 
     def encode(self) -> bytes:
         """The statement: everything else is a function of it."""
@@ -162,7 +174,7 @@ class Circuit:
 
     def prove(self, channel: ProverChannel, layout: Layout, vector: U32) -> list[Claim[K]]:
         """The prover's side, after the root of the commitment."""
-        context = ProverContext(channel, layout, Reader(layout, vector))
+        context = ProverContext(channel, layout, VectorReader(layout, vector))
         for component in self.components:
             component.prove(context)
         for tensor in self.claim_order:

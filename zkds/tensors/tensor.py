@@ -16,12 +16,12 @@ one sumcheck, one claim on each ingredient.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Generic
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkds import sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
@@ -40,7 +40,12 @@ from zkds.soundness import ErrorTerm, algebraic
 from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
 
 MOST_SEPARATE_CLAIMS = 8  # on one tensor: more of them become one by a sumcheck, so that nested sums don't double them
-KEPT_TENSORS = 4  # a layer's gradients use the same deltas, inputs and weights again and again
+KEPT_COLUMNS, KEPT_TENSORS = 64, 4  # a layer's gradients use the same deltas, inputs and weights again and again
+KEPT_BYTES = 1 << 28  # of columns, and of tensors' digits; the last one is kept whatever its size
+Key = TypeVar("Key", bound=Hashable)
+Made = TypeVar("Made")
+Columns: TypeAlias = Mapping[str, NDArray[Any]] | Iterable[tuple[str, NDArray[Any]]]  # the latter as they are made
+
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 16"
 COMBINATION_SOURCE = "Schwartz-Zippel lemma; protocol.md, section 15"
 
@@ -85,24 +90,66 @@ class Book(Generic[Value]):
         return self.vector_claims
 
 
-class Reader:
-    """The prover's columns, read from the committed vector once each."""
+class Reader(ABC):
+    """The prover's columns, by their names."""
+
+    def __init__(self) -> None:
+        self._kept_tables: Recent[Tensor, list[I64]] = Recent(
+            lambda tensor: tensor.tables(self), lambda tables: sum(table.nbytes for table in tables), KEPT_TENSORS
+        )
+
+    @abstractmethod
+    def read(self, name: str) -> U32:
+        """The tensor of a column, (shape) uint32, not to be changed."""
+
+    @abstractmethod
+    def read_entry(self, name: str, index: int) -> U32:
+        """Entry `index` of a column along its first axis, (*shape[1:]) uint32, not to be changed."""
+
+    def tables(self, tensor: Tensor) -> list[I64]:
+        """The digits of a tensor, not to be changed; those of the last few tensors are kept, if they are small."""
+        return self._kept_tables[tensor]
+
+
+class VectorReader(Reader):
+    """Columns of the committed vector."""
 
     def __init__(self, layout: Layout, vector: U32) -> None:
-        self._layout = layout
+        super().__init__()
         self.vector = vector
-        self.read = lru_cache(maxsize=64)(self._read)
+        self._layout = layout
+        self._kept_columns: Recent[str, U32] = Recent(self._read, lambda column: column.nbytes, KEPT_COLUMNS)
+
+    def read(self, name: str) -> U32:
+        return self._kept_columns[name]
 
     def _read(self, name: str) -> U32:
-        """The tensor of a column, (shape) uint32, read-only."""
         values = self._layout.read(self.vector, name)
         values.setflags(write=False)
         return values
 
-    @cached_property
-    def tables(self) -> Callable[[Tensor], list[I64]]:
-        """The digits of a tensor, not to be changed; those of the last few tensors are kept."""
-        return lru_cache(maxsize=KEPT_TENSORS)(lambda tensor: tensor.tables(self))
+    def read_entry(self, name: str, index: int) -> U32:
+        return self._layout.read_entry(self.vector, name, index)
+
+
+class Recent(Generic[Key, Made]):
+    """What was made for the last few keys, at most `count`, and KEPT_BYTES unless it is one."""
+
+    def __init__(self, make: Callable[[Key], Made], size: Callable[[Made], int], count: int) -> None:
+        self._make, self._size, self._count = make, size, count
+        self._found: dict[Key, Made] = {}  # the oldest first
+        self._bytes = 0
+
+    def __getitem__(self, key: Key) -> Made:
+        if key in self._found:
+            self._found[key] = self._found.pop(key)
+            return self._found[key]
+        made = self._make(key)
+        self._bytes += self._size(made)
+        while self._found and (len(self._found) >= self._count or self._bytes > KEPT_BYTES):
+            self._bytes -= self._size(self._found.pop(next(iter(self._found))))
+        self._found[key] = made
+        return made
 
 
 @dataclass(frozen=True)
@@ -111,7 +158,7 @@ class ProverContext:
 
     channel: ProverChannel
     layout: Layout
-    reader: Reader
+    reader: VectorReader
     book: Book[K] = field(default_factory=Book)
 
 
@@ -143,6 +190,10 @@ class Tensor(ABC):
     def tables(self, reader: Reader) -> list[I64]:
         """The digits, lowest first: int64 arrays of `shape`. Prover only."""
 
+    def tables_at(self, reader: Reader, index: int) -> list[I64]:
+        """The digits of entry `index` along the first axis."""
+        return [table[index] for table in reader.tables(self)]
+
     @abstractmethod
     def prove_claims(self, context: ProverContext) -> None:
         """Reduce all claims on this tensor."""
@@ -173,6 +224,9 @@ class Committed(Tensor):
 
     def tables(self, reader: Reader) -> list[I64]:
         return self.columns.format.coefficients([reader.read(name) for name in self.columns.names])
+
+    def tables_at(self, reader: Reader, index: int) -> list[I64]:
+        return self.columns.format.coefficients([reader.read_entry(name, index) for name in self.columns.names])
 
     def prove_claims(self, context: ProverContext) -> None:
         claims = self._take(context.layout, context.book)
@@ -300,15 +354,50 @@ class Combination(Generic[Value]):
 
 
 class ColumnReader(Reader):
-    """Columns that are not in a vector yet: what the witness is made from."""
+    """Columns that are in no vector."""
 
     def __init__(self, columns: Mapping[str, U32]) -> None:
+        super().__init__()
         self.columns = dict(columns)
-        self.read = lru_cache(maxsize=None)(self.columns.__getitem__)
 
-    def add(self, columns: Mapping[str, U32]) -> None:
+    def read(self, name: str) -> U32:
+        return self.columns[name]
+
+    def read_entry(self, name: str, index: int) -> U32:
+        entry: U32 = self.columns[name][index]
+        return entry
+
+    def add(self, columns: Columns) -> None:
         """More columns; those that are there stay."""
         self.columns.update(columns)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.columns
+
+
+class VectorWriter(VectorReader):
+    """A vector that columns are written to, one after the other, and read from once they are there."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout, np.zeros(layout.cells, dtype=np.uint32))
+        self._written: set[str] = set()
+
+    def add(self, columns: Columns) -> None:
+        """Write columns to their places. Raises what `Layout.write` raises."""
+        for name, values in columns.items() if isinstance(columns, Mapping) else columns:
+            self._layout.write(self.vector, name, values)
+            self._written.add(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._written
+
+    def finished(self, columns: Iterable[str]) -> U32:
+        """The vector. Raises ValueError unless these columns were written, and no others."""
+        wanted = set(columns)
+        if wanted != self._written:
+            missing, unknown = sorted(wanted - self._written), sorted(self._written - wanted)
+            raise ValueError(f"columns: missing {missing}, unknown {unknown}")
+        return self.vector
 
 
 def draw_points(context: Context, name: str, shape: Sequence[int]) -> tuple[tuple[K, ...], ...]:
