@@ -12,6 +12,8 @@ from zkds.circuits.models.private_model import OpenedModel
 from zkds.circuits.networks.weights import model_digest
 from zkds.errors import StatementMismatch
 
+pytestmark = pytest.mark.slow
+
 CASE = Case("batch norm", "images")
 CONSTANTS = [name for name, _ in NETWORKS["batch norm"].constants]
 PUBLIC = Pins(model=(NETWORKS["batch norm"], weights("batch norm")))

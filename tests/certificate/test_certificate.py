@@ -68,7 +68,10 @@ def own_model(case):
     return NETWORKS[case.network], weights(case.network)
 
 
-@pytest.mark.parametrize("name", CASES)
+PORTABLE = "average pool, SAM, zero-knowledge"  # the one that is made with the portable kernels as well
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != PORTABLE)) for name in CASES])
 def test_results_are_those_of_the_semantics(name):
     case = CASES[name]
     proof, statement = honest(case)
@@ -135,6 +138,7 @@ def everything():
     }
 
 
+@pytest.mark.slow
 def test_accepted_takes_everything():
     """All but one, and one alone: valid, and the verdict names what is missing. None at all: nothing is pinned."""
     proof, given = honest(TINY)[0], everything()
@@ -196,6 +200,7 @@ def exactly(integer):
     return Fraction(integer, 1 << 48)
 
 
+@pytest.mark.slow
 def test_tau_at_the_value_and_below_it():
     proof, statement = honest(TINY)
     value = statement.results.value
@@ -206,6 +211,7 @@ def test_tau_at_the_value_and_below_it():
         assert error.expected != f"at most {error.actual}"
 
 
+@pytest.mark.slow
 def test_hidden_value_at_the_threshold_and_above_it():
     value = honest(TINY)[1].results.value
     proof, statement = honest(replace(TINY, tau=exactly(value)))
@@ -221,6 +227,7 @@ def test_hidden_value_at_the_threshold_and_above_it():
         hidden(statement, Fraction(1))  # of a statement that hides its value already
 
 
+@pytest.mark.slow
 def test_loss_and_accuracy():
     proof, statement = honest(TINY)
     loss = Fraction(statement.results.total_loss, statement.samples << 48)
@@ -278,6 +285,7 @@ def test_the_relation_is_a_function_of_the_statement():
     assert first.sections["relation"] == statement.encode()
 
 
+@pytest.mark.slow
 def test_two_proofs_of_one_statement_differ():
     case = replace(TINY, zero_knowledge=True)
     first, statement = honest(case)

@@ -11,7 +11,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.harness.certificates import TINY, Case, cheat, false_claims
+from tests.harness.certificates import TINY, Case, cheat
+from tests.harness.cheating import false_claims
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.lookup import RangeTable

@@ -24,13 +24,14 @@ from zkds.circuits.operators.smooth import Gelu, Tanh
 from zkds.commit.layout import Layout
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Schema
-from zkds.errors import ConstraintRejected, PlanRejected
+from zkds.errors import ConstraintRejected
 from zkds.statement import MAGIC, VERSION, Mode, Statement
 
 pytestmark = pytest.mark.slow
 
 REFUSED = ("1023 steps", "classes")
 ALLOWED = ("64 layers", "features", "samples", "long records", "batches", "windows", "a wide window")
+SMALL = (14, 28, 41, 45, 57, 82, 114, 121)  # seeds
 
 
 def counted(statement):
@@ -75,24 +76,20 @@ def pieces_made(statement, monkeypatch):
     return relation.columns, found, channel.constraints.messages
 
 
-def small_statements(count):
-    generator = random.Random(3)
-    while count:
-        statement = random_statement(generator)
-        if statement is None or Work.of(statement).ratio > 0.2:
-            continue
-        try:
-            relation = DirectionalSharpness(statement)
-            relation.check()
-        except PlanRejected:
-            continue
-        if Work.of(statement).with_columns(relation.columns).ratio < 0.15:
-            count -= 1
-            yield statement
+def small_statements():
+    """Those of random ones that take little: most are large, or have no plan."""
+    for seed in SMALL:
+        statement = random_statement(random.Random(seed))
+        assert statement is not None and counted(statement).ratio < 0.15
+        yield statement
+
+
+def many_steps():
+    return statement_of(dense(31, 31, 31, 7), Configuration.of(steps=63, batch_size=7), features(31))
 
 
 def test_no_column_has_more_pieces_than_are_counted_and_no_circuit_more_messages(monkeypatch):
-    for statement in [*small_statements(8), HOSTILE["64 layers"](), HOSTILE["steps"]()]:
+    for statement in [*small_statements(), HOSTILE["64 layers"](), many_steps()]:
         columns, found, messages = pieces_made(statement, monkeypatch)
         for column in columns:
             assert found[column.name] <= pieces_of(column), column

@@ -17,8 +17,6 @@ import numpy as np
 from tests.harness.cheating import dishonest_vector
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.limbs import join
-from tests.reference.claims import claim_sum, committed
-from zkds.channel import ProverChannel, VerifierChannel
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.proving import network_inputs, prove_certificate
@@ -40,14 +38,10 @@ from zkds.dataset.records import from_arrays
 from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Normalization
 from zkds.errors import ProofRejected
-from zkds.field import ZERO
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.prover import prove_vector
 from zkds.statement import Statement
 from zkds.tensors.tensor import ColumnReader
-from zkds.transcript import Transcript
-from zkds.wire import ProofReader, ProofWriter
-from zkds.zk import ligero
 
 SEED = bytes(range(32))
 RECORDS = 12
@@ -238,19 +232,3 @@ def rejection(proof: bytes, **options) -> ProofRejected:
     except ProofRejected as error:
         return error
     raise AssertionError("the proof was accepted")
-
-
-def false_claims(columns: dict[str, np.ndarray], prover, verifier) -> list[str]:
-    """What is wrong with these columns apart from lookups: the reasons of false equations, and "claim" for a false claim.
-
-    The conversation of the relation alone, in plain mode, with its claims held against the columns themselves: what a whole
-    proof adds are lookups and the opening.
-    """
-    layout, vector = committed(prover, columns)
-    writer = ProofWriter()
-    prover.prove(ProverChannel(Transcript(), writer, None), layout, vector)
-    channel = VerifierChannel(Transcript(), ProofReader(writer.to_bytes()))
-    claims = verifier.verify(channel, layout)
-    channel.reader.finish()
-    found = ligero.violated(channel.constraints, [ZERO] * channel.constraints.messages)
-    return [*found, *("claim" for claim in claims if claim_sum(claim, vector) != claim.value.constant)]

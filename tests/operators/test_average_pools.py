@@ -37,6 +37,8 @@ from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import Committed
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.slow
+
 SIZE = (7, 6)
 POOLS = {
     "3x3, stride 2, padding 1": Means(sliding(7, 3, 2, 1), sliding(6, 3, 2, 1)),

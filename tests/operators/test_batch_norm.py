@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tests.harness.cheating import FALSE_CLAIM, dishonest_vector, lying, reason_of
+from tests.harness.cheating import FALSE_CLAIM, dishonest_vector, lying, reason_of, reason_of_cells
 from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.probes import floats
 from tests.harness.whole_proof import LIGERO_REASON
@@ -34,6 +34,8 @@ from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
 from zkds.verifier import verify
+
+pytestmark = pytest.mark.slow
 
 PLACE = Place(0)
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
@@ -354,7 +356,7 @@ def test_every_kind_of_cell_has_one_value():
         cells = changed.reshape(-1)
         index = generator.integers(len(cells))
         cells[index] = cells[index] + 1 if cells[index] + 1 < rows[column] else cells[index] - 1
-        assert reason_of(relation, columns | {column: changed}) == FALSE_CLAIM, column
+        assert reason_of_cells(relation, columns | {column: changed}) == FALSE_CLAIM, column
 
 
 MESSAGES = {

@@ -28,6 +28,8 @@ from zkds.statement import Statement
 from zkds.tensors.tensor import ColumnReader
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.slow
+
 FALSE_CLAIM = "batching: final claim"
 NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
 ONE = 1 << 32

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, reason_of
+from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, reason_of, reason_of_cells
 from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.graphs import GRAPHS
 from zkds.circuits import probe
@@ -115,7 +115,7 @@ def test_every_kind_of_cell_has_one_value(name):
         cells = changed.reshape(-1)
         index = generator.integers(len(cells))
         cells[index] = cells[index] + 1 if cells[index] + 1 < rows.get(column, 2) else cells[index] - 1
-        reason = reason_of(circuit.relation, columns | {column: changed})
+        reason = reason_of_cells(circuit.relation, columns | {column: changed})
         allowed = {FALSE_CLAIM, NOT_IN_TABLE} | {f"{column.partition(': ')[0]}: {part}" for part in ("selection", "windows")}
         # A copy that differs makes a false claim on what it is a copy of, which a ReLU before it may have to prove.
         assert reason in allowed or reason.endswith(": output: product of the factors"), (column, reason)

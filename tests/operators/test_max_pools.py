@@ -33,6 +33,8 @@ from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import ColumnReader, Committed, joined
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.slow
+
 FALSE_CLAIM = "batching: final claim"
 NOT_IN_TABLE = "LogUp: what is looked up is not what the tables hold"
 WIDTH = 43

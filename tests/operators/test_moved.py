@@ -18,6 +18,8 @@ from zkds.circuits.operators.permute import Permute
 from zkds.prover import prove
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.slow
+
 NETWORK = GRAPHS["slices, zeros and axes in another order"]
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 

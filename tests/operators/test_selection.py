@@ -29,6 +29,8 @@ from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (3, 2, 3, 4, 6)  # P, B, C, H, W
 FALSE_CLAIM = "batching: final claim"
 
