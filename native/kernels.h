@@ -29,3 +29,6 @@
 
 #include "exact_ops.h"
 #include "exact_kernels.h"
+
+#include "squares_ops.h"
+#include "squares_kernels.h"

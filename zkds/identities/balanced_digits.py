@@ -1,0 +1,219 @@
+"""A second commitment of a tensor, in balanced digits of a small base: what polynomials of few bits are made of.
+
+    value = sum_j digit_j base^j,      -floor(base / 2) <= digit_j <= base - 1 - floor(base / 2)
+
+A cell holds digit_j + floor(base / 2), which a lookup keeps below the base. Every digit has its own offset, so that none is
+larger than base / 2: in offset binary, which moves the number as a whole, digits reach base - 1, and a product of four of them
+four bits more. The digits of an integer are unique (that value - digit_0 is a multiple of the base leaves one digit_0), and
+`count` of them reach exactly the integers from -floor(base / 2) R to (base - 1 - floor(base / 2)) R, R = 1 + base + ... +
+base^(count - 1).
+
+`Decomposition` ties digits to their values: sum_j digit_j base^j - value = 0 for every entry, modulo p and so, both sides being
+small, over the integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkds.claims import Value
+from zkds.errors import PlanRejected
+from zkds.field import ONE, ZERO, K, P, powers
+from zkds.hidden import Hidden
+from zkds.identities.equations import Equation, Form, settle_prover, settle_verifier
+from zkds.identities.expressions import Along, AxisUse, Operand
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat, require_fit
+from zkds.lookup import ExplicitTable, Lookup, RangeTable
+from zkds.native import U32
+from zkds.soundness import algebraic
+from zkds.tensors.axes import eq_axes
+from zkds.tensors.circuit import Component
+from zkds.tensors.tensor import (
+    SCHWARTZ_ZIPPEL,
+    Committed,
+    Context,
+    ProverContext,
+    Reader,
+    Tensor,
+    TensorClaim,
+    VerifierContext,
+    draw_points,
+    value_weights,
+)
+
+MAX_BASE = 1 << DIGIT_BITS
+
+
+@dataclass(frozen=True)
+class BalancedFormat(LimbFormat):
+    """`count` balanced digits of a base; limb_bits: of a cell, width: what any value that they reach fits, with its sign."""
+
+    base: int
+    count: int
+
+    @classmethod
+    def holding(cls, base: int, interval: Interval) -> BalancedFormat:
+        """The least number of digits that reach every integer of the interval.
+
+        Raises ValueError for a base below 3 (digits of base 2 are -1 and 0) or above 2^16, PlanRejected beyond 60 bits.
+        """
+        if not 3 <= base <= MAX_BASE:
+            raise ValueError(f"base: expected 3 to {MAX_BASE}, got {base}")
+        count = 1
+        while True:
+            reach = _reach(base, count)
+            width = reach.magnitude().bit_length() + 1
+            if width > MAX_WIDTH:
+                raise PlanRejected(f"base {base}: {count} digits reach numbers of more than {MAX_WIDTH} bits")
+            if reach.low <= interval.low and interval.high <= reach.high:
+                return cls((base - 1).bit_length(), width, True, base, count)
+            count += 1
+
+    @property
+    def limbs(self) -> int:
+        return self.count
+
+    @property
+    def limb_widths(self) -> tuple[int, ...]:
+        return (self.limb_bits,) * self.count
+
+    @property
+    def digit_offset(self) -> int:
+        """What is subtracted from every cell."""
+        return self.base // 2
+
+    @property
+    def digit_interval(self) -> Interval:
+        return _reach(self.base, 1)
+
+    @property
+    def interval(self) -> Interval:
+        return _reach(self.base, self.count)
+
+    @property
+    def coefficient_intervals(self) -> tuple[Interval, ...]:
+        return (self.digit_interval,) * self.count
+
+    @property
+    def table(self) -> RangeTable | ExplicitTable:
+        """What a cell is looked up in: 0, ..., base - 1."""
+        if self.base == 1 << self.limb_bits:
+            return RangeTable(self.limb_bits)
+        return ExplicitTable.of(np.arange(self.base, dtype=np.uint32)[:, None])
+
+    def split(self, name: str, values: I64) -> list[U32]:
+        """The cells of every value, lowest digit first. Raises WitnessOverflow for a value that they do not reach."""
+        require_fit(name, (values >= self.interval.low) & (values <= self.interval.high), self.width)
+        rest = values - np.int64(self.interval.low)
+        cells = []
+        for _ in range(self.count):
+            above = rest // np.int64(self.base)
+            cells.append((rest - above * np.int64(self.base)).astype(np.uint32))
+            rest = above
+        return cells
+
+    def coefficients(self, limbs: list[U32]) -> list[I64]:
+        """The digits from the cells."""
+        return [limb.astype(np.int64) - np.int64(self.digit_offset) for limb in limbs]
+
+
+def _reach(base: int, count: int) -> Interval:
+    """The integers that have `count` balanced digits."""
+    ones = (base**count - 1) // (base - 1)
+    return Interval(-(base // 2) * ones, (base - 1 - base // 2) * ones)
+
+
+class BalancedDigits(Committed):
+    """The balanced digits of a tensor, or of a part of it: one column for each digit. Claims end here; as digits of identities,
+    which are of base 2^16, it must not be used.
+
+    value   the tensor
+    shape   of the digits; default: the value's
+    uses    how the value's axes run along those of `shape`, as in an expression; default: axis by axis
+    """
+
+    def __init__(
+        self, name: str, value: Tensor, base: int, shape: tuple[int, ...] | None = None, uses: Sequence[AxisUse | int] = ()
+    ) -> None:
+        given = uses or range(len(value.shape))
+        self.operand = Operand(value, tuple(Along(use) if isinstance(use, int) else use for use in given))
+        shape = value.shape if shape is None else shape
+        self.operand.check(shape)
+        self.number = BalancedFormat.holding(base, self.operand.interval(value.interval))
+        self.base = base
+        super().__init__(LimbColumns(name, self.number, shape))
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        return [Lookup(self.number.table, name) for name in self.columns.names]
+
+    def _offset(self, claim: TensorClaim[Value]) -> K:
+        """What a claim says of the public part that is subtracted from every cell."""
+        product = sum(claim.digit_weights, ZERO) * self.number.digit_offset
+        for axis in claim.axes:
+            product = product * axis.total()
+        return product
+
+    def split(self, reader: Reader) -> dict[str, U32]:
+        """The columns, from the digits of the value."""
+        total = np.zeros(self.shape, dtype=np.int64)
+        for j, table in enumerate(reader.tables(self.operand.tensor)):
+            total += self.operand.values(table, self.shape) << np.int64(DIGIT_BITS * j)
+        return self.columns.split(total)
+
+
+class Decomposition(Component):
+    """Digits and their values agree: at a random point of each, all together by powers of a challenge.
+
+    sum_j digit_j base^j - value lies between -p and p by the intervals (`check`), so that it is zero if it is modulo p.
+    """
+
+    def __init__(self, name: str, digits: Sequence[BalancedDigits]) -> None:
+        self.name = name
+        self.digits = tuple(digits)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [*self.digits, *(digits.operand.tensor for digits in self.digits)]
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        return [lookup for digits in self.digits for lookup in digits.lookups]
+
+    def check(self) -> None:
+        """Raise PlanRejected unless equality modulo p is one of integers."""
+        for digits in self.digits:
+            value = digits.operand.interval(digits.operand.tensor.interval)
+            if (digits.interval - value).magnitude() >= P:
+                raise PlanRejected(f"{digits.name}: digits and value may differ by p or more, and are compared modulo p")
+
+    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
+        """The digits' columns."""
+        for digits in self.digits:
+            yield from digits.split(reader).items()
+
+    def prove(self, context: ProverContext) -> None:
+        settle_prover(context, self.name, [Equation(self._forms(context), ZERO)])
+
+    def verify(self, context: VerifierContext) -> None:
+        settle_verifier(context, self.name, [Equation(self._forms(context), Hidden.public(ZERO))])
+
+    def _forms(self, context: Context) -> list[Form]:
+        count, rho = len(self.digits), ONE
+        if count > 1:
+            term = algebraic(f"{self.name}: rho", count - 1, "(tensors - 1) / |K|", SCHWARTZ_ZIPPEL)
+            rho = context.channel.challenge(term)
+        forms = []
+        for digits, scale in zip(self.digits, powers(rho, count), strict=True):
+            axes = eq_axes(digits.shape, draw_points(context, self.name, digits.shape))
+            own, factor = digits.operand.weights(axes)
+            value = digits.operand.tensor
+            forms.append(Form(digits, axes, tuple(scale * weight for weight in powers(K(digits.base), digits.number.count))))
+            forms.append(Form(value, own, tuple(-scale * factor * weight for weight in value_weights(value))))
+        return forms

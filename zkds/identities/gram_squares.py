@@ -1,0 +1,227 @@
+"""Sums of squares of a matrix of low rank, from its factors alone: nothing is committed or computed for each of its entries.
+
+    Q_t = sum_(o, k) g_t[o, k]^2 = sum_(r, s) (sum_o d_(t, r)[o] d_(t, s)[o]) (sum_k a_(t, r)[k] a_(t, s)[k])
+
+with g_t = sum_s d_(t, s) a_(t, s), r and s the records. d and a are given by digits of base X, so all of this are polynomials;
+the prover commits the coefficients of Q_t(X), which stay below 2^59 by exact intervals, so that equality modulo p is equality.
+At challenges gamma for X and tau for the steps,
+
+    sum_t eq(tau, t) sum_m gamma^m C_(m, t) = sum_(t, r, s) eq(tau, t) F(t, r, s) A(t, r, s)
+
+with the Gram matrices F of d and A of a at gamma: a sumcheck, which ends at (t', r', s'). There each of them is
+sum_(t, o) eq(t', t) d(t, r', o) d(t, s', o): a sumcheck more, which ends in two claims on digits.
+
+Messages: the sum; the sumcheck, the values of F and A; for either its sumcheck and two values. protocol.md, section 17.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zkds import sumcheck
+from zkds.claims import Value
+from zkds.errors import PlanRejected
+from zkds.field import ONE, K, P, powers, unblock
+from zkds.identities.balanced_digits import BalancedDigits
+from zkds.identities.digit_polynomials import (
+    COEFFICIENT_WIDTH,
+    HALF,
+    MAX_COEFFICIENT,
+    magnitude,
+    power_axis,
+    product_intervals,
+)
+from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.intervals import Interval
+from zkds.integers.limb_columns import LimbColumns, Points
+from zkds.integers.limbs import I64, LimbFormat
+from zkds.native import U32, U64
+from zkds.soundness import algebraic
+from zkds.tensors.axes import EqAxis, VectorAxis, eq_axes, split_point, variables
+from zkds.tensors.circuit import Component
+from zkds.tensors.contraction import multiply, padded_pairs, weighted_sum
+from zkds.tensors.field_tables import flat_length, weighed
+from zkds.tensors.tensor import (
+    SCHWARTZ_ZIPPEL,
+    Book,
+    Committed,
+    Context,
+    ProverContext,
+    Reader,
+    Tensor,
+    VerifierContext,
+    draw_points,
+)
+
+FLOAT_EXACT = 1 << 53
+
+
+class GramSquares(Component):
+    """Q_t for all steps; commits `coefficients`, (terms, T).
+
+    inputs   (P, B, *inner) with P >= T, digits of base X; step t has a_t
+    deltas   (T, B, M), digits of base X
+    Raises ValueError for other shapes and bases.
+    """
+
+    def __init__(self, name: str, inputs: BalancedDigits, deltas: BalancedDigits) -> None:
+        if inputs.base != deltas.base:
+            raise ValueError(f"{name}: expected digits of one base, got {inputs.base} and {deltas.base}")
+        steps, batch, _ = deltas.shape
+        if inputs.shape[0] < steps or inputs.shape[1] != batch:
+            raise ValueError(f"{name}: expected inputs of {steps} steps and {batch} records, got {inputs.shape}")
+        self.name = name
+        self.inputs, self.deltas = inputs, deltas
+        self.base = inputs.base
+        number = LimbFormat(DIGIT_BITS, COEFFICIENT_WIDTH, signed=True)
+        self.coefficients = Committed(LimbColumns(f"{name}: coefficients", number, (len(self.intervals()), steps)))
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self.coefficients, self.inputs, self.deltas]
+
+    def intervals(self) -> list[Interval]:
+        """Of the coefficients of Q_t(X)."""
+        gradient = product_intervals(self.deltas.digits, self.inputs.digits)
+        gradient = [interval.times(self.deltas.shape[1]) for interval in gradient]
+        entries = self.deltas.shape[2] * int(np.prod(self.inputs.shape[2:]))
+        return [interval.times(entries) for interval in product_intervals(gradient, gradient)]
+
+    def check(self) -> None:
+        """Raise PlanRejected unless committed and true coefficients differ by less than p, and the true ones fit."""
+        true = magnitude(self.intervals())
+        if true > MAX_COEFFICIENT or true + self.coefficients.interval.magnitude() >= P:
+            raise PlanRejected(f"{self.name}: a coefficient needs {true.bit_length() + 1} bits")
+
+    # ---- witness -----------------------------------------------------------------------------------------------------
+
+    def witness(self, reader: Reader) -> dict[str, U32]:
+        """The columns of the coefficients, from those of the digits."""
+        steps, batch, _ = self.deltas.shape
+        deltas, inputs = (
+            [table[:steps].reshape(steps, batch, -1) for table in digits.tables(reader)]
+            for digits in (self.deltas, self.inputs)
+        )
+        found = np.zeros(self.coefficients.shape, dtype=np.int64)
+        for step in range(steps):
+            left, right = (_gram(np.stack([table[step] for table in tables], axis=1)) for tables in (deltas, inputs))
+            for i, row in enumerate(left):
+                for j, other in enumerate(right):
+                    found[i + j, step] += np.int64((row * other).sum())
+        return self.coefficients.columns.split(found)
+
+    # ---- protocol ----------------------------------------------------------------------------------------------------
+
+    def prove(self, context: ProverContext) -> None:
+        gamma, tau = self._draw(context)
+        axes, weights = self._coefficient_weights(gamma, tau)
+        coefficients = self.coefficients
+        value = weighted_sum(coefficients.tables(context.reader), coefficients.digits, axes, weights)
+        context.channel.send(f"{self.name}: sum", [value])
+        context.book.add(coefficients, axes, weights, value)
+        sides = [_at(digits, context.reader, gamma)[: self.deltas.shape[0]] for digits in (self.deltas, self.inputs)]
+        grams = [padded_pairs(np.stack([multiply(rows, rows.swapaxes(0, 1)) for rows in side])) for side in sides]
+        shape = self._shape
+        point, finals = sumcheck.prove(
+            context.channel, grams, [(ONE, (0, 1))], _halves(shape[1:], tau), name=self.name, variables=variables(shape)
+        )
+        context.channel.send(f"{self.name}: factors", finals)
+        points = split_point(shape, point)
+        for digits, side in zip((self.deltas, self.inputs), sides, strict=True):
+            self._prove_gram(context, digits, side, gamma, points)
+
+    def _prove_gram(self, context: ProverContext, digits: BalancedDigits, side: U64, gamma: K, points: Points) -> None:
+        """side: the digits at gamma, (steps, records, entries, 2)."""
+        name = f"{self.name}: {digits.name}"
+        shape = (len(side), *digits.shape[2:])
+        tables = []
+        for place in points[1:]:
+            weights = EqAxis(side.shape[1], tuple(place)).vector()[None]
+            rows = np.stack([multiply(weights, records)[0] for records in side])
+            tables.append(padded_pairs(rows))
+        eq_point = _halves(shape[1:], points[0])
+        end, finals = sumcheck.prove(context.channel, tables, [(ONE, (0, 1))], eq_point, name=name, variables=variables(shape))
+        context.channel.send(f"{name}: factors", finals)
+        self._digit_claims(context.book, digits, gamma, points, split_point(shape, end), finals)
+
+    def verify(self, context: VerifierContext) -> None:
+        channel = context.channel
+        gamma, tau = self._draw(context)
+        axes, weights = self._coefficient_weights(gamma, tau)
+        (value,) = channel.receive(f"{self.name}: sum", 1)
+        context.book.add(self.coefficients, axes, weights, value)
+        shape = self._shape
+        eq_point = _halves(shape[1:], tau)
+        scaled = value * HALF ** variables(shape[1:])
+        point, final = sumcheck.verify(channel, scaled, variables(shape), 2, eq_point, name=self.name)
+        factors = channel.receive(f"{self.name}: factors", 2)
+        channel.assert_zero(final - channel.product(*factors), f"{self.name}: product of the factors")
+        points = split_point(shape, point)
+        for digits, gram in zip((self.deltas, self.inputs), factors, strict=True):
+            name = f"{self.name}: {digits.name}"
+            own = (shape[0], *digits.shape[2:])
+            eq_point = _halves(own[1:], points[0])
+            scaled = gram * HALF ** variables(own[1:])
+            end, final = sumcheck.verify(channel, scaled, variables(own), 2, eq_point, name=name)
+            values = channel.receive(f"{name}: factors", 2)
+            channel.assert_zero(final - channel.product(*values), f"{name}: product of the factors")
+            self._digit_claims(context.book, digits, gamma, points, split_point(own, end), values)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        """Steps, records, records."""
+        steps, batch, _ = self.deltas.shape
+        return steps, batch, batch
+
+    def _draw(self, context: Context) -> tuple[K, tuple[K, ...]]:
+        term = algebraic(f"{self.name}: gamma", max(1, len(self.intervals()) - 1), "degree / |K|", SCHWARTZ_ZIPPEL)
+        gamma = context.channel.challenge(term)
+        (tau,) = draw_points(context, self.name, self.deltas.shape[:1])
+        return gamma, tau
+
+    def _coefficient_weights(self, gamma: K, tau: tuple[K, ...]) -> tuple[tuple[EqAxis, EqAxis], list[K]]:
+        """Axes and digit weights of sum_t eq(tau, t) sum_m gamma^m C_(m, t)."""
+        terms, factor = power_axis(self.coefficients.shape[0], gamma)
+        limbs = powers(K(1 << DIGIT_BITS), len(self.coefficients.digits))
+        return (terms, EqAxis(self.coefficients.shape[1], tau)), [factor * limb for limb in limbs]
+
+    def _digit_claims(
+        self, book: Book[Value], digits: BalancedDigits, gamma: K, points: Points, end: Points, values: Sequence[Value]
+    ) -> None:
+        """The digits at (t'', r', x') and at (t'', s', x'), polynomials at gamma."""
+        steps = np.zeros((digits.shape[0], 2), dtype=np.uint64)
+        steps[: self.deltas.shape[0]] = EqAxis(self.deltas.shape[0], tuple(end[0])).vector()
+        weights = powers(gamma, digits.number.count)
+        for place, value in zip(points[1:], values, strict=True):
+            records = EqAxis(digits.shape[1], tuple(place))
+            book.add(digits, [VectorAxis(steps), records, *eq_axes(digits.shape[2:], end[1:])], weights, value)
+
+
+def _halves(inner: Sequence[int], outer: Sequence[K]) -> list[K]:
+    """The eq point of a plain sum over `inner`, times 2^-(its variables), and a weighted one over an axis before it."""
+    return [HALF] * variables(inner) + list(outer)
+
+
+def _at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
+    """The polynomials at gamma: (*first two axes, *padded others flat, 2)."""
+    lead, inner = digits.shape[:2], digits.shape[2:]
+    shape = (lead[0] * lead[1], *inner)
+    tables = [table.reshape(shape) for table in digits.tables(reader)]
+    table = unblock(weighed(tables, powers(gamma, len(tables)), shape), flat_length(shape))
+    return table.reshape(*lead, -1, 2)
+
+
+def _gram(digits: I64) -> list[I64]:
+    """(records, digits, entries) -> coefficients of the polynomials sum_x row_r(X)[x] row_s(X)[x]: (records, records) each."""
+    records, count, entries = digits.shape
+    if entries * int(np.abs(digits).max(initial=1)) ** 2 >= FLOAT_EXACT:
+        raise ValueError(f"digits: sums of {entries} products need more than 53 bits")
+    rows = digits.reshape(records * count, entries).astype(np.float64)
+    products = (rows @ rows.T).reshape(records, count, records, count)
+    result = [np.zeros((records, records), dtype=np.int64) for _ in range(2 * count - 1)]
+    for i in range(count):
+        for j in range(count):
+            result[i + j] += products[:, i, :, j].astype(np.int64)
+    return result
