@@ -17,6 +17,7 @@ costs (`python -m bench.work` measures both beside it, for random statements and
     coefficients    of the equations of a private model's weights, six each
     records         hashed, with their Merkle paths
     record_bytes    columns of the matrix A, each of 128 numbers
+    large_steps     steps of large parameters: two blocks of identities each
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.metric.sam import is_large
 from zkds.commit.layout import Column
 from zkds.errors import ProofRejected
 from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS
@@ -50,7 +52,7 @@ CLAIMS = {
     "randomness": (6, 0),
     "bytes": (6, 0),
     "start": (6, 0),
-    "kappa": (140, 0),  # one for each parameter, of which there are 128 at most
+    "kappa": (140, 140),  # one for each parameter, and for each large one on slices; of either 128 at most
     "gradient": (4, 3),
     "update": (2, 4),
     "scaled": (3, 3),
@@ -59,6 +61,19 @@ CLAIMS = {
     "W": (1, 9),
 }
 OTHERS = (8, 2)
+
+# The same for a large parameter, whose identities are proved step by step (metric/sam.py): a block of each step makes claims on
+# its slices, and on w_t, hence on the start and on all updates before.
+LARGE_CLAIMS = {
+    "remainder": (2, 1),
+    "gradient": (4, 4),
+    "scaled": (3, 5),
+    "normalised": (2, 3),
+    "perturbation": (2, 5),
+    "update": (2, MOST_SEPARATE_CLAIMS),
+    "start": (MOST_SEPARATE_CLAIMS, 0),
+}
+LARGE_MESSAGES = 300  # of the two blocks of a step
 
 # seconds and bytes: of any verification, then of one of each
 BASE = (0.8, 100 << 20)
@@ -76,6 +91,7 @@ COSTS = {
     "coefficients": (9e-8, 22),
     "records": (1.2e-4, 3000),
     "record_bytes": (5e-6, 1200),
+    "large_steps": (0.04, 1 << 18),
 }
 
 
@@ -101,6 +117,7 @@ class Work:
     coefficients: int
     records: int
     record_bytes: int
+    large_steps: int
     boxes: int = 0
     lengths: int = 0
     pieces: int = 0
@@ -125,6 +142,7 @@ class Work:
             6 * parameters if statement.private_model else 0,
             statement.samples,
             statement.root.committed_bytes,
+            statement.configuration.steps * sum(is_large(shape) for _, shape in network.parameters),
         )
 
     def with_columns(self, columns: Sequence[Column]) -> Work:
@@ -133,7 +151,7 @@ class Work:
         boxes = sum(math.prod(length.bit_count() for length in column.shape) for column in columns)
         cells = sum(column.cells for column in columns)
         trees = -(-cells // CHUNK)
-        rounds = 1000 + 250 * self.nodes + trees * cells.bit_length() ** 2
+        rounds = 1000 + 250 * self.nodes + LARGE_MESSAGES * self.large_steps + trees * cells.bit_length() ** 2
         lengths = sum(sum(column.shape) for column in columns)
         return replace(self, boxes=boxes, lengths=lengths, pieces=sum(pieces), rounds=rounds)
 
@@ -170,7 +188,10 @@ def pieces_of(column: Column, fan_out: int = 1) -> int:
 
     fan_out: how many nodes take one output. More than MOST_SEPARATE_CLAIMS claims become one, at a point.
     """
-    points, slices = CLAIMS.get(_kind(column.name), OTHERS)
+    kind = _kind(column.name)
+    points, slices = CLAIMS.get(kind, OTHERS)
+    if kind in LARGE_CLAIMS and is_large(column.shape if kind == "start" else column.shape[1:]):
+        points, slices = LARGE_CLAIMS[kind]
     slices = min(slices * fan_out, max(slices, MOST_SEPARATE_CLAIMS))
     first, *rest = column.shape
     of_slice = math.prod(length.bit_count() for length in rest)

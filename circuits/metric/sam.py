@@ -1,12 +1,13 @@
 """Sharpness and perturbation (the semantics: circuits/metric/perturbation.py), as cells and identities.
 
-Per parameter, entry by entry (block "parameters"):
+Per parameter, entry by entry (block "parameters"; a large parameter has a block of its own for every step):
 
     v = round(w_t g_t / 2^40)                                if sharpness or perturbation is ASAM
     E = round(kappa_t g_t / 2^32)                            perturbation SAM
     n = round(kappa_t v_t / 2^32),  E = round(w_t n / 2^40)  perturbation ASAM
 
-Per step: sums of squares over all parameters ("sums"), and ("scalars") of the perturbation's, x,
+Per step: sums of squares over all parameters ("sums"; those of a large one are a term that is committed, and proved in a block
+of its own), and ("scalars") of the perturbation's, x,
 
     x = y^2 + rest,  0 <= rest <= 2 y                        y = isqrt(x)
     zero y = 0,  y + zero - 1 = least >= 0                   zero is a bit: [y = 0]
@@ -22,11 +23,13 @@ more low digits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from zkds.circuits.arithmetic.exact import sum_of_squares
 from zkds.circuits.arithmetic.fixed_point import (
     GRADIENT,
     KAPPA,
@@ -37,7 +40,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     Configuration,
 )
 from zkds.circuits.trajectory import Trajectory
-from zkds.identities.expressions import Expression, sum_of, tensor
+from zkds.identities.expressions import Expression, at, sum_of, tensor
 from zkds.identities.gadget import Gadget, SquareRoot, Wide, joined, round_identity, split, square_root
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
@@ -47,6 +50,12 @@ from zkds.native import U32
 from zkds.tensors.tensor import Committed, Tensor
 
 PARAMETERS, SUMS, SCALARS = "parameters", "sums", "scalars"  # names of blocks
+LARGE = 1 << 18  # entries, from which on a parameter is large: the tables of a block take some 200 bytes an entry
+
+
+def is_large(shape: Sequence[int]) -> bool:
+    """Whether the identities of a parameter of this shape are proved step by step."""
+    return math.prod(shape) >= LARGE
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,33 @@ class Parameter:
     def shape(self) -> tuple[int, ...]:
         return self.gradient.shape[1:]
 
+    def places(self, steps: int) -> list[Place]:
+        """Where identities of its entries in the first `steps` steps are stated."""
+        if not is_large(self.shape):
+            return [Place(PARAMETERS, "", (steps, *self.shape), None)]
+        return [Place(f"{self.name}: step {step}", f" at step {step}", self.shape, step) for step in range(steps)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One block with identities of a parameter's entries: of all steps, or (a large parameter's) of one.
+
+    suffix   of the identities' names
+    shape    of the identities
+    step     None: all of them, the first axis
+    """
+
+    block: str
+    suffix: str
+    shape: tuple[int, ...]
+    step: int | None
+
+    def entries(self, source: Tensor) -> Expression:
+        """Those of a tensor whose first axis counts steps; of one without other axes, the same for all entries."""
+        if self.step is None:
+            return tensor(source)
+        return tensor(source, at(self.step, source.shape[0]), *range(len(source.shape) - 1))
+
 
 def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[int, ...]) -> Committed:
     """E of a parameter, for `Parameter` and for whatever else uses it; `Norms` commits it."""
@@ -73,11 +109,13 @@ class Norms(Gadget):
 
     def __init__(self, configuration: Configuration, parameters: Sequence[Parameter]) -> None:
         super().__init__("norms")
+        self.identities[PARAMETERS] = []  # comes before the blocks of large parameters
         self.configuration = configuration
         self.parameters = tuple(parameters)
         self.scaled: dict[str, Committed] = {}
         self.normalised: dict[str, Committed] = {}
         self.remainders: dict[tuple[str, str], Committed] = {}  # (tensor of the trajectory, parameter)
+        self.parts: list[tuple[Wide, str]] = []  # sums of squares of one parameter, and the tensor of the trajectory
         steps = configuration.steps
         if configuration.scales_gradients:
             for parameter in parameters:
@@ -96,19 +134,21 @@ class Norms(Gadget):
         kind: str,
         parameter: Parameter,
         out: Committed,
-        exact: Expression,
+        factors: tuple[Tensor, Tensor],
         shift: int,
         bound: int | None = None,
     ) -> None:
-        """State that `out` is exact / 2^shift, rounded; |exact| <= bound if the operands' intervals do not say so."""
-        remainder = LimbColumns(f"{parameter.name}: {kind} remainder", LimbFormat(DIGIT_BITS, shift, False), out.shape)
-        self.remainders[kind, parameter.name] = self.own(Committed(remainder))
-        identity = round_identity(exact, shift, tensor(out), tensor(self.remainders[kind, parameter.name]))
+        """State that `out` is the factors' product / 2^shift, rounded; |product| <= bound if their intervals do not say so."""
+        limbs = LimbColumns(f"{parameter.name}: {kind} remainder", LimbFormat(DIGIT_BITS, shift, False), out.shape)
+        remainder = self.remainders[kind, parameter.name] = self.own(Committed(limbs))
         total = None
         if bound is not None:
             total = Interval(-bound, bound) + Interval.point(1 << (shift - 1))
             total = total - Interval.unsigned(shift) - out.interval.times(1 << shift)
-        self.identity(PARAMETERS, f"{kind} of {parameter.name}", out.shape, identity, total)
+        for place in parameter.places(out.shape[0]):
+            left, right = map(place.entries, factors)
+            identity = round_identity(left * right, shift, place.entries(out), place.entries(remainder))
+            self.identity(place.block, f"{kind} of {parameter.name}{place.suffix}", place.shape, identity, total)
 
     def _new(self, kind: str, parameter: Parameter, number: LimbFormat, steps: int) -> Committed:
         return self.own(Committed(LimbColumns(f"{parameter.name}: {kind}", number, (steps, *parameter.shape))))
@@ -116,7 +156,7 @@ class Norms(Gadget):
     def _scale(self, parameter: Parameter) -> None:
         """v."""
         out = self.scaled[parameter.name] = self._new("scaled", parameter, GRADIENT, self.configuration.steps)
-        self._rounded("scaled", parameter, out, tensor(parameter.gradient) * tensor(parameter.weight), WEIGHT_BITS)
+        self._rounded("scaled", parameter, out, (parameter.weight, parameter.gradient), WEIGHT_BITS)
 
     def _perturb(self, parameter: Parameter) -> None:
         """E, and n."""
@@ -126,13 +166,12 @@ class Norms(Gadget):
         if adaptive:
             first = self._new("normalised", parameter, self.configuration.normalised_format, self.configuration.steps - 1)
             self.normalised[parameter.name] = first
-        product = tensor(self._direction(self.configuration.perturbation, parameter)) * tensor(self.kappa)
+        factors = (self._direction(self.configuration.perturbation, parameter), self.kappa)
         kind = "normalised" if adaptive else "perturbation"
         self.own(parameter.perturbation)
-        self._rounded(kind, parameter, first, product, PERTURBATION_SHIFT, bound)
+        self._rounded(kind, parameter, first, factors, PERTURBATION_SHIFT, bound)
         if adaptive:
-            scaled = tensor(first) * tensor(parameter.weight)
-            self._rounded("perturbation", parameter, parameter.perturbation, scaled, WEIGHT_BITS)
+            self._rounded("perturbation", parameter, parameter.perturbation, (parameter.weight, first), WEIGHT_BITS)
 
     def _direction(self, kind: str, parameter: Parameter) -> Tensor:
         """v for ASAM, g for SAM."""
@@ -145,10 +184,26 @@ class Norms(Gadget):
         total = self.wide(name, SQUARES_WIDTH, (steps,))
         sums = []
         for parameter in self.parameters:
-            direction = tensor(self._direction(kind, parameter))
-            sums.append((direction * direction).summed(*parameter.shape))
+            direction = self._direction(kind, parameter)
+            if is_large(parameter.shape):
+                part = self._large_squares(name, parameter, direction, steps)
+                self.parts.append((part, f"{parameter.name}: {'scaled' if kind == 'ASAM' else 'gradient'}"))
+                sums.append(part.expression())
+            else:
+                sums.append((tensor(direction) * tensor(direction)).summed(*parameter.shape))
         self.identity(SUMS, name, (steps,), sum_of(sums) - total.expression())
         return total
+
+    def _large_squares(self, name: str, parameter: Parameter, direction: Tensor, steps: int) -> Wide:
+        """The sum of squares of a large parameter: committed, and proved step by step."""
+        part = self.wide(f"{name} of {parameter.name}", SQUARES_WIDTH, (steps,))
+        for step in range(steps):
+            entry = tensor(direction, at(step, direction.shape[0]), *range(1, len(direction.shape)))
+            squares = (entry * entry).summed(*parameter.shape)
+            block = f"{parameter.name}: squares at step {step}"
+            identity = squares - part.expression(at(step, steps))
+            self.identity(block, f"{name} of {parameter.name} at step {step}", (1,), identity)
+        return part
 
     def _state_kappa(self) -> None:
         shape = (self.configuration.steps - 1,)
@@ -194,4 +249,7 @@ class Norms(Gadget):
                 self.gap.split(least - remainder),
             ]
         )
+        for part, name in self.parts:
+            values = trajectory.values[name][: part.parts[0].shape[0]]
+            columns |= part.split(np.array([sum_of_squares(entry) for entry in values], dtype=object))
         return columns if self.shared else columns | self.perturbation_squares.split(others)

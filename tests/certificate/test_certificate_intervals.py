@@ -107,7 +107,7 @@ def test_sums_of_digits_lie_in_their_intervals(name):
         reader = ColumnReader(extreme_columns(found, generator))
         for block in found.scalars.blocks:
             for identity, (intervals, _), plan in zip(block.identities, block.intervals, block.plans, strict=True):
-                require_within(identity.name, identity.low_sums(reader.tables, plan.low_digits), intervals)
+                require_within(identity.name, identity.low_sums(reader, plan.low_digits), intervals)
         for part in found.components:
             if isinstance(part, RoundedSum):
                 require_within(part.name, low_sums(part, reader), part.digits)

@@ -16,6 +16,7 @@ from tests.harness.layers import Layer, Pool, layered
 from tests.harness.random_networks import OPERATORS as RANDOM_OPERATORS
 from tests.harness.random_networks import random_networks
 from tests.harness.sweeps import examples
+from tests.reference import shape_gadgets
 from tests.reference.claims import claim_sum
 from tests.reference.operators.registry import OPERATORS as TWINS
 from tests.reference.sharpness_shape import shape_of
@@ -25,6 +26,7 @@ from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Confi
 from zkds.circuits.arithmetic.smooth_tables import FUNCTIONS
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.metric import sam
 from zkds.circuits.metric.logarithm import log_rows, power_rows
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.softmax import exponential_tables
@@ -170,6 +172,21 @@ class Recorder(DryRun):
 def test_every_kind_of_layer_and_configuration(sharpness, perturbation, results, private):
     configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
     require_equal_shapes(statement_of(EVERYTHING, configuration, results, private=private))
+
+
+@pytest.mark.parametrize("sharpness", SHARPNESS)
+@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+@pytest.mark.parametrize("private", [False, True])
+def test_large_parameters(sharpness, perturbation, private, monkeypatch):
+    """Some are, of a network of any size, if the border is moved."""
+    for module in (sam, shape_gadgets):
+        monkeypatch.setattr(module, "LARGE", 12)
+    configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
+    require_equal_shapes(statement_of(EVERYTHING, configuration, VALUE, private=private))
+
+
+def test_what_is_large():
+    assert sam.LARGE == shape_gadgets.LARGE
 
 
 @pytest.mark.parametrize("pairs", [0, 4])

@@ -1,6 +1,7 @@
 """The verifier's work: counted before it is done, an upper bound, refused by name."""
 
 import collections
+import itertools
 import random
 import shlex
 import subprocess
@@ -12,10 +13,11 @@ from bench.work.__main__ import HOSTILE, RECORDS, RESULTS, dense, features, rand
 from tests.harness.shell import ENVIRONMENT, HANGS
 from zkds import api
 from zkds.channel import DryRun
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.work import DEFAULT_BYTES, Work, WorkRejected, pieces_of
+from zkds.circuits.metric import sam
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import chain
 from zkds.circuits.operators.convolution.operator import Convolution
@@ -94,6 +96,21 @@ def test_no_column_has_more_pieces_than_are_counted_and_no_circuit_more_messages
         for column in columns:
             assert found[column.name] <= pieces_of(column), column
         assert messages <= counted(statement).rounds
+
+
+def test_large_parameters_are_counted(monkeypatch):
+    """Some are, of a network of any size, if the border is moved."""
+    monkeypatch.setattr(sam, "LARGE", 32)
+    network = dense(6, 7, 31, 3)
+    for sharpness, perturbation in itertools.product(SHARPNESS, PERTURBATIONS):
+        for steps in (2, 3, 9):
+            configuration = Configuration(steps, 2, sharpness=sharpness, perturbation=perturbation)
+            statement = statement_of(network, configuration, features(6))
+            columns, found, messages = pieces_made(statement, monkeypatch)
+            assert Work.of(statement).large_steps == 3 * steps
+            for column in columns:
+                assert found[column.name] <= pieces_of(column), column
+            assert messages <= counted(statement).rounds
 
 
 @pytest.mark.parametrize("private", [False, True])

@@ -210,7 +210,7 @@ def broken_identities(found: Cheat) -> list[str]:
     """The identities of blocks and rounded sums that are false over the integers, whatever the carries; modulo 2^64."""
     reader = ColumnReader(found.columns)
     identities = [identity for block in found.relation.scalars.blocks for identity in block.identities]
-    broken = [identity.name for identity in identities if joined(identity.low_sums(reader.tables, 4)).any()]
+    broken = [identity.name for identity in identities if joined(identity.low_sums(reader, 4)).any()]
     for part in found.relation.components:
         if isinstance(part, RoundedSum):
             exact = joined(part._low_sums(reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))

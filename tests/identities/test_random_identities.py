@@ -11,7 +11,6 @@ import pytest
 from tests.harness.blocks_relation import BlocksRelation
 from tests.harness.whole_proof import reject
 from tests.reference.identities import identity_at, violations
-from zkds.identities import block
 from zkds.identities.block import Block
 from zkds.identities.expressions import Along, Expression, Identity, Over, UpTo, tensor
 from zkds.identities.gadget import Gadget, make_blocks
@@ -113,16 +112,6 @@ def test_random_expressions(seed, summed):
     cells.flat[-1] ^= 1
     plain = prove(example.relation, columns | {name: cells}, zero_knowledge=False)
     assert reject(plain, example.relation, allow_plain=True).reason == "batching: final claim"
-
-
-@pytest.mark.parametrize("summed", [False, True])
-def test_carries_of_large_identities_are_made_index_by_index(summed, monkeypatch):
-    example = RandomBlock(5, summed)
-    expected = example.relation.complete(example.columns)
-    monkeypatch.setattr(block, "LARGE", 0)
-    found = example.relation.complete(example.columns)
-    assert expected.keys() == found.keys() > example.columns.keys()
-    assert all(np.array_equal(expected[name], found[name]) for name in expected)
 
 
 def test_digits_of_coefficients():

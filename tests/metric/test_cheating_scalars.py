@@ -19,6 +19,7 @@ from tests.reference.identities import values_of, violations
 from zkds import lookup
 from zkds.circuits.arithmetic import tables
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric import sam
 from zkds.circuits.probe import run
 from zkds.prover import prove_vector
 from zkds.statement import Statement
@@ -221,6 +222,42 @@ def round_down(kind):
     return lie
 
 
+def with_large_parameters(tell):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sam, "LARGE", 10)
+        return tell()
+
+
+def large_round_down(kind):
+    return with_large_parameters(functools.partial(round_down, kind))
+
+
+def squares_of(norms, parameter):
+    """The wide integer of a large parameter's part of V."""
+    return next(part for part, _ in norms.parts if part.parts[0].name.startswith(f"norms: V of {parameter.name}"))
+
+
+def fewer_squares_of_a_large_parameter():
+    """The committed sum of one parameter, and with it V, one lower."""
+    lie = with_large_parameters(Lie)
+    norms = lie.scalars.norms
+    part = squares_of(norms, norms.parameters[2])
+    lie.add(part, -1)
+    lie.add(norms.squares, -1)
+    return lie
+
+
+def squares_of_another_step():
+    """What a large parameter adds to V, exchanged between the steps, and with it V."""
+    lie = with_large_parameters(Lie)
+    norms = lie.scalars.norms
+    part = squares_of(norms, norms.parameters[2])
+    first, second = lie.get(part)
+    lie.put(part, np.array([second, first], dtype=object))
+    lie.put(norms.squares, lie.get(norms.squares) + np.array([second - first, first - second], dtype=object))
+    return lie
+
+
 def norm_too_small():
     lie = Lie()
     root, y = lie.scalars.norms.root, int(lie.get(lie.scalars.norms.root.root)[0])
@@ -363,6 +400,10 @@ LIES = {
     functools.partial(delta_off_by, -1): ["first passes: delta, least"],
     functools.partial(round_down, "scaled"): ["norms: scaled of dense.1.weight"],
     functools.partial(round_down, "perturbation"): ["norms: perturbation of dense.1.weight"],
+    functools.partial(large_round_down, "scaled"): ["norms: scaled of dense.1.weight at step 0"],
+    functools.partial(large_round_down, "perturbation"): ["norms: perturbation of dense.1.weight at step 0"],
+    fewer_squares_of_a_large_parameter: ["norms: V of dense.1.weight at step 0"],
+    squares_of_another_step: ["norms: V of dense.1.weight at step 0", "norms: V of dense.1.weight at step 1"],
     norm_too_small: ["norms: norm: rest"],
     kappa_too_small: ["norms: kappa, least"],
     kappa_of_a_zero_norm: ["norms: divisor"],
@@ -385,6 +426,8 @@ THROUGH_PROOFS = [
     last_maximum_of_a_tie,
     functools.partial(delta_off_by, -1),
     functools.partial(round_down, "scaled"),
+    functools.partial(large_round_down, "perturbation"),
+    squares_of_another_step,
     no_perturbation,
     fewer_saturated,
     functools.partial(not_saturated, 2),

@@ -10,6 +10,7 @@ import pytest
 from tests.harness.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
 from tests.reference.identities import violations
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric import sam
 from zkds.circuits.metric.results import Results
 from zkds.integers.limbs import WitnessOverflow
 from zkds.lookup import RangeTable
@@ -35,6 +36,28 @@ def example(chosen, label_bytes=1):
     trajectory = small_probe(chosen)
     relation = ScalarsRelation(chosen, trajectory.network, results_of(trajectory), label_bytes)
     return relation, trajectory, relation.columns_of(trajectory)
+
+
+@functools.cache
+def large_example(chosen):
+    """The same with the two weights large: their identities are proved step by step."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sam, "LARGE", 10)
+        return example.__wrapped__(chosen)
+
+
+@pytest.mark.parametrize("chosen", CONFIGURATIONS, ids=lambda c: f"{c.sharpness} {c.perturbation}")
+def test_large_parameters(chosen):
+    relation, trajectory, columns = large_example(chosen)
+    large = [name for name, shape in trajectory.network.parameters if np.prod(shape) >= 10]
+    blocks = [block.name for block in relation.scalars.blocks]
+    squares = {f"{name}: squares at step {step}" for name in large for step in range(chosen.steps)}
+    scales = chosen.sharpness == "ASAM" or chosen.perturbation == "ASAM"
+    steps = {f"{name}: step {step}" for name in large for step in range(chosen.steps if scales else chosen.steps - 1)}
+    assert len(large) == 2 < len(trajectory.network.parameters)
+    assert blocks[:3] == ["scalars", "sums", "parameters"] and set(blocks[3:]) == squares | steps
+    assert violations(identities_of(relation), columns) == []
+    assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
 
 
 @pytest.mark.parametrize("chosen", CONFIGURATIONS, ids=lambda c: f"{c.sharpness} {c.perturbation}")
@@ -89,7 +112,14 @@ def test_identities_hold_over_the_integers(chosen):
     assert violations(identities_of(relation), columns) == []
 
 
-@pytest.mark.parametrize("make", [lambda: example(CONFIGURATIONS[2]), degenerate_example], ids=["honest", "degenerate"])
+MAKERS = {
+    "honest": lambda: example(CONFIGURATIONS[2]),
+    "large parameters": lambda: large_example(CONFIGURATIONS[2]),
+    "degenerate": degenerate_example,
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_no_cell_is_free(make):
     """One cell of every column changed, within its range: an identity fails or a row is in no table.
 

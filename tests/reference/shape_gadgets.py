@@ -13,6 +13,8 @@ from math import prod
 from tests.reference.integers import nearest
 from tests.reference.shape_plans import committed, multiply, plan, plus, times
 
+LARGE = 2**18  # entries of a parameter
+
 with localcontext(prec=60):
     LN2 = int((Decimal(2).ln() * 2**48).to_integral_value())
 
@@ -86,11 +88,25 @@ def convolve(parts, factor):
     return result
 
 
+def unit(t, length):
+    """The use of an axis of which entry t is taken."""
+    return [int(i == t) for i in range(length)]
+
+
+def step_of(tensor, t, axes):
+    """Entry t of a tensor along its first axis."""
+    return entry(tensor, unit(t, tensor.shape[0]), *axes)
+
+
+def is_large(parameter):
+    return prod(parameter.shape) >= LARGE
+
+
 # ---- section 18: gadgets -----------------------------------------------------------------------------------------------
 
 
 class Scalars:
-    """`tensors` and `lookups` of the gadgets, `carries` of the blocks S, Q, P."""
+    """`tensors` and `lookups` of the gadgets, `identities` by block: S, Q, P, those of large parameters."""
 
     def __init__(self, s, logits, labels, delta, parameters, rho_int, normalised, second_scale):
         self.s, self.K = s, s.network.classes
@@ -101,7 +117,7 @@ class Scalars:
         squares = self.norms(parameters, rho_int, normalised)
         eps_int = nearest(s.eps * 2**56 / (s.B * s.rho**2))
         self.statistic(squares, eps_int)
-        self.carries = [carry for block in "SQP" for identity in self.identities[block] for carry in identity.carries]
+        self.identities = {block: found for block, found in self.identities.items() if found}
 
     def tensor(self, name, width, shape, *, signed=False, whole=False, in_table=False, limb=16):
         name = name if whole else f"{self.gadget}: {name}"
@@ -121,7 +137,7 @@ class Scalars:
     def identity(self, block, name, shape, terms, total=None):
         digits, found = intervals(terms)
         name = f"{self.gadget}: {name}"
-        self.identities[block].append(Identity(name, shape, terms, *plan(name, digits, total or found, shape)))
+        self.identities.setdefault(block, []).append(Identity(name, shape, terms, *plan(name, digits, total or found, shape)))
 
     def rounding(self, block, name, x, shift, out, remainder, total=None):
         terms = minus(x + number(2 ** (shift - 1)), entry(remainder), scaled(entry(out), 2**shift))
@@ -228,12 +244,14 @@ class Scalars:
         for p in parameters if scales else []:
             v[p.name] = self.tensor(f"{p.name}: scaled", 48, (T, *p.shape), signed=True, whole=True)
             rest = self.tensor(f"{p.name}: scaled remainder", 40, (T, *p.shape), whole=True)
-            self.rounding("P", f"scaled of {p.name}", mul(entry(p.gradient), entry(p.first)), 40, v[p.name], rest)
+            self.elementwise("scaled", p, (p.first, p.gradient), 40, v[p.name], rest)
 
         def sum_of_squares(name, adaptive, steps):
             squares = self.wide(name, 112, (steps,))
-            kinds = [v[p.name] if adaptive else p.gradient for p in parameters]
-            sums = [term for p, t in zip(parameters, kinds, strict=True) for term in mul(entry(t), entry(t), p.shape)]
+            sums = []
+            for p in parameters:
+                t = v[p.name] if adaptive else p.gradient
+                sums += self.large_squares(name, p, t, steps) if is_large(p) else mul(entry(t), entry(t), p.shape)
             self.identity("Q", name, (steps,), minus(sums, squares))
             return squares
 
@@ -243,6 +261,25 @@ class Scalars:
         for p in parameters:
             self.perturb(p, v.get(p.name), kappa, rho_int, normalised)
         return squares
+
+    def large_squares(self, name, p, source, steps):
+        part = self.wide(f"{name} of {p.name}", 112, (steps,))
+        for t in range(steps):
+            one = step_of(source, t, range(1, len(source.shape)))
+            stated = [(c, (operand._replace(uses=(unit(t, steps),)),), inner) for c, (operand,), inner in part]
+            terms = minus(mul(one, one, p.shape), stated)
+            self.identity(f"{p.name}: squares at step {t}", f"{name} of {p.name} at step {t}", (1,), terms)
+        return part
+
+    def elementwise(self, kind, p, factors, shift, out, remainder, total=None):
+        """round(left right, shift) = out: in all steps, or for a large parameter step by step."""
+        if not is_large(p):
+            self.rounding("P", f"{kind} of {p.name}", mul(*map(entry, factors)), shift, out, remainder, total)
+            return
+        for t in range(out.shape[0]):
+            left, right, y, rest = (step_of(tensor, t, range(len(tensor.shape) - 1)) for tensor in (*factors, out, remainder))
+            terms = minus(mul(left, right) + number(2 ** (shift - 1)), rest, scaled(y, 2**shift))
+            self.identity(f"{p.name}: step {t}", f"{kind} of {p.name} at step {t}", p.shape, terms, total)
 
     def kappa(self, x, rho_int):
         shape = (self.s.T - 1,)
@@ -267,16 +304,15 @@ class Scalars:
         if not self.s.perturbs_adaptively:
             self.own(p.perturbation)
             rest = self.tensor(f"{p.name}: perturbation remainder", 32, shape, whole=True)
-            product = mul(entry(p.gradient), entry(kappa))
-            self.rounding("P", f"perturbation of {p.name}", product, 32, p.perturbation, rest, stated(p.perturbation))
+            self.elementwise("perturbation", p, (p.gradient, kappa), 32, p.perturbation, rest, stated(p.perturbation))
             return
         n = self.tensor(f"{p.name}: normalised", normalised, shape, signed=True, whole=True)
         self.own(p.perturbation)
         rests = [
             self.tensor(f"{p.name}: {k} remainder", w, shape, whole=True) for k, w in (("normalised", 32), ("perturbation", 40))
         ]
-        self.rounding("P", f"normalised of {p.name}", mul(entry(v), entry(kappa)), 32, n, rests[0], stated(n))
-        self.rounding("P", f"perturbation of {p.name}", mul(entry(n), entry(p.first)), 40, p.perturbation, rests[1])
+        self.elementwise("normalised", p, (v, kappa), 32, n, rests[0], stated(n))
+        self.elementwise("perturbation", p, (p.first, n), 40, p.perturbation, rests[1])
 
     def statistic(self, squares, eps_int):
         s, T = self.s, self.s.T

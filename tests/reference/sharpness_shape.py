@@ -74,13 +74,13 @@ def gadgets(scalars):
         for block, identities in scalars.identities.items()
     }
     carries = {block: [c for i in identities for c in i.carries] for block, identities in scalars.identities.items()}
-    tensors = [*scalars.tensors, *(tensor for block in BLOCKS for tensor in (*carries[block], *operands[block]))]
+    tensors = [*scalars.tensors, *(tensor for block in carries for tensor in (*carries[block], *operands[block]))]
 
     def verify(ledger):
-        for block, name in BLOCKS.items():
-            Block(ledger, name, scalars.identities[block], digit_weights, carry_weights).verify()
+        for block, identities in scalars.identities.items():
+            Block(ledger, BLOCKS.get(block, block), identities, digit_weights, carry_weights).verify()
 
-    return Component(tensors, verify, [*scalars.lookups, *ranges(c for block in BLOCKS for c in carries[block])])
+    return Component(tensors, verify, [*scalars.lookups, *ranges(c for block in carries for c in carries[block])])
 
 
 def record_columns(s):

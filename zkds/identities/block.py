@@ -18,9 +18,7 @@ again values of some claims. The formulas are in protocol.md, section 17.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -31,16 +29,14 @@ from zkds.hidden import Hidden
 from zkds.identities.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.identities.block_weights import BlockWeights
 from zkds.identities.equations import settle_prover, settle_verifier
-from zkds.identities.expressions import Identity, Operand, Tables
-from zkds.integers.identity import IdentityPlan
-from zkds.integers.limbs import I64
+from zkds.identities.expressions import Operand
 from zkds.native import U32, U64, field
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
 from zkds.tensors.field_tables import flat_length, flat_tables, scale_outer
-from zkds.tensors.tensor import ProverContext, Reader, VerifierContext
+from zkds.tensors.tensor import ProverContext, Reader, Recent, VerifierContext
 
-LARGE = 1 << 20  # entries: a table of so many takes some 10 MB
+KEPT_OPERANDS = 256  # tables of F, as far as `Recent` keeps so much: a factor of one product is often one of another
 Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], U64]  # an operand's digits over a shape: `flat_tables`
 
 
@@ -56,7 +52,7 @@ class Block(BlockPlan, Component):
             if not carries:
                 continue
             try:
-                values = _carry_values(identity, plan, reader)
+                values = plan.carry_values(identity.low_sums(reader, plan.low_digits))
             except ValueError as error:
                 raise ValueError(f"{identity.name}: {error}") from None
             for carry, value in zip(carries, values, strict=True):
@@ -83,11 +79,12 @@ class Block(BlockPlan, Component):
 
     def _tables(self, reader: Reader, weights: BlockWeights) -> list[U64]:
         """All left_i, flat tables of F, then all R_i, of K (blocked)."""
-        tables: Tables = cache(lambda tensor: tensor.tables(reader))
+        kept: Recent[tuple[Operand, tuple[int, ...]], U64] = Recent(
+            lambda key: flat_tables(key[0].digits(reader, key[1]), key[1]), lambda tables: tables.nbytes, KEPT_OPERANDS
+        )
 
-        @cache
         def elements(operand: Operand, shape: tuple[int, ...]) -> U64:
-            return flat_tables([operand.values(table, shape) for table in tables(operand.tensor)], shape)
+            return kept[operand, shape]
 
         lefts: list[U64] = []
         rights: list[U64] = []
@@ -128,14 +125,3 @@ class Block(BlockPlan, Component):
             final = final - channel.product(a, b)
         channel.assert_zero(final, f"{self.name}: products of the factors")
         settle_verifier(context, self.name, weights.factor_equations(context, point, factors))
-
-
-def _carry_values(identity: Identity, plan: IdentityPlan, reader: Reader) -> list[I64]:
-    """The carries of a true identity, of its shape; of a large one index by index of its first axis, to store little."""
-    if math.prod(identity.shape) <= LARGE:
-        return plan.carry_values(identity.low_sums(reader.tables, plan.low_digits))
-    carries = [np.empty(identity.shape, dtype=np.int64) for _ in plan.carries]
-    for index in range(identity.shape[0]):
-        for carry, entry in zip(carries, plan.carry_values(identity.low_sums_at(reader, index, plan.low_digits)), strict=True):
-            carry[index] = entry
-    return carries

@@ -12,7 +12,7 @@ those that none of them runs along) or are added up (`Over`, `UpTo`). A product 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -28,7 +28,6 @@ from zkds.tensors.linear import base_digits
 from zkds.tensors.tensor import Reader, Tensor
 
 DIGIT = 1 << DIGIT_BITS
-Tables: TypeAlias = Callable[[Tensor], list[I64]]  # the digits of a tensor, the prover's
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,14 @@ class UpTo:
 
 @dataclass(frozen=True)
 class Over:
-    """The sum over all of the tensor's indices, each times its weight."""
+    """The sum over all of the tensor's indices, each times its weight. `only`: the index, if it is one entry with weight 1."""
 
     weights: tuple[int, ...]
+
+    @property
+    def only(self) -> int | None:
+        used = [index for index, weight in enumerate(self.weights) if weight]
+        return used[0] if len(used) == 1 and self.weights[used[0]] == 1 else None
 
 
 AxisUse: TypeAlias = Along | UpTo | Over
@@ -110,14 +114,13 @@ class Operand:
         """A table of the tensor -> the operand, with as many axes as `shape`: of its lengths, or 1 where broadcast."""
         return _values(table, self.uses, shape)
 
-    def values_at(self, reader: Reader, index: int, shape: Sequence[int]) -> list[I64]:
-        """All digits of the operand at an index of the shape's first axis, over the other axes."""
+    def digits(self, reader: Reader, shape: Sequence[int]) -> list[I64]:
+        """`values` of all digits; of a tensor of which one entry of the first axis is used, no other is read."""
         first, *others = self.uses
-        if isinstance(first, Along) and first.axis == 0:
-            tables = self.tensor.tables_at(reader, first.start + index)
-            return [_values(table, [_moved(use) for use in others], shape[1:]) for table in tables]
-        entries = [self.values(table, shape) for table in reader.tables(self.tensor)]
-        return [entry[index if len(entry) > 1 else 0] for entry in entries]
+        if isinstance(first, Over) and first.only is not None:
+            tables = self.tensor.tables_at(reader, first.only)
+            return [_values(np.asarray(table), others, shape) for table in tables]
+        return [self.values(table, shape) for table in reader.tables(self.tensor)]
 
     def weights(self, axes: Sequence[Axis]) -> tuple[tuple[Axis, ...], K]:
         """Weights on an expression's axes -> on those of the tensor, and a factor for the axes that it is broadcast along."""
@@ -144,11 +147,6 @@ def _values(table: I64, uses: Sequence[AxisUse], shape: Sequence[int]) -> I64:
     order = np.argsort(axes) if axes else ()
     lengths = [length if axis in axes else 1 for axis, length in enumerate(shape)]
     return np.transpose(table, order).reshape(lengths)
-
-
-def _moved(use: AxisUse) -> AxisUse:
-    """The use of an axis in a shape without its first axis, which this one doesn't run along."""
-    return use if isinstance(use, Over) else replace(use, axis=use.axis - 1)
 
 
 def _axis(use: AxisUse, length: int, axes: Sequence[Axis]) -> Axis:
@@ -275,42 +273,30 @@ class Identity:
             total += _value(values).times(count).times(term.coefficient)
         return digits, total if self.total is None else self.total
 
-    def low_sums(self, tables: Tables, count: int) -> list[I64]:
+    def low_sums(self, reader: Reader, count: int) -> list[I64]:
         """The digit sums e_0, ..., e_(count - 1) of every index, modulo 2^64."""
-        return self._sums(
-            self.shape,
-            lambda operand, shape: [operand.values(table, shape) for table in tables(operand.tensor)[:count]],
-            count,
-        )
-
-    def low_sums_at(self, reader: Reader, index: int, count: int) -> list[I64]:
-        """The same at one index of the first axis."""
-        return self._sums(self.shape[1:], lambda operand, shape: operand.values_at(reader, index, shape)[:count], count)
-
-    def _sums(self, outer: tuple[int, ...], digits: Callable[[Operand, tuple[int, ...]], list[I64]], count: int) -> list[I64]:
-        """`digits` of an operand of the identity: tables over `outer` and the inner axes."""
-        sums = [np.zeros(outer, dtype=np.int64) for _ in range(count)]
+        sums = [np.zeros(self.shape, dtype=np.int64) for _ in range(count)]
         for term in self.expression.terms:
-            parts = [digits(operand, (*self.shape, *term.inner)) for operand in term.factors]
+            shape = (*self.shape, *term.inner)
+            parts = [operand.digits(reader, shape)[:count] for operand in term.factors]
             for s, digit in base_digits(term.coefficient):
                 for d in range(count - s):
-                    sums[s + d] += np.int64(digit) * _digit_sum(parts, d, len(outer), len(term.inner))
+                    sums[s + d] += np.int64(digit) * self._digit_sum(parts, d, len(term.inner))
         return sums
 
-
-def _digit_sum(parts: list[list[I64]], d: int, outer: int, inner: int) -> I64:
-    """Coefficient d of a product of 0 to 2 polynomials over `outer` axes, summed over the `inner` ones after them."""
-    zero = np.zeros((1,) * outer, dtype=np.int64)
-    if not parts:
-        return zero + (1 if d == 0 else 0)
-    if len(parts) == 1:
-        return parts[0][d] if d < len(parts[0]) else zero
-    total = zero
-    last = tuple(range(outer, outer + inner))
-    for i in range(max(0, d + 1 - len(parts[1])), min(d + 1, len(parts[0]))):
-        product = parts[0][i] * parts[1][d - i]
-        total = total + (product.sum(axis=last) if last else product)
-    return total
+    def _digit_sum(self, parts: list[list[I64]], d: int, inner: int) -> I64:
+        """Coefficient d of a product of 0 to 2 polynomials, summed over the last `inner` axes."""
+        zero = np.zeros((1,) * len(self.shape), dtype=np.int64)
+        if not parts:
+            return zero + (1 if d == 0 else 0)
+        if len(parts) == 1:
+            return parts[0][d] if d < len(parts[0]) else zero
+        total = zero
+        last = tuple(range(len(self.shape), len(self.shape) + inner))
+        for i in range(max(0, d + 1 - len(parts[1])), min(d + 1, len(parts[0]))):
+            product = parts[0][i] * parts[1][d - i]
+            total = total + (product.sum(axis=last) if last else product)
+        return total
 
 
 def _product(parts: list[list[Interval]]) -> list[Interval]:

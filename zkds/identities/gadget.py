@@ -127,7 +127,7 @@ def make_blocks(gadgets: Sequence[Gadget]) -> list[Block]:
     for gadget in gadgets:
         for block, stated in gadget.identities.items():
             identities.setdefault(block, []).extend(stated)
-    return [Block(name, stated) for name, stated in identities.items()]
+    return [Block(name, stated) for name, stated in identities.items() if stated]
 
 
 def round_identity(exact: Expression, shift: int, out: Expression, remainder: Expression) -> Expression:

@@ -40,7 +40,7 @@ from zkds.soundness import ErrorTerm, algebraic
 from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
 
 MOST_SEPARATE_CLAIMS = 8  # on one tensor: more of them become one by a sumcheck, so that nested sums don't double them
-KEPT_COLUMNS, KEPT_TENSORS = 64, 4  # a layer's gradients use the same deltas, inputs and weights again and again
+KEPT_COLUMNS, KEPT_TENSORS = 64, 64  # a layer's gradients use the same deltas, inputs and weights again and again
 KEPT_BYTES = 1 << 28  # of columns, and of tensors' digits; the last one is kept whatever its size
 Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
