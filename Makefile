@@ -11,7 +11,7 @@ STRICT := ZKDS_CFLAGS="-Wall -Wextra -Werror"
 SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-audit bench-smoke experiments clean
+.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-audit bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
@@ -52,6 +52,9 @@ bench-main: native ## commit, prove and verify LeNets on MNIST as whole commands
 bench-estimate: native ## what zkds estimate says beside proofs that are then made; writes bench/results/estimate.json
 	$(BIN)/python -m bench.estimate
 
+bench-zkpot: native ## certificates beside proofs of training, Table 6 of the paper; writes bench/results/zkpot.json
+	$(BIN)/python -m bench.zkpot
+
 bench-audit: native ## an audit of a VGG-16-BN beside evaluating its accuracy; writes bench/results/audit.json
 	$(BIN)/python -m bench.audit
 
@@ -62,6 +65,7 @@ bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.main.semantics --repeat 1
 	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.work --statements 2 --only "64 layers" --most 0.3 --output $(VENV)/work-smoke.json
+	$(BIN)/python -m bench.zkpot --toy --output $(VENV)/zkpot-smoke.json
 	$(BIN)/python -m bench.estimate --toy --output $(VENV)/estimate-smoke.json
 	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke
 

@@ -128,8 +128,34 @@ def require_unsigned(value: int, width: int, tensor: str, place: Place) -> None:
         raise Overflow(tensor, place, (), width)
 
 
+class Updates:
+    """What steps of a learning rate are computed with: second passes of a probe, steps of training."""
+
+    learning_rate: Fraction
+
+    @property
+    def second_bits(self) -> int:
+        """e_2, the fractional bits of lr delta in second passes: the largest integer with learning_rate 2^e_2 <= 2^43."""
+        ratio = Fraction(1 << SECOND_SCALE_LOG) / self.learning_rate
+        return floor(ratio).bit_length() - 1
+
+    @property
+    def second_scale(self) -> int:
+        """S_2 = round(learning_rate 2^e_2), in [2^42, 2^43]."""
+        return round_rational(self.learning_rate * (1 << self.second_bits))
+
+    @property
+    def update(self) -> LimbFormat:
+        """The format of U: 40 fractional bits, 5 bits above the learning rate: no wider, for it widens the weights' interval.
+
+        The learning rate is at most 2^(43 - e_2), so |U| < 16 times the learning rate at least: a gradient entry may reach 16.
+        """
+        bits = WEIGHT_BITS + SECOND_SCALE_LOG - self.second_bits + 5
+        return LimbFormat(LIMB_BITS, bits, signed=True)
+
+
 @dataclass(frozen=True)
-class Configuration:
+class Configuration(Updates):
     """The public constants of a probe: T steps over batches of B records, and how sharpness is measured.
 
     rho, learning_rate and eps are exact rationals; the semantics uses the integers below, which are functions of them alone.
@@ -145,14 +171,13 @@ class Configuration:
     perturbation: str = "SAM"
 
     def __post_init__(self) -> None:
-        _require_int("steps", self.steps, 2, MAX_STEPS)
-        _require_int("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
+        require_int("steps", self.steps, 2, MAX_STEPS)
+        require_int("batch_size", self.batch_size, 1, MAX_BATCH_SIZE)
         for name in ("rho", "learning_rate", "eps"):
-            _require_rational(name, getattr(self, name))
+            require_rational(name, getattr(self, name))
         if not (self.rho < MAX_RHO and self.rho_int >= 1):
             raise ValueError(f"rho: expected at least 2^-33 and below {MAX_RHO}, got {self.rho}")
-        if not MIN_LEARNING_RATE <= self.learning_rate <= MAX_LEARNING_RATE:
-            raise ValueError(f"learning_rate: expected 2^-20 to {MAX_LEARNING_RATE}, got {self.learning_rate}")
+        require_learning_rate(self.learning_rate)
         if not 1 <= self.eps_int < 1 << EPS_WIDTH:
             low, high = (float(Fraction(n) / self._eps_unit) for n in (1, 1 << EPS_WIDTH))
             raise ValueError(
@@ -197,17 +222,6 @@ class Configuration:
         return round_rational(self.rho * (1 << RHO_BITS))
 
     @property
-    def second_bits(self) -> int:
-        """e_2, the fractional bits of lr delta in second passes: the largest integer with learning_rate 2^e_2 <= 2^43."""
-        ratio = Fraction(1 << SECOND_SCALE_LOG) / self.learning_rate
-        return floor(ratio).bit_length() - 1
-
-    @property
-    def second_scale(self) -> int:
-        """S_2 = round(learning_rate 2^e_2), in [2^42, 2^43]."""
-        return round_rational(self.learning_rate * (1 << self.second_bits))
-
-    @property
     def eps_int(self) -> int:
         """round(eps 2^56 / (B rho^2)): eps beside 2^16 V, in N = 2^16 V + eps_int L."""
         return round_rational(self.eps * self._eps_unit)
@@ -220,15 +234,6 @@ class Configuration:
     @property
     def _eps_unit(self) -> Fraction:
         return Fraction(1 << 56) / (self.batch_size * self.rho**2)
-
-    @property
-    def update(self) -> LimbFormat:
-        """The format of U: 40 fractional bits, 5 bits above the learning rate: no wider, for it widens the weights' interval.
-
-        The learning rate is at most 2^(43 - e_2), so |U| < 16 times the learning rate at least: a gradient entry may reach 16.
-        """
-        bits = WEIGHT_BITS + SECOND_SCALE_LOG - self.second_bits + 5
-        return LimbFormat(LIMB_BITS, bits, signed=True)
 
     @property
     def normalised_format(self) -> LimbFormat:
@@ -313,7 +318,7 @@ def exact_rational(name: str, value: Rational) -> Fraction:
         raise ValueError(f"{name}: expected a decimal number, got {str(value)[:MAX_REPEATED]!r}") from None
 
 
-def _require_rational(name: str, value: object) -> None:
+def require_rational(name: str, value: object) -> None:
     if not isinstance(value, Fraction):
         raise TypeError(f"{name}: expected a Fraction, got {type(value).__name__}; Configuration.of takes decimal strings")
     if value <= 0:
@@ -322,7 +327,13 @@ def _require_rational(name: str, value: object) -> None:
         raise ValueError(f"{name}: expected numerator and denominator below 2^64, got {value}")
 
 
-def _require_int(name: str, value: object, low: int, high: int) -> None:
+def require_learning_rate(rate: Fraction) -> None:
+    """Raise ValueError unless updates have a format for it."""
+    if not MIN_LEARNING_RATE <= rate <= MAX_LEARNING_RATE:
+        raise ValueError(f"learning_rate: expected 2^-20 to {MAX_LEARNING_RATE}, got {rate}")
+
+
+def require_int(name: str, value: object, low: int, high: int) -> None:
     if type(value) is not int:
         raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
     if not low <= value <= high:

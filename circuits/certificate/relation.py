@@ -25,7 +25,8 @@ from zkds.circuits.metric.softmax import logit_delta_tensor
 from zkds.circuits.models.private_model import PrivateModel
 from zkds.circuits.models.public_model import PublicModel
 from zkds.circuits.networks.circuit import NetworkCircuit
-from zkds.circuits.operators.parameter import Parameter, constant
+from zkds.circuits.operators.operator import probe_schedule
+from zkds.circuits.operators.parameter import ProbeParameter, constant
 from zkds.circuits.operators.records import InputTensor, Records
 from zkds.circuits.trajectory import Trajectory
 from zkds.commit.layout import Layout
@@ -59,13 +60,16 @@ class DirectionalSharpness(Circuit):
     ) -> None:
         super().__init__(NAME, statement.encode())
         configuration, network, schema = statement.configuration, statement.network, statement.root.schema
+        schedule = probe_schedule(configuration)
         self.statement = statement
         self.membership = membership if membership is not None else Membership(statement.root, statement.batches)
         self.private_model = private_model
         if statement.private_model and private_model is None:
             self.private_model = PrivateModel(network, statement.model)
         starts: Mapping[str, Tensor] = {} if self.private_model is None else self.private_model.weights
-        self.parameters = {name: Parameter(name, shape, configuration, starts.get(name)) for name, shape in network.parameters}
+        self.parameters = {
+            name: ProbeParameter(name, shape, configuration, starts.get(name)) for name, shape in network.parameters
+        }
         self.constants = {name: starts.get(name, constant(name, shape)) for name, shape in network.constants}
         self.model_tensors = {name: p.start for name, p in self.parameters.items()} | self.constants
         self.public_model: PublicModel | None = None
@@ -75,8 +79,8 @@ class DirectionalSharpness(Circuit):
         records = Records(self.membership)
         multipliers, offsets = zip(*schema.channel_maps, strict=True)
         self.inputs = InputTensor("input", records.elements, schema.element_bytes, multipliers, offsets)
-        self.network = NetworkCircuit(network, configuration, self.inputs, self.parameters, self.constants)
-        delta = logit_delta_tensor(configuration, network.classes)
+        self.network = NetworkCircuit(network, schedule, self.inputs, self.parameters, self.constants)
+        delta = logit_delta_tensor(schedule, network.classes)
         self.network.propagate(delta)
         self.scalars = Scalars(
             configuration,

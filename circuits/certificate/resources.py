@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Protocol
 
-from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.errors import ZkdsError
 
@@ -30,7 +30,13 @@ class MemoryRejected(ZkdsError):
     """A proof would take more memory than this machine has. Raised before anything is computed."""
 
 
-def prover_bytes(relation: DirectionalSharpness) -> int:
+class Sized(Protocol):
+    """A relation that knows how many cells it commits."""
+
+    cells: int
+
+
+def prover_bytes(relation: Sized) -> int:
     """The peak of the memory of a process that proves this relation, an estimate from above."""
     return BASE_BYTES + CELL_BYTES * relation.cells
 
@@ -42,7 +48,7 @@ def is_small(statement: SharpnessStatement) -> bool:
     return configuration.steps * network.tensor_count + outputs <= SMALL_VALUES
 
 
-def require_memory(relation: DirectionalSharpness) -> None:
+def require_memory(relation: Sized) -> None:
     """Raise MemoryRejected, with the estimate and what to do, if the machine can't hold a proof of this relation."""
     needed, available = prover_bytes(relation), available_bytes()
     if needed > available:

@@ -21,7 +21,7 @@ in S and in the label's step, are separate tensors.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +38,13 @@ from zkds.circuits.arithmetic.fixed_point import (
 )
 from zkds.circuits.metric.logarithm import Logarithm
 from zkds.circuits.metric.loss import LOG_ONE
+from zkds.circuits.operators.operator import Schedule
 from zkds.circuits.trajectory import Trajectory
 from zkds.identities.expressions import ONLY, Along, Over, UpTo, tensor
 from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, joined, round_identity, split, value_table
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64
 from zkds.lookup import ExplicitTable
 from zkds.native import U32
 from zkds.tensors.tensor import Committed, Tensor
@@ -59,10 +61,31 @@ def exponential_tables() -> tuple[ExplicitTable, ExplicitTable, ExplicitTable]:
     return value_table(tables.exp_lo()), value_table(tables.exp_hi()), value_table(tables.exp_int())
 
 
-def logit_delta_tensor(configuration: Configuration, classes: int) -> Committed:
+def logit_delta_tensor(schedule: Schedule, classes: int) -> Committed:
     """The deltas of the logits, (P, B, K, 1, 1), as the backward pass uses them; `Softmax` commits them."""
-    shape = (configuration.passes, configuration.batch_size, classes, 1, 1)
+    shape = (schedule.passes, schedule.batch_size, classes, 1, 1)
     return Committed(LimbColumns("logit delta", DELTA, shape))
+
+
+class ScoredPasses(Protocol):
+    """What the semantics computes of scores, as in `Trajectory`: (passes, ..) each."""
+
+    @property
+    def logits(self) -> I64: ...
+    @property
+    def logit_delta_remainder(self) -> NDArray[Any]: ...
+    @property
+    def maximum(self) -> I64: ...
+    @property
+    def exponential_product(self) -> I64: ...
+    @property
+    def exponential_product_remainder(self) -> I64: ...
+    @property
+    def exponential(self) -> I64: ...
+    @property
+    def exponential_remainder(self) -> I64: ...
+    @property
+    def exponential_sum(self) -> I64: ...
 
 
 class Scores(Gadget):
@@ -140,7 +163,7 @@ class Scores(Gadget):
         self.identity(SCALARS, "delta", self.shape, exact - divisor * delta - remainder)
         self.identity(SCALARS, "delta, least", self.shape, divisor - 1 - remainder - self.gap.expression())
 
-    def witness(self, trajectory: Trajectory) -> dict[str, U32]:
+    def witness(self, trajectory: ScoredPasses) -> dict[str, U32]:
         """The columns, but for carries and the deltas."""
         window = slice(self.start, self.start + self.shape[1])
 
@@ -172,6 +195,14 @@ class Scores(Gadget):
         return columns | self.remainder.split(remainder) | self.gap.split(gap)
 
 
+def state_labels(gadget: Gadget, labels: Committed, records: Committed) -> None:
+    """That the bits `labels` (K, T, B) say what the labels' bytes (T, B) or (T, B, 2) do."""
+    classes, *shape = labels.shape
+    label = tensor(records) if len(records.shape) == 2 else tensor(records, 0, 1, Over((1, 256)))
+    gadget.identity(SCALARS, "one label", tuple(shape), tensor(labels, Over((1,) * classes), 0, 1) - 1)
+    gadget.identity(SCALARS, "label", tuple(shape), tensor(labels, Over(tuple(range(classes))), 0, 1) - label)
+
+
 class Softmax(Gadget):
     """Labels and losses, the scores of first and second passes, and the deltas of all.
 
@@ -187,7 +218,7 @@ class Softmax(Gadget):
         self.delta = self.own(delta)
         self.labels = self.integer("labels", 1, (classes, steps, batch_size))
         self.losses = self.integer("losses", LOSS_SUM.width, (batch_size, steps))
-        self._state_labels(records, (steps, batch_size))
+        state_labels(self, self.labels, records)
         self.first = Scores("first passes", logits, delta, self.labels, (0, steps), FIRST_SCALE)
         self.second = Scores("second passes", logits, delta, self.labels, (steps, steps - 1), configuration.second_scale)
         self.logarithm = Logarithm("log of sums", (batch_size, steps), tensor(self.first.total, 1, 0), SCALARS)
@@ -199,12 +230,6 @@ class Softmax(Gadget):
     def gadgets(self) -> list[Gadget]:
         """This one and those that it is made of."""
         return [self, self.first, self.second, self.logarithm]
-
-    def _state_labels(self, records: Committed, shape: tuple[int, int]) -> None:
-        classes = self.labels.shape[0]
-        label = tensor(records) if len(records.shape) == 2 else tensor(records, 0, 1, Over((1, 256)))
-        self.identity(SCALARS, "one label", shape, tensor(self.labels, Over((1,) * classes), 0, 1) - 1)
-        self.identity(SCALARS, "label", shape, tensor(self.labels, Over(tuple(range(classes))), 0, 1) - label)
 
     def _state_losses(self) -> None:
         """Over (B, T); the class is what is summed over."""

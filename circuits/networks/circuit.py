@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Configuration
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.operator import Built, Placed
+from zkds.circuits.operators.operator import Built, Placed, Schedule
 from zkds.circuits.operators.parameter import Parameter
 from zkds.integers.limb_columns import LimbColumns
 from zkds.tensors.circuit import Component
@@ -23,13 +23,13 @@ class NetworkCircuit:
     def __init__(
         self,
         network: Network,
-        configuration: Configuration,
+        schedule: Schedule,
         inputs: Tensor,
         parameters: Mapping[str, Parameter],
         constants: Mapping[str, Tensor],
     ) -> None:
         self.network = network
-        self.configuration = configuration
+        self.schedule = schedule
         self.components: list[Component] = []
         self._inputs = inputs
         self._parameters = parameters
@@ -65,7 +65,7 @@ class NetworkCircuit:
         supplied = self._represented(index, consumers[0]) if len(consumers) == 1 else None
         if supplied is not None:
             return supplied
-        shape = (self.configuration.passes, self.configuration.batch_size, *placed.output)
+        shape = (self.schedule.passes, self.schedule.batch_size, *placed.output)
         return Committed(LimbColumns(f"{placed.name}: output", CONVOLUTION, shape))
 
     def _represented(self, index: int, consumer: int) -> Tensor | None:

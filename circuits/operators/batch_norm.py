@@ -51,7 +51,6 @@ from zkds.circuits.operators.operator import (
     Placed,
     Scope,
     Shape,
-    gradient_kinds,
     require_count,
     require_dimension,
 )
@@ -273,10 +272,9 @@ class BuiltBatchNorm(Built):
     """The relation of a batch norm."""
 
     def __init__(self, placed: Placed, scope: Scope, inputs: Tensor, parameters: Mapping[str, Parameter]) -> None:
-        name, steps = placed.name, scope.configuration.steps
+        name = placed.name
         self.placed = placed
-        self.steps = steps
-        self.kinds = gradient_kinds(scope.configuration)
+        self.runs = scope.schedule.runs
         self.weight = parameters["weight"]
         self.bias = parameters["bias"]
         self.deviation = scope.constant(placed, VARIANCE)
@@ -304,12 +302,12 @@ class BuiltBatchNorm(Built):
             components.append(RoundedSum(f"{name}: input gradient", input_delta, _input_gradient_shift(placed), products))
         found = Committed(LimbColumns(f"{name}: scale delta", SCALE_DELTA, self.scale.shape))
         components.append(RoundedSum(found.name, found, _scale_delta_shift(placed), ChannelSums(self.centred, delta)))
-        for index, (kind, first) in enumerate(zip(self.kinds, (0, self.steps), strict=True)):
-            weight, bias, count = self.weight.rounded[index], self.bias.rounded[index], self.steps - index
-            by_constant = ConstantProducts(found, self.deviation, first, count)
-            components.append(RoundedSum(weight.name, weight, _weight_gradient_shift(kind), by_constant))
-            linear = bias_gradient_term(self.geometry, delta, ACTIVATION_BITS, first, count)
-            components.append(RoundedSum(bias.name, bias, _bias_gradient_shift(placed, kind), None, linear))
+        for index, run in enumerate(self.runs):
+            weight, bias = self.weight.rounded[index], self.bias.rounded[index]
+            by_constant = ConstantProducts(found, self.deviation, run.first, run.count)
+            components.append(RoundedSum(weight.name, weight, _weight_gradient_shift(run.kind), by_constant))
+            linear = bias_gradient_term(self.geometry, delta, ACTIVATION_BITS, run.first, run.count)
+            components.append(RoundedSum(bias.name, bias, _bias_gradient_shift(placed, run.kind), None, linear))
         return BuiltBackward([input_delta], components)
 
 

@@ -125,7 +125,7 @@ class BuiltClamp(BuiltElementwise):
     def __init__(self, operator: Clamp, placed: Placed, scope: Scope) -> None:
         self.placed = placed
         name = placed.name
-        shape = (scope.configuration.passes, scope.configuration.batch_size, *placed.inputs[0])
+        shape = (scope.schedule.passes, scope.schedule.batch_size, *placed.inputs[0])
         width = CONVOLUTION.width + 1 + placed.input_bits[0] - ACTIVATION_BITS
         number = LimbFormat(CONVOLUTION.limb_bits, width, signed=True)
         signs, copies = [], []

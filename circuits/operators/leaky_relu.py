@@ -122,7 +122,7 @@ class BuiltLeakyRelu(BuiltElementwise):
         self.operator = operator
         self.placed = placed
         name = placed.name
-        shape = (scope.configuration.passes, scope.configuration.batch_size, *placed.inputs[0])
+        shape = (scope.schedule.passes, scope.schedule.batch_size, *placed.inputs[0])
         width = CONVOLUTION.width + 1 + placed.input_bits[0] - ACTIVATION_BITS
         less_one = Committed(LimbColumns(f"{name}: less one", LimbFormat(CONVOLUTION.limb_bits, width, signed=True), shape))
         self.sign = Sign(f"{name}: sign", less_one, f"{name}: positive")

@@ -107,7 +107,7 @@ class Maximum(Operator):
         unfolding = self.unfolding(placed.inputs[0][1:])
         if not unfolding.is_tiling:
             return None
-        shape = (scope.configuration.passes, scope.configuration.batch_size, *placed.inputs[0])
+        shape = (scope.schedule.passes, scope.schedule.batch_size, *placed.inputs[0])
         pool = max_pool.MaxPool(placed.name, shape, unfolding.window, _width(placed), relu=self.relu)
         built = BuiltMaxPool(placed, unfolding, pool, [pool])
         built.supplied = pool.values

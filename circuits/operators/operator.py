@@ -30,6 +30,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     WEIGHT_BITS,
     Configuration,
     Place,
+    Updates,
 )
 from zkds.circuits.operators.parameter import Parameter
 from zkds.integers.limbs import I64, LimbFormat
@@ -83,10 +84,44 @@ class GradientKind:
 
 def gradient_kinds(configuration: Configuration) -> tuple[GradientKind, GradientKind]:
     """Of first and of second passes."""
-    return (
-        GradientKind("gradient", GRADIENT, GRADIENT_BITS, GRADIENT_BITS),
-        GradientKind("update", configuration.update, WEIGHT_BITS, configuration.second_bits),
-    )
+    return GradientKind("gradient", GRADIENT, GRADIENT_BITS, GRADIENT_BITS), update_kind(configuration)
+
+
+def update_kind(updates: Updates) -> GradientKind:
+    """Of passes whose gradients move the weights."""
+    return GradientKind("update", updates.update, WEIGHT_BITS, updates.second_bits)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive passes that make the same of gradients: the first one, and how many they are."""
+
+    kind: GradientKind
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The passes of a circuit: batches of T steps, seen once each and then, but for the last one's, again: P = 2 T - 1 passes.
+
+    runs   cover all passes, in order; a parameter has a rounded tensor for each (`Parameter.rounded`)
+    """
+
+    steps: int
+    batch_size: int
+    runs: tuple[Run, ...]
+
+    @property
+    def passes(self) -> int:
+        return 2 * self.steps - 1
+
+
+def probe_schedule(configuration: Configuration) -> Schedule:
+    """First passes with gradients, then second passes with updates."""
+    first, second = gradient_kinds(configuration)
+    steps = configuration.steps
+    return Schedule(steps, configuration.batch_size, (Run(first, 0, steps), Run(second, steps, steps - 1)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,7 +155,7 @@ class Backward:
 class Scope(Protocol):
     """Where a node's relation is built: the whole network's circuit."""
 
-    configuration: Configuration
+    schedule: Schedule
 
     def output(self, placed: Placed) -> Tensor:
         """The tensor [32] that the node's relation shall constrain as its rounded output: a new committed one, or the one by

@@ -165,6 +165,19 @@ def constant(name: str, shape: tuple[int, ...]) -> Committed:
 
 
 class Parameter:
+    """A weight or a bias, as the relation of its node takes it.
+
+    passes    W_p in every pass (P, ..)
+    rounded   what the passes make of its gradients: a tensor (passes, ..) for each of the schedule's runs
+    """
+
+    def __init__(self, name: str, passes: Tensor, rounded: tuple[Committed, ...]) -> None:
+        self.name = name
+        self.passes = passes
+        self.rounded = rounded
+
+
+class ProbeParameter(Parameter):
     """A weight or a bias along the trajectory.
 
     start         w0, of the parameter's shape; committed here unless it is given
@@ -181,15 +194,10 @@ class Parameter:
         def committed(what: str, number: LimbFormat, count: int) -> Committed:
             return Committed(LimbColumns(f"{name}: {what}", number, (count, *shape)))
 
-        self.name = name
         self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
         self.gradient = committed("gradient", GRADIENT, steps)
         self.update = committed("update", configuration.update, steps - 1)
         self.perturbation = committed("perturbation", configuration.perturbation_format, steps - 1)
-        self.passes = WeightTensor(f"{name}: passes", steps, self.start, self.update, self.perturbation)
+        passes = WeightTensor(f"{name}: passes", steps, self.start, self.update, self.perturbation)
         self.first_passes = WeightTensor(f"{name}: first passes", steps, self.start, self.update, None)
-
-    @property
-    def rounded(self) -> tuple[Committed, Committed]:
-        """What first passes and second passes round: gradients and updates."""
-        return self.gradient, self.update
+        super().__init__(name, passes, (self.gradient, self.update))

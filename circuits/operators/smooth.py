@@ -384,7 +384,7 @@ class BuiltSmooth(BuiltElementwise):
 
     def __init__(self, function: SmoothFunction, placed: Placed, scope: Scope) -> None:
         self.placed = placed
-        shape = (scope.configuration.passes, scope.configuration.batch_size, *placed.inputs[0])
+        shape = (scope.schedule.passes, scope.schedule.batch_size, *placed.inputs[0])
         self.cells = SmoothCells(placed.name, function, shape)
         self.argument, self.output = self.cells.argument, self.cells.output
         self.components = [self.cells, Block(f"{placed.name}: forward", self.cells.identities)]

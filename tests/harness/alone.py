@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.harness.circuit import Operands, circuit_of
 from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, CONVOLUTION, DELTA, Configuration, Place
-from zkds.circuits.operators.operator import Operator, Placed, gradient_kinds
+from zkds.circuits.operators.operator import Operator, Placed, probe_schedule
 from zkds.identities.equal import Equal
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
@@ -33,7 +33,7 @@ class Alone:
     delta_bits: int = 0
     signs: set = field(default_factory=set)
 
-    configuration = CONFIGURATION
+    schedule = probe_schedule(CONFIGURATION)
 
     def __post_init__(self):
         self.placed = placed(self.shape, self.bits, self.delta_bits, self.operator.output_bits([self.bits]))
@@ -54,7 +54,7 @@ class Alone:
         )
 
     def _committed(self, name, number):
-        shape = (self.configuration.passes, self.configuration.batch_size, *self.shape)
+        shape = (self.schedule.passes, self.schedule.batch_size, *self.shape)
         return Committed(LimbColumns(name, number, shape))
 
     # ---- the scope in which it is built ----
@@ -72,7 +72,7 @@ class Alone:
     def values(self, inputs, delta):
         """What an honest prover commits, by the names of the tensors: arrays of the passes' shapes."""
         forwards = [self.operator.forward(self.placed, [x], {}, Place(0)) for x in inputs]
-        kind = gradient_kinds(self.configuration)[0]
+        kind = self.schedule.runs[0].kind
         backwards = [
             self.operator.backward(self.placed, [x], ahead, d, kind, Place(0))
             for x, ahead, d in zip(inputs, forwards, delta, strict=True)

@@ -10,7 +10,8 @@ from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import DELTA, Configuration
 from zkds.circuits.networks.circuit import NetworkCircuit
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.parameter import Parameter, constant
+from zkds.circuits.operators.operator import probe_schedule
+from zkds.circuits.operators.parameter import ProbeParameter, constant
 from zkds.circuits.operators.records import InputTensor, RecordColumn
 from zkds.commit.layout import Column
 from zkds.integers.limb_columns import LimbColumns
@@ -47,7 +48,7 @@ class CircuitOfNetwork:
     relation: Circuit
     elements: Committed
     score_delta: Committed
-    parameters: dict[str, Parameter]
+    parameters: dict[str, ProbeParameter]
     network: NetworkCircuit
 
     def columns(self, stored, trajectory):
@@ -64,12 +65,12 @@ class CircuitOfNetwork:
 
 def network_circuit(network: Network, configuration: Configuration) -> CircuitOfNetwork:
     batches = (configuration.steps, configuration.batch_size)
-    parameters = {name: Parameter(name, shape, configuration) for name, shape in network.parameters}
+    parameters = {name: ProbeParameter(name, shape, configuration) for name, shape in network.parameters}
     elements = Committed(RecordColumn(Column("record elements", (*batches, *network.input_shape))))
     channels = network.input_shape[0]
     inputs = InputTensor("input", elements, 1, [MULTIPLIER] * channels, [0] * channels)
     constants = {name: constant(name, shape) for name, shape in network.constants}
-    built = NetworkCircuit(network, configuration, inputs, parameters, constants)
+    built = NetworkCircuit(network, probe_schedule(configuration), inputs, parameters, constants)
     shape = (configuration.passes, configuration.batch_size, network.classes)
     score_delta = Committed(LimbColumns("score delta", DELTA, (*shape, 1, 1)))
     built.propagate(score_delta)

@@ -13,6 +13,7 @@ from zkds.circuits.metric.results import results_of as shown_results
 from zkds.circuits.metric.sam import Parameter, perturbation_tensor
 from zkds.circuits.metric.scalars import Scalars
 from zkds.circuits.metric.softmax import logit_delta_tensor
+from zkds.circuits.operators.operator import probe_schedule
 from zkds.circuits.operators.records import RecordColumn
 from zkds.circuits.probe import run
 from zkds.commit.layout import Column
@@ -59,7 +60,7 @@ class ScalarsRelation(Circuit):
             self.gradients[name] = Committed(LimbColumns(f"{name}: g", GRADIENT, (configuration.steps, *sizes)))
             perturbation = perturbation_tensor(configuration, name, sizes)
             parameters.append(Parameter(name, self.weights[name], self.gradients[name], perturbation))
-        delta = logit_delta_tensor(configuration, network.classes)
+        delta = logit_delta_tensor(probe_schedule(configuration), network.classes)
         self.scalars = Scalars(configuration, self.logits, self.records, delta, parameters, results)
         self.given = [self.logits, self.records, *self.weights.values(), *self.gradients.values()]
         self.results = results

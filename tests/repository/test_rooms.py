@@ -27,6 +27,7 @@ FLOORS = (
     ("circuits.probe",),
     ("circuits.probe_records",),
     ("circuits.certificate",),
+    ("circuits.training",),
     ("sharpness",),
     ("api",),
     ("commands",),

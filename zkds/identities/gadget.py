@@ -7,7 +7,8 @@ several gadgets: one block for each name, proved at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
 from zkds.native import U32
-from zkds.tensors.tensor import Committed, range_checks
+from zkds.tensors.circuit import Component
+from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext, range_checks
 
 Integers = NDArray[np.object_]  # of Python ints, for what exceeds 63 bits
 CELL_BITS = 32
@@ -128,6 +130,48 @@ def make_blocks(gadgets: Sequence[Gadget]) -> list[Block]:
         for block, stated in gadget.identities.items():
             identities.setdefault(block, []).extend(stated)
     return [Block(name, stated) for name, stated in identities.items() if stated]
+
+
+class Gadgets(Component):
+    """The relation of gadgets: their lookups, and blocks of their identities, in order of first use."""
+
+    def __init__(self, name: str, gadgets: Sequence[Gadget]) -> None:
+        self.name = name
+        self.gadgets = list(gadgets)
+        self.blocks: list[Block] = make_blocks(gadgets)
+
+    @property
+    def _parts(self) -> list[Gadget | Block]:
+        return [*self.gadgets, *self.blocks]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What is committed here, and what the identities are about."""
+        return [owner for part in self._parts for owner in part.tensors]
+
+    @property
+    def lookups(self) -> list[Lookup]:
+        """One for each column that is no secondary column of another one's."""
+        return [lookup for part in self._parts for lookup in part.lookups]
+
+    def check(self) -> None:
+        """Raise PlanRejected unless every identity's plan is sound."""
+        for block in self.blocks:
+            block.check()
+
+    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
+        """The carries' columns, from a reader of all other columns of the circuit. Raises ValueError if an identity fails."""
+        return itertools.chain.from_iterable(block.witness(reader) for block in self.blocks)
+
+    def prove(self, context: ProverContext) -> None:
+        """The prover's side. Adds claims to the tensors."""
+        for block in self.blocks:
+            block.prove(context)
+
+    def verify(self, context: VerifierContext) -> None:
+        """The verifier's side. Adds claims to the tensors."""
+        for block in self.blocks:
+            block.verify(context)
 
 
 def round_identity(exact: Expression, shift: int, out: Expression, remainder: Expression) -> Expression:

@@ -47,7 +47,6 @@ from zkds.circuits.operators.operator import (
     Placed,
     Scope,
     Shape,
-    gradient_kinds,
     read_bool,
     require_bool,
     require_count,
@@ -262,9 +261,8 @@ class BuiltConvolution(Built):
         self.inputs = inputs
         self.weight = parameters["weight"]
         self.bias = parameters.get("bias")
-        self.kinds = gradient_kinds(scope.configuration)
-        self.steps = scope.configuration.steps
-        self.geometry = geometry_of(operator, placed, self.steps, scope.configuration.batch_size)
+        self.runs = scope.schedule.runs
+        self.geometry = geometry_of(operator, placed, scope.schedule.steps, scope.schedule.batch_size)
         self.output = scope.output(placed)
         products = ForwardProducts(self.geometry, self.weight.passes, inputs)
         linear = None if self.bias is None else bias_term(self.geometry, self.bias.passes, placed.input_bits[0])
@@ -279,12 +277,12 @@ class BuiltConvolution(Built):
             products = InputGradientProducts(geometry, self.weight.passes, delta)
             shift = _input_gradient_shift(self.placed)
             components.append(RoundedSum(f"{name}: input gradient", input_delta, shift, products))
-        for index, (kind, first) in enumerate(zip(self.kinds, (0, self.steps), strict=True)):
-            shift, count = _gradient_shift(self.placed, kind), self.steps - index
-            weights = WeightGradientProducts(geometry, delta, self.inputs, first, count)
+        for index, run in enumerate(self.runs):
+            kind, shift = run.kind, _gradient_shift(self.placed, run.kind)
+            weights = WeightGradientProducts(geometry, delta, self.inputs, run.first, run.count)
             components.append(RoundedSum(f"{self.weight.name}: {kind.name}", self.weight.rounded[index], shift, weights))
             if self.bias is not None:
-                linear = bias_gradient_term(geometry, delta, self.placed.input_bits[0], first, count)
+                linear = bias_gradient_term(geometry, delta, self.placed.input_bits[0], run.first, run.count)
                 components.append(RoundedSum(f"{self.bias.name}: {kind.name}", self.bias.rounded[index], shift, None, linear))
         return BuiltBackward([input_delta], components)
 
