@@ -50,6 +50,13 @@ def test_words(folder, monkeypatch, capsys):
     assert said(f"estimate --arch digits-mlp --commit alone.root {PROBE}", capsys)[0] == 0  # without its private half
 
 
+def test_memory_that_is_not_there_is_named(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("zkds.commands.estimate.available_bytes", lambda: 1 << 20)
+    out = said(f"estimate --arch digits-mlp --commit data.root {PROBE}", capsys)[1]
+    assert "GiB, more than the 0.0 GiB that are free\n" in out
+
+
 def test_private_models_take_more(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     common = f"--commit data.root {PROBE} --json"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zkds.api import Estimate, data_root, estimate
+from zkds.circuits.certificate.resources import GIB, available_bytes
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import add_configuration, configuration_of, seed_bytes
@@ -94,7 +95,10 @@ def _print(estimated: Estimate) -> None:
     print(f"cells      {estimated.cells:,}, of which {estimated.lookups:,} are looked up")
     print(f"proof      {estimated.proof_bytes:,} bytes, give or take some hundred of its Merkle paths")
     print(f"prove      {estimated.prove_seconds:.1f} s on this machine: {stages}")
-    print(f"memory     {estimated.memory / (1 << 30):.1f} GiB")
-    print(f"verify     at most {work.seconds:.1f} s on one core, {work.memory / (1 << 30):.1f} GiB")
+    missing = (
+        "" if estimated.memory <= available_bytes() else f", more than the {available_bytes() / GIB:.1f} GiB that are free"
+    )
+    print(f"memory     {estimated.memory / GIB:.1f} GiB{missing}")
+    print(f"verify     at most {work.seconds:.1f} s on one core, {work.memory / GIB:.1f} GiB")
     if work.ratio > 1:
         print(f"           which a verifier must allow: --max-work {math.ceil(work.ratio)}")
