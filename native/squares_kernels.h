@@ -1,48 +1,176 @@
-/* Polynomials of SQUARES_LANES entries side by side. */
+/* Polynomials of SQUARES_LANES entries side by side; a row of lanes for each coefficient. Doubles hold integers below 2^53, so that
+ * their products and sums are exact in any order. */
+#if defined(ZKDS_BUILD_AVX512)
+#define SQUARES_WIDTH 8
+#elif defined(ZKDS_BUILD_AVX2)
+#define SQUARES_WIDTH 4
+#else
+#define SQUARES_WIDTH 2
+#endif
+#define SQUARES_VECTORS (SQUARES_LANES / SQUARES_WIDTH)
+#define SQUARES_TILE 5
+#define SQUARES_STRIP 12 /* accumulators of a product */
+#define SQUARES_PAIR 2
+
+typedef double D __attribute__((vector_size(8 * SQUARES_WIDTH)));
+typedef int64_t DBits __attribute__((vector_size(8 * SQUARES_WIDTH)));
+typedef int32_t DInt __attribute__((vector_size(4 * SQUARES_WIDTH)));
+typedef int32_t Pairs __attribute__((vector_size(8 * SQUARES_WIDTH)));
+typedef int16_t PairsShort __attribute__((vector_size(4 * SQUARES_WIDTH)));
+typedef int16_t S __attribute__((vector_size(8 * SQUARES_WIDTH)));
+#define SHORTS ((int)(sizeof(S) / sizeof(int16_t)))
+
+INLINE D d_mul_add(D a, D b, D c) {
+#ifdef ZKDS_BUILD_AVX512
+    return (D)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#else
+    return a * b + c;
+#endif
+}
+INLINE D d_load(const double *from) {
+    D x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+INLINE void d_store(double *to, D x) { memcpy(to, &x, sizeof x); }
+/* Lanes 0 or 1 times SQUARES_WIDTH and on. */
+INLINE D d_half(Pairs x, int half) {
+    DInt part;
+    memcpy(&part, (const char *)&x + (size_t)half * sizeof part, sizeof part);
+    return __builtin_convertvector(part, D);
+}
+INLINE Pairs pairs_load(const int16_t *from) {
+    PairsShort x;
+    memcpy(&x, from, sizeof x);
+    return __builtin_convertvector(x, Pairs);
+}
+/* Lane by lane the sum of two products of int16. */
+INLINE Pairs pairs_dot(Pairs a, Pairs b) {
+#if defined(ZKDS_BUILD_AVX512)
+    return (Pairs)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(ZKDS_BUILD_AVX2)
+    return (Pairs)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#else
+    return (a << 16 >> 16) * (b << 16 >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+/* The larger of |a| and b >= 0: doubles that are not negative are ordered as their bits are. */
+INLINE D d_largest(D a, D b) {
+    const DBits size = (DBits)a & INT64_MAX, other = (DBits)b, larger = size > other;
+    return (D)((size & larger) | (other & ~larger));
+}
+INLINE S s_load(const int16_t *from) {
+    S x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
 
 static void squares_multiply_add(const int16_t *factors, size_t factor_count, const int16_t *in, size_t in_count, size_t pitch,
                                  int16_t (*out)[SQUARES_LANES]) {
     for (size_t i = 0; i < factor_count; i++) {
-        const int16_t factor = factors[i];
-        if (!factor) continue;
+        if (!factors[i]) continue;
+        const S factor = factors[i] - (S){0};
         for (size_t j = 0; j < in_count; j++) {
             int16_t *to = out[i + j];
             const int16_t *from = in + j * pitch;
-            for (int x = 0; x < SQUARES_LANES; x++) to[x] = (int16_t)(to[x] + factor * from[x]);
+            for (int x = 0; x < SQUARES_LANES; x += SHORTS) {
+                const S sum = s_load(to + x) + factor * s_load(from + x);
+                memcpy(to + x, &sum, sizeof sum);
+            }
         }
     }
 }
 
-static double squares_product(const int16_t (*left)[SQUARES_LANES], size_t left_count, const int16_t (*right)[SQUARES_LANES],
-                              size_t right_count, double (*out)[SQUARES_LANES]) {
-    double largest = 0;
-    for (size_t m = 0; m + 1 < left_count + right_count; m++) {
-        double sum[SQUARES_LANES] = {0};
-        size_t from = m < right_count ? 0 : m + 1 - right_count, to = m < left_count ? m : left_count - 1;
-        for (size_t i = from; i <= to; i++)
-            for (int x = 0; x < SQUARES_LANES; x++) sum[x] += (double)(left[i][x] * right[m - i][x]);
-        for (int x = 0; x < SQUARES_LANES; x++) {
-            out[m][x] = sum[x];
-            double size = sum[x] < 0 ? -sum[x] : sum[x];
-            if (size > largest) largest = size;
+/* Two int16 in a lane of 32 bits, `low` and `high` of SHORTS / 2 entries. */
+INLINE Pairs pairs_of(const int16_t *low, const int16_t *high) {
+    return (pairs_load(low) & 0xffff) | (pairs_load(high) << 16);
+}
+
+/* Two terms of a product at a time: factors (l_i, l_(i + 1)) times (r_j, r_(j - 1)), i even. SQUARES_STRIP coefficients from m on
+ * at a time, of the rows that reach them; `right` has so many rows of zeros at both ends. */
+INLINE D squares_product_lanes(const Pairs *left, int left_count, const Pairs *right, int right_count, D *out, D largest) {
+    for (int m = 0; m < left_count + right_count - 1; m += SQUARES_STRIP) {
+        Pairs sum[SQUARES_STRIP] = {{0}};
+        const int first = m < right_count ? 0 : (m - right_count + 1) / 2 * 2;
+        const int last = m + SQUARES_STRIP < left_count ? m + SQUARES_STRIP : left_count;
+        const Pairs *row = right + m - first;
+        for (int i = first; i < last; i += 2, row -= 2) {
+            const Pairs factor = left[i / 2];
+#pragma GCC unroll 16
+            for (int k = 0; k < SQUARES_STRIP; k++) sum[k] += pairs_dot(factor, row[k]);
         }
+#pragma GCC unroll 16
+        for (int k = 0; k < SQUARES_STRIP; k++)
+            for (int half = 0; half < 2; half++) {
+                const D values = d_half(sum[k], half);
+                out[half * SQUARES_PRODUCT + m + k] = values;
+                largest = d_largest(values, largest);
+            }
     }
     return largest;
 }
 
-static void squares_squares(const double (*p)[SQUARES_LANES], size_t count, int narrow, int64_t *sums) {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = i; j < count; j++) {
-            int64_t total = 0;
-            if (narrow) {
-                double lanes[8] = {0};
-                for (int x = 0; x < SQUARES_LANES; x++) lanes[x % 8] += p[i][x] * p[j][x];
-                for (int x = 0; x < 8; x++) total += (int64_t)lanes[x];
-            } else {
-                for (int x = 0; x < SQUARES_LANES; x++) total += (int64_t)p[i][x] * (int64_t)p[j][x];
-            }
-            sums[i + j] += i == j ? total : 2 * total;
+static double squares_product(const int16_t (*left)[SQUARES_LANES], size_t left_count, const int16_t (*right)[SQUARES_LANES],
+                              size_t right_count, double *out) {
+    static const int16_t zero[SQUARES_LANES];
+    Pairs a[SQUARES_TERMS / 2 + 1], b[SQUARES_TERMS + 2 * SQUARES_STRIP + 2];
+    D largest = {0};
+    memset(b, 0, sizeof b);
+    for (int v = 0; v < SQUARES_VECTORS; v += 2) {
+        const int x = v * SQUARES_WIDTH;
+        for (size_t i = 0; i < left_count; i += 2) a[i / 2] = pairs_of(left[i] + x, (i + 1 < left_count ? left[i + 1] : zero) + x);
+        for (size_t j = 0; j <= right_count; j++)
+            b[j + SQUARES_STRIP] = pairs_of((j < right_count ? right[j] : zero) + x, (j ? right[j - 1] : zero) + x);
+        D *to = (D *)out + v * SQUARES_PRODUCT;
+        largest = squares_product_lanes(a, (int)left_count, b + SQUARES_STRIP, (int)right_count, to, largest);
+    }
+    double most = 0;
+    for (int x = 0; x < SQUARES_WIDTH; x++) most = largest[x] > most ? largest[x] : most;
+    return most;
+}
+
+typedef D SquaresRow[SQUARES_PAIR];
+
+/* sums[i + j] += twice the products of rows i of `left` and j of `right`, a tile of each; of a tile and itself (`same`) every
+ * product of different rows twice. */
+INLINE void squares_tile(const SquaresRow *left, const SquaresRow *right, int same, double (*sums)[8]) {
+    D sum[2 * SQUARES_TILE - 1];
+#pragma GCC unroll 16
+    for (int k = 0; k < 2 * SQUARES_TILE - 1; k++) sum[k] = d_load(sums[k]);
+#pragma GCC unroll 2
+    for (int v = 0; v < SQUARES_PAIR; v++)
+#pragma GCC unroll 8
+        for (int i = 0; i < SQUARES_TILE; i++) {
+            const D one = left[i][v], twice = one + one;
+            if (same) sum[2 * i] = d_mul_add(one, one, sum[2 * i]);
+#pragma GCC unroll 8
+            for (int j = same ? i + 1 : 0; j < SQUARES_TILE; j++) sum[i + j] = d_mul_add(twice, right[j][v], sum[i + j]);
         }
+#pragma GCC unroll 16
+    for (int k = 0; k < 2 * SQUARES_TILE - 1; k++) d_store(sums[k], sum[k]);
+}
+
+static void squares_squares(const double *p, size_t count, size_t part, squares_sums sums) {
+    SquaresRow rows[SQUARES_PARTS][SQUARES_ROWS];
+    memset(rows, 0, sizeof rows);
+    for (int first = 0; first < SQUARES_VECTORS; first += SQUARES_PAIR) {
+        for (int v = 0; v < SQUARES_PAIR; v++) {
+            const D *from = (const D *)p + (first + v) * SQUARES_PRODUCT;
+            for (size_t i = 0; i < part; i++) {
+                D x[4];
+                for (size_t k = 0; k < 4; k++) x[k] = k * part + i < count ? from[k * part + i] : (D){0};
+                const D low = x[0] + x[1], high = x[2] + x[3];
+                const D parts[SQUARES_PARTS] = {x[0], x[1], low, x[2], x[3], high, x[0] + x[2], x[1] + x[3], low + high};
+                for (int k = 0; k < SQUARES_PARTS; k++) rows[k][i][v] = parts[k];
+            }
+        }
+        for (int k = 0; k < SQUARES_PARTS; k++)
+            for (size_t i = 0; i < part; i += SQUARES_TILE) {
+                squares_tile(rows[k] + i, rows[k] + i, 1, sums[k] + 2 * i);
+                for (size_t j = i + SQUARES_TILE; j < part; j += SQUARES_TILE)
+                    squares_tile(rows[k] + i, rows[k] + j, 0, sums[k] + i + j);
+            }
     }
 }
-const struct squares_ops ISA(squares_ops) = {squares_multiply_add, squares_product, squares_squares};
+static const int squares_width = SQUARES_WIDTH;
+const struct squares_ops ISA(squares_ops) = {&squares_width, squares_multiply_add, squares_product, squares_squares};

@@ -4,16 +4,25 @@
 #include "runtime.h"
 
 #define SQUARES_LANES 64
+#define SQUARES_TERMS 96 /* of a factor, at most */
+#define SQUARES_PRODUCT (2 * SQUARES_TERMS + 8) /* rows of a product; it is kept vector by vector, aligned to 64 bytes */
+#define SQUARES_PARTS 9  /* squares by which a polynomial in four parts is squared */
+#define SQUARES_ROWS 50  /* coefficients of a part, at most: a multiple of a tile's */
+
+/* Sums of squares of the parts, coefficient by coefficient, lane by lane. */
+typedef double squares_sums[SQUARES_PARTS][2 * SQUARES_ROWS][8];
 
 struct squares_ops {
+    const int *width; /* lanes of a vector: row m of vector v of a product is at (v SQUARES_PRODUCT + m) width */
     /* out[i + j][x] += factor_i * in[j * pitch + x] for x < SQUARES_LANES, modulo 2^16 */
     void (*multiply_add)(const int16_t *factors, size_t factor_count, const int16_t *in, size_t in_count, size_t pitch,
                          int16_t (*out)[SQUARES_LANES]);
-    /* The product of two polynomials, below 2^53; returns the largest absolute value. */
+    /* The product of two polynomials, below 2^31; returns the largest absolute value. out: SQUARES_LANES * SQUARES_PRODUCT. */
     double (*product)(const int16_t (*left)[SQUARES_LANES], size_t left_count, const int16_t (*right)[SQUARES_LANES],
-                      size_t right_count, double (*out)[SQUARES_LANES]);
-    /* sums[i + j] += sum_x p[i][x] p[j][x]. `narrow`: all sums of lanes are below 2^53. */
-    void (*squares)(const double (*p)[SQUARES_LANES], size_t count, int narrow, int64_t *sums);
+                      size_t right_count, double *out);
+    /* With p = p_0 + X^h p_1 + X^2h p_2 + X^3h p_3, h = part, adds the squares of p_0, p_1, p_0 + p_1, p_2, p_3, p_2 + p_3,
+     * p_0 + p_2, p_1 + p_3 and the sum of all four, of SQUARES_LANES entries, to the sums. Nothing may reach 2^53. */
+    void (*squares)(const double *p, size_t count, size_t part, squares_sums sums);
 };
 ZKDS_DECLARE_OPS(squares);
 #endif

@@ -21,5 +21,6 @@ struct zkds_product_squares {
     size_t terms; /* of out: at least those of (w g)^2 */
 };
 enum { ZKDS_SQUARES_MAX_TERMS = 96 }; /* of w, of g */
-/* The caller answers for this: no coefficient of w or g reaches 2^15, none of a chunk's sum 2^63. out: (chunks, terms). */
+/* The caller answers for this: no coefficient of w or g reaches 2^15, of their product 2^31, of a chunk's sum 2^63, even if the
+ * terms of a sum had one sign. out: (chunks, terms). */
 int zkds_product_squares(const struct zkds_product_squares *job, int64_t *out);

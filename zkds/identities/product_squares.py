@@ -170,10 +170,12 @@ class ProductSquares(Component):
     # ---- witness -----------------------------------------------------------------------------------------------------
 
     def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
-        """The columns of the coefficients, from those of the digits. Raises ValueError where int16 does not hold a factor's."""
+        """The columns of the coefficients, from those of the digits. Raises ValueError where int16 does not hold a factor's,
+        or int32 a product's."""
         for step in range(self.step_count):
-            if max(map(magnitude, self.factor_intervals(step))) >= 1 << 15:
-                raise ValueError(f"{self.name}: a coefficient of a factor needs more than 16 bits")
+            factors = self.factor_intervals(step)
+            if max(map(magnitude, factors)) >= 1 << 15 or magnitude(product_intervals(*factors)) >= 1 << 31:
+                raise ValueError(f"{self.name}: coefficients of factors need more than 16 bits, or of their product than 32")
         steps, batch, _ = self.deltas.shape
         weights = np.ascontiguousarray(_digits(self.weights, reader, 1).swapaxes(0, 1))
         inner = np.ascontiguousarray(np.moveaxis(_digits(self.inputs, reader, 2), 0, 2))  # (passes, records, digits, columns)

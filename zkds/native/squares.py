@@ -44,7 +44,7 @@ def product_squares(
     """Coefficients of sum (w g)^2 over every chunk of 2^chunk_log entries: (chunks, terms).
 
     w = scale(X) sum_j weights[:, j, :] X^(stride j) - update, g = gradient; weights (rows, digits, columns) int16, columns a
-    power of two. No coefficient of w or g may reach 2^15, none of a sum 2^63: the caller answers for that.
+    power of two. No coefficient of w or g may reach 2^15, of w g 2^31, of a sum 2^63: the caller answers for that.
     Raises ValueError for other shapes.
     """
     rows, count, columns = array("weights", weights, np.int16, (None, None, None)).shape
