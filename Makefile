@@ -62,6 +62,7 @@ bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.core --log-size 14 --repeat 1 --output $(VENV)/core-smoke.json
 	$(BIN)/python -m bench.audit --images 40 --repeat 1 --width 0.125 --output $(VENV)/audit-smoke.json
 	$(BIN)/python -m bench.main --toy --models $(VENV)/models --output $(VENV)/main-smoke.json
+	$(BIN)/python -m bench.main.large --networks digits-cnn --steps 2
 	$(BIN)/python -m bench.main.semantics --repeat 1
 	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.work --statements 2 --only "64 layers" --most 0.3 --output $(VENV)/work-smoke.json

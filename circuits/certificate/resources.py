@@ -8,20 +8,36 @@ from pathlib import Path
 from typing import Protocol
 
 from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.networks.graph import Network
 from zkds.errors import ZkdsError
+from zkds.identities.block import Block
+from zkds.identities.gadget import Gadgets
+from zkds.identities.rounded_sum import RoundedSum
+from zkds.lookup.plan import cut_into_chunks
+from zkds.statement import Relation, Statement
+from zkds.tensors.circuit import Component
+from zkds.tensors.field_tables import flat_length
+from zkds.tensors.tensor import Committed
 
 GIB = float(1 << 30)
 
-# Measured by `python -m bench.main.large`: peaks of whole processes, rounded up.
-BASE_BYTES = 256 << 20  # Python, numpy, constant tables, the model's weights
-CELL_BYTES = 18  # a cell: 4 in the vector; its column and the integers it was cut from, while the witness is made
+# The sizes of what is held, so many bytes of each; the constants that no array says are from `python -m bench.main.large`,
+# which prints the peak of every stage, and docs/performance.md has its figures.
+BASE_BYTES = 256 << 20  # Python, numpy, constant tables, relation and layout
+CELL_BYTES = 4  # of the vector
+POINT_BYTES = 48  # of the code: roots of its transform, the tree over its columns
+WEIGHT_BYTES = 60  # of the model: as it was read, as integers, in the committed form
+# of which one is held at a time
+LEAF_BYTES = 32  # of a chunk of the lookup argument: two levels of a tree of fractions
+ROUNDED_BYTES = 64  # an entry of a rounded tensor while its carries are made: integers of 8 bytes
+FACTOR_BYTES = 40  # a digit of a product of a block: its table in F, that of the other factor in K, both bound, and copies
+VALUE_BYTES = 8  # a committed value in the trajectory, which goes as the vector is written
 
 CGROUP = Path("/sys/fs/cgroup")
 CGROUP_FILES = (  # limit, usage, and the file that says how much of it is cache that can be dropped; versions 2 and 1
     ("memory.max", "memory.current", "memory.stat"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
 )
-
 
 SMALL_VALUES = 1 << 21  # fewer than a hundred cells each
 
@@ -30,15 +46,53 @@ class MemoryRejected(ZkdsError):
     """A proof would take more memory than this machine has. Raised before anything is computed."""
 
 
-class Sized(Protocol):
-    """A relation that knows how many cells it commits."""
+class OfNetwork(Protocol):
+    """A statement about a network."""
+
+    @property
+    def network(self) -> Network: ...
+
+
+class Sized(Relation, Protocol):
+    """A circuit about a network that knows how many cells it commits."""
 
     cells: int
+    components: list[Component]
+
+    @property
+    def statement(self) -> OfNetwork: ...
+    @property
+    def committed(self) -> list[Committed]: ...
 
 
 def prover_bytes(relation: Sized) -> int:
-    """The peak of the memory of a process that proves this relation, an estimate from above."""
-    return BASE_BYTES + CELL_BYTES * relation.cells
+    """The peak of the memory of a process that proves this relation: an estimate."""
+    whole = Statement(relation)
+    code = whole.parameters.code
+    kept = BASE_BYTES + POINT_BYTES * code.points + WEIGHT_BYTES * relation.statement.network.tensor_count
+    return kept + max(CELL_BYTES * whole.layout.cells + _largest_stage(relation, whole), _trajectory(relation))
+
+
+def _largest_stage(relation: Sized, whole: Statement) -> int:
+    """What the stage that holds the most holds beside the vector."""
+    chunks = cut_into_chunks(whole.layout.checked_cells)
+    sums = [math.prod(part.output.shape) for part in relation.components if isinstance(part, RoundedSum)]
+    factors = [sum(left.digits * flat_length(left.shape) for left in block.products) for block in _blocks(relation)]
+    return max(
+        LEAF_BYTES << max(chunk.log_size for chunk in chunks),
+        ROUNDED_BYTES * max(sums, default=0),
+        FACTOR_BYTES * max(factors, default=0),
+    )
+
+
+def _blocks(relation: Sized) -> list[Block]:
+    of_gadgets = [block for part in relation.components if isinstance(part, Gadgets) for block in part.blocks]
+    return of_gadgets + [part for part in relation.components if isinstance(part, Block)]
+
+
+def _trajectory(relation: Sized) -> int:
+    """All values, before the first is written."""
+    return VALUE_BYTES * sum(math.prod(tensor.shape) for tensor in relation.committed)
 
 
 def is_small(statement: SharpnessStatement) -> bool:

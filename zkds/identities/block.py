@@ -24,7 +24,7 @@ from typing import TypeAlias
 import numpy as np
 
 from zkds import sumcheck
-from zkds.field import ONE, ZERO, to_pairs
+from zkds.field import ONE, ZERO, dot, to_pairs
 from zkds.hidden import Hidden
 from zkds.identities.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.identities.block_weights import BlockWeights
@@ -91,15 +91,23 @@ class Block(BlockPlan, Component):
         for left, uses in self.products.items():
             entries = flat_length(left.shape)
             lefts += [table[:entries] for table in elements(left.operand, left.shape)]
-            rights += list(self._right_tables(left, uses, elements, weights))
+            rights += list(self._right_tables(left, uses, reader, elements, weights))
         return lefts + rights
 
-    def _right_tables(self, left: LeftOperand, uses: Sequence[RightOperand], elements: Elements, weights: BlockWeights) -> U64:
+    def _right_tables(
+        self, left: LeftOperand, uses: Sequence[RightOperand], reader: Reader, elements: Elements, weights: BlockWeights
+    ) -> U64:
         """R_i = sum over uses of right^(i), where products are summed times eq(z, .): (digits of left, m, 2, 8)."""
         total: U64 | None = None
         for use in uses:
-            hankel = np.stack([to_pairs(weights.of(use, i)) for i in range(left.digits)])
-            part = field.f_matmul(hankel, elements(use.operand, left.shape))
+            rows = [weights.of(use, i) for i in range(left.digits)]
+            if use.operand.axes:
+                tables = elements(use.operand, left.shape)
+            else:  # the same everywhere: one table for all digits
+                digits = [int(digit.item()) for digit in use.operand.digits(reader, left.shape)]
+                rows = [[dot(row, digits)] for row in rows]
+                tables = flat_tables([np.ones((1,) * len(left.shape), dtype=np.int64)], left.shape)
+            part = field.f_matmul(np.stack([to_pairs(row) for row in rows]), tables)
             total = part if total is None else field.add(total, part, out=total)
         assert total is not None
         if self.is_summed:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from zkds.field import K, P, to_pairs
 from zkds.integers.limbs import I64
 from zkds.native import U64, field
-from zkds.tensors.axes import Axis, axes_table, ones_axis, padded
+from zkds.tensors.axes import Axis, EqAxis, axes_table, ones_axis, padded
 from zkds.tensors.contraction import canonical
 
 LANES = 8
@@ -47,6 +47,8 @@ def weighed(digits: Sequence[I64], weights: Sequence[K], shape: Sequence[int]) -
 
 def scale_outer(tables: U64, axes: Sequence[Axis], inner: Sequence[int]) -> None:
     """Flat tables (number, m, 2, 8) over axes and then `inner`: in place, every entry times the product of its weights."""
+    if not sum(axis.bits for axis in axes) and all(isinstance(axis, EqAxis) for axis in axes):
+        return  # a point without coordinates weighs 1
     size = math.prod(1 << (length - 1).bit_length() for length in inner)
     if len(axes) == 1 and size % LANES == 0:
         for weight, rows in zip(axes[0].vector(), np.split(tables, axes[0].length, axis=1), strict=True):
