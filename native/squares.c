@@ -9,10 +9,10 @@
 struct block {
     double p[SQUARES_LANES * SQUARES_PRODUCT] __attribute__((aligned(64)));
     squares_sums sums __attribute__((aligned(64)));
-    double bound; /* of the sums: what they may have reached */
-    uint64_t totals[SQUARES_PARTS][2 * SQUARES_ROWS]; /* modulo 2^64 */
-    int16_t w[MAX_TERMS][SQUARES_LANES], g[MAX_TERMS][SQUARES_LANES];
-    int16_t inputs[MAX_TERMS][SQUARES_LANES]; /* what of them is in the block, zero-filled */
+    int16_t w[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64))), g[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64)));
+    int16_t inputs[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64))); /* what of them is in the block, zero-filled */
+    uint64_t totals[SQUARES_PARTS][2 * SQUARES_ROWS];                      /* modulo 2^64 */
+    double bound;                                                          /* of the sums: what they may have reached */
 };
 
 struct squares_job {
@@ -28,22 +28,18 @@ static size_t w_terms(const struct zkds_product_squares *what) {
     return own > update ? own : update;
 }
 
-/* Rows of `lanes` entries, as SQUARES_LANES each: in place where there are that many, else copied and zero-filled. */
-static const int16_t *whole_lanes(const int16_t *from, size_t rows, size_t *pitch, size_t lanes, struct block *block) {
-    if (lanes == SQUARES_LANES) return from;
-    memset(block->inputs, 0, rows * sizeof *block->inputs);
-    for (size_t j = 0; j < rows; j++) memcpy(block->inputs[j], from + j * *pitch, lanes * sizeof *from);
-    *pitch = SQUARES_LANES;
+/* Rows of `lanes` entries as SQUARES_LANES each, zero-filled. At their pitch, a power of two, they would evict each other. */
+static const int16_t *gather(const int16_t *from, size_t rows, size_t pitch, size_t lanes, struct block *block) {
+    if (lanes < SQUARES_LANES) memset(block->inputs, 0, rows * sizeof *block->inputs);
+    for (size_t j = 0; j < rows; j++) memcpy(block->inputs[j], from + j * pitch, lanes * sizeof *from);
     return block->inputs[0];
 }
 
 static void add_low_rank(const struct zkds_low_rank *a, size_t row, size_t columns, size_t column, size_t lanes,
                          struct block *block, int16_t (*out)[SQUARES_LANES]) {
     for (size_t r = 0; r < a->rank; r++) {
-        size_t pitch = columns;
-        const int16_t *in = whole_lanes(a->inner + r * a->inner_digits * columns + column, a->inner_digits, &pitch, lanes, block);
-        OPS(squares)->multiply_add(a->outer + row * a->outer_row + r * a->outer_digits, a->outer_digits, in, a->inner_digits,
-                                   pitch, out);
+        const int16_t *in = gather(a->inner + r * a->inner_digits * columns + column, a->inner_digits, columns, lanes, block);
+        OPS(squares)->multiply_add(a->outer + row * a->outer_row + r * a->outer_digits, a->outer_digits, in, a->inner_digits, out);
     }
 }
 
@@ -118,16 +114,16 @@ static void add_squares(struct block *block, size_t count, double largest, int64
 
 static void add_block(const struct zkds_product_squares *what, size_t row, size_t column, size_t lanes, struct block *block,
                       int64_t *to) {
-    size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient), pitch = what->columns;
+    size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient);
     memset(block->w, 0, w_count * sizeof *block->w);
     memset(block->g, 0, g_count * sizeof *block->g);
     add_low_rank(&what->update, row, what->columns, column, lanes, block, block->w);
     for (size_t j = 0; j < w_count; j++)
         for (size_t x = 0; x < SQUARES_LANES; x++) block->w[j][x] = (int16_t)-block->w[j][x];
     const int16_t *own = what->weights + row * what->weight_digits * what->columns + column;
-    own = whole_lanes(own, what->weight_digits, &pitch, lanes, block);
+    own = gather(own, what->weight_digits, what->columns, lanes, block);
     for (size_t j = 0; j < what->weight_digits; j++)
-        OPS(squares)->multiply_add(what->scale, what->scale_terms, own + j * pitch, 1, pitch, block->w + what->stride * j);
+        OPS(squares)->multiply_add(what->scale, what->scale_terms, own + j * SQUARES_LANES, 1, block->w + what->stride * j);
     add_low_rank(&what->gradient, row, what->columns, column, lanes, block, block->g);
     const double largest = OPS(squares)->product((const int16_t(*)[SQUARES_LANES])block->w, w_count,
                                                  (const int16_t(*)[SQUARES_LANES])block->g, g_count, block->p);

@@ -65,14 +65,14 @@ INLINE S s_load(const int16_t *from) {
     return x;
 }
 
-static void squares_multiply_add(const int16_t *factors, size_t factor_count, const int16_t *in, size_t in_count, size_t pitch,
+static void squares_multiply_add(const int16_t *factors, size_t factor_count, const int16_t *in, size_t in_count,
                                  int16_t (*out)[SQUARES_LANES]) {
     for (size_t i = 0; i < factor_count; i++) {
         if (!factors[i]) continue;
         const S factor = factors[i] - (S){0};
         for (size_t j = 0; j < in_count; j++) {
             int16_t *to = out[i + j];
-            const int16_t *from = in + j * pitch;
+            const int16_t *from = in + j * SQUARES_LANES;
             for (int x = 0; x < SQUARES_LANES; x += SHORTS) {
                 const S sum = s_load(to + x) + factor * s_load(from + x);
                 memcpy(to + x, &sum, sizeof sum);

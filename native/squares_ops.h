@@ -14,8 +14,8 @@ typedef double squares_sums[SQUARES_PARTS][2 * SQUARES_ROWS][8];
 
 struct squares_ops {
     const int *width; /* lanes of a vector: row m of vector v of a product is at (v SQUARES_PRODUCT + m) width */
-    /* out[i + j][x] += factor_i * in[j * pitch + x] for x < SQUARES_LANES, modulo 2^16 */
-    void (*multiply_add)(const int16_t *factors, size_t factor_count, const int16_t *in, size_t in_count, size_t pitch,
+    /* out[i + j][x] += factor_i * in[j * SQUARES_LANES + x] for x < SQUARES_LANES, modulo 2^16 */
+    void (*multiply_add)(const int16_t *factors, size_t factor_count, const int16_t *in, size_t in_count,
                          int16_t (*out)[SQUARES_LANES]);
     /* The product of two polynomials, below 2^31; returns the largest absolute value. out: SQUARES_LANES * SQUARES_PRODUCT. */
     double (*product)(const int16_t (*left)[SQUARES_LANES], size_t left_count, const int16_t (*right)[SQUARES_LANES],
