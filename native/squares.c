@@ -18,7 +18,9 @@ struct block {
 struct squares_job {
     const struct zkds_product_squares *what;
     int64_t *out;
-    size_t unit; /* entries of a task */
+    size_t unit;  /* entries of a task */
+    size_t lanes; /* entries of a block: SQUARES_LANES, or as many as a row or a chunk has */
+    int16_t *updates, *gradients; /* packed */
     struct block *blocks; /* one for each worker */
 };
 
@@ -35,12 +37,17 @@ static const int16_t *gather(const int16_t *from, size_t rows, size_t pitch, siz
     return block->inputs[0];
 }
 
-static void add_low_rank(const struct zkds_low_rank *a, size_t row, size_t columns, size_t column, size_t lanes,
-                         struct block *block, int16_t (*out)[SQUARES_LANES]) {
-    for (size_t r = 0; r < a->rank; r++) {
-        const int16_t *in = gather(a->inner + r * a->inner_digits * columns + column, a->inner_digits, columns, lanes, block);
-        OPS(squares)->multiply_add(a->outer + row * a->outer_row + r * a->outer_digits, a->outer_digits, in, a->inner_digits, out);
-    }
+/* The inner polynomials by blocks of columns, (blocks, rank, inner_digits, SQUARES_LANES): every row of the matrix uses them. */
+static void pack(const struct zkds_low_rank *a, size_t columns, size_t lanes, int16_t *to) {
+    for (size_t column = 0; column < columns; column += lanes)
+        for (size_t j = 0; j < a->rank * a->inner_digits; j++, to += SQUARES_LANES)
+            memcpy(to, a->inner + j * columns + column, lanes * sizeof *to);
+}
+
+static void add_low_rank(const struct zkds_low_rank *a, size_t row, const int16_t *packed, int16_t (*out)[SQUARES_LANES]) {
+    const int16_t *outer = a->outer + row * a->outer_row;
+    for (size_t r = 0; r < a->rank; r++, outer += a->outer_digits, packed += a->inner_digits * SQUARES_LANES)
+        OPS(squares)->multiply_add(outer, a->outer_digits, packed, a->inner_digits, out);
 }
 
 /* ---- sums of squares ---------------------------------------------------------------------------------------------- */
@@ -112,19 +119,21 @@ static void add_squares(struct block *block, size_t count, double largest, int64
 
 /* ---- blocks of entries -------------------------------------------------------------------------------------------- */
 
-static void add_block(const struct zkds_product_squares *what, size_t row, size_t column, size_t lanes, struct block *block,
-                      int64_t *to) {
-    size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient);
+static size_t packed_size(const struct zkds_low_rank *a) { return a->rank * a->inner_digits * SQUARES_LANES; }
+
+static void add_block(const struct squares_job *job, size_t row, size_t column, struct block *block, int64_t *to) {
+    const struct zkds_product_squares *what = job->what;
+    const size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient), number = column / job->lanes;
     memset(block->w, 0, w_count * sizeof *block->w);
     memset(block->g, 0, g_count * sizeof *block->g);
-    add_low_rank(&what->update, row, what->columns, column, lanes, block, block->w);
+    add_low_rank(&what->update, row, job->updates + number * packed_size(&what->update), block->w);
     for (size_t j = 0; j < w_count; j++)
         for (size_t x = 0; x < SQUARES_LANES; x++) block->w[j][x] = (int16_t)-block->w[j][x];
     const int16_t *own = what->weights + row * what->weight_digits * what->columns + column;
-    own = gather(own, what->weight_digits, what->columns, lanes, block);
+    own = gather(own, what->weight_digits, what->columns, job->lanes, block);
     for (size_t j = 0; j < what->weight_digits; j++)
         OPS(squares)->multiply_add(what->scale, what->scale_terms, own + j * SQUARES_LANES, 1, block->w + what->stride * j);
-    add_low_rank(&what->gradient, row, what->columns, column, lanes, block, block->g);
+    add_low_rank(&what->gradient, row, job->gradients + number * packed_size(&what->gradient), block->g);
     const double largest = OPS(squares)->product((const int16_t(*)[SQUARES_LANES])block->w, w_count,
                                                  (const int16_t(*)[SQUARES_LANES])block->g, g_count, block->p);
     add_squares(block, w_count + g_count - 1, largest, to);
@@ -137,12 +146,10 @@ static void squares_task(void *context, size_t task, int worker) {
     const size_t chunk = (size_t)1 << what->chunk_log, count = w_terms(what) + low_rank_terms(&what->gradient) - 1;
     const size_t first = task * job->unit, all = what->rows * what->columns;
     const size_t last = first + job->unit < all ? first + job->unit : all;
-    size_t lanes = what->columns < SQUARES_LANES ? what->columns : SQUARES_LANES;
-    if (chunk < lanes) lanes = chunk;
-    for (size_t at = first; at < last; at += lanes) {
+    for (size_t at = first; at < last; at += job->lanes) {
         int64_t *to = job->out + (at >> what->chunk_log) * what->terms;
-        add_block(what, at / what->columns, at % what->columns, lanes, block, to);
-        if ((at + lanes) % chunk == 0 || at + lanes == last) finish_chunk(block, count, to, what->terms);
+        add_block(job, at / what->columns, at % what->columns, block, to);
+        if ((at + job->lanes) % chunk == 0 || at + job->lanes == last) finish_chunk(block, count, to, what->terms);
     }
 }
 
@@ -153,12 +160,23 @@ int zkds_product_squares(const struct zkds_product_squares *what, int64_t *out) 
     size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient);
     if (w_count > MAX_TERMS || g_count > MAX_TERMS || 2 * (w_count + g_count - 1) - 1 > what->terms) return ZKDS_BAD_ARGUMENT;
     size_t chunk = (size_t)1 << what->chunk_log, unit = chunk > what->columns ? chunk : what->columns;
-    const size_t all = what->rows * what->columns, bytes = (size_t)zkds_threads() * sizeof(struct block);
-    struct squares_job job = {what, out, unit, zkds_alloc(bytes)};
-    if (!job.blocks) return ZKDS_OUT_OF_MEMORY;
-    memset(job.blocks, 0, bytes);
-    memset(out, 0, ((all + chunk - 1) >> what->chunk_log) * what->terms * sizeof *out);
-    zkds_parallel((all + unit - 1) / unit, squares_task, &job);
+    size_t lanes = what->columns < SQUARES_LANES ? what->columns : SQUARES_LANES;
+    if (chunk < lanes) lanes = chunk;
+    const size_t all = what->rows * what->columns, blocks = what->columns / lanes, workers = (size_t)zkds_threads();
+    const size_t updates = blocks * packed_size(&what->update), gradients = blocks * packed_size(&what->gradient);
+    struct squares_job job = {what, out, unit, lanes, NULL, NULL, zkds_alloc(workers * sizeof(struct block))};
+    job.updates = zkds_alloc((updates + gradients) * sizeof *job.updates);
+    if (job.blocks && job.updates) {
+        job.gradients = job.updates + updates;
+        memset(job.updates, 0, (updates + gradients) * sizeof *job.updates);
+        pack(&what->update, what->columns, lanes, job.updates);
+        pack(&what->gradient, what->columns, lanes, job.gradients);
+        memset(job.blocks, 0, workers * sizeof(struct block));
+        memset(out, 0, ((all + chunk - 1) >> what->chunk_log) * what->terms * sizeof *out);
+        zkds_parallel((all + unit - 1) / unit, squares_task, &job);
+    }
+    const int code = job.blocks && job.updates ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
+    free(job.updates);
     free(job.blocks);
-    return ZKDS_OK;
+    return code;
 }
