@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.arithmetic.exact import Rounded
+from zkds.circuits.arithmetic.exact import Operand, Rounded
 from zkds.circuits.arithmetic.fixed_point import (
     CONVOLUTION,
     DELTA,
     FIRST_SCALE,
     LOSS_SUM,
     MAX_CLASSES,
+    SHARPNESS,
     WEIGHT,
     Configuration,
     Place,
@@ -22,15 +23,18 @@ from zkds.circuits.arithmetic.fixed_point import (
     require_unsigned,
 )
 from zkds.circuits.metric.deviation import deviation, is_below_eps, is_saturated, log_ratio
+from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor, scaled_squares, update_factor
 from zkds.circuits.metric.loss import LogitDelta, Softmax, logit_delta, losses, softmax
 from zkds.circuits.metric.perturbation import Perturbation, perturb, scaled_gradients, squared_norm
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.operator import Backward, Forward, GradientKind, gradient_kinds
+from zkds.circuits.operators.implicit import ImplicitWeight, OuterProducts, PassProducts, pairs, pairs_of_pass
+from zkds.circuits.operators.operator import Backward, Forward, GradientKind, Weight, gradient_kinds
 from zkds.circuits.trajectory import Trajectory
 from zkds.integers.limbs import I64, LimbFormat
 
 Progress = Callable[[int, int], None]  # passes done, passes in all
 Parameters = dict[str, I64]
+Gradients = dict[str, I64 | OuterProducts]  # of the implicit parameters, exact ones
 
 
 def run(
@@ -64,12 +68,16 @@ class _Stacks:
 
     def put(self, tensor: str, index: int, count: int, value: NDArray[Any]) -> None:
         """Write entry `index` of the `count` entries of a tensor."""
+        self.put_run(tensor, slice(index, index + 1), count, value[None])
+
+    def put_run(self, tensor: str, indices: slice, count: int, values: NDArray[Any]) -> None:
+        """Write neighbouring ones of the `count` entries of a tensor."""
         if tensor not in self.arrays:
-            self.arrays[tensor] = np.empty((count, *value.shape), dtype=value.dtype)
-        self.arrays[tensor][index] = value
+            self.arrays[tensor] = np.empty((count, *values.shape[1:]), dtype=values.dtype)
+        self.arrays[tensor][indices] = values
 
 
-def forward(network: Network, weights: Mapping[str, I64], inputs: I64, place: Place) -> list[Forward]:
+def forward(network: Network, weights: Mapping[str, Weight], inputs: I64, place: Place) -> list[Forward]:
     """All nodes on a batch (B, C, H, W) [32], with the integers of all of `Network.tensors`. Raises Overflow."""
     results: list[Forward] = []
     for node, placed in zip(network.nodes, network.placed, strict=True):
@@ -131,7 +139,10 @@ class _Probe:
     def __init__(self, network: Network, weights: Parameters, inputs: I64, labels: I64, configuration: Configuration) -> None:
         self.network = network
         self.initial = weights
-        self.weights = {name: weights[name] for name, _ in network.parameters}
+        self.weights: dict[str, Weight] = {name: weights[name] for name, _ in network.parameters}
+        self.bits = network.implicit(configuration)
+        for name, bits in self.bits.items():
+            self.weights[name] = ImplicitWeight(bits, Operand.of(weights[name]))
         self.constants = {name: weights[name] for name, _ in network.constants}
         self.inputs = inputs
         self.labels = labels
@@ -149,23 +160,31 @@ class _Probe:
         """Both passes of a step; only the first of the last one."""
         configuration = self.configuration
         place = Place(step)
-        gradients = self._first_pass(step)
+        found = self._first_pass(step)
+        gradients, outer = _arrays(found), _outer(found)
         progress(2 * step + 1, configuration.passes)
-        scaled = self._scaled(step, gradients, place)
-        squares = squared_norm(scaled if configuration.sharpness == "ASAM" else gradients, place)
+        directions = {"SAM": gradients, "ASAM": self._scaled(step, gradients, place)}
+        implicit = self._implicit_squares(step, outer, place)
+        squares = squared_norm(directions[configuration.sharpness], place, implicit[configuration.sharpness])
         self.sharpness_squares.append(squares)
         self.log_ratios.append(log_ratio(squares, self.loss_sums[step], configuration, place))
         if step == configuration.steps - 1:
             return
-        moved = self._perturbed(step, scaled if configuration.perturbation == "ASAM" else gradients, place)
+        kind = configuration.perturbation
+        moved = self._perturbed(step, directions[kind], place, outer, implicit[kind])
         updates = self._second_pass(step, moved)
         progress(2 * step + 2, configuration.passes)
-        self.weights = {name: value - updates[name] for name, value in self.weights.items()}
+        self._update(_arrays(updates), _outer(updates))
 
-    def _first_pass(self, step: int) -> Parameters:
+    def _update(self, updates: Parameters, outer: Mapping[str, OuterProducts]) -> None:
+        """w_(t+1)."""
+        explicit = {name: value - updates[name] for name, value in _arrays(self.weights).items()}
+        self.weights = explicit | {name: value.updated(outer[name]) for name, value in _implicit(self.weights).items()}
+
+    def _first_pass(self, step: int) -> Gradients:
         """The gradients g_t; records the losses."""
         place = Place(step, second=False)
-        forwards = forward(self.network, self.weights | self.constants, self.inputs[step], place)
+        forwards = forward(self.network, {**self.weights, **self.constants}, self.inputs[step], place)
         scores = softmax(forwards[-1].output[:, :, 0, 0])
         self.losses.append(losses(scores, self.labels[step]))
         self.loss_sums.append(sum(self.losses[step]))
@@ -173,41 +192,86 @@ class _Probe:
         delta = logit_delta(scores, self.labels[step], FIRST_SCALE)
         return self._backward(step, forwards, scores, delta, place)
 
-    def _second_pass(self, step: int, weights: Parameters) -> Parameters:
+    def _second_pass(self, step: int, weights: Mapping[str, Weight]) -> Gradients:
         """The updates U_t, from the gradient at the perturbed weights."""
         place = Place(step, second=True)
-        forwards = forward(self.network, weights | self.constants, self.inputs[step], place)
+        forwards = forward(self.network, {**weights, **self.constants}, self.inputs[step], place)
         scores = softmax(forwards[-1].output[:, :, 0, 0])
         delta = logit_delta(scores, self.labels[step], self.configuration.second_scale)
-        return self._backward(self.configuration.steps + step, forwards, scores, delta, place)
+        gradients = self._backward(self.configuration.steps + step, forwards, scores, delta, place)
+        return gradients | self._update_factors(step, _outer(gradients), place)
 
-    def _backward(
-        self, index: int, forwards: Sequence[Forward], scores: Softmax, delta: LogitDelta, place: Place
-    ) -> Parameters:
+    def _backward(self, index: int, forwards: Sequence[Forward], scores: Softmax, delta: LogitDelta, place: Place) -> Gradients:
         """The way back of pass `index`, whose gradients or updates are returned; records all of the pass."""
         steps, inputs = self.configuration.steps, self.inputs[place.step]
         kind, count = (self.kinds[1], steps - 1) if place.second else (self.kinds[0], steps)
         backwards, gradients = backward(self.network, inputs, forwards, delta.logit_delta, kind, place)
-        for placed, ahead, back in zip(self.network.placed, forwards, backwards, strict=True):
+        outer: Gradients = {}
+        for node, name, ahead, back in zip(self.network.nodes, self.network.names, forwards, backwards, strict=True):
             for tensor, value in {"output": ahead.output, **ahead.values, **back.values}.items():
-                self.stacks.put(f"{placed.name}: {tensor}", index, self.configuration.passes, value)
+                self.stacks.put(f"{name}: {tensor}", index, self.configuration.passes, value)
+            for products in (ahead.products, back.products):
+                self._record_products(index, name, products)
+            outer |= {f"{node.name}.{word}": found for word, found in back.implicit.items()}
         self.scores[index] = (scores, delta)
-        return self._record(kind.name, f"{kind.name}: remainder", place.step, count, gradients)
+        return outer | self._record(kind.name, f"{kind.name}: remainder", place.step, count, gradients)
+
+    def _record_products(self, index: int, node: str, products: PassProducts) -> None:
+        """Store what pass `index` multiplies with what earlier passes left of implicit weights."""
+        steps = self.configuration.steps
+        step = index - steps  # if it is a second pass
+        places = (
+            (products.pairs, pairs_of_pass(steps, index), len(pairs(steps))),
+            (products.perturbed, slice(step, step + 1), steps - 1),
+        )
+        for found, indices, count in places:
+            for word, rounded in found.items():
+                self.stacks.put_run(f"{node}: {word}", indices, count, rounded.value)
+                self.stacks.put_run(f"{node}: {word}: remainder", indices, count, rounded.remainder)
+
+    def _update_factors(self, step: int, gradients: Mapping[str, OuterProducts], place: Place) -> Gradients:
+        """The updates of implicit parameters."""
+        found = {name: update_factor(g, self.bits[name], place.at(name)) for name, g in gradients.items()}
+        factors = self._record("update factor", "update factor: remainder", step, self.configuration.steps - 1, found)
+        return {name: OuterProducts(factor, gradients[name].right) for name, factor in factors.items()}
 
     def _scaled(self, step: int, gradients: Parameters, place: Place) -> Parameters:
         if not self.configuration.scales_gradients:
             return {}
-        found = scaled_gradients(self.weights, gradients, place)
+        found = scaled_gradients(_arrays(self.weights), gradients, place)
         return self._record("scaled", "scaled remainder", step, self.configuration.steps, found)
 
-    def _perturbed(self, step: int, direction: Parameters, place: Place) -> Parameters:
-        """w_t + E_t."""
-        found = perturb(self.weights, direction, self.configuration, place)
+    def _implicit_squares(self, step: int, gradients: Mapping[str, OuterProducts], place: Place) -> dict[str, int]:
+        """The sums of squares of g (SAM), and of w o g where it is needed (ASAM), over all implicit parameters."""
+        totals = dict.fromkeys(SHARPNESS, 0)
+        for name, g in gradients.items():
+            here = place.at(name)
+            found = {"SAM": ("squares", gradient_squares(g, self.bits[name], here))}
+            if self.configuration.scales_gradients:
+                found["ASAM"] = ("scaled squares", scaled_squares(_implicit(self.weights)[name], g, here))
+            for kind, (tensor, (value, remainder)) in found.items():
+                totals[kind] += value
+                for stored, number in ((tensor, value), (f"{tensor}: remainder", remainder)):
+                    self.stacks.put(f"{name}: {stored}", step, self.configuration.steps, np.array(number, dtype=object))
+        return totals
+
+    def _perturbed(
+        self, step: int, direction: Parameters, place: Place, outer: Mapping[str, OuterProducts], implicit: int
+    ) -> dict[str, Weight]:
+        """w_t + E_t; outer: the gradients of implicit parameters, and the sum of their squares."""
+        weights = _arrays(self.weights)
+        found = perturb(weights, direction, self.configuration, place, implicit)
         self.perturbations.append(found)
         count = self.configuration.steps - 1
         self._record("normalised", "normalised remainder", step, count, found.normalised)
         perturbation = self._record("perturbation", "perturbation remainder", step, count, found.perturbation)
-        return {name: value + perturbation[name] for name, value in self.weights.items()}
+        factors = {name: perturbation_factor(found.kappa, g, self.bits[name], place.at(name)) for name, g in outer.items()}
+        self._record("perturbation factor", "perturbation factor: remainder", step, count, factors)
+        explicit: dict[str, Weight] = {name: value + perturbation[name] for name, value in weights.items()}
+        return explicit | {
+            name: value.perturbed(OuterProducts(factors[name].value, outer[name].right))
+            for name, value in _implicit(self.weights).items()
+        }
 
     def _record(self, tensor: str, remainder: str, step: int, count: int, found: Mapping[str, Rounded]) -> Parameters:
         """Store a rounded tensor of every parameter and its remainder; its values are returned."""
@@ -250,6 +314,21 @@ class _Probe:
             saturated=sum(is_saturated(loss, self.configuration) for loss in self.loss_sums),
             below_eps=sum(is_below_eps(squares, loss, self.configuration) for squares, loss in ratios),
         )
+
+
+def _arrays(tensors: Mapping[str, I64 | ImplicitWeight | OuterProducts]) -> Parameters:
+    """What belongs to explicit parameters."""
+    return {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
+
+
+def _implicit(weights: Mapping[str, Weight]) -> dict[str, ImplicitWeight]:
+    """The weights that are implicit."""
+    return {name: value for name, value in weights.items() if isinstance(value, ImplicitWeight)}
+
+
+def _outer(gradients: Gradients) -> dict[str, OuterProducts]:
+    """Gradients or updates of implicit weights."""
+    return {name: value for name, value in gradients.items() if isinstance(value, OuterProducts)}
 
 
 def _check(network: Network, weights: Mapping[str, I64], inputs: I64, labels: I64, configuration: Configuration) -> None:

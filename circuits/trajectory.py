@@ -13,14 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.arithmetic.exact import Integers
+from zkds.circuits.arithmetic.fixed_point import WEIGHT_BITS, Configuration
 from zkds.circuits.networks.graph import Network
 from zkds.integers.limbs import I64
-
-Integers = NDArray[np.object_]  # of Python ints, for what exceeds 63 bits
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,7 +32,15 @@ class Trajectory:
                  PARAMETER: normalised     n, T - 1 steps [40]; none unless the perturbation is ASAM
                  PARAMETER: perturbation   E, T - 1 steps [40]
                  PARAMETER: update         U, T - 1 steps [40]
-             with the remainders of their roundings
+             with the remainders of their roundings. If the weight of a dense layer NODE is implicit, it has none of these but
+             (circuits/operators/implicit.py, `pairs` too)
+                 NODE.weight: update factor         D^ (T - 1, B, M) [28]
+                 NODE.weight: perturbation factor   E^ (T - 1, B, M) [28]
+                 NODE: input products               G (`pairs`, B, B) [30], and NODE: delta products, K [e + 4]
+                 NODE: perturbed input products     H (T - 1, B, B) [30], and NODE: perturbed delta products, L [e + 4]
+                 NODE.weight: squares               Q (T,) of Python ints [88]
+                 NODE.weight: scaled squares        V (T,) of Python ints [88]; none unless the sharpness is ASAM
+             and "TENSOR: remainder" of each; K and L where something needs the deltas of the layer's inputs
     weights  the integers of the model by their names: w_0 of the parameters, (*shape) [40], and the constants
     inputs   (T, B, *network.input_shape) [32]
 
@@ -108,7 +114,33 @@ class Trajectory:
         return pass_index if pass_index < steps else pass_index - steps
 
     def weights_at(self, name: str, pass_index: int) -> I64:
-        """W_p of a parameter [40]: w_0 - sum_(u < t) U_u, plus E_t in a second pass."""
+        """W_p of an explicit parameter [40]: w_0 - sum_(u < t) U_u, plus E_t in a second pass."""
         step = self.step_of(pass_index)
         moved: I64 = self.weights[name] - self.values[f"{name}: update"][:step].sum(axis=0)
         return moved if pass_index < self.configuration.steps else moved + self.values[f"{name}: perturbation"][step]
+
+    def exact_weights_at(self, name: str, pass_index: int) -> tuple[Integers, int]:
+        """W_p of any parameter and its fractional bits, exactly: a Python int for every weight of an implicit one too."""
+        bits = self.network.implicit(self.configuration).get(name)
+        if bits is None:
+            explicit: Integers = self.weights_at(name, pass_index).astype(object)
+            return explicit, WEIGHT_BITS
+        start, steps, step = self.weights[name], self.configuration.steps, self.step_of(pass_index)
+        moved = start.reshape(len(start), -1).astype(object) * (1 << bits.weight_bits - WEIGHT_BITS)
+        for earlier in range(step):
+            moved = moved - self._outer_product(f"{name}: update factor", earlier, steps + earlier)
+        if pass_index >= steps:
+            moved = moved + self._outer_product(f"{name}: perturbation factor", step, step)
+        exact: Integers = moved.reshape(start.shape)
+        return exact, bits.weight_bits
+
+    def _outer_product(self, factor: str, step: int, pass_index: int) -> Integers:
+        """left^T right (M, N) of a factor and what its layer saw in a pass, as Python ints."""
+        names = [node.name for node in self.network.nodes]
+        (source,) = self.network.nodes[names.index(factor.rpartition(".")[0])].inputs
+        seen = self.inputs[self.step_of(pass_index)]
+        if source:
+            seen = self.values[f"{self.network.names[source - 1]}: output"][pass_index]
+        left, right = self.values[factor][step].astype(object), seen.reshape(len(seen), -1).astype(object)
+        found: Integers = left.T @ right
+        return found

@@ -144,9 +144,15 @@ def used_bits(found: Trajectory) -> dict[str, int]:
         "scaled gradient": list(found.of_parameters("scaled").values()),
         "perturbation": list(found.of_parameters("perturbation").values()),
         "update": list(found.of_parameters("update").values()),
+        **{
+            kind: [values for name, values in found.values.items() if name.endswith(kind)]
+            for kind in ("update factor", "perturbation factor", "input products", "delta products")
+        },
     }
     bits = {
-        name: 1 + max(int(np.abs(array).max(initial=0)).bit_length() for array in arrays) for name, arrays in tensors.items()
+        name: 1 + max(int(np.abs(array).max(initial=0)).bit_length() for array in arrays)
+        for name, arrays in tensors.items()
+        if arrays
     }
     return {**bits, "squared norm": max(found.sharpness_squares).bit_length(), "kappa": max(found.kappas).bit_length()}
 
@@ -164,11 +170,11 @@ def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     return {**values, **{f"largest {name}": max(row[name] for row in rows) for name in names}}
 
 
-def measure(task: Task, stage: Stage, seeds: int) -> dict[str, dict[str, float]]:
+def measure(task: Task, stage: Stage, seeds: int, learning_rate: str) -> dict[str, dict[str, float]]:
     """The summary for each kind of perturbation, of one network trained with seed 0."""
     model = train(lambda: build(task.architecture), task.first(stage.records), stage.recipe, seed=0).final.eval()
     keys = [hashlib.sha256(f"precision {number}".encode()).digest() for number in range(seeds)]
-    configurations = {name: Configuration.of(perturbation=name) for name in ("SAM", "ASAM")}
+    configurations = {name: Configuration.of(perturbation=name, learning_rate=learning_rate) for name in ("SAM", "ASAM")}
     return {
         f"{task.architecture}, {stage.name}, perturbation {name}": summary(
             [compare(task, model, stage.records, key, configuration) for key in keys]
@@ -183,6 +189,7 @@ def main() -> None:
     parser.add_argument(
         "--architecture", default="lenet5", help="of the zoo, with its width, such as resnet20:1/4 (default: lenet5)"
     )
+    parser.add_argument("--learning-rate", default="0.0001", help="of the probes' steps (default: 0.0001)")
     parser.add_argument("--seeds", type=int, default=10, help="probes of each network (default: 10)")
     parser.add_argument("--toy", action="store_true", help="digits, one short training, two probes")
     parser.add_argument("--output", type=Path, help="where the figures go as JSON")
@@ -193,7 +200,7 @@ def main() -> None:
     stages = TOY if toy else STAGES
     results: dict[str, dict[str, float]] = {}
     for stage in stages:
-        found = measure(task, stage, 2 if options.toy else options.seeds)
+        found = measure(task, stage, 2 if options.toy else options.seeds, options.learning_rate)
         results.update(found)
         for title, figures in found.items():
             print(f"\n{title}")

@@ -15,11 +15,13 @@ import numpy as np
 
 from bench.core.timing import median_seconds
 from zkds.circuits.arithmetic import exact
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import Configuration, Place
+from zkds.circuits.metric.implicit import scaled_squares
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.convolution import exact as convolution
 from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.implicit import ImplicitBits, ImplicitWeight, OuterProducts
 from zkds.circuits.probe import run
 
 ARCHITECTURES = ("lenet5", "lenet-k")
@@ -55,6 +57,7 @@ def measure(repeat: int) -> dict[str, float]:
         figures[f"{name}, GMAC"] = trajectory_macs(network, configuration) / 1e9
         figures[f"{name}, GMAC/s of the whole trajectory"] = figures[f"{name}, GMAC"] / seconds
     figures.update(_kernels(repeat))
+    figures.update(_implicit_squares(repeat))
     return figures
 
 
@@ -85,6 +88,29 @@ def _kernels(repeat: int) -> dict[str, float]:
     count = macs(operator, batch_size) / 1e9
     actions = {"forward": forward, "input gradient": input_gradient, "weight gradient": weight_gradient}
     return {f"{name}, 6x14x14 to 16x10x10, GMAC/s": count / median_seconds(repeat, action) for name, action in actions.items()}
+
+
+def _implicit_squares(repeat: int) -> dict[str, float]:
+    """Microseconds a weight for the sum of (w g)^2 of an implicit layer, before and behind four updates."""
+    generator = np.random.default_rng(3)
+    outer, inner, records = 1024, 2048, 8
+
+    def outer_products(bits: int) -> OuterProducts:
+        return OuterProducts(
+            generator.integers(-(2**bits), 2**bits, (records, outer)), generator.integers(0, 2**34, (records, inner))
+        )
+
+    gradient, bits = outer_products(40), ImplicitBits(input_bits=32, delta_bits=0, second_bits=56)
+    first = ImplicitWeight(bits, exact.Operand.of(generator.integers(-(2**36), 2**36, (outer, inner, 1, 1))))
+    last = ImplicitWeight(bits, first.start, [outer_products(14) for _ in range(4)])
+    return {
+        f"scaled squares, {outer} x {inner}, {name} step, us a weight": median_seconds(
+            repeat, lambda weight=weight: scaled_squares(weight, gradient, Place(0))
+        )
+        / (outer * inner)
+        * 1e6
+        for name, weight in (("first", first), ("fifth", last))
+    }
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkds.integers.limbs import I64
 from zkds.native import exact
@@ -22,8 +23,14 @@ WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit c
 MAX_SHIFT = 62
 SQUARES_CHUNK = 1 << 14  # entries whose squared 24-bit halves can be added up in an int64
 
+GRAM_CHUNK = 1 << 16
+
+Integers = NDArray[np.object_]  # of Python ints, for what exceeds 63 bits
+
 _WORD = np.int64(WORD_BITS)
 _LOW = np.int64((1 << WORD_BITS) - 1)
+_HALF = np.int64(26)
+_LOW_HALF = np.int64((1 << 26) - 1)
 _INT64 = np.iinfo(np.int64)
 
 
@@ -44,6 +51,22 @@ class Wide:
     def __add__(self, other: Wide) -> Wide:
         """Exact if the sum is below 2^94 in absolute value."""
         return _carried(self.hi + other.hi, self.lo + other.lo)
+
+    def __neg__(self) -> Wide:
+        return _carried(-self.hi, -self.lo)
+
+    def shifted(self, shift: int) -> Wide:
+        """2^shift times as much, exact if that is below 2^94 in absolute value; 0 <= shift < 64."""
+        if shift >= WORD_BITS:
+            return Wide((self.hi << np.int64(shift)) + (self.lo << np.int64(shift - WORD_BITS)), np.zeros_like(self.lo))
+        return Wide(
+            (self.hi << np.int64(shift)) + (self.lo >> np.int64(WORD_BITS - shift)), (self.lo << np.int64(shift)) & _LOW
+        )
+
+    def integers(self) -> Integers:
+        """As Python ints."""
+        found: Integers = (self.hi.astype(object) << WORD_BITS) + self.lo.astype(object)
+        return found
 
     def reshape(self, *shape: int) -> Wide:
         return Wide(self.hi.reshape(shape), self.lo.reshape(shape))
@@ -141,6 +164,37 @@ def products(left: I64, right: I64) -> Wide:
     hi += left_lo * right_hi
     hi += (left_hi * right_hi) << _WORD
     return Wide(hi, lo)
+
+
+def matrix_product(left: I64, right: I64) -> Wide:
+    """left @ right, (R, K) and (K, C) -> (R, C). Results of 2^94 or more become +-2^94.
+
+    Raises ArithmeticError as `multiply` does.
+    """
+    (rows, inner), columns = left.shape, right.shape[1]
+    place = MatrixProduct(View.of_matrix(rows, inner), View.of_matrix(inner, columns), View.of_matrix(rows, columns))
+    found = multiply(Operand.of(left[None]), Operand.of(right[None]), [place], (1, rows, columns))
+    return found.reshape(rows, columns)
+
+
+def gram(left: I64, right: I64) -> Integers:
+    """left @ right^T, (R, K) and (S, K) -> (R, S) of Python ints: exact, for entries of at most 51 bits.
+
+    In halves of at most 26 bits of the left factor and runs of 2^16 terms, so that no sum reaches 2^93.
+    """
+    total: Integers = np.zeros((len(left), len(right)), dtype=object)
+    for start in range(0, left.shape[1], GRAM_CHUNK):
+        columns = slice(start, start + GRAM_CHUNK)
+        factor = np.ascontiguousarray(right[:, columns].T)
+        for half, shift in ((left[:, columns] >> _HALF, int(_HALF)), (left[:, columns] & _LOW_HALF, 0)):
+            total += matrix_product(half, factor).integers() << shift
+    return total
+
+
+def round_integers(values: Integers, shift: int) -> tuple[Integers, Integers]:
+    """What `Wide.round` returns, of Python ints, which stay Python ints; shift >= 1."""
+    moved = values + (1 << (shift - 1))
+    return moved >> shift, moved & ((1 << shift) - 1)
 
 
 def inner_products(left: I64, right: I64) -> Wide:

@@ -17,6 +17,7 @@ witness. They were fitted to measured proofs by `python -m bench.estimate --fit`
     macs       products of rounded sums: those of the network's passes
     entries    of all tensors' digits
     products   of blocks of identities: entries of the tables that they are proved by
+    squared    entries of implicit weights, in every step, whose products are squared
     parameters entries of the model
 """
 
@@ -33,6 +34,7 @@ from zkds.circuits.certificate.resources import prover_bytes
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.work import Work
 from zkds.identities.block import Block
+from zkds.identities.product_squares import ProductSquares
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.lookup.plan import cut_into_chunks
 from zkds.proof_size import proof_sizes
@@ -42,9 +44,14 @@ from zkds.tensors.field_tables import flat_length
 # Stage -> count -> (unit, factor). "once" counts 1.
 COSTS: Mapping[str, Mapping[str, tuple[str, float]]] = {
     "model": {"once": ("message", 5000.0), "parameters": ("entry", 20.0)},  # once: modules are loaded
-    "probe": {"columns": ("message", 36.0), "macs": ("mac", 6.0), "cells": ("entry", 20.0)},
+    "probe": {"columns": ("message", 36.0), "macs": ("mac", 6.0), "cells": ("entry", 20.0), "squared": ("position", 60.0)},
     "commitment": {"encoded": ("encoded", 0.65)},
-    "directional sharpness": {"messages": ("message", 4.0), "entries": ("entry", 15.0), "products": ("position", 1.8)},
+    "directional sharpness": {
+        "messages": ("message", 4.0),
+        "entries": ("entry", 15.0),
+        "products": ("position", 1.8),
+        "squared": ("position", 11.0),
+    },
     "lookups": {"once": ("message", 2200.0), "leaves": ("leaf", 0.8)},
     "batching": {"messages": ("message", 0.25), "cells": ("entry", 2.7)},
     "opening": {"points": ("encoded", 2.1)},
@@ -72,12 +79,14 @@ class Counts:
     macs: int
     entries: int
     products: int
+    squared: int
     parameters: int
 
     @classmethod
     def of(cls, relation: DirectionalSharpness, statement: Statement, messages: int) -> Counts:
         code, checked = statement.parameters.code, statement.layout.checked_cells
         sums = [part for part in relation.components if isinstance(part, RoundedSum)]
+        squares = [part for part in relation.components if isinstance(part, ProductSquares)]
         lefts = [left for block in _blocks(relation) for left in block.products]
         return cls(
             cells=statement.layout.cells,
@@ -86,9 +95,10 @@ class Counts:
             leaves=sum(1 << chunk.log_size for chunk in cut_into_chunks(checked)),
             columns=len(relation.columns),
             messages=messages,
-            macs=sum(math.prod(part.output.shape) * part.products.terms for part in sums if part.products is not None),
+            macs=sum(math.prod(part.output.shape) * own.products.terms for part in sums for own in part.products),
             entries=sum(math.prod(tensor.shape) * len(tensor.digits) for tensor in relation.tensors),
             products=sum(left.digits * flat_length(left.shape) for left in lefts),
+            squared=sum(part.step_count * flat_length(part.shape) for part in squares),
             parameters=relation.statement.network.tensor_count,
         )
 

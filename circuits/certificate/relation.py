@@ -18,15 +18,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from zkds.circuits.arithmetic.fixed_point import WEIGHT_BITS
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.metric import sam
+from zkds.circuits.metric.layer_squares import LayerSquares, LowRankWeight
 from zkds.circuits.metric.scalars import Scalars
 from zkds.circuits.metric.softmax import logit_delta_tensor
 from zkds.circuits.models.private_model import PrivateModel
 from zkds.circuits.models.public_model import PublicModel
 from zkds.circuits.networks.circuit import NetworkCircuit
+from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.operator import probe_schedule
-from zkds.circuits.operators.parameter import ProbeParameter, constant
+from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, ProbeParameter, constant
 from zkds.circuits.operators.records import InputTensor, Records
 from zkds.circuits.trajectory import Trajectory
 from zkds.commit.layout import Layout
@@ -67,11 +70,19 @@ class DirectionalSharpness(Circuit):
         if statement.private_model and private_model is None:
             self.private_model = PrivateModel(network, statement.model)
         starts: Mapping[str, Tensor] = {} if self.private_model is None else self.private_model.weights
+        implicit = network.implicit(configuration)
         self.parameters = {
-            name: ProbeParameter(name, shape, configuration, starts.get(name)) for name, shape in network.parameters
+            name: ProbeParameter(name, shape, configuration, starts.get(name))
+            for name, shape in network.parameters
+            if name not in implicit
+        }
+        self.implicit = {
+            name: ImplicitParameter(name, shape, configuration, implicit[name], starts.get(name))
+            for name, shape in network.parameters
+            if name in implicit
         }
         self.constants = {name: starts.get(name, constant(name, shape)) for name, shape in network.constants}
-        self.model_tensors = {name: p.start for name, p in self.parameters.items()} | self.constants
+        self.model_tensors = self._starts(network) | self.constants
         self.public_model: PublicModel | None = None
         if self.private_model is None:
             committed = {name: tensor for name, tensor in self.model_tensors.items() if isinstance(tensor, Committed)}
@@ -79,9 +90,10 @@ class DirectionalSharpness(Circuit):
         records = Records(self.membership)
         multipliers, offsets = zip(*schema.channel_maps, strict=True)
         self.inputs = InputTensor("input", records.elements, schema.element_bytes, multipliers, offsets)
-        self.network = NetworkCircuit(network, schedule, self.inputs, self.parameters, self.constants)
+        self.network = NetworkCircuit(network, schedule, self.inputs, self.parameters, self.constants, self.implicit)
         delta = logit_delta_tensor(schedule, network.classes)
         self.network.propagate(delta)
+        layers = [(layer, self._squares(layer)) for layer in self.network.implicit_layers]
         self.scalars = Scalars(
             configuration,
             self.network.logits,
@@ -89,13 +101,37 @@ class DirectionalSharpness(Circuit):
             delta,
             [sam.Parameter(p.name, p.first_passes, p.gradient, p.perturbation) for p in self.parameters.values()],
             statement.results,
+            [_implicit_weight(layer, squares) for layer, squares in layers],
         )
+        squares = [component for _, squares in layers for component in squares.components]
         models = [model for model in (self.public_model, self.private_model) if model is not None]
-        for component in (records, *models, *self.network.components, self.scalars):
+        for component in (records, *models, *self.network.components, *squares, self.scalars):
             self.add(component)
         self.cells = sum(column.cells for column in self.columns)
         if self.cells > MAX_CELLS:
             raise StatementError(f"circuit: expected at most 2^{MAX_CELLS.bit_length() - 1} cells, got {self.cells}")
+
+    def _starts(self, network: Network) -> dict[str, Tensor]:
+        """w_0 of every parameter, in the network's order."""
+        every = {name: parameter.start for name, parameter in self.parameters.items()}
+        every |= {name: parameter.start for name, parameter in self.implicit.items()}
+        return {name: every[name] for name, _ in network.parameters}
+
+    def _squares(self, layer: ImplicitLayer) -> LayerSquares:
+        weight, bits = layer.weight, layer.weight.bits
+        return LayerSquares(
+            self.statement.configuration,
+            LowRankWeight(
+                weight.name,
+                weight.start,
+                layer.inputs,
+                layer.deltas,
+                weight.update_factor,
+                bits.weight_bits - WEIGHT_BITS,
+                bits.squares_shift,
+                bits.scaled_squares_shift,
+            ),
+        )
 
     def columns_of(self, trajectory: Trajectory, records: Mapping[str, U32]) -> dict[str, U32]:
         """All columns, from what the semantics computed and the columns of membership."""
@@ -122,3 +158,11 @@ class DirectionalSharpness(Circuit):
         columns.add(self.scalars.columns_of(trajectory))
         values |= {self.model_tensors[name].name: start for name, start in trajectory.weights.items()}
         self.complete(columns, values)
+
+
+def _implicit_weight(layer: ImplicitLayer, squares: LayerSquares) -> sam.ImplicitWeight:
+    weight = layer.weight
+    shift = weight.bits.perturbation_shift
+    return sam.ImplicitWeight(
+        weight.name, layer.deltas, weight.perturbation_factor, shift, squares.squares, squares.scaled_squares
+    )

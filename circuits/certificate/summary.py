@@ -116,14 +116,14 @@ def summarise(network: Network, configuration: Configuration) -> Summary:
     )
 
 
-def _rounded(part: RoundedSum) -> RoundedTensor:
+def _rounded(rounding: RoundedSum) -> RoundedTensor:
     return RoundedTensor(
-        part.name,
-        part.output.shape,
-        part.shift,
-        1 if part.products is None else part.products.terms,
-        part.remainder.format.limbs,
-        part.plan.carry_limbs,
+        rounding.name,
+        rounding.output.shape,
+        rounding.shift,
+        sum(part.products.terms for part in rounding.products) or 1,
+        rounding.remainder.format.limbs,
+        rounding.plan.carry_limbs,
     )
 
 

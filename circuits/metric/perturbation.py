@@ -45,16 +45,21 @@ def scaled_gradients(weights: Parameters, gradients: Parameters, place: Place) -
     }
 
 
-def squared_norm(tensors: Parameters, place: Place) -> int:
-    """The exact sum of squares over all parameters [88]. Raises Overflow from 2^112 on."""
-    total = sum(sum_of_squares(tensor) for tensor in tensors.values())
+def squared_norm(tensors: Parameters, place: Place, implicit: int = 0) -> int:
+    """The exact sum of squares over all parameters [88], and of `implicit` of implicit ones. Raises Overflow from 2^112 on."""
+    total = implicit + sum(sum_of_squares(tensor) for tensor in tensors.values())
     require_unsigned(total, SQUARES_WIDTH, "squared norm", place)
     return total
 
 
-def perturb(weights: Parameters, direction: Parameters, configuration: Configuration, place: Place) -> Perturbation:
-    """SAM: rho g / |g| for direction = g. ASAM: rho w o v / |v| for direction = v, dividing first. 0 if the norm is 0."""
-    squares = squared_norm(direction, place)
+def perturb(
+    weights: Parameters, direction: Parameters, configuration: Configuration, place: Place, implicit: int = 0
+) -> Perturbation:
+    """SAM: rho g / |g| for direction = g. ASAM: rho w o v / |v| for direction = v, dividing first. 0 if the norm is 0.
+
+    implicit: the squares of implicit parameters (circuits/metric/implicit.py), which count in the norm.
+    """
+    squares = squared_norm(direction, place, implicit)
     norm = isqrt(squares)
     kappa = (configuration.rho_int << KAPPA_SHIFT) // norm if norm else 0
     require_unsigned(kappa, KAPPA.width, "kappa", place)

@@ -6,6 +6,11 @@ Per parameter, entry by entry (block "parameters"; a large parameter has a block
     E = round(kappa_t g_t / 2^32)                            perturbation SAM
     n = round(kappa_t v_t / 2^32),  E = round(w_t n / 2^40)  perturbation ASAM
 
+Of a weight that is implicit (circuits/operators/implicit.py) there is no entry but w_0, and per layer
+
+    E^ = round(kappa_t d_t / 2^(34 + db))                    d: the deltas of its outputs
+    Q_t = round(sum g_t^2), V_t = round(sum (w_t g_t)^2)     of layer_squares.py, added to the sums below
+
 Per step: sums of squares over all parameters ("sums"; those of a large one are a term that is committed, and proved in a block
 of its own), and ("scalars") of the perturbation's, x,
 
@@ -42,6 +47,7 @@ from zkds.circuits.arithmetic.fixed_point import (
 from zkds.circuits.trajectory import Trajectory
 from zkds.identities.expressions import Expression, at, sum_of, tensor
 from zkds.identities.gadget import Gadget, SquareRoot, Wide, joined, round_identity, split, square_root
+from zkds.identities.rounded_value import RoundedValue
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
@@ -49,7 +55,7 @@ from zkds.integers.limbs import LimbFormat
 from zkds.native import U32
 from zkds.tensors.tensor import Committed, Tensor
 
-PARAMETERS, SUMS, SCALARS = "parameters", "sums", "scalars"  # names of blocks
+PARAMETERS, FACTORS, SUMS, SCALARS = "parameters", "factors", "sums", "scalars"  # names of blocks
 LARGE = 1 << 18  # entries, from which on a parameter is large: the tables of a block take some 200 bytes an entry
 
 
@@ -99,6 +105,31 @@ class Place:
         return tensor(source, at(self.step, source.shape[0]), *range(len(source.shape) - 1))
 
 
+@dataclass(frozen=True)
+class ImplicitWeight:
+    """A weight of which no gradient is committed.
+
+    deltas           d (P, B, M, 1, 1), of the layer's outputs
+    factor           E^ (T - 1, B, M, 1, 1), committed by `Norms`
+    shift            of its rounding, 34 + db
+    squares          Q (T,) [88]
+    scaled_squares   V (T,) [88]; None unless the sharpness is ASAM
+    """
+
+    name: str
+    deltas: Tensor
+    factor: Committed
+    shift: int
+    squares: RoundedValue
+    scaled_squares: RoundedValue | None
+
+    def squares_of(self, kind: str) -> Expression:
+        """Of v for ASAM, of g for SAM, over a shape (T,) or shorter."""
+        squares = self.scaled_squares if kind == "ASAM" else self.squares
+        assert squares is not None
+        return squares.expression()
+
+
 def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[int, ...]) -> Committed:
     """E of a parameter, for `Parameter` and for whatever else uses it; `Norms` commits it."""
     return Committed(LimbColumns(f"{name}: perturbation", configuration.perturbation_format, (configuration.steps - 1, *shape)))
@@ -107,11 +138,14 @@ def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[in
 class Norms(Gadget):
     """v, V, kappa, n and E of all parameters. `squares`: V of every step, (T,)."""
 
-    def __init__(self, configuration: Configuration, parameters: Sequence[Parameter]) -> None:
+    def __init__(
+        self, configuration: Configuration, parameters: Sequence[Parameter], implicit: Sequence[ImplicitWeight] = ()
+    ) -> None:
         super().__init__("norms")
         self.identities[PARAMETERS] = []  # comes before the blocks of large parameters
         self.configuration = configuration
         self.parameters = tuple(parameters)
+        self.implicit = tuple(implicit)
         self.scaled: dict[str, Committed] = {}
         self.normalised: dict[str, Committed] = {}
         self.remainders: dict[tuple[str, str], Committed] = {}  # (tensor of the trajectory, parameter)
@@ -126,6 +160,8 @@ class Norms(Gadget):
         self._state_kappa()
         for parameter in parameters:
             self._perturb(parameter)
+        for weight in implicit:
+            self._perturb_factor(weight)
 
     # ---- parameters --------------------------------------------------------------------------------------------------
 
@@ -173,6 +209,15 @@ class Norms(Gadget):
         if adaptive:
             self._rounded("perturbation", parameter, parameter.perturbation, (parameter.weight, first), WEIGHT_BITS)
 
+    def _perturb_factor(self, weight: ImplicitWeight) -> None:
+        """E^."""
+        factor = self.own(weight.factor)
+        number = LimbFormat(DIGIT_BITS, weight.shift, False)
+        remainder = self.own(Committed(LimbColumns(f"{factor.name}: remainder", number, factor.shape)))
+        product = tensor(weight.deltas) * tensor(self.kappa, 0)
+        identity = round_identity(product, weight.shift, tensor(factor), tensor(remainder))
+        self.identity(FACTORS, f"perturbation factor of {weight.name}", factor.shape, identity)
+
     def _direction(self, kind: str, parameter: Parameter) -> Tensor:
         """v for ASAM, g for SAM."""
         return self.scaled[parameter.name] if kind == "ASAM" else parameter.gradient
@@ -191,6 +236,7 @@ class Norms(Gadget):
                 sums.append(part.expression())
             else:
                 sums.append((tensor(direction) * tensor(direction)).summed(*parameter.shape))
+        sums += [weight.squares_of(kind) for weight in self.implicit]
         self.identity(SUMS, name, (steps,), sum_of(sums) - total.expression())
         return total
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.metric.results import Results
-from zkds.circuits.metric.sam import Norms, Parameter
+from zkds.circuits.metric.sam import ImplicitWeight, Norms, Parameter
 from zkds.circuits.metric.softmax import Softmax
 from zkds.circuits.metric.statistic import Statistic
 from zkds.circuits.trajectory import Trajectory
@@ -27,6 +27,7 @@ class Scalars(Gadgets):
     records     the labels' bytes, (T, B) or (T, B, 2): of the relation that commits the data
     delta       `logit_delta_tensor`, committed here
     parameters  w, g of other relations, and E, committed here
+    implicit    weights of which no gradient is committed; their E^ are committed here
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class Scalars(Gadgets):
         delta: Committed,
         parameters: Sequence[Parameter],
         results: Results,
+        implicit: Sequence[ImplicitWeight] = (),
     ) -> None:
         self.softmax = Softmax(configuration, logits, records, delta)
-        self.norms = Norms(configuration, parameters)
+        self.norms = Norms(configuration, parameters, implicit)
         self.statistic = Statistic(configuration, self.softmax, self.norms, results)
         super().__init__("scalars", [*self.softmax.gadgets, self.norms, *self.statistic.gadgets])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.operator import Built, Placed, Schedule
-from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, Parameter
 from zkds.integers.limb_columns import LimbColumns
 from zkds.tensors.circuit import Component
 from zkds.tensors.linear import SumTensor
@@ -15,9 +16,10 @@ from zkds.tensors.tensor import Committed, Tensor
 
 
 class NetworkCircuit:
-    """The relations of all nodes, over given inputs (P, B, C, H, W), parameters and constants by their names.
+    """The relations of all nodes, over given inputs (P, B, C, H, W), parameters, implicit ones and constants by their names.
 
-    components   what proves them, in order; those of the way back follow after `propagate`
+    components        what proves them, in order; those of the way back follow after `propagate`
+    implicit_layers   of the nodes whose weight is implicit, after `propagate`, from the last to the first
     """
 
     def __init__(
@@ -27,6 +29,7 @@ class NetworkCircuit:
         inputs: Tensor,
         parameters: Mapping[str, Parameter],
         constants: Mapping[str, Tensor],
+        implicit: Mapping[str, ImplicitParameter] = MappingProxyType({}),
     ) -> None:
         self.network = network
         self.schedule = schedule
@@ -34,6 +37,8 @@ class NetworkCircuit:
         self._inputs = inputs
         self._parameters = parameters
         self._constants = constants
+        self._implicit = implicit
+        self.implicit_layers: list[ImplicitLayer] = []
         self._built: dict[int, Built] = {}  # by the number of the node, from 1
         self._signs: set[str] = set()
         self._number = {name: index for index, name in enumerate(network.names, 1)}
@@ -48,7 +53,8 @@ class NetworkCircuit:
     def _build(self, index: int) -> None:
         node, placed = self.network.nodes[index - 1], self.network.placed[index - 1]
         if index not in self._built:
-            own = {word: self._parameters[f"{node.name}.{word}"] for word, _ in node.operator.parameters}
+            names = {word: f"{node.name}.{word}" for word, _ in node.operator.parameters}
+            own = {word: self._parameters[name] for word, name in names.items() if name not in self._implicit}
             inputs = [self._output(source) for source in node.inputs]
             self._built[index] = node.operator.build(placed, self, inputs, own)
         self.components += self._built[index].components
@@ -85,6 +91,10 @@ class NetworkCircuit:
         """See `Scope`."""
         return self._constants[f"{placed.name}.{word}"]
 
+    def implicit_weight(self, placed: Placed) -> ImplicitParameter | None:
+        """See `Scope`."""
+        return self._implicit.get(f"{placed.name}.weight")
+
     def claim_sign(self, tensor: Tensor) -> bool:
         """See `Scope`."""
         free = tensor.name not in self._signs
@@ -103,6 +113,7 @@ class NetworkCircuit:
             node, placed = self.network.nodes[index - 1], self.network.placed[index - 1]
             built = self._built[index].backward(_summed(placed, deltas[index]))
             self.components += built.components
+            self.implicit_layers += [] if built.implicit is None else [built.implicit]
             bits = node.operator.input_delta_bits(placed.delta_bits)
             for source, found in zip(node.inputs, built.deltas, strict=True):
                 if found is not None:

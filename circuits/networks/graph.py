@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS
+from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS, Configuration
+from zkds.circuits.operators.implicit import ImplicitBits
 from zkds.circuits.operators.operator import Operator, Placed, Shape, require_dimension, require_elements
 from zkds.circuits.operators.registry import OPERATORS
 from zkds.errors import MalformedProof
@@ -192,6 +193,14 @@ class Network:
     def parameters(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """(name, shape) of every parameter, node by node."""
         return tuple(parameter for node in self.nodes for parameter in node.parameters)
+
+    def implicit(self, configuration: Configuration) -> dict[str, ImplicitBits]:
+        """The parameters that are implicit in such a probe (circuits/operators/implicit.py), and their binary points."""
+        return {
+            f"{node.name}.{word}": ImplicitBits(placed.input_bits[0], placed.delta_bits, configuration.second_bits)
+            for node, placed in zip(self.nodes, self.placed, strict=True)
+            for word in node.operator.implicit(placed.inputs, configuration)
+        }
 
     @cached_property
     def constants(self) -> tuple[tuple[str, tuple[int, ...]], ...]:

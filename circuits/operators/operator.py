@@ -32,7 +32,8 @@ from zkds.circuits.arithmetic.fixed_point import (
     Place,
     Updates,
 )
-from zkds.circuits.operators.parameter import Parameter
+from zkds.circuits.operators.implicit import ImplicitWeight, OuterProducts, PassProducts
+from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, Parameter
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import Tensor
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]  # (channels, height, width) of one record
 Pair = tuple[int, int]  # (vertical, horizontal)
+
+Weight = I64 | ImplicitWeight  # of a parameter in one pass; constants are arrays
 
 MAX_DIMENSION = 1 << 20
 MAX_ELEMENTS = 1 << 26  # of a parameter, and of what a node maps one record to
@@ -131,11 +134,15 @@ class Forward:
     output     (B, C, H, W) int64
     values     what else its tensors commit, by what they are called
     operands   factors of exact products that the backward pass uses again
+    implicit   an implicit weight that it uses again
+    products   what this weight's tensors commit
     """
 
     output: I64
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     operands: Mapping[str, Operand] = field(default_factory=dict)
+    implicit: ImplicitWeight | None = None
+    products: PassProducts = field(default_factory=PassProducts)
 
 
 @dataclass(frozen=True, repr=False)
@@ -145,11 +152,15 @@ class Backward:
     deltas      of its inputs; None where nothing needs them
     values      what its tensors commit, by what they are called
     gradients   of its parameters, by the last word of their names
+    implicit    the exact gradient of its implicit weight, by the last word of its name
+    products    what this weight's tensors commit
     """
 
     deltas: Sequence[I64 | None]
     values: Mapping[str, I64] = field(default_factory=dict)
     gradients: Mapping[str, Rounded] = field(default_factory=dict)
+    implicit: Mapping[str, OuterProducts] = field(default_factory=dict)
+    products: PassProducts = field(default_factory=PassProducts)
 
 
 class Scope(Protocol):
@@ -165,16 +176,23 @@ class Scope(Protocol):
     def constant(self, placed: Placed, word: str) -> Tensor:
         """A constant of the node's (`Operator.constants`), of its shape."""
 
+    def implicit_weight(self, placed: Placed) -> ImplicitParameter | None:
+        """The node's weight if it is implicit; it is none of the parameters that its `build` is given then."""
+
     def claim_sign(self, tensor: Tensor) -> bool:
         """Whether the top limb of this tensor may be looked up together with its sign: the first who asks may."""
 
 
 @dataclass(frozen=True)
 class BuiltBackward:
-    """The relation of a node's way back: the deltas of its inputs (None where nothing needs them) and what proves them."""
+    """The relation of a node's way back: the deltas of its inputs (None where nothing needs them) and what proves them.
+
+    implicit   of a layer whose weight is implicit: what its norms are computed from
+    """
 
     deltas: Sequence[Tensor | None]
     components: Sequence[Component] = ()
+    implicit: ImplicitLayer | None = None
 
 
 class Built(ABC):
@@ -248,6 +266,10 @@ class Operator(ABC):
         """`Placed.delta_bits` of the inputs' deltas, from that of the output's."""
         return 0 if self.rounds else delta_bits
 
+    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> tuple[str, ...]:
+        """The last words of those parameters that are `ImplicitWeight` in all passes (circuits/operators/implicit.py)."""
+        return ()
+
     def windows(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
         """Of every axis along which the operator moves windows: what a verifier's sums of weights along it cost, in entries."""
         return ()
@@ -259,7 +281,7 @@ class Operator(ABC):
     # ---- semantics ----
 
     @abstractmethod
-    def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
+    def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, Any], place: Place) -> Forward:
         """One pass, on inputs (B, C, H, W); parameters and constants by the last words of their names. Raises Overflow."""
 
     @abstractmethod

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
+from zkds.circuits.operators.implicit import PERTURBATION_FACTOR, ImplicitBits
 from zkds.claims import Value
 from zkds.field import ZERO, K, from_pairs, to_pairs
 from zkds.integers.intervals import Interval
@@ -201,3 +203,35 @@ class ProbeParameter(Parameter):
         passes = WeightTensor(f"{name}: passes", steps, self.start, self.update, self.perturbation)
         self.first_passes = WeightTensor(f"{name}: first passes", steps, self.start, self.update, None)
         super().__init__(name, passes, (self.gradient, self.update))
+
+
+class ImplicitParameter:
+    """A dense layer's weight (M, *record) that moves by exact products of small tensors (circuits/operators/implicit.py).
+
+    start                 w0, of the weight's shape; committed here unless it is given
+    update_factor         D^ (T - 1, B, M, 1, 1): U_u = D^_u^T a_(T + u)
+    perturbation_factor   E^ (T - 1, B, M, 1, 1): E_t = E^_t^T a_t
+    """
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], configuration: Configuration, bits: ImplicitBits, start: Tensor | None = None
+    ) -> None:
+        factors = (configuration.steps - 1, configuration.batch_size, shape[0], 1, 1)
+        self.name = name
+        self.bits = bits
+        self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
+        self.update_factor = Committed(LimbColumns(f"{name}: update factor", bits.update_format, factors))
+        self.perturbation_factor = Committed(LimbColumns(f"{name}: perturbation factor", PERTURBATION_FACTOR, factors))
+
+
+@dataclass(frozen=True)
+class ImplicitLayer:
+    """What the metric needs to know of a dense layer whose weight is implicit.
+
+    inputs   a (P, B, *record)
+    deltas   d (P, B, M, 1, 1), of the outputs
+    """
+
+    weight: ImplicitParameter
+    inputs: Tensor
+    deltas: Tensor

@@ -8,7 +8,17 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from zkds.circuits.arithmetic import exact
-from zkds.circuits.arithmetic.exact import Operand, Sum, Wide, inner_products, products, sum_of_squares
+from zkds.circuits.arithmetic.exact import (
+    Operand,
+    Sum,
+    Wide,
+    gram,
+    inner_products,
+    matrix_product,
+    products,
+    round_integers,
+    sum_of_squares,
+)
 from zkds.native.exact import MatrixProduct, View
 
 
@@ -39,6 +49,22 @@ def test_rounding(values, shift):
         expected, expected_remainder = divmod(value + 2 ** (shift - 1), 2**shift)
         assert q == max(-(2**63), min(2**63 - 1, expected))
         assert r == expected_remainder
+
+
+@seed(7)
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.integers(-(2**94), 2**94), min_size=1, max_size=8), st.integers(0, 63))
+def test_shifts_and_signs(values, shift):
+    smaller = [value >> shift for value in values]
+    assert integers(wide(smaller).shifted(shift)) == [value << shift for value in smaller]
+    assert integers(-wide(values)) == [-value for value in values]
+    assert wide(values).integers().tolist() == values
+
+
+def test_rounding_of_python_ints():
+    values = np.array([-(2**200) - 1, 2**7, 2**7 - 1, -(2**7)], dtype=object)
+    quotient, remainder = round_integers(values, 8)
+    assert quotient.tolist() == [-(2**192), 1, 0, 0] and remainder.tolist() == [2**7 - 1, 0, 2**8 - 1, 0]
 
 
 @pytest.mark.parametrize("shift", [0, 63, -1])
@@ -91,6 +117,25 @@ def test_matrix_products(left_bits, right_bits, inner, random_seed):
     found = integers(exact.multiply(Operand.of(left[None]), Operand.of(right[None]), [place], (1, 3, 2)))
     expected = (left.astype(object) @ right.astype(object)).ravel().tolist()
     assert found == [max(-(2**94), min(2**94, wanted)) for wanted in expected]
+
+
+@seed(8)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 51), st.integers(1, 51), st.integers(1, 30), st.integers(0, 2**32))
+def test_grams(left_bits, right_bits, inner, random_seed):
+    source = random.Random(random_seed)
+    left, right = random_array(source, left_bits, (3, inner)), random_array(source, right_bits, (2, inner))
+    assert (gram(left, right) == left.astype(object) @ right.T.astype(object)).all()
+    total = left.astype(object) @ right.T.astype(object)
+    assert integers(matrix_product(left, right.T)) == [max(-(2**94), min(2**94, value)) for value in total.ravel()]
+
+
+def test_grams_of_long_rows():
+    """The largest entries, in more than one run of terms."""
+    length = exact.GRAM_CHUNK + 3
+    row = np.full((1, length), 2**51 - 1)
+    found = gram(np.concatenate([row, -row]), row)
+    assert found.tolist() == [[length * (2**51 - 1) ** 2], [-length * (2**51 - 1) ** 2]]
 
 
 def test_wider_operands_are_refused():

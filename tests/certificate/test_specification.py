@@ -16,6 +16,7 @@ from tests.harness.layers import Layer, Pool, layered
 from tests.harness.random_networks import OPERATORS as RANDOM_OPERATORS
 from tests.harness.random_networks import random_networks
 from tests.harness.sweeps import examples
+from tests.harness.twin import set_least_weights
 from tests.reference import shape_gadgets
 from tests.reference.claims import claim_sum
 from tests.reference.operators.registry import OPERATORS as TWINS
@@ -30,7 +31,12 @@ from zkds.circuits.metric import sam
 from zkds.circuits.metric.logarithm import log_rows, power_rows
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.softmax import exponential_tables
+from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.operators.average_pool import AdaptiveAveragePool, AveragePool
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.permute import Permute
 from zkds.circuits.operators.registry import OPERATORS
+from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import derivative_rows, unit_rows, value_rows
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
@@ -60,6 +66,19 @@ EVERYTHING = layered(
     ),
 )
 SMALL = layered((4, 1, 1), (Layer("hidden", 5, 4, (1, 1), relu=True), Layer("scores", 3, 5, (1, 1), bias=False)))
+# Dense layers of 32, 10 and 15 weights; the first one's inputs have 34 fractional bits, the deltas of its outputs one more
+DENSE = Network(
+    (2, 4, 4),
+    (
+        Node(AveragePool.side_by_side((2, 4, 4), 2), (0,)),
+        Node(Convolution.dense(4, (2, 2, 2)), (1,), "first"),
+        Node(Permute((1, 0, 2)), (2,)),
+        Node(AdaptiveAveragePool((4, 1), (2, 1)), (3,)),
+        Node(Convolution.dense(5, (1, 2, 1), bias=False), (4,), "second"),
+        Node(Relu(), (5,)),
+        Node(Convolution.dense(3, (5, 1, 1)), (6,), "scores"),
+    ),
+)
 
 
 def statement_of(network, configuration, results, *, private=False, schema=None):
@@ -102,16 +121,17 @@ def require_equal_shapes(statement):
     assert found == lookups
     checked = {name for _, primary, secondary in lookups for name in (primary, *secondary)}
     assert all(name.endswith(": mask/0") for name in {name for name, _ in columns} - checked)
-    require_equal_verifiers(relation, statement.encode())
+    return relation
 
 
-def require_equal_verifiers(relation, encoding):
+def require_equal_relations(statement):
     """The same words in the same order; for random messages the same equations and claims, held against a random vector."""
+    relation = require_equal_shapes(statement)
     layout = Statement(relation).layout
     rng = np.random.default_rng(1)
     recorder = Recorder(rng)
     claims = relation.verify(recorder, layout)
-    ledger = verify(encoding, recorder.script)
+    ledger = verify(statement.encode(), recorder.script)
     for (reason, expected), (found_reason, found) in zip(recorder.constraints.equations, ledger.residues, strict=True):
         assert reason == found_reason
         assert reason in COMMITMENTS or expected.constant == found, reason
@@ -171,7 +191,24 @@ class Recorder(DryRun):
 @pytest.mark.parametrize(("results", "private"), [(VALUE, False), (THRESHOLD, True)])
 def test_every_kind_of_layer_and_configuration(sharpness, perturbation, results, private):
     configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
-    require_equal_shapes(statement_of(EVERYTHING, configuration, results, private=private))
+    require_equal_relations(statement_of(EVERYTHING, configuration, results, private=private))
+
+
+@pytest.mark.parametrize("sharpness", SHARPNESS)
+@pytest.mark.parametrize(("steps", "results", "private"), [(2, VALUE, False), (4, THRESHOLD, True)])
+@pytest.mark.parametrize("least", [1, 12])
+def test_implicit_layers(monkeypatch, sharpness, steps, results, private, least):
+    set_least_weights(monkeypatch, least)
+    configuration = Configuration(steps, 3, learning_rate=Fraction(1, 100), sharpness=sharpness)
+    assert len(DENSE.implicit(configuration)) == (3 if least == 1 else 2)
+    require_equal_relations(statement_of(DENSE, configuration, results, private=private))
+
+
+def test_an_implicit_layer_of_the_least_size():
+    network = layered((256, 1, 1), (Layer("hidden", 256, 256, (1, 1), relu=True), Layer("scores", 10, 256, (1, 1))))
+    configuration = Configuration(3, 2)
+    assert list(network.implicit(configuration)) == ["hidden.weight"]
+    require_equal_shapes(statement_of(network, configuration, VALUE))
 
 
 @pytest.mark.parametrize("sharpness", SHARPNESS)
@@ -182,7 +219,14 @@ def test_large_parameters(sharpness, perturbation, private, monkeypatch):
     for module in (sam, shape_gadgets):
         monkeypatch.setattr(module, "LARGE", 12)
     configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
-    require_equal_shapes(statement_of(EVERYTHING, configuration, VALUE, private=private))
+    require_equal_relations(statement_of(EVERYTHING, configuration, VALUE, private=private))
+
+
+def test_large_parameters_beside_implicit_layers(monkeypatch):
+    set_least_weights(monkeypatch, 12)
+    for module in (sam, shape_gadgets):
+        monkeypatch.setattr(module, "LARGE", 5)
+    require_equal_relations(statement_of(DENSE, Configuration(3, 2), VALUE))
 
 
 def test_what_is_large():
@@ -194,7 +238,7 @@ def test_two_bytes_an_element_and_a_label(pairs):
     normalization = Normalization((-(3 << 30),) * pairs, (1 << 31,) * pairs) if pairs else None
     network = layered((4, 1, 1), (Layer("scores", 257, 4, (1, 1)),))
     schema = Schema("vector", (4,), "int16", 257, 12, normalization)
-    require_equal_shapes(statement_of(network, Configuration(2, 2), VALUE, schema=schema))
+    require_equal_relations(statement_of(network, Configuration(2, 2), VALUE, schema=schema))
 
 
 @pytest.mark.parametrize("rho", [Fraction(1, 1 << 28), Fraction(1, 20), Fraction(7)])
@@ -202,29 +246,31 @@ def test_two_bytes_an_element_and_a_label(pairs):
 def test_extreme_configurations(rho, learning_rate):
     eps = max(rho**2 / (1 << 40), Fraction(1, (1 << 64) - 1))
     configuration = Configuration(17, 3, rho, learning_rate, eps, perturbation="ASAM")
-    require_equal_shapes(statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, value=(1 << 60) - 1)))
+    require_equal_relations(statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, value=(1 << 60) - 1)))
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs(name):
-    require_equal_shapes(statement_of(GRAPHS[name], Configuration(2, 1), Results(1, 1, 1, 2, value=5)))
+    require_equal_relations(statement_of(GRAPHS[name], Configuration(2, 1), Results(1, 1, 1, 2, value=5)))
 
 
 @pytest.mark.sweep
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(random_networks(), st.integers(2, 3), st.integers(1, 2))
 def test_random_networks(network, steps, batch_size):
-    require_equal_shapes(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, value=5)))
+    require_equal_relations(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, value=5)))
 
 
 def test_every_operator_has_a_twin_and_is_drawn():
     assert set(TWINS) == set(RANDOM_OPERATORS) == set(OPERATORS)
 
 
+@pytest.mark.parametrize("network", [SMALL, DENSE])
 @pytest.mark.parametrize("entry", range(0, 300, 40))
-def test_every_message_counts(entry):
+def test_every_message_counts(monkeypatch, network, entry):
     """One changed message changes an equation or a claim: the comparison above is no empty one."""
-    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
+    set_least_weights(monkeypatch, 30)  # the largest layer of DENSE is implicit
+    statement = statement_of(network, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
     relation = DirectionalSharpness(statement)
     recorder = Recorder(np.random.default_rng(2))
     relation.verify(recorder, Statement(relation).layout)

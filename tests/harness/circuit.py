@@ -11,7 +11,7 @@ from zkds.circuits.arithmetic.fixed_point import DELTA, Configuration
 from zkds.circuits.networks.circuit import NetworkCircuit
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.operator import probe_schedule
-from zkds.circuits.operators.parameter import ProbeParameter, constant
+from zkds.circuits.operators.parameter import ImplicitParameter, ProbeParameter, constant
 from zkds.circuits.operators.records import InputTensor, RecordColumn
 from zkds.commit.layout import Column
 from zkds.integers.limb_columns import LimbColumns
@@ -57,7 +57,7 @@ class CircuitOfNetwork:
             **trajectory.values,
             self.elements.name: stored,
             self.score_delta.name: trajectory.logit_delta,
-            **{f"{name}: start": trajectory.weights[name] for name in self.parameters},
+            **{f"{name}: start": trajectory.weights[name] for name, _ in trajectory.network.parameters},
             **{f"{name}: constant": trajectory.weights[name] for name, _ in trajectory.network.constants},
         }
         return self.relation.witness({}, values)
@@ -65,17 +65,21 @@ class CircuitOfNetwork:
 
 def network_circuit(network: Network, configuration: Configuration) -> CircuitOfNetwork:
     batches = (configuration.steps, configuration.batch_size)
-    parameters = {name: ProbeParameter(name, shape, configuration) for name, shape in network.parameters}
+    bits = network.implicit(configuration)
+    shapes = dict(network.parameters)
+    implicit = {name: ImplicitParameter(name, shapes[name], configuration, own) for name, own in bits.items()}
+    parameters = {name: ProbeParameter(name, shape, configuration) for name, shape in shapes.items() if name not in implicit}
     elements = Committed(RecordColumn(Column("record elements", (*batches, *network.input_shape))))
     channels = network.input_shape[0]
     inputs = InputTensor("input", elements, 1, [MULTIPLIER] * channels, [0] * channels)
     constants = {name: constant(name, shape) for name, shape in network.constants}
-    built = NetworkCircuit(network, probe_schedule(configuration), inputs, parameters, constants)
+    built = NetworkCircuit(network, probe_schedule(configuration), inputs, parameters, constants, implicit)
     shape = (configuration.passes, configuration.batch_size, network.classes)
     score_delta = Committed(LimbColumns("score delta", DELTA, (*shape, 1, 1)))
     built.propagate(score_delta)
     relation = Circuit("network", network.encode() + configuration.encode())
     perturbations = [parameter.perturbation for parameter in parameters.values()]
+    perturbations += [weight.perturbation_factor for weight in implicit.values()]
     for component in (Operands(elements, score_delta, *perturbations), *built.components):
         relation.add(component)
     return CircuitOfNetwork(relation, elements, score_delta, parameters, built)

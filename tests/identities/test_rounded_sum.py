@@ -55,7 +55,7 @@ def largest_sound_width(rounding, group):
 )
 def test_the_table_of_the_specification(width, log_sums, groups, carries, largest, lookups):
     rounding = rounding_of(width)
-    products = rounding.products
+    products = rounding.products[0].products
     for d, expected in enumerate(log_sums):
         pairs = [(i, d - i) for i in range(len(products.left.digits)) if 0 <= d - i < len(products.right.digits)]
         assert (sum(extreme(products, i, j, max) for i, j in pairs) - 1).bit_length() == expected
@@ -77,7 +77,7 @@ def extreme(products, i, j, best):
 def test_digit_intervals_are_attained(width):
     """The bounds that soundness rests on are those of real limbs, by enumeration of the corners."""
     rounding = rounding_of(width, terms=3, shift=36)
-    products, output = rounding.products, rounding.output
+    products, output = rounding.products[0].products, rounding.output
     for d, interval in enumerate(rounding.digits):
         pairs = [(i, d - i) for i in range(len(products.left.digits)) if 0 <= d - i < len(products.right.digits)]
         low = sum(extreme(products, i, j, min) for i, j in pairs)

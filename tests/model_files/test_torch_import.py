@@ -421,7 +421,10 @@ class Lambda(nn.Module):
         ),
         (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight.flatten(0, 1).unsqueeze(0)), "got a parameter, a buffer"),
         (lambda m, x: m.conv(x) + m.conv(x)[:, :1], "expected records of one shape|share parameters"),
-        (lambda m, x: functional.batch_norm(m.conv(x), m.mean[0], m.mean[0]), "batch_norm.default: expected a weight"),
+        (
+            lambda m, x: functional.batch_norm(m.conv(x), m.mean[0], m.mean[0]),
+            "batch_norm.default: running_mean: expected a buffer",
+        ),
         (
             lambda m, x: functional.max_pool2d(m.conv(x), 4).flatten(1),
             "max pool 2: expected a last node whose outputs are the scores",

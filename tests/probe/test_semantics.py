@@ -13,25 +13,13 @@ from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import degenerate, probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
-from tests.reference import fixed_point as slow
+from tests.harness.twin import check_against_twin
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
 from zkds.circuits.metric.deviation import is_below_eps, is_saturated
 from zkds.circuits.networks import zoo
 from zkds.circuits.probe import run
 
 EXAMPLES = examples(50)
-REMAINDERS = {"gradient": "gradient: remainder", "update": "update: remainder"}
-SOFTMAX_TENSORS = (
-    "maximum",
-    "exponential_product",
-    "exponential_product_remainder",
-    "exponential",
-    "exponential_remainder",
-    "exponential_sum",
-    "logit_delta",
-    "logit_delta_remainder",
-)
-
 SMALL = layered(
     (2, 7, 9),
     (
@@ -40,52 +28,6 @@ SMALL = layered(
         Layer("scores", 3, 4, (1, 1)),
     ),
 )
-
-
-def tensor(array):
-    return {place: int(value) for place, value in np.ndenumerate(array)}
-
-
-def same(array, expected):
-    """Whether an array holds a dictionary's values."""
-    return tensor(array) == expected
-
-
-def check_against_twin(network, configuration, weights, inputs, labels):
-    found = run(network, weights, inputs, labels, configuration)
-    passes, steps, results = slow.run(
-        network, {name: tensor(w) for name, w in weights.items()}, list(map(tensor, inputs)), labels.tolist(), configuration
-    )
-    assert {name: getattr(found, name) for name in results} == results
-    for p, expected in enumerate(passes):
-        for name in SOFTMAX_TENSORS:
-            assert same(getattr(found, name)[p], expected[name]), name
-        for name, values in expected["nodes"].items():
-            assert same(found.values[name][p], values), (name, p)
-    of_parameters = {name for name in found.values if name.split(": ")[0] in weights}
-    assert set(found.values) - of_parameters == set(passes[0]["nodes"])
-    for t, expected in enumerate(steps):
-        check_step(found, t, expected)
-        assert found.losses[t].tolist() == passes[t]["losses"]
-
-
-def check_step(found, t, expected):
-    last = t == found.configuration.steps - 1
-    assert found.loss_sums[t] == expected["loss_sum"]
-    assert found.sharpness_squares[t] == expected["sharpness_squares"]
-    assert found.log_ratios[t] == expected["log_ratio"]
-    if not last:
-        assert found.perturbation_squares[t] == expected["perturbation_squares"]
-        assert (found.norms[t], found.kappas[t]) == (expected["norm"], expected["kappa"])
-    scaled = ["scaled"] if "ASAM" in (found.configuration.sharpness, found.configuration.perturbation) else []
-    names = ["gradient", *scaled, *([] if last else ["perturbation", "update"])]
-    if found.configuration.perturbation == "ASAM" and not last:
-        names.append("normalised")
-    for name in names:
-        for parameter, pairs in expected[name].items():
-            for i, tensor in enumerate((name, REMAINDERS.get(name, f"{name} remainder"))):
-                values = found.values[f"{parameter}: {tensor}"][t]
-                assert same(values, {place: pair[i] for place, pair in pairs.items()}), (tensor, parameter, t)
 
 
 @pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])

@@ -72,10 +72,10 @@ class Block:
     def verify(self):
         ledger, name = self.ledger, self.name
         if not self.lefts:
-            self.settle([(self.linear_forms(), -self.constant())])
+            settle(ledger, name, [(self.linear_forms(), -self.constant())])
             return
         (claim,) = ledger.hidden(f"{name}: sum", 1)
-        self.settle([(self.linear_forms(), -claim - self.constant())])
+        settle(ledger, name, [(self.linear_forms(), -claim - self.constant())])
         variables = len(self.z)
         if self.summed:
             variables = max(bits((*outer, *inner)) for _, outer, inner, _ in self.lefts.values())
@@ -85,7 +85,7 @@ class Block:
         products = total(a * b for a, b in zip(factors[:n], factors[n:], strict=True))
         ledger.equation(f"{name}: products of the factors", e - products)
         psi = powers(ledger.challenge(f"{name}: psi", 2 * n - 1), 2 * n)
-        self.settle(self.factor_equations(r, factors, psi, n))
+        settle(ledger, name, self.factor_equations(r, factors, psi, n))
 
     def low(self, shape, point):
         result = ONE
@@ -143,29 +143,6 @@ class Block:
     def product(a, b):
         return a if len(a) == 1 else Axis(x * y for x, y in zip(a.weights, b.weights, strict=True))
 
-    def settle(self, equations):
-        sent, direct, rest, claims = [], [], [], []
-        for forms, value in equations:
-            found = [form for form in forms if is_direct(form.tensor, form.axes)]
-            others = [form for form in forms if not is_direct(form.tensor, form.axes)]
-            sent.append((others if found else others[:-1], [] if found else others[-1:], value))
-            direct += found
-        count = sum(len(known) for known, _, _ in sent)
-        values = iter(self.ledger.hidden(f"{self.name}: parts", count) if count else [])
-        for known, following, value in sent:
-            for one in known:
-                shown = next(values)
-                claims.append((one, shown))
-                value = value - shown
-            claims += [(one, value) for one in following]
-            rest += [] if following else [value]
-        for one, value in claims:
-            self.ledger.claim(one.tensor, one.axes, one.mu, value)
-        if direct:
-            found = [on_columns(*one) for one in direct]
-            terms = [weights for own, _ in found for weights in own]
-            self.ledger.on_vector.append((terms, total(rest) + total(offset for _, offset in found)))
-
 
 def form(operand, axes, mu):
     """The operand's weights, given those on the axes of its expression."""
@@ -185,3 +162,28 @@ def form(operand, axes, mu):
             own.append(Axis([ZERO] * start + axis.weights + [ZERO] * (length - start - len(axis))))
     factor = product_of_totals([axis for place, axis in enumerate(axes) if place not in used])
     return Form(operand.tensor, own, [factor * w for w in mu])
+
+
+def settle(ledger, name, equations):
+    """Section 17: pairs of forms and the value to which they add up."""
+    sent, direct, rest, claims = [], [], [], []
+    for forms, value in equations:
+        found = [form for form in forms if is_direct(form.tensor, form.axes)]
+        others = [form for form in forms if not is_direct(form.tensor, form.axes)]
+        sent.append((others if found else others[:-1], [] if found else others[-1:], value))
+        direct += found
+    count = sum(len(known) for known, _, _ in sent)
+    values = iter(ledger.hidden(f"{name}: parts", count) if count else [])
+    for known, following, value in sent:
+        for one in known:
+            shown = next(values)
+            claims.append((one, shown))
+            value = value - shown
+        claims += [(one, value) for one in following]
+        rest += [] if following else [value]
+    for one, value in claims:
+        ledger.claim(one.tensor, one.axes, one.mu, value)
+    if direct:
+        found = [on_columns(*one) for one in direct]
+        terms = [weights for own, _ in found for weights in own]
+        ledger.on_vector.append((terms, total(rest) + total(offset for _, offset in found)))

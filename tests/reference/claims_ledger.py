@@ -177,14 +177,15 @@ def is_direct(tensor, axes):
     return bool(tensor.columns) and all(axis.is_point for axis in axes[1:])
 
 
-def top_offset(tensor):
-    return -tensor.digits[-1][0]
+def offset(tensor, axes, mu):
+    """What a claim on digits has to gain to be one on the columns, in which the least digit is 0."""
+    return total(-w * low for w, (low, _) in zip(mu, tensor.digits, strict=True)) * product_of_totals(axes)
 
 
 def on_columns(tensor, axes, mu):
-    """The weights of a claim on a committed tensor, and what its offset adds to the value."""
+    """The weights of a claim on a committed tensor, and what its offsets add to the value."""
     weights = [Weights(name, axes, scale) for (name, _), scale in zip(tensor.columns, mu, strict=True)]
-    return weights, mu[-1] * top_offset(tensor) * product_of_totals(axes)
+    return weights, offset(tensor, axes, mu)
 
 
 def weights_at(combined, points, count):
@@ -203,14 +204,12 @@ def reduce_committed(ledger, tensor):
     others = [claim for claim in claims if not (few and is_direct(tensor, claim.axes))]
     for claim in claims:
         if few and is_direct(tensor, claim.axes):
-            weights, offset = on_columns(tensor, claim.axes, claim.mu)
-            ledger.on_vector.append((weights, claim.value + offset))
+            weights, gained = on_columns(tensor, claim.axes, claim.mu)
+            ledger.on_vector.append((weights, claim.value + gained))
     if not others:
         return
     combined = ledger.combination(tensor, others)
-    value = total(
-        power * (claim.value + claim.mu[-1] * top_offset(tensor) * product_of_totals(claim.axes)) for power, claim in combined
-    )
+    value = total(power * (claim.value + offset(tensor, claim.axes, claim.mu)) for power, claim in combined)
     r, e = ledger.sumcheck(tensor.name, bits(tensor.shape), 2, value)
     points = split(tensor.shape, r)
     weights, _ = on_columns(tensor, eqs(tensor.shape, points), weights_at(combined, points, len(tensor.digits)))

@@ -22,7 +22,8 @@ from tests.reference.shape_plans import (
 from zkds.field import ONE, K
 
 Component = namedtuple("Component", "tensors verify lookups", defaults=((),))
-Products = namedtuple("Products", "left right n inner claims")  # claims(axes of out, axes of inner): those of left, of right
+# sign 2^exponent times sums of products; claims(axes of out, axes of inner): those of left, of right
+Products = namedtuple("Products", "left right n inner claims exponent sign label", defaults=(0, 1, ""))
 Linear = namedtuple("Linear", "tensor exponent n claim")  # claim(axes of out): those of the tensor
 
 
@@ -63,23 +64,34 @@ def scaled_weights(weights, exponent, count):
     return [w * 2 ** (exponent % 16) for w in weights[exponent // 16 : exponent // 16 + count]]
 
 
+def factor(part):
+    return part.sign * 2**part.exponent
+
+
+def part_interval(left, right, n):
+    return times(with_zero(multiply(left, right)), n)
+
+
+def convolved(part):
+    """For every digit of left: the digits of its products with right."""
+    for i, a in enumerate(part.left.digits):
+        products = [part_interval(a, b, part.n) for b in part.right.digits]
+        yield [(0, 0)] * i + shifted(products, part.exponent, part.sign)
+
+
 class RoundedSum:
-    """out = round(sum of products + 2^exponent times a linear term, shift)."""
+    """out = round(any number of sums of products + 2^exponent times a linear term, shift)."""
 
     lookups = ()
 
-    def __init__(self, name, out, shift, products=None, linear=None):
+    def __init__(self, name, out, shift, products=(), linear=None):
         self.name, self.out, self.shift, self.products, self.linear = name, out, shift, products, linear
-        left, right, n = products[:3] if products else (NONE, NONE, 0)
         addend, exponent, m = linear[:3] if linear else (NONE, 0, 0)
         self.remainder = committed(f"{name}: remainder", shift, out.shape)
-        convolved = [
-            [(0, 0)] * i + [times(with_zero(multiply(a, b)), n) for b in right.digits] for i, a in enumerate(left.digits)
-        ]
         digits = columnwise(
             plus,
             [
-                *convolved,
+                *(number for part in products for number in convolved(part)),
                 shifted([times(with_zero(digit), m) for digit in addend.digits], exponent),
                 shifted([(1, 1)], shift - 1),
                 shifted(self.remainder.digits, 0, -1),
@@ -87,7 +99,7 @@ class RoundedSum:
             ],
         )
         whole = plus(
-            times(with_zero(multiply(left.interval, right.interval)), n),
+            *(times(part_interval(part.left.interval, part.right.interval, part.n), factor(part)) for part in products),
             times(with_zero(addend.interval), m * 2**exponent),
             (2 ** (shift - 1),) * 2,
             times(self.remainder.interval, -1),
@@ -97,7 +109,7 @@ class RoundedSum:
 
     @property
     def tensors(self):
-        operands = self.products[:2] if self.products else []
+        operands = [tensor for part in self.products for tensor in (part.left, part.right)]
         return [self.remainder, *self.carries, self.out, *operands, *(self.linear[:1] if self.linear else [])]
 
     def verify(self, ledger):
@@ -105,7 +117,7 @@ class RoundedSum:
         gamma = ledger.challenge(f"{name}: gamma", max(1, len(self.groups)))
         z = [ledger.challenges(f"{name}: point", 1, bits((length,))) for length in out.shape]
         axes, weights = eqs(out.shape, z), digit_weights(self.groups, gamma, 40)
-        values = ledger.hidden(f"{name}: values", (not out.columns) + bool(self.linear) + bool(self.products))
+        values = ledger.hidden(f"{name}: values", (not out.columns) + bool(self.linear) + len(self.products))
         unused = iter(values)
         mu = scaled_weights(weights, self.shift, len(out.digits))
         if not out.columns:
@@ -123,17 +135,19 @@ class RoundedSum:
             terms += on_columns(out, axes, mu)[0]
             constant = constant + mu[-1] * -out.digits[-1][0]
         ledger.on_vector.append((terms, total(values) + constant * product_of_totals(axes)))
-        if self.products:
-            self.verify_products(ledger, axes, weights, values[-1])
+        for part, claim in zip(self.products, unused, strict=True):
+            self.verify_products(ledger, part, axes, weights, claim)
 
-    def verify_products(self, ledger, axes, weights, claim):
-        left, right, _, inner, claims = self.products
+    def verify_products(self, ledger, part, axes, weights, claim):
+        left, right, _, inner, claims = part[:5]
+        name = f"{self.name}, {part.label}" if part.label else self.name
         n = len(left.digits)
-        r, e = ledger.sumcheck(self.name, bits(inner), 2, claim)
-        factors = ledger.hidden(f"{self.name}: factors", 2 * n)
+        weights = [w * part.sign for w in scaled_weights(weights, part.exponent, len(weights))]
+        r, e = ledger.sumcheck(name, bits(inner), 2, claim)
+        factors = ledger.hidden(f"{name}: factors", 2 * n)
         products = total(a * b for a, b in zip(factors[:n], factors[n:], strict=True))
-        ledger.equation(f"{self.name}: products of the factors", e - products)
-        rho = powers(ledger.challenge(f"{self.name}: factors", max(1, n - 1)), n)
+        ledger.equation(f"{name}: products of the factors", e - products)
+        rho = powers(ledger.challenge(f"{name}: factors", max(1, n - 1)), n)
         left_axes, right_axes = claims(axes, eqs(inner, split(inner, r)))
         ledger.claim(left, left_axes, rho, total(a * b for a, b in zip(rho, factors[:n], strict=True)))
         hankel = [total(a * b for a, b in zip(rho, weights[j : j + n], strict=True)) for j in range(len(right.digits))]

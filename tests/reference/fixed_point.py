@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cache
 
 from tests.reference.graph import Network, own_parameters
+from tests.reference.implicit import Weight, matrix
 from tests.reference.integers import box, fits, nearest, rounded
 from tests.reference.operators.operator import Kind
 
@@ -145,16 +146,22 @@ def run(network, weights, inputs, labels, configuration):
     rho_int, s2, eps_int = nearest(rho * 2**32), nearest(rate * 2**e2), nearest(eps * 2**56 / (batch * rho**2))
     firsts, seconds, records = [], [], []
     constants = {name: weights[name] for name in network.constants}
-    weights = {name: weights[name] for name in network.parameters}
+    nodes = network.implicit((steps, batch, configuration.perturbation == "ASAM"))
+    implicit = {name: Weight(node.place, e2, matrix(weights[name])) for name, node in nodes.items()}
+    weights = {name: weights[name] for name in network.parameters if name not in implicit}
     for t in range(steps):
-        first = one_pass(network, weights | constants, inputs[t], labels[t], 2**44, Kind(44, 44))
+        first = one_pass(network, weights | implicit | constants, inputs[t], labels[t], 2**44, Kind(44, 44))
+        first["products"] = {nodes[name].name: weight.products for name, weight in implicit.items()}
         g = {name: first["gradients"][name] for name in weights}
         record = {"gradient": g}
+        record["squares"] = {name: weight.squares() for name, weight in implicit.items()}
+        record["scaled squares"] = {name: weight.scaled_squares() for name, weight in implicit.items()}
         v = {name: elementwise(lambda w, pair: rounded(w * pair[0], 40), weights[name], g[name]) for name in weights}
         record["scaled"] = v
         sums = {}
-        for kind, pairs in (("SAM", g), ("ASAM", v)):
+        for kind, pairs, others in (("SAM", g, "squares"), ("ASAM", v, "scaled squares")):
             sums[kind] = sum(pair[0] ** 2 for tensor in pairs.values() for pair in tensor.values())
+            sums[kind] += sum(pair[0] for pair in record[others].values())
         record["loss_sum"] = sum(first["losses"])
         loss = max(record["loss_sum"], 1)
         record["sharpness_squares"] = sums[configuration.sharpness]
@@ -174,8 +181,14 @@ def run(network, weights, inputs, labels, configuration):
             e = {name: elementwise(lambda w, pair: rounded(w * pair[0], 40), weights[name], n[name]) for name in weights}
         record["perturbation"] = e
         moved = {name: elementwise(lambda w, pair: w + pair[0], weights[name], e[name]) for name in weights}
-        second = one_pass(network, moved | constants, inputs[t], labels[t], s2, Kind(e2, 40))
+        factors = {name: weight.perturbation_factor(kappa) for name, weight in implicit.items()}
+        record["perturbation factor"] = factors
+        there = {name: weight.perturbed(factors[name][0], weight.inputs) for name, weight in implicit.items()}
+        second = one_pass(network, moved | there | constants, inputs[t], labels[t], s2, Kind(e2, 40))
+        second["products"] = {nodes[name].name: weight.products for name, weight in there.items()}
         seconds.append(second)
+        record["update factor"] = factors = {name: weight.update_factor() for name, weight in there.items()}
+        implicit = {name: weight.updated(factors[name][0], there[name].inputs) for name, weight in implicit.items()}
         record["update"] = u = {name: second["gradients"][name] for name in weights}
         weights = {name: elementwise(lambda w, pair: w - pair[0], weights[name], u[name]) for name in weights}
     ratios = [record["log_ratio"] for record in records]

@@ -53,6 +53,10 @@ class Network:
         """Name -> shape."""
         return {f"{n.name}.{word}": shape for n in self.nodes for word, shape in n.operator.parameters().items()}
 
+    def implicit(self, probe):
+        """Name -> node of those that are implicit."""
+        return {f"{n.name}.{word}": n for n in self.nodes for word in n.operator.implicit(n.place.inputs[0], probe)}
+
     @property
     def constants(self):
         """Name -> shape."""

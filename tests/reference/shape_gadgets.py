@@ -24,6 +24,8 @@ with localcontext(prec=60):
 
 Operand = namedtuple("Operand", "tensor uses")
 Identity = namedtuple("Identity", "name shape terms groups carries")
+# Of an implicit weight: d, E^, the shift of its rounding; Q and V by whether ASAM asks for them, as expressions
+Implicit = namedtuple("Implicit", "name deltas factor shift squares")
 
 
 def number(c):
@@ -106,15 +108,15 @@ def is_large(parameter):
 
 
 class Scalars:
-    """`tensors` and `lookups` of the gadgets, `identities` by block: S, Q, P, those of large parameters."""
+    """`tensors` and `lookups` of the gadgets, `identities` by block: S, Q, P, those of large parameters, F."""
 
-    def __init__(self, s, logits, labels, delta, parameters, rho_int, normalised, second_scale):
+    def __init__(self, s, logits, labels, delta, parameters, implicit, rho_int, normalised, second_scale):
         self.s, self.K = s, s.network.classes
         self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": [], "P": []}
         self.gadget = ""
         self.softmax(logits, labels, delta, second_scale)
         self.gadget = "norms"
-        squares = self.norms(parameters, rho_int, normalised)
+        squares = self.norms(parameters, implicit, rho_int, normalised)
         eps_int = nearest(s.eps * 2**56 / (s.B * s.rho**2))
         self.statistic(squares, eps_int)
         self.identities = {block: found for block, found in self.identities.items() if found}
@@ -237,7 +239,7 @@ class Scalars:
         whole = minus(number(127), entry(q, [16 * a for a in range(8)], *axes), entry(b))
         return scaled(whole, LN2) + entry(low) + scaled(entry(high), 2**32) + minus(entry(y), entry(y2))
 
-    def norms(self, parameters, rho_int, normalised):
+    def norms(self, parameters, implicit, rho_int, normalised):
         s, T = self.s, self.s.T
         scales = s.adaptive or s.perturbs_adaptively
         v = {}
@@ -252,6 +254,7 @@ class Scalars:
             for p in parameters:
                 t = v[p.name] if adaptive else p.gradient
                 sums += self.large_squares(name, p, t, steps) if is_large(p) else mul(entry(t), entry(t), p.shape)
+            sums += [term for weight in implicit for term in weight.squares[adaptive]]
             self.identity("Q", name, (steps,), minus(sums, squares))
             return squares
 
@@ -260,6 +263,8 @@ class Scalars:
         kappa = self.kappa(x, rho_int)
         for p in parameters:
             self.perturb(p, v.get(p.name), kappa, rho_int, normalised)
+        for weight in implicit:
+            self.perturb_factor(weight, kappa)
         return squares
 
     def large_squares(self, name, p, source, steps):
@@ -293,6 +298,13 @@ class Scalars:
         self.identity("S", "kappa", shape, minus(mul(entry(kappa), y + zero) + rest, dividend))
         self.identity("S", "kappa, least", shape, minus(least, rest, gap))
         return kappa
+
+    def perturb_factor(self, weight, kappa):
+        out = weight.factor
+        self.own(out)
+        rest = self.tensor(f"{out.name}: remainder", weight.shift, out.shape, whole=True)
+        product = mul(entry(weight.deltas), entry(kappa, 0))
+        self.rounding("F", f"perturbation factor of {weight.name}", product, weight.shift, out, rest)
 
     def perturb(self, p, v, kappa, rho_int, normalised):
         b = rho_int * 2**40

@@ -96,12 +96,15 @@ def input_tensor(s, elements):
 
 
 class Passes:
-    """All nodes over all passes; `components` in order. It is the `scope` of the operators' twins."""
+    """All nodes over all passes; `components` in order; after `backwards` the layers `implicit`, from the last to the first.
+
+    It is the `scope` of the operators' twins.
+    """
 
     def __init__(self, s, e2, inputs, parameters):
         self.T, self.B, self.e2 = s.T, s.B, e2
         self.network, self.inputs, self.parameters = s.network, inputs, parameters
-        self.components, self.built, self.signs = [], {}, set()
+        self.components, self.built, self.signs, self.implicit = [], {}, set(), []
         self.numbers = {node.place.name: number for number, node in enumerate(self.network.nodes, 1)}
         for number, node in enumerate(self.network.nodes, 1):
             if number not in self.built:

@@ -13,13 +13,15 @@ from tests.reference.claims_commitments import membership, private_model, public
 from tests.reference.claims_tensors import linear
 from tests.reference.components import Component, carry_weights, digit_weights
 from tests.reference.integers import nearest
+from tests.reference.operators.implicit import ImplicitWeight
 from tests.reference.shape_gadgets import Scalars
 from tests.reference.shape_network import Parameter, Passes, input_tensor
 from tests.reference.shape_plans import committed, plus, times
+from tests.reference.shape_squares import LayerSquares
 from tests.reference.shape_statement import parse
 from zkds.field import ZERO
 
-BLOCKS = {"S": "scalars", "Q": "sums", "P": "parameters"}
+BLOCKS = {"S": "scalars", "Q": "sums", "P": "parameters", "F": "factors"}
 
 
 def shape_of(encoding):
@@ -40,21 +42,31 @@ class Shape:
         formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
         shapes = s.network.parameters | s.network.constants
         starts = {name: byte_weights(name, shape) for name, shape in shapes.items()} if s.private else {}
+        implicit = s.network.implicit((s.T, s.B, s.perturbs_adaptively))
         self.parameters = {
-            name: Parameter(s, name, shape, formats, starts.get(name)) for name, shape in s.network.parameters.items()
+            name: Parameter(s, name, shape, formats, starts.get(name))
+            for name, shape in s.network.parameters.items()
+            if name not in implicit
+        }
+        every = self.parameters | {
+            name: ImplicitWeight(s, name, shape, e2, starts.get(name))
+            for name, shape in s.network.parameters.items()
+            if name in implicit
         }
         constants = {
             name: starts.get(name) or committed(f"{name}: constant", 44, shape, signed=True)
             for name, shape in s.network.constants.items()
         }
-        self.model = {name: parameter.start for name, parameter in self.parameters.items()} | constants
+        self.model = {name: every[name].start for name in s.network.parameters} | constants
         self.records = record_columns(s)
         elements, labels, _ = self.records
         delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.network.classes, 1, 1), signed=True)
-        passes = Passes(s, e2, input_tensor(s, elements), self.parameters | constants)
+        passes = Passes(s, e2, input_tensor(s, elements), every | constants)
         passes.backwards(delta)
+        layers = [LayerSquares(s, layer) for layer in passes.implicit]
         parameters, scale = list(self.parameters.values()), nearest(s.lr * 2**e2)
-        scalars = Scalars(s, passes.logits, labels, delta, parameters, rho_int, normalised, scale)
+        weights = [squares.weight for squares in layers]
+        scalars = Scalars(s, passes.logits, labels, delta, parameters, weights, rho_int, normalised, scale)
         of_bytes = [start.sources[0] for start in starts.values()]
         self.private = [*of_bytes, model_randomness(self.model.values())] if s.private else []
         model = [*self.model.values(), *self.private]
@@ -63,6 +75,7 @@ class Shape:
             Component(self.records, lambda ledger: membership(ledger, self)),
             Component(model, lambda ledger: of_model(ledger, self)),
             *passes.components,
+            *(component for squares in layers for component in squares.components),
             gadgets(scalars),
         ]
 

@@ -11,19 +11,17 @@ from zkds.claims import Claim, Piece, Value
 from zkds.commit.layout import Layout
 from zkds.field import ONE, ZERO, K, dot
 from zkds.identities.digit_polynomials import HALF
-from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
 from zkds.tensors.axes import EqAxis, split_point, variables
 from zkds.tensors.field_tables import field_table
-from zkds.tensors.linear import base_digits
 from zkds.tensors.tensor import Book, Combination, Committed, ProverContext, Reader, Tensor, TensorClaim, VerifierContext
 
 
 class CoefficientSums(Tensor):
-    """(terms, steps): sum_c steps[t][m, c], of base-2^16 digits whatever the limbs of the steps are; never committed.
+    """(terms, steps): sum_c steps[t][m, c], digit by digit; never committed.
 
-    steps   for each step (terms, chunks), all of one format
+    steps   for each step (terms, chunks), all of one format, in limbs of 16 bits
     Claims become one by a sumcheck, at a point; the sum over all chunks is 2^k times the value at the point (1/2, ..., 1/2), so
     that it is a claim on the vector.
     """
@@ -34,21 +32,16 @@ class CoefficientSums(Tensor):
         self.shape = (steps[0].shape[0], len(steps))
         most = max(step.shape[1] for step in steps)
         self.interval = steps[0].interval.times(most)
-        self._places = [base_digits(1 << steps[0].columns.format.limb_bits * j)[0] for j in range(len(steps[0].digits))]
-        digits = [Interval.point(0)] * (self._places[-1][0] + 1)
-        for (place, factor), digit in zip(self._places, steps[0].digits, strict=True):
-            digits[place] = digits[place] + digit.times(factor * most).with_zero()
-        self.digits = tuple(digits)
+        self.digits = tuple(digit.times(most).with_zero() for digit in steps[0].digits)
 
     def tables(self, reader: Reader) -> list[I64]:
         result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
         for t, step in enumerate(self.sources):
             assert isinstance(step, Committed)
             number, chunks = step.columns.format, step.shape[1]
-            for j, ((place, factor), name) in enumerate(zip(self._places, step.columns.names, strict=True)):
+            for j, (total, name) in enumerate(zip(result, step.columns.names, strict=True)):
                 offset = number.top_offset if j == number.limbs - 1 else 0
-                limbs = reader.read(name).sum(axis=1, dtype=np.int64) - np.int64(offset * chunks)
-                result[place][:, t] += limbs * np.int64(factor)
+                total[:, t] = reader.read(name).sum(axis=1, dtype=np.int64) - np.int64(offset * chunks)
         return result
 
     def prove_claims(self, context: ProverContext) -> None:
@@ -76,13 +69,12 @@ class CoefficientSums(Tensor):
 
     def _add(self, book: Book[Value], layout: Layout, points: Points, weights: Sequence[K], value: Value) -> None:
         """One claim on the vector: sum_t eq(point, t) 2^k_t (limbs of step t at the terms' point and at 1/2)."""
-        limbs = [weights[place] * factor for place, factor in self._places]
         by_step = EqAxis(self.shape[1], tuple(points[1])).vector().tolist()
         pieces: list[Piece] = []
         for step, pair in zip(self.sources, by_step, strict=True):
             assert isinstance(step, Committed)
             bits = (step.shape[1] - 1).bit_length()
-            own = [K(*pair) * (1 << bits) * limb for limb in limbs]
+            own = [K(*pair) * (1 << bits) * limb for limb in weights]
             axes = (EqAxis(self.shape[0], tuple(points[0])), EqAxis(step.shape[1], (HALF,) * bits))
             claim = step.vector_claim(layout, TensorClaim(axes, tuple(own), ZERO))
             pieces += claim.pieces

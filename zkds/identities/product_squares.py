@@ -41,6 +41,7 @@ from zkds.identities.digit_polynomials import (
     product_intervals,
     sum_intervals,
 )
+from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
@@ -63,8 +64,6 @@ from zkds.tensors.tensor import (
     point_term,
 )
 
-NARROW_LIMB, WIDE_LIMB = 16, 20
-WIDE_FROM = 1 << 21  # so many coefficients save more cells by limbs of 20 bits than their table, of 2^20 rows, costs
 BLOCK_ENTRIES = 1 << 15  # of a table, computed at once
 LARGEST_CHUNK_LOG = 40
 
@@ -101,8 +100,7 @@ class ProductSquares(Component):
         self.terms = max(len(self.entry_intervals(step)) for step in range(self.step_count))
         self.chunk_logs = [self._chunk_log(step) for step in range(self.step_count)]
         chunks = [-(-flat_length(self.shape) >> log) for log in self.chunk_logs]
-        limb = WIDE_LIMB if self.terms * sum(chunks) > WIDE_FROM else NARROW_LIMB
-        number = LimbFormat(limb, COEFFICIENT_WIDTH, signed=True)
+        number = LimbFormat(DIGIT_BITS, COEFFICIENT_WIDTH, signed=True)  # wider limbs leave the carries of their sums no room
         self.steps = [
             Committed(LimbColumns(f"{name}: step {step}", number, (self.terms, count))) for step, count in enumerate(chunks)
         ]
@@ -273,7 +271,7 @@ class ProductSquares(Component):
         """sum_c eq(z, c) sum_m gamma^m C_(c, m) = value."""
         committed = self.steps[step]
         terms, factor = power_axis(self.terms, gamma)
-        limbs = powers(K(1 << committed.columns.format.limb_bits), len(committed.digits))
+        limbs = powers(K(1 << DIGIT_BITS), len(committed.digits))
         axes = (terms, EqAxis(committed.shape[1], tuple(z)))
         book.add(committed, axes, [factor * limb for limb in limbs], value)
 

@@ -65,6 +65,20 @@ class DigitProducts(Products):
 
 
 @dataclass(frozen=True)
+class Scaled:
+    """sign * 2^exponent times sums of products; sign 1 or -1. Several of them, in one rounded sum, have labels."""
+
+    products: Products
+    exponent: int = 0
+    sign: int = 1
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.exponent < 0 or self.sign not in (1, -1):
+            raise ValueError(f"{self.label}: expected an exponent of 0 or more and a sign 1 or -1")
+
+
+@dataclass(frozen=True)
 class Linear:
     """2^exponent times sums of up to `terms` entries of one tensor.
 

@@ -1,6 +1,6 @@
 """Rounded sums: out = round((sum of products + linear terms) / 2^shift) for every entry of a tensor, by one integer identity.
 
-    Delta = C + 2^(shift - 1) - rem - 2^shift out = 0,      C = sum_k left_k right_k + 2^exponent sum_k linear_k
+    Delta = C + 2^(shift - 1) - rem - 2^shift out = 0,      C = sum_s sign_s 2^(e_s) sum_k left_sk right_sk + 2^e sum_k linear_k
 
 with rem of exactly `shift` unsigned bits, so that for given operands out and rem are unique. Operands and out are tensors of
 digits (zkds/tensors/tensor.py), virtual or committed; rem and the carries of the identity (zkds/integers/identity.py) are
@@ -9,8 +9,8 @@ committed here. At a challenge gamma, with weight_d of the identity's digits, a 
     sum_d weight_d sum_(i + j = d) left_i right_j = sum_i left_i right^(i)        right^(i) = sum_j weight_(i + j) right_j
 
 so C at gamma takes as many products as `left` has digits. At a random point z of out's index the identity is linear in hidden
-values: the sum of products (proved by a sumcheck over the contraction's index, `Products`), the linear term, out, and a claim
-on the columns of rem and carries.
+values: the sums of products (each proved by a sumcheck over its contraction's index, `Products`, with the weights of the digits
+that its exponent moves it to), the linear term, out, and a claim on the columns of rem and carries.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from zkds.claims import Claim, Value
 from zkds.commit.layout import Layout
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO, K, dot, powers
-from zkds.identities.products import Linear, Products
+from zkds.hidden import Hidden
+from zkds.identities.products import Linear, Products, Scaled
 from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
@@ -55,7 +56,14 @@ ZERO_INTERVAL = Interval(0, 0)
 class RoundedSum(Component):
     """The identity of one rounded tensor `output`, with the columns of its remainder and carries."""
 
-    def __init__(self, name: str, output: Tensor, shift: int, products: Products | None, linear: Linear | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        output: Tensor,
+        shift: int,
+        products: Products | Sequence[Scaled] | None,
+        linear: Linear | None = None,
+    ) -> None:
         if products is None and linear is None:
             raise ValueError(f"{name}: expected products or a linear term")
         if not 1 <= shift <= MAX_WIDTH:  # of a remainder; a small learning rate behind a large average pool
@@ -63,7 +71,7 @@ class RoundedSum(Component):
         self.name = name
         self.output = output
         self.shift = shift
-        self.products = products
+        self.products = _scaled(products)
         self.linear = linear
         self.remainder = LimbColumns(f"{name}: remainder", LimbFormat(DIGIT_BITS, shift, signed=False), output.shape)
         self.digits, self.total = self._intervals()
@@ -74,12 +82,12 @@ class RoundedSum(Component):
     def _intervals(self) -> tuple[list[Interval], Interval]:
         """The exact intervals of Delta's digit sums e_0, e_1, ... and of Delta."""
         digits, total = [ZERO_INTERVAL], Interval.point(1 << (self.shift - 1))
-        if self.products is not None:
-            left, right, terms = self.products.left, self.products.right, self.products.terms
-            total = total + _up_to(left.interval * right.interval, terms)
+        for part in self.products:
+            left, right, terms = part.products.left, part.products.right, part.products.terms
+            total = total + _up_to(left.interval * right.interval, terms).times(part.sign << part.exponent)
             for i, a in enumerate(left.digits):
-                products = [_up_to(a * b, terms) for b in right.digits]
-                digits = _sum(digits, [ZERO_INTERVAL] * i + products)
+                products = [_up_to(a * b, terms).times(part.sign) for b in right.digits]
+                digits = _sum(digits, _shifted([ZERO_INTERVAL] * i + products, part.exponent))
         if self.linear is not None:
             tensor = self.linear.tensor
             total = total + _up_to(tensor.interval, self.linear.terms).times(1 << self.linear.exponent)
@@ -99,7 +107,7 @@ class RoundedSum(Component):
     @property
     def tensors(self) -> list[Tensor]:
         """What is committed here, the output, the operands."""
-        operands = [] if self.products is None else [self.products.left, self.products.right]
+        operands = [operand for part in self.products for operand in (part.products.left, part.products.right)]
         return [*self.committed, self.output, *operands, *([] if self.linear is None else [self.linear.tensor])]
 
     def check(self) -> None:
@@ -138,8 +146,11 @@ class RoundedSum(Component):
     def _low_sums(self, reader: Reader, count: int) -> list[I64]:
         """The digit sums of C below `count`."""
         sums = [np.zeros(self.output.shape, dtype=np.int64) for _ in range(count)]
-        if self.products is not None and count:
-            sums = self.products.digit_sums(reader, count)
+        for part in self.products:  # modulo 2^64, as far as single digit sums go; whole groups of them fit (`IdentityPlan`)
+            whole, bits = divmod(part.exponent, DIGIT_BITS)
+            if whole < count:
+                for d, digit in enumerate(part.products.digit_sums(reader, count - whole)):
+                    sums[whole + d] += digit * np.int64(part.sign << bits)
         if self.linear is not None:
             whole, bits = divmod(self.linear.exponent, DIGIT_BITS)
             if whole < count:
@@ -158,48 +169,54 @@ class RoundedSum(Component):
             weighted_sum(reader.tables(tensor), tensor.digits, axes, digit_weights)
             for tensor, axes, digit_weights in self._linear_claims(points, weights)
         ]
-        tables: tuple[list[Table], list[U64]] = ([], [])
-        if self.products is not None:
-            tables = self.products.tables(reader, points, weights)
-            values.append(_dot(*tables))
+        tables = [part.products.tables(reader, points, _product_weights(weights, part)) for part in self.products]
+        values += [_dot(*pair) for pair in tables]
         context.channel.send(f"{self.name}: values", values)
         self._claims(context.book, context.layout, gamma, points, values)
-        if self.products is not None:
-            self._prove_products(context, self.products, points, weights, tables)
+        for part, pair in zip(self.products, tables, strict=True):
+            self._prove_products(context, part, points, _product_weights(weights, part), pair)
 
     def _prove_products(
         self,
         context: ProverContext,
-        products: Products,
+        part: Scaled,
         points: Points,
         weights: Sequence[K],
         tables: tuple[list[Table], list[U64]],
     ) -> None:
+        products, name = part.products, self._name_of(part)
         count = len(products.left.digits)
         terms = [(ONE, (i, count + i)) for i in range(count)]
         size = variables(products.inner)
-        point, finals = sumcheck.prove(context.channel, [*tables[0], *tables[1]], terms, name=self.name, variables=size)
-        context.channel.send(f"{self.name}: factors", finals)
-        self._factor_claims(context, context.book, products, points, split_point(products.inner, point), weights, finals)
+        point, finals = sumcheck.prove(context.channel, [*tables[0], *tables[1]], terms, name=name, variables=size)
+        context.channel.send(f"{name}: factors", finals)
+        self._factor_claims(context, context.book, part, points, split_point(products.inner, point), weights, finals)
 
     def verify(self, context: VerifierContext) -> None:
         """The verifier's side."""
         channel = context.channel
         gamma, points = self._draw(context)
         weights = self._weights(gamma)
-        count = len(self._linear_claims(points, weights)) + (self.products is not None)
+        count = len(self._linear_claims(points, weights)) + len(self.products)
         values = channel.receive(f"{self.name}: values", count)
         self._claims(context.book, context.layout, gamma, points, values)
-        if self.products is None:
-            return
-        products = self.products
-        point, final = sumcheck.verify(channel, values[-1], variables(products.inner), 2, name=self.name)
+        for part, value in zip(self.products, values[count - len(self.products) :], strict=True):
+            self._verify_products(context, part, points, _product_weights(weights, part), value)
+
+    def _verify_products(
+        self, context: VerifierContext, part: Scaled, points: Points, weights: Sequence[K], value: Hidden
+    ) -> None:
+        products, name = part.products, self._name_of(part)
+        point, final = sumcheck.verify(context.channel, value, variables(products.inner), 2, name=name)
         count = len(products.left.digits)
-        factors = channel.receive(f"{self.name}: factors", 2 * count)
+        factors = context.channel.receive(f"{name}: factors", 2 * count)
         for left, right in zip(factors[:count], factors[count:], strict=True):
-            final = final - channel.product(left, right)
-        channel.assert_zero(final, f"{self.name}: products of the factors")
-        self._factor_claims(context, context.book, products, points, split_point(products.inner, point), weights, factors)
+            final = final - context.channel.product(left, right)
+        context.channel.assert_zero(final, f"{name}: products of the factors")
+        self._factor_claims(context, context.book, part, points, split_point(products.inner, point), weights, factors)
+
+    def _name_of(self, part: Scaled) -> str:
+        return f"{self.name}, {part.label}" if part.label else self.name
 
     def _draw(self, context: Context) -> tuple[K, tuple[tuple[K, ...], ...]]:
         """gamma, and a point of the output's index, ceil(log2 d) coordinates for each dimension d."""
@@ -249,20 +266,32 @@ class RoundedSum(Component):
         self,
         context: Context,
         book: Book[Value],
-        products: Products,
+        part: Scaled,
         points: Points,
         inner: Points,
         weights: Sequence[K],
         factors: Sequence[Value],
     ) -> None:
         """One claim on each operand, a random combination of those on left_i and on right^(i)."""
+        products = part.products
         left, right = products.left, products.right
         count = len(left.digits)
-        term = algebraic(f"{self.name}: factors", max(count - 1, 1), "(digits - 1) / |K|", SCHWARTZ_ZIPPEL)
+        term = algebraic(f"{self._name_of(part)}: factors", max(count - 1, 1), "(digits - 1) / |K|", SCHWARTZ_ZIPPEL)
         scales = powers(context.channel.challenge(term), count)
         book.add(left, products.left_axes(points, inner), scales, _combination(factors[:count], scales))
         hankel = [dot(scales, weights[j : j + count]) for j in range(len(right.digits))]
         book.add(right, products.right_axes(points, inner), hankel, _combination(factors[count:], scales))
+
+
+def _scaled(products: Products | Sequence[Scaled] | None) -> tuple[Scaled, ...]:
+    if products is None:
+        return ()
+    return (Scaled(products),) if isinstance(products, Products) else tuple(products)
+
+
+def _product_weights(weights: Sequence[K], part: Scaled) -> list[K]:
+    """The weights of the digits of sign * 2^exponent times a product."""
+    return [weight * part.sign for weight in _scaled_weights(weights, part.exponent, len(weights))]
 
 
 def _dot(left: Sequence[Table], right: Sequence[U64]) -> K:

@@ -23,19 +23,22 @@ from zkds.circuits.arithmetic.fixed_point import (
     CONVOLUTION,
     DELTA,
     WEIGHT_BITS,
+    Configuration,
     Place,
     require_factor,
     require_format,
 )
-from zkds.circuits.operators.convolution import exact
+from zkds.circuits.operators.convolution import exact, implicit
+from zkds.circuits.operators.convolution.gradients import bias_gradient, gradient_shift
+from zkds.circuits.operators.convolution.implicit_layer import BuiltImplicitLayer
 from zkds.circuits.operators.convolution.sums import (
     ForwardProducts,
     InputGradientProducts,
     WeightGradientProducts,
-    bias_gradient_term,
     bias_term,
 )
 from zkds.circuits.operators.convolution.windows import Geometry, Window
+from zkds.circuits.operators.implicit import ImplicitWeight, OuterProducts, PassProducts, is_low_rank
 from zkds.circuits.operators.operator import (
     Backward,
     Built,
@@ -47,6 +50,7 @@ from zkds.circuits.operators.operator import (
     Placed,
     Scope,
     Shape,
+    Weight,
     read_bool,
     require_bool,
     require_count,
@@ -189,17 +193,29 @@ class Convolution(Operator):
         kernel, outputs, stride, before, dilation = ((pairs[j], pairs[j + 1]) for j in (0, 2, 4, 6, 8))
         return cls(channels_out, channels_in, kernel, outputs, stride, before, read_bool("bias", bias), dilation, groups)
 
+    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> tuple[str, ...]:
+        """The weight of a dense layer, at any stride: its one output position sees its whole input, at every tap one entry."""
+        sees_all = self.outputs == (1, 1) and self.kernel == inputs[0][1:] and self.before == (0, 0)
+        dense = sees_all and self.dilation == (1, 1) and self.groups == 1
+        return ("weight",) if dense and is_low_rank(math.prod(self.weight_shape), configuration) else ()
+
     # ---- semantics ----
 
-    def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
+    def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, Any], place: Place) -> Forward:
         require_factor(inputs[0], None, "input", place)
-        kernel, images = Operand.of(weights["weight"]), exact.image_operand(inputs[0], self.window)
-        total = exact.convolution(kernel, images)
+        weight: Weight = weights["weight"]
+        moving = weight if isinstance(weight, ImplicitWeight) else None
+        kernel = moving.start if moving is not None else Operand.of(weights["weight"])
+        images = exact.image_operand(inputs[0], self.window)
+        total, products = exact.convolution(kernel, images), PassProducts()
+        if moving is not None:
+            total, products = implicit.forward_sum(total, moving, inputs[0], place)
         if self.bias:
             total = total + Wide.of(weights["bias"].reshape(1, -1, 1, 1), placed.input_bits[0])
         z, remainder = total.round(_forward_shift(placed))
         require_format(z, CONVOLUTION, "convolution", place)
-        return Forward(z, {"forward: remainder": remainder}, {"kernel": kernel, "images": images.framed})
+        operands = {"kernel": kernel, "images": images.framed}
+        return Forward(z, {"forward: remainder": remainder}, operands, moving, products)
 
     def backward(
         self, placed: Placed, inputs: Sequence[I64], ahead: Forward, delta: I64, kind: GradientKind, place: Place
@@ -207,22 +223,35 @@ class Convolution(Operator):
         require_factor(delta, None, "delta of output", place)
         operand, size = Operand.of(delta), (placed.inputs[0][1], placed.inputs[0][2])
         images = exact.Images(self.window, size, ahead.operands["images"])
-        shift = _gradient_shift(placed, kind)
-        sums = {"weight": exact.weight_gradient(operand, images, self.weight_shape)}
+        shift = gradient_shift(placed, kind)
+        weight, sums, outer = ahead.implicit, {}, {}
+        if weight is None:
+            sums["weight"] = exact.weight_gradient(operand, images, self.weight_shape)
+        else:
+            outer["weight"] = OuterProducts(delta.reshape(len(delta), -1), inputs[0].reshape(len(delta), -1))
         if self.bias:  # the weight of a constant input 1 = 2^input_bits
             sums["bias"] = Wide.of(delta.sum(axis=(0, 2, 3)), placed.input_bits[0])
         gradients = {name: Rounded(*total.round(shift)) for name, total in sums.items()}
         if not placed.wanted[0]:
-            return Backward([None], {}, gradients)
+            return Backward([None], {}, gradients, outer)
         total = exact.input_gradient(ahead.operands["kernel"], operand, self.window, size)
-        found, remainder = total.round(_input_gradient_shift(placed))
+        shift, products = _input_gradient_shift(placed), PassProducts()
+        if weight is not None:
+            total, products = implicit.input_gradient_sum(total, weight, delta, place)
+            shift = weight.bits.input_gradient_shift
+        found, remainder = total.round(shift)
         require_format(found, DELTA, "input delta", place)
-        return Backward([found], {"input delta": found, "input gradient: remainder": remainder}, gradients)
+        values = {"input delta": found, "input gradient: remainder": remainder}
+        return Backward([found], values, gradients, outer, products)
 
     # ---- relation ----
 
     def build(self, placed: Placed, scope: Scope, inputs: Sequence[Tensor], parameters: Mapping[str, Parameter]) -> Built:
-        return BuiltConvolution(self, placed, scope, inputs[0], parameters)
+        weight = scope.implicit_weight(placed)
+        if weight is None:
+            return BuiltConvolution(self, placed, scope, inputs[0], parameters)
+        geometry = geometry_of(self, placed, scope.schedule.steps, scope.schedule.batch_size)
+        return BuiltImplicitLayer(geometry, placed, scope, inputs[0], weight, parameters.get("bias"))
 
     # ---- torch ----
 
@@ -278,12 +307,11 @@ class BuiltConvolution(Built):
             shift = _input_gradient_shift(self.placed)
             components.append(RoundedSum(f"{name}: input gradient", input_delta, shift, products))
         for index, run in enumerate(self.runs):
-            kind, shift = run.kind, _gradient_shift(self.placed, run.kind)
+            kind, shift = run.kind, gradient_shift(self.placed, run.kind)
             weights = WeightGradientProducts(geometry, delta, self.inputs, run.first, run.count)
             components.append(RoundedSum(f"{self.weight.name}: {kind.name}", self.weight.rounded[index], shift, weights))
             if self.bias is not None:
-                linear = bias_gradient_term(geometry, delta, self.placed.input_bits[0], run.first, run.count)
-                components.append(RoundedSum(f"{self.bias.name}: {kind.name}", self.bias.rounded[index], shift, None, linear))
+                components.append(bias_gradient(self.bias, geometry, delta, self.placed, run, index))
         return BuiltBackward([input_delta], components)
 
 
@@ -312,11 +340,6 @@ def _forward_shift(placed: Placed) -> int:
 def _input_gradient_shift(placed: Placed) -> int:
     """From the bits of w dz to those of the scores' deltas."""
     return WEIGHT_BITS + placed.delta_bits
-
-
-def _gradient_shift(placed: Placed, kind: GradientKind) -> int:
-    """From the bits of a dz to those of a gradient or an update."""
-    return placed.input_bits[0] + kind.delta_bits + placed.delta_bits - kind.bits
 
 
 # ---- import from programs of torch.export ----

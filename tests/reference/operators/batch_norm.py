@@ -92,8 +92,8 @@ class BatchNorm(Operator):
             rest = product_of_totals([axes[1], axes[3], axes[4]])
             return [Axis(w * rest for w in axes[0].weights), axes[2]]
 
-        scale = RoundedSum(c.name, c, 40, by_constant(gamma.passes, r, 0, passes))
-        forward = by_channel(c, centred), Linear(beta.passes, bits - 8, 1, bias_claim)
+        scale = RoundedSum(c.name, c, 40, [by_constant(gamma.passes, r, 0, passes)])
+        forward = [by_channel(c, centred)], Linear(beta.passes, bits - 8, 1, bias_claim)
         components = [scale, RoundedSum(f"{name}: forward", output, bits, *forward)]
         return Built(output, components, lambda delta: self.back(place, scope, (c, centred, r), (gamma, beta), delta))
 
@@ -102,7 +102,7 @@ class BatchNorm(Operator):
         components, found, more = [], None, place.delta_bits
         if place.wanted[0]:
             found = committed(f"{name}: input delta", 46, delta.shape, signed=True)
-            components.append(RoundedSum(f"{name}: input gradient", found, 32 + more, by_channel(c, delta)))
+            components.append(RoundedSum(f"{name}: input gradient", found, 32 + more, [by_channel(c, delta)]))
 
         def claims(axes, at):
             return at, [times(axes[0], at[0]), at[1], times(axes[1], at[2]), *at[3:]]
@@ -110,13 +110,13 @@ class BatchNorm(Operator):
         ones = [delta.shape[1], *delta.shape[3:]]
         products = Products(centred, delta, prod(ones), delta.shape, claims)
         dc = committed(f"{name}: scale delta", 60, c.shape, signed=True)
-        components.append(RoundedSum(dc.name, dc, place.input_bits[0] + more - 4, products))
+        components.append(RoundedSum(dc.name, dc, place.input_bits[0] + more - 4, [products]))
         for kind, first, count, e, bits in (
             ("gradient", 0, scope.T, 44, 44),
             ("update", scope.T, scope.T - 1, scope.e2, 40),
         ):
             out = getattr(gamma, kind)
-            components.append(RoundedSum(out.name, out, e + 36 - bits, by_constant(dc, r, first, count)))
+            components.append(RoundedSum(out.name, out, e + 36 - bits, [by_constant(dc, r, first, count)]))
 
             def bias_claim(axes, first=first):
                 batch, *positions = [Axis([ONE] * length) for length in ones]
@@ -124,7 +124,7 @@ class BatchNorm(Operator):
 
             out = getattr(beta, kind)
             sums = Linear(delta, 32, prod(ones), bias_claim)
-            components.append(RoundedSum(out.name, out, 32 + e + more - bits, None, sums))
+            components.append(RoundedSum(out.name, out, 32 + e + more - bits, (), sums))
         return [found], components
 
 

@@ -8,7 +8,10 @@ import numpy as np
 from tests.reference.claims_ledger import Axis, bits_of, eq, product_of_totals, total
 from tests.reference.claims_ledger import product as multiplied
 from tests.reference.components import Linear, Products, RoundedSum
+from tests.reference.implicit import Weight, is_implicit
 from tests.reference.integers import box, fits, rounded
+from tests.reference.operators.implicit import ImplicitWeight
+from tests.reference.operators.implicit import build as build_implicit
 from tests.reference.operators.operator import Built, Operator
 from tests.reference.shape_plans import committed
 from zkds.field import ONE, ZERO
@@ -29,6 +32,11 @@ class Convolution(Operator):
     def parameters(self):
         weight = {"weight": (self.co, self.ci // self.groups, *self.kernel)}
         return weight | ({"bias": (self.co,)} if self.bias else {})
+
+    def implicit(self, inputs, probe):
+        is_dense = (self.kernel, self.outputs, self.before, self.dilation) == (inputs[1:], (1, 1), (0, 0), (1, 1))
+        dense = is_dense and self.groups == 1
+        return ["weight"] if dense and is_implicit(probe, self.co * prod(inputs)) else []
 
     def meetings(self, inputs):
         """For rows and columns: the triples (output, tap, input) that belong together."""
@@ -52,18 +60,23 @@ class Convolution(Operator):
 
     def forward(self, place, inputs, weights):
         (a,), bits = inputs, place.input_bits[0]
-        rows, columns = self.meetings(place.inputs[0])
         batch = 1 + max(b for b, *_ in a)
         sums = {at: 2**bits * weights["bias"][(at[1],)] if self.bias else 0 for at in box(batch, *place.output)}
-        for (y, d, v), (x, e, u) in product(rows, columns):
-            for b, (o, i, k) in product(range(batch), self.channels()):
-                sums[b, o, y, x] += weights["weight"][o, k, d, e] * a[b, i, v, u]
+        if isinstance(weights["weight"], Weight):
+            sums = {at: value + sums[at] for at, value in weights["weight"].forward(a).items()}
+        else:
+            rows, columns = self.meetings(place.inputs[0])
+            for (y, d, v), (x, e, u) in product(rows, columns):
+                for b, (o, i, k) in product(range(batch), self.channels()):
+                    sums[b, o, y, x] += weights["weight"][o, k, d, e] * a[b, i, v, u]
         pairs = {at: rounded(value, 40 + bits - 32) for at, value in sums.items()}
         z = {at: pair[0] for at, pair in pairs.items()}
         assert fits(z, 43)
         return z, {"forward: remainder": {at: pair[1] for at, pair in pairs.items()}}
 
     def backward(self, place, inputs, values, weights, delta, kind):
+        if isinstance(weights["weight"], Weight):
+            return self.implicit_backward(place, weights["weight"], delta, kind)
         (a,), shift = inputs, place.input_bits[0] + kind.delta_bits + place.delta_bits - kind.bits
         rows, columns = self.meetings(place.inputs[0])
         batch = 1 + max(b for b, *_ in delta)
@@ -73,12 +86,26 @@ class Convolution(Operator):
                 gradient[o, k, d, e] += a[b, i, v, u] * delta[b, o, y, x]
                 dx[b, i, v, u] += weights["weight"][o, k, d, e] * delta[b, o, y, x]
         gradients = {"weight": {at: rounded(value, shift) for at, value in gradient.items()}}
-        if self.bias:
-            sums = {(o,): sum(value for at, value in delta.items() if at[1] == o) for o in range(self.co)}
-            gradients["bias"] = {at: rounded(2 ** place.input_bits[0] * value, shift) for at, value in sums.items()}
+        return self.backward_results(place, (dx, 40 + place.delta_bits), gradients | self.bias_gradient(place, delta, kind))
+
+    def implicit_backward(self, place, weight, delta, kind):
+        """The same with a weight that moves implicitly: it has no rounded gradient."""
+        weight.backward(delta)
+        dx = weight.input_gradient() if place.wanted[0] else None
+        return self.backward_results(place, dx, self.bias_gradient(place, delta, kind))
+
+    def bias_gradient(self, place, delta, kind):
+        if not self.bias:
+            return {}
+        shift = place.input_bits[0] + kind.delta_bits + place.delta_bits - kind.bits
+        sums = {(o,): sum(value for at, value in delta.items() if at[1] == o) for o in range(self.co)}
+        return {"bias": {at: rounded(2 ** place.input_bits[0] * value, shift) for at, value in sums.items()}}
+
+    def backward_results(self, place, dx, gradients):
+        """dx: the sums, and by how many bits they are rounded."""
         if not place.wanted[0]:
             return [None], {}, gradients
-        pairs = {at: rounded(value, 40 + place.delta_bits) for at, value in dx.items()}
+        pairs = {at: rounded(value, dx[1]) for at, value in dx[0].items()}
         found, remainder = ({at: pair[i] for at, pair in pairs.items()} for i in range(2))
         return [found], {"input delta": found, "input gradient: remainder": remainder}, gradients
 
@@ -96,6 +123,8 @@ class Convolution(Operator):
 
     def build(self, place, scope, inputs, parameters):
         weight, bias, (a,) = parameters["weight"], parameters.get("bias"), inputs
+        if isinstance(weight, ImplicitWeight):
+            return build_implicit(self, place, scope, a, parameters)
         triples, bits, output = self.meetings(place.inputs[0]), place.input_bits[0], scope.output(place)
 
         def claims(axes, at):
@@ -104,19 +133,21 @@ class Convolution(Operator):
             spatial = [contracted(triples[k], {0: axes[3 + k], 1: at[4 + k]}, 2, a.shape[3 + k]) for k in range(2)]
             return left, [at[0], axes[1], by_group(at, high), *spatial]
 
-        def bias_claim(axes):
-            rest = product_of_totals([axes[1], axes[3], axes[4]])
-            return [Axis(w * rest for w in axes[0].weights), axes[2]]
-
         n = self.ci // self.groups * most(triples[0], 0) * most(triples[1], 0)
         inner = [a.shape[0], self.groups, self.ci // self.groups, runs(self.co, self.groups), *self.kernel]
         products = Products(weight.passes, a, n, inner, claims)
-        linear = Linear(bias.passes, bits, 1, bias_claim) if bias else None
-        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, products, linear)
+        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, [products], self.bias_term(bias, bits))
         return Built(output, [forward], lambda delta: self.back(place, scope, a, delta, triples, (weight, bias)))
 
+    def bias_term(self, bias, bits):
+        def claim(axes):
+            rest = product_of_totals([axes[1], axes[3], axes[4]])
+            return [Axis(w * rest for w in axes[0].weights), axes[2]]
+
+        return Linear(bias.passes, bits, 1, claim) if bias else None
+
     def back(self, place, scope, a, delta, triples, parameters):
-        weight, _ = parameters
+        weight, bias = parameters
         components, found, passes = [], None, a.shape[0]
         if place.wanted[0]:
             found = committed(f"{place.name}: input delta", 46, a.shape, signed=True)
@@ -130,15 +161,20 @@ class Convolution(Operator):
             n = self.co // self.groups * most(triples[0], 2) * most(triples[1], 2)
             inner = [passes, self.groups, self.co // self.groups, runs(self.ci, self.groups), *self.kernel]
             products = Products(weight.passes, delta, n, inner, claims)
-            components.append(RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, products))
-        bits = place.input_bits[0] + place.delta_bits
-        kinds = (("gradient", 0, scope.T, bits), ("update", scope.T, scope.T - 1, bits + scope.e2 - 40))
-        for kind, first, count, shift in kinds:
-            components += self.gradients(kind, (first, count, passes), shift, a, delta, triples, parameters, place)
+            components.append(RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, [products]))
+        for kind in self.kinds(place, scope):
+            components += [self.gradient(weight, kind, a, delta, triples), *self.bias_gradient_sum(bias, kind, delta, place)]
         return [found], components
 
-    def gradients(self, kind, window, shift, a, delta, triples, parameters, place):
-        (weight, bias), (first, count, passes) = parameters, window
+    @staticmethod
+    def kinds(place, scope):
+        """Name, first pass, number of passes, shift."""
+        bits = place.input_bits[0] + place.delta_bits
+        return ("gradient", 0, scope.T, bits), ("update", scope.T, scope.T - 1, bits + scope.e2 - 40)
+
+    def gradient(self, weight, kind, a, delta, triples):
+        name, first, count, shift = kind
+        passes = a.shape[0]
 
         def claims(axes, at):
             channels = axes[1]
@@ -151,15 +187,19 @@ class Convolution(Operator):
 
         n = delta.shape[1] * most(triples[0], 1) * most(triples[1], 1)
         products = Products(delta, a, n, [count, delta.shape[1], self.groups, *delta.shape[3:]], claims)
-        yield RoundedSum(f"{weight.name}: {kind}", getattr(weight, kind), shift, products)
-        if bias:
+        return RoundedSum(f"{weight.name}: {name}", getattr(weight, name), shift, [products])
 
-            def bias_claim(axes):
-                ones = [Axis([ONE] * length) for length in (delta.shape[1], *delta.shape[3:])]
-                return [placed(axes[0], first, passes), ones[0], axes[1], *ones[1:]]
+    def bias_gradient_sum(self, bias, kind, delta, place):
+        """Its sum, if there is a bias."""
+        name, first, _, shift = kind
+        lengths = (delta.shape[1], *delta.shape[3:])
 
-            linear = Linear(delta, place.input_bits[0], prod((delta.shape[1], *delta.shape[3:])), bias_claim)
-            yield RoundedSum(f"{bias.name}: {kind}", getattr(bias, kind), shift, None, linear)
+        def claim(axes):
+            ones = [Axis([ONE] * length) for length in lengths]
+            return [placed(axes[0], first, delta.shape[0]), ones[0], axes[1], *ones[1:]]
+
+        linear = Linear(delta, place.input_bits[0], prod(lengths), claim)
+        return [RoundedSum(f"{bias.name}: {name}", getattr(bias, name), shift, (), linear)] if bias else []
 
 
 def most(triples, which):

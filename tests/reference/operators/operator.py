@@ -37,6 +37,10 @@ class Operator(ABC):
         """Last word of the name -> shape."""
         return {}
 
+    def implicit(self, inputs, probe):
+        """The last words of those that are implicit; probe: steps, batch, whether the perturbation is ASAM."""
+        return []
+
     def constants(self):
         """Of the model, likewise: what is no parameter."""
         return {}

@@ -1,0 +1,94 @@
+"""The sums of squares of a weight that is implicit: Q = |g|^2 and, for ASAM sharpness, V = |w o g|^2 of its gradients, rounded.
+
+g_t = d_t^T a_t and w_t = w_0 - sum_(u < t) D^_u^T a_(T + u) are exact products of small tensors. These are committed a second
+time, in digits of base 3, w_0 in base 243, so that the sums are values of polynomials with small coefficients
+(zkds/identities/product_squares.py); a carry chain rounds them to 88 fractional bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from zkds.circuits.arithmetic.fixed_point import SQUARES_WIDTH, Configuration
+from zkds.identities.balanced_digits import BalancedDigits, Decomposition
+from zkds.identities.expressions import ONLY
+from zkds.identities.gadget import Gadgets
+from zkds.identities.gram_squares import GramSquares
+from zkds.identities.product_squares import ProductSquares
+from zkds.identities.rounded_value import RoundedValue
+from zkds.native import U32
+from zkds.tensors.circuit import Component
+from zkds.tensors.tensor import Reader, Tensor
+
+BASE = 3
+WEIGHT_BASE = 243  # BASE^5
+
+
+@dataclass(frozen=True)
+class LowRankWeight:
+    """A weight and what moves it.
+
+    start      w_0 (M, *record) [40]
+    inputs     a (P, B, *record)
+    deltas     d (P, B, M, 1, 1), of the layer's outputs
+    updates    D^ (T - 1, B, M, 1, 1)
+    exponent   e: w_t is 2^e w_0 - sum_(u < t) D^_u^T a_(T + u), on the grid of the latter
+    squares_shift, scaled_squares_shift   from |g|^2 and |w o g|^2 to 88 fractional bits
+    """
+
+    name: str
+    start: Tensor
+    inputs: Tensor
+    deltas: Tensor
+    updates: Tensor
+    exponent: int
+    squares_shift: int
+    scaled_squares_shift: int
+
+
+class LayerSquares:
+    """Q and V of one weight.
+
+    components       what proves them, in order
+    squares          Q (T,)
+    scaled_squares   V (T,), None unless the sharpness is ASAM
+    """
+
+    def __init__(self, configuration: Configuration, weight: LowRankWeight) -> None:
+        name, (outputs, *_) = weight.name, weight.start.shape
+        steps, batch = configuration.steps, configuration.batch_size
+        inputs = BalancedDigits(f"{name}: input digits", weight.inputs, BASE)
+        deltas = BalancedDigits(f"{name}: delta digits", weight.deltas, BASE, (steps, batch, outputs), (0, 1, 2, ONLY, ONLY))
+        gram = GramSquares(f"{name}: gradient", inputs, deltas)
+        digits, parts = [inputs, deltas], list[Component]([gram])
+        self.squares = self._rounded(f"{name}: squares", gram, weight.squares_shift)
+        self.scaled_squares: RoundedValue | None = None
+        if configuration.sharpness == "ASAM":
+            start = BalancedDigits(f"{name}: start digits", weight.start, WEIGHT_BASE)
+            moved = (steps - 1, batch, outputs)
+            updates = BalancedDigits(f"{name}: update digits", weight.updates, BASE, moved, (0, 1, 2, ONLY, ONLY))
+            products = ProductSquares(f"{name}: scaled gradient", start, inputs, deltas, updates, weight.exponent)
+            digits += [start, updates]
+            parts.append(products)
+            self.scaled_squares = self._rounded(f"{name}: scaled squares", products, weight.scaled_squares_shift)
+        values = [self.squares] if self.scaled_squares is None else [self.squares, self.scaled_squares]
+        self.components: list[Component] = [Decomposition(f"{name}: digits", digits), *parts, Values(f"{name}: sums", values)]
+
+    @staticmethod
+    def _rounded(name: str, sums: GramSquares | ProductSquares, shift: int) -> RoundedValue:
+        return RoundedValue(name, sums.coefficients, sums.base, shift, SQUARES_WIDTH, name)
+
+
+class Values(Gadgets):
+    """Rounded values of polynomials, with the blocks of their identities."""
+
+    def __init__(self, name: str, values: Sequence[RoundedValue]) -> None:
+        super().__init__(name, values)
+        self.values = tuple(values)
+
+    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
+        """The columns of digits and carries, from a reader of the coefficients."""
+        for value in self.values:
+            yield from value.witness(reader).items()
+        yield from super().witness(reader)

@@ -1,0 +1,239 @@
+"""Weights whose movements are never stored: large dense layers, perturbed by SAM (docs/fixed-point.md, "Implicit layers").
+
+The gradient of a dense layer's weight is d^T a, a product of two matrices of as many rows as the batch has records. So are
+updates and perturbations, unless they are rounded entry by entry. Here the small matrices are rounded,
+
+    D^_u = round(d_(T+u) / 2^(e_2 - 38 + db))       (B, M) [38]      from the second pass of step u
+    E^_t = round(kappa_t d_t / 2^(34 + db))         (B, M) [38]      from the first pass of step t
+
+and U_u = D^_u^T a_(T+u) and E_t = E^_t^T a_t are exact, as is the gradient g_t = d_t^T a_t. d: deltas of the layer's outputs,
+a: its inputs, db and ib: their fractional bits as `Placed` counts them (`delta_bits`, `input_bits`). This module says which
+weights are implicit, all formats and shifts, and what such a weight is; circuits/operators/convolution/implicit.py computes
+with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from zkds.circuits.arithmetic.exact import WORD_BITS, Integers, Operand, Rounded, Wide, round_integers
+from zkds.circuits.arithmetic.fixed_point import (
+    ACTIVATION_BITS,
+    DELTA,
+    GRADIENT_BITS,
+    KAPPA_BITS,
+    LIMB_BITS,
+    WEIGHT_BITS,
+    Configuration,
+    Overflow,
+    Place,
+)
+from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
+
+MIN_WEIGHTS = 1 << 16  # of a layer whose weight is implicit
+MAX_ROWS = 32  # of all updates' factors together, B (T - 1)
+
+PERTURBATION_FACTOR = LimbFormat(LIMB_BITS, 44, signed=True)  # E^
+PRODUCTS = LimbFormat(LIMB_BITS, 50, signed=True)  # G, H, K, L
+
+FACTOR_BITS = 38  # fractional bits of D^ and E^
+INPUT_PRODUCTS_BITS = 30  # of G and H
+DELTA_PRODUCTS_BITS = 4  # of K and L, beyond those of the scores' deltas
+SQUARES_BITS = 2 * GRADIENT_BITS  # fractional bits of sums of squares
+
+
+def is_low_rank(weights: int, configuration: Configuration) -> bool:
+    """Whether a dense layer of so many weights is implicit: a fixed public rule of sizes, no search for what is cheaper."""
+    rows = configuration.batch_size * (configuration.steps - 1)
+    return configuration.perturbation == "SAM" and rows <= MAX_ROWS and weights >= MIN_WEIGHTS
+
+
+def pairs(steps: int) -> list[tuple[int, int]]:
+    """(p, u) of every pass p and every step u before that of p, in the order in which their products are stacked."""
+    return [(p, u) for p in range(2 * steps - 1) for u in range(_earlier(steps, p))]
+
+
+def pairs_of_pass(steps: int, pass_index: int) -> slice:
+    """Where `pairs` has those of one pass."""
+    start = sum(_earlier(steps, p) for p in range(pass_index))
+    return slice(start, start + _earlier(steps, pass_index))
+
+
+def _earlier(steps: int, pass_index: int) -> int:
+    return pass_index if pass_index < steps else pass_index - steps
+
+
+def rounded(values: Integers, shift: int, number: LimbFormat, tensor: str, place: Place) -> Rounded:
+    """Python ints to the nearest multiple of 2^shift, halves up. Raises Overflow for a quotient outside the format."""
+    quotient, remainder = round_integers(values, shift)
+    low, high = number.interval.low, number.interval.high
+    try:
+        require_fit(tensor, (quotient >= low) & (quotient <= high), number.width)
+    except WitnessOverflow as error:
+        raise Overflow(tensor, place, error.index, error.width) from None
+    return Rounded(quotient.astype(np.int64), remainder.astype(np.int64))
+
+
+def require_wide(values: Wide, bits: int, tensor: str, place: Place) -> None:
+    """Raise Overflow unless all are from -2^bits to 2^bits - 1, for bits >= 32."""
+    limit = np.int64(1 << (bits - WORD_BITS))
+    try:
+        require_fit(tensor, (values.hi >= -limit) & (values.hi < limit), bits + 1)
+    except WitnessOverflow as error:
+        raise Overflow(tensor, place, error.index, error.width) from None
+
+
+@dataclass(frozen=True)
+class ImplicitBits:
+    """The binary points of an implicit weight's values, and what brings sums of products to common ones.
+
+    input_bits    ib: fractional bits of the layer's inputs a
+    delta_bits    db: by how many fractional bits the deltas d of its outputs exceed those of the scores
+    second_bits   e_2, of the scores' deltas in second passes
+    """
+
+    input_bits: int
+    delta_bits: int
+    second_bits: int
+
+    # ---- factors ----
+
+    @property
+    def update_format(self) -> LimbFormat:
+        """Of D^ [38]: as far as deltas reach, 4 times the learning rate at least. 28 bits for a learning rate of 1e-4."""
+        return LimbFormat(LIMB_BITS, DELTA.width + FACTOR_BITS - self.second_bits, signed=True)
+
+    @property
+    def update_shift(self) -> int:
+        """From a delta of a second pass to D^."""
+        return self.second_bits - FACTOR_BITS + self.delta_bits
+
+    @property
+    def perturbation_shift(self) -> int:
+        """From kappa [28] times a delta of a first pass to E^."""
+        return KAPPA_BITS + GRADIENT_BITS - FACTOR_BITS + self.delta_bits
+
+    # ---- their products with what a pass sees ----
+
+    @property
+    def input_products_shift(self) -> int:
+        """From inner products of inputs to G and H [30]."""
+        return 2 * self.input_bits - INPUT_PRODUCTS_BITS
+
+    @property
+    def delta_products_shift(self) -> int:
+        """From inner products of d and D^ or E^ to K and L [e + 4], e = 44 or e_2."""
+        return FACTOR_BITS - DELTA_PRODUCTS_BITS + self.delta_bits
+
+    # ---- z, whose terms are brought to 40 + ib fractional bits ----
+
+    @property
+    def forward_exponent(self) -> int:
+        """Of G D^ and H E^ [68] in z."""
+        return WEIGHT_BITS + self.input_bits - INPUT_PRODUCTS_BITS - FACTOR_BITS
+
+    @property
+    def forward_shift(self) -> int:
+        """From there to z [32]."""
+        return WEIGHT_BITS + self.input_bits - ACTIVATION_BITS
+
+    # ---- dx [e], whose terms are brought to e + db + F fractional bits ----
+
+    @property
+    def _common_bits(self) -> int:
+        """F."""
+        return max(WEIGHT_BITS, DELTA_PRODUCTS_BITS + self.input_bits)
+
+    @property
+    def weight_exponent(self) -> int:
+        """Of d w_0 [e + db + 40] in dx."""
+        return self._common_bits - WEIGHT_BITS
+
+    @property
+    def backward_exponent(self) -> int:
+        """Of K a and L a [e + 4 + ib] in dx."""
+        return self._common_bits + self.delta_bits - DELTA_PRODUCTS_BITS - self.input_bits
+
+    @property
+    def input_gradient_shift(self) -> int:
+        """From there to dx."""
+        return self._common_bits + self.delta_bits
+
+    # ---- squares ----
+
+    @property
+    def weight_bits(self) -> int:
+        """f_w, of w_t and w_t + E_t, exactly: those of U and E, which are more than the 40 of w_0 since ib is at least 32."""
+        return FACTOR_BITS + self.input_bits
+
+    @property
+    def gradient_bits(self) -> int:
+        """Of g_t, exactly."""
+        return GRADIENT_BITS + self.delta_bits + self.input_bits
+
+    @property
+    def squares_shift(self) -> int:
+        """From sum g^2 to Q_t [88]."""
+        return 2 * self.gradient_bits - SQUARES_BITS
+
+    @property
+    def scaled_squares_shift(self) -> int:
+        """From sum (w_t g)^2 to V_t [88]."""
+        return 2 * (self.weight_bits + self.gradient_bits) - SQUARES_BITS
+
+
+@dataclass(frozen=True, repr=False)
+class OuterProducts:
+    """The matrix left^T right (M, N), as its factors: (R, M) and (R, N) int64, a row for every record."""
+
+    left: I64
+    right: I64
+
+
+@dataclass(frozen=True, repr=False)
+class PassProducts:
+    """Inner products of what a pass sees with what earlier ones left, rounded, by the last words of their tensors' names.
+
+    pairs       (t, B, B), of the steps before the pass's; none in passes of the first step
+    perturbed   (1, B, B), of the first pass of the same step; none in a first pass
+    """
+
+    pairs: Mapping[str, Rounded] = field(default_factory=dict)
+    perturbed: Mapping[str, Rounded] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False)
+class ImplicitWeight:
+    """The weight of an implicit layer in one pass: w_0 - sum_u D^_u^T a_u + E^^T a, of which only the parts exist.
+
+    start          w_0 (M, C, H, W) [40], as a factor of exact products
+    updates        D^_u (B, M) [38] and a_(T+u) (B, N) [ib], for all steps u before the pass's
+    perturbation   E^_t (B, M) [38] and a_t (B, N) [ib], in a second pass
+    """
+
+    bits: ImplicitBits
+    start: Operand
+    updates: Sequence[OuterProducts] = ()
+    perturbation: OuterProducts | None = None
+
+    def updated(self, update: OuterProducts) -> ImplicitWeight:
+        """w_(t+1)."""
+        return replace(self, updates=(*self.updates, update))
+
+    def perturbed(self, perturbation: OuterProducts) -> ImplicitWeight:
+        """w_t + E_t."""
+        return replace(self, perturbation=perturbation)
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is not w_0."""
+        return bool(self.updates) or self.perturbation is not None
+
+    @property
+    def movements(self) -> OuterProducts:
+        """The factors of all updates, then of the perturbation: (n B, M) and (n B, N). At least one must be there."""
+        parts = [*self.updates, *([] if self.perturbation is None else [self.perturbation])]
+        return OuterProducts(*(np.concatenate(factors) for factors in zip(*((p.left, p.right) for p in parts), strict=True)))

@@ -1,0 +1,173 @@
+"""Sums around a matrix that moves by products of small ones, through whole proofs, against Python integers."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from tests.harness.circuit import Operands, circuit_of
+from tests.harness.whole_proof import assert_rejected_in_both_modes
+from tests.reference.rounding import round_half_up
+from zkds.circuits.operators.convolution.low_rank import Corrections, RecordProducts, StartBackward, StartForward
+from zkds.identities.products import Scaled
+from zkds.identities.rounded_sum import RoundedSum
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import LimbFormat
+from zkds.lookup import multiplicities
+from zkds.prover import prove
+from zkds.statement import Statement
+from zkds.tensors.circuit import Circuit
+from zkds.tensors.tensor import ColumnReader, Committed
+from zkds.verifier import verify
+
+STEPS, BATCH = 3, 3
+PASSES = 2 * STEPS - 1
+RECORD, OUTPUTS = (2, 3, 1), 5
+PAIRS = [(p, u) for p in range(PASSES) for u in range(p if p < STEPS else p - STEPS)]
+SECOND = [(STEPS + t, t) for t in range(STEPS - 1)]
+
+
+@dataclass
+class Case:
+    relation: Circuit
+    columns: dict
+    sums: dict
+
+
+def rows(values):
+    """(P, B, ...) -> (P, B, n) of Python ints."""
+    return values.reshape(*values.shape[:2], -1).astype(object)
+
+
+def gram(left, right, pairs):
+    return np.array([[[int(x @ y) for y in right[b]] for x in left[a]] for a, b in pairs], dtype=object)
+
+
+def corrected(grams, moved, passes, shape):
+    """For every pair q of a pass, gram_q times the rows that belong to it."""
+    total = np.zeros(shape, dtype=object)
+    for matrix, row, p in zip(grams, moved, passes, strict=True):
+        total[p] += matrix.astype(object) @ row
+    return total
+
+
+@functools.cache
+def make_case(cheat=None):
+    """cheat: which sum is not what belongs there."""
+    generator = np.random.default_rng(5)
+    tensors, values = {}, {}
+
+    def operand(name, width, shape):
+        values[name] = generator.integers(-(1 << (width - 8)), 1 << (width - 8), shape)
+        tensors[name] = Committed(LimbColumns(name, LimbFormat(16, width, signed=True), shape))
+        return tensors[name]
+
+    start, inputs = operand("start", 44, (OUTPUTS, *RECORD)), operand("inputs", 43, (PASSES, BATCH, *RECORD))
+    deltas = operand("deltas", 46, (PASSES, BATCH, OUTPUTS, 1, 1))
+    moves = operand("moves", 15, (STEPS - 1, BATCH, OUTPUTS, 1, 1))
+    grams = operand("grams", 50, (len(PAIRS), BATCH, BATCH))
+    others = operand("other grams", 50, (len(SECOND), BATCH, BATCH))
+    a, d, m = rows(values["inputs"]), rows(values["deltas"]), rows(values["moves"])
+    w = values["start"].reshape(OUTPUTS, -1).astype(object)
+    first, second = zip(*PAIRS, strict=True)
+    passes, steps = zip(*SECOND, strict=True)
+    forward = [
+        Scaled(StartForward(start, inputs)),
+        Scaled(Corrections(moves, grams, second, first, deltas.shape), 17, -1, "updates"),
+        Scaled(Corrections(moves, others, steps, passes, deltas.shape), 14, 1, "perturbation"),
+    ]
+    backward = [
+        Scaled(StartBackward(start, deltas), 21),
+        Scaled(Corrections(inputs, grams, [STEPS + u for u in second], first, inputs.shape), 3, -1, "updates"),
+        Scaled(Corrections(inputs, others, steps, passes, inputs.shape), 0, 1, "perturbation"),
+    ]
+    rows_of = second if cheat != "rows of another step" else second[::-1]
+    places = first if cheat != "a pair of another pass" else (*first[1:], first[0])
+    weight = w if cheat != "a stale start" else w + 1
+    pairs = PAIRS if cheat != "gram of another pair" else PAIRS[::-1]
+    kept = 0 if cheat == "corrections left out" else 1
+    later = [(p, STEPS + u) for p, u in pairs]
+    z, dx = deltas.shape, inputs.shape
+    exact = {
+        "forward": (forward, 48, z, a @ weight.T
+                    - kept * (corrected(values["grams"], m[list(rows_of)], places, d.shape) << 17)
+                    + (corrected(values["other grams"], m[list(steps)], passes, d.shape) << 14)),
+        "backward": (backward, 50, dx, (d @ weight << 21)
+                     - kept * (corrected(values["grams"], a[[STEPS + u for u in rows_of]], places, a.shape) << 3)
+                     + corrected(values["other grams"], a[list(steps)], passes, a.shape)),
+        "inputs of pairs": (RecordProducts(inputs, inputs, first, [STEPS + u for u in second]), 40,
+                            (len(PAIRS), BATCH, BATCH), gram(a, a, later)),
+        "deltas and moves": (RecordProducts(deltas, moves, first, second), 20,
+                             (len(PAIRS), BATCH, BATCH), gram(d, m, pairs)),
+    }  # fmt: skip
+    identities, remainders, results = [], {}, {}
+    for name, (products, shift, shape, sums) in exact.items():
+        results[name] = Committed(LimbColumns(f"{name}: out", LimbFormat(16, 60, signed=True), shape))
+        values[f"{name}: out"] = np.array([round_half_up(v, shift) for v in sums.ravel()], dtype=np.int64).reshape(shape)
+        remainders[name] = np.array([(v + (1 << shift - 1)) % (1 << shift) for v in sums.ravel()], dtype=np.int64).reshape(
+            shape
+        )
+        identities.append(RoundedSum(name, results[name], shift, products))
+    columns = {}
+    for tensor in (*tensors.values(), *results.values()):
+        columns |= tensor.columns.split(values[tensor.name].reshape(tensor.shape))
+    reader = ColumnReader(columns)
+    for identity in identities:
+        columns |= identity.remainder.split(remainders[identity.name])
+        reader.add(columns)
+        columns |= identity.witness(reader)
+    return Case(circuit_of(*identities, Operands(*tensors.values(), *results.values())), columns, exact)
+
+
+def test_sums_of_python_ints_are_proved():
+    case = make_case()
+    verify(prove(case.relation, case.columns, zero_knowledge=False), case.relation, allow_plain=True)
+    verify(prove(case.relation, case.columns), case.relation)
+
+
+SUMS, GRAMS = ("forward", "backward"), ("inputs of pairs", "deltas and moves")
+CHEATS = {
+    "rows of another step": SUMS,
+    "a pair of another pass": SUMS,
+    "a stale start": SUMS,
+    "corrections left out": SUMS,
+    "gram of another pair": GRAMS,
+}
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize(("cheat", "name"), [(cheat, name) for cheat, names in CHEATS.items() for name in names])
+def test_wrong_sums_are_rejected(cheat, name):
+    """One wrong sum among honest ones, its output, its remainder and its carries the best that there are."""
+    honest, wrong = make_case(), make_case(cheat)
+    columns = dict(honest.columns)
+    changed = [column for column in columns if column.startswith(f"{name}: ")]
+    assert any((columns[column] != wrong.columns[column]).any() for column in changed)
+    columns |= {column: wrong.columns[column] for column in changed if ": carry" in column or ": remainder" in column}
+    statement = Statement(honest.relation)
+    vector = statement.vector(columns)
+    multiplicities(statement.lookups, statement.layout, vector)
+    assert_rejected_in_both_modes(honest.relation, vector, "batching: final claim")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Scaled(None, -1), "expected an exponent of 0 or more"),
+        (lambda: Scaled(None, 1, 2, "updates"), "updates: expected an exponent of 0 or more and a sign 1 or -1"),
+        (lambda: StartForward(*two((3, 4), (2, 2, 5))), r"expected records of one shape, got \(4,\) and \(5,\)"),
+        (lambda: StartBackward(*two((3, 4), (2, 2, 4))), r"expected records of one shape, got \(3,\) and \(4,\)"),
+        (lambda: RecordProducts(*two((2, 3, 4), (2, 3, 5)), [0], [0]), "expected records of one shape"),
+        (lambda: RecordProducts(*two((2, 3, 4), (2, 3, 4)), [0], [0, 1]), "expected as many indices of each"),
+        (lambda: Corrections(*two((2, 3, 4), (2, 3, 3)), [0], [0], (2, 3, 4)), "expected 1 pairs of 3 records"),
+        (lambda: Corrections(*two((2, 3, 4), (1, 3, 3)), [0], [0], (2, 3, 5)), "expected records of one shape"),
+    ],
+)
+def test_misuse_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def two(*shapes):
+    return (Committed(LimbColumns("x", LimbFormat(16, 20, True), shape)) for shape in shapes)

@@ -1,0 +1,269 @@
+"""Implicit dense layers: which layers are, the slow twin, what overflows, how far from float64."""
+
+import hashlib
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, reject, seed, settings
+from hypothesis import strategies as st
+
+from tests.harness.probes import dense, floats, probe
+from tests.harness.random_networks import random_networks, random_probe
+from tests.harness.sweeps import examples
+from tests.harness.twin import check_against_twin, set_least_weights
+from zkds.circuits.arithmetic.exact import Operand, Wide
+from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow, Place
+from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor, scaled_squares, update_factor
+from zkds.circuits.networks import zoo
+from zkds.circuits.networks.graph import chain
+from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
+from zkds.circuits.operators.average_pool import AveragePool
+from zkds.circuits.operators.convolution.implicit import forward_sum, input_gradient_sum
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.implicit import ImplicitBits, ImplicitWeight, OuterProducts, pairs, pairs_of_pass
+from zkds.circuits.operators.permute import Permute
+from zkds.circuits.operators.relu import Relu
+from zkds.circuits.probe import run
+from zkds.sharpness import SharpnessConfig
+from zkds.sharpness.probe import probe_batches
+
+EXAMPLES = examples(30)
+BITS = ImplicitBits(32, 0, 56)
+PLACE = Place(1, second=False, layer="dense")
+TRAJECTORY_OF_LENET5 = "dbea9b91d286911d"  # the beginning of a digest, from before there were implicit layers
+
+# An average pool in front (36 fractional bits) of two layers, the second one without a bias and with a pool behind it.
+POOLS = chain(
+    (1, 8, 8),
+    ("first", Convolution.over((1, 8, 8), 2, (3, 3), padding=(1, 1))),
+    AveragePool.side_by_side((2, 8, 8), 4),
+    ("middle", Convolution.dense(3, (2, 2, 2))),
+    Relu(),
+    ("behind", Convolution.dense(8, (3, 1, 1), bias=False)),
+    Permute((1, 0, 2)),
+    AveragePool((8, 1), (2, 1), (2, 1)),
+    ("scores", Convolution.dense(2, (1, 4, 1))),
+)
+
+
+@pytest.fixture
+def small_layers(monkeypatch):
+    """Every dense layer is implicit."""
+    set_least_weights(monkeypatch, 1)
+
+
+# ---- the rule ---------------------------------------------------------------------------------------------------------
+
+
+def is_implicit(operator, inputs=(4, 64, 64), **options):
+    return operator.implicit([inputs], Configuration.of(**options)) == ("weight",)
+
+
+def test_large_dense_layers_are_implicit():
+    inputs = (4, 64, 64)
+    assert is_implicit(Convolution.dense(4, inputs)) and is_implicit(Convolution.dense(4, inputs, bias=False))
+    assert not is_implicit(Convolution.dense(3, inputs))
+    assert is_implicit(replace(Convolution.dense(4, inputs), stride=(3, 2)))
+    assert not is_implicit(replace(Convolution.dense(4, inputs), before=(0, 1)))
+    assert not is_implicit(replace(Convolution.dense(16, inputs), groups=4))
+    assert not is_implicit(Convolution(1 << 10, 4, (64, 63), (1, 1)))
+    assert not is_implicit(Convolution(1 << 10, 4, (64, 63), (1, 2)))
+    assert not is_implicit(Convolution(1 << 10, 1 << 10, (1, 1), (1, 1), dilation=(2, 2)), (1 << 10, 1, 1))
+    assert Relu().implicit([inputs], Configuration()) == ()
+
+
+@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
+@pytest.mark.parametrize(
+    "steps, batch_size, perturbation, expected",
+    [(5, 8, "SAM", True), (5, 8, "ASAM", False), (5, 9, "SAM", False), (6, 8, "SAM", False), (2, 32, "SAM", True)],
+)
+def test_implicit_probes(sharpness, steps, batch_size, perturbation, expected):
+    options = {"steps": steps, "batch_size": batch_size, "sharpness": sharpness, "perturbation": perturbation}
+    assert is_implicit(Convolution.dense(4, (4, 64, 64)), **options) == expected
+
+
+def test_networks():
+    configuration = Configuration()
+    for name in ("lenet5", "lenet-k", "digits-cnn"):
+        assert not zoo.network(name).implicit(configuration)
+    assert zoo.network("mlp").implicit(configuration) == {"fc1.weight": ImplicitBits(32, 0, 56)}
+
+
+def test_the_trajectory_of_lenet5_is_what_it_was():
+    network, configuration = zoo.network("lenet5"), Configuration()
+    weights, inputs, labels = probe(network, configuration, np.random.default_rng(1), 0.05)
+    found = run(network, weights, inputs // 8, labels, configuration)
+    digest = hashlib.sha256()
+    for name in sorted(found.values):
+        digest.update(name.encode() + found.values[name].tobytes())
+    fields = "logit_delta losses loss_sums sharpness_squares perturbation_squares kappas log_ratios value"
+    for name in fields.split():
+        digest.update(repr(getattr(found, name)).encode())
+    assert digest.hexdigest()[:16] == TRAJECTORY_OF_LENET5
+
+
+def test_pairs_of_passes():
+    assert pairs(3) == [(1, 0), (2, 0), (2, 1), (4, 0)]
+    assert [pairs(3)[pairs_of_pass(3, p)] for p in range(5)] == [[], [(1, 0)], [(2, 0), (2, 1)], [], [(4, 0)]]
+    assert len(pairs(5)) == 16
+
+
+# ---- against the twin -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
+@pytest.mark.parametrize("learning_rate", ["0.01", "0.000001", "8"])
+def test_pools_before_and_behind(small_layers, sharpness, learning_rate):
+    configuration = Configuration.of(steps=4, batch_size=3, learning_rate=learning_rate, sharpness=sharpness)
+    assert POOLS.implicit(configuration).keys() == {"middle.weight", "behind.weight", "scores.weight"}
+    scale = 0.3 if learning_rate != "8" else 0.05
+    arguments = probe(POOLS, configuration, np.random.default_rng(5), scale)
+    found = check_against_twin(POOLS, configuration, *arguments)
+    assert found.values["middle: delta products"].shape == (9, 3, 3)
+    assert found.values["behind: perturbed input products"].shape == (3, 3, 3)
+    assert found.values["behind.weight: update factor"].shape == (3, 3, 8)
+
+
+def test_a_layer_that_just_passes_the_rule():
+    network, configuration = dense(512, 128, 3), Configuration.of(steps=3, batch_size=2, learning_rate="0.01")
+    weights, inputs, labels = probe(network, configuration, np.random.default_rng(6), 0.05)
+    found = check_against_twin(network, configuration, weights, inputs, labels)
+    assert set(network.implicit(configuration)) == {"dense.0.weight"}
+    assert not any(name.startswith("dense.0: delta products") for name in found.values)
+    assert "dense.1.weight: update" in found.values
+
+
+@pytest.mark.sweep
+@seed(20261130)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(1, 6), min_size=2, max_size=4),
+    st.integers(2, 5),
+    st.integers(1, 3),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["8", "0.25", "0.0001", "0.000001"]),
+    st.sampled_from(["ASAM", "SAM"]),
+)
+def test_dense_networks(sizes, steps, batch_size, random_seed, learning_rate, sharpness):
+    configuration = Configuration.of(steps=steps, batch_size=batch_size, learning_rate=learning_rate, sharpness=sharpness)
+    check_small(dense(*sizes, 2), configuration, random_seed)
+
+
+@pytest.mark.sweep
+@seed(20261130)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(random_networks(), st.integers(0, 2**32 - 1), st.sampled_from(["0.25", "0.0001", "0.000001"]))
+def test_random_networks(network, random_seed, learning_rate):
+    check_small(network, Configuration.of(steps=3, batch_size=2, learning_rate=learning_rate), random_seed)
+
+
+def check_small(network, configuration, random_seed):
+    """With implicit layers of any size."""
+    with pytest.MonkeyPatch.context() as patch:
+        set_least_weights(patch, 1)
+        try:
+            check_against_twin(network, configuration, *random_probe(network, configuration, random_seed))
+        except Overflow:
+            reject()
+
+
+def test_exact_weights(small_layers):
+    configuration = Configuration.of(steps=3, batch_size=2, learning_rate="0.01")
+    weights, inputs, labels = probe(POOLS, configuration, np.random.default_rng(7), 0.3)
+    found = run(POOLS, weights, inputs, labels, configuration)
+    pooled, (start, bits) = found.values["average pool 2: output"], found.exact_weights_at("middle.weight", 0)
+    assert bits == 38 + 36 and np.array_equal(start, weights["middle.weight"].astype(object) << 34)
+    updates = [
+        found.values["middle.weight: update factor"][u].astype(object).T @ pooled[3 + u].reshape(2, -1) for u in range(2)
+    ]
+    perturbation = found.values["middle.weight: perturbation factor"][1].astype(object).T @ pooled[1].reshape(2, -1)
+    shape = start.shape
+    expected = [start, start - updates[0].reshape(shape), start - sum(updates).reshape(shape)]
+    expected += [None, expected[1] + perturbation.reshape(shape)]
+    for p in (0, 1, 2, 4):
+        moved, own = found.exact_weights_at("middle.weight", p)
+        assert own == bits and np.array_equal(moved, expected[p])
+    explicit, bits = found.exact_weights_at("middle.bias", 4)
+    assert bits == 40 and np.array_equal(explicit, found.weights_at("middle.bias", 4))
+
+
+# ---- overflows --------------------------------------------------------------------------------------------------------
+
+
+def overflow(tensor):
+    return pytest.raises(Overflow, match=f"{tensor}, dense, first pass of step 1: the value at index")
+
+
+def one_by_one(*numbers):
+    """Matrices of one entry."""
+    return [np.array([[number]], dtype=np.int64) for number in numbers]
+
+
+def weight_of_one(*update):
+    start = Operand.of(np.ones((1, 1, 1, 1), dtype=np.int64))
+    return ImplicitWeight(BITS, start).updated(OuterProducts(*one_by_one(*update)))
+
+
+def test_overflows_of_products():
+    images = np.full((1, 1, 1, 1), 1 << 41)
+    zero = Wide.of(np.zeros((1, 1, 1, 1), dtype=np.int64))
+    forward_sum(zero, weight_of_one(1, (1 << 41) - 1), images, PLACE)
+    with overflow("input products"):
+        forward_sum(zero, weight_of_one(1, 1 << 42), images, PLACE)
+    with overflow("delta products"):
+        input_gradient_sum(zero, weight_of_one(1 << 42, 1), images, PLACE)
+
+
+def test_overflows_of_sums():
+    images, large = np.full((1, 1, 1, 1), 1 << 41), Wide.of(np.full((1, 1, 1, 1), 1 << 62), 30)
+    zero = Wide.of(np.zeros((1, 1, 1, 1), dtype=np.int64))
+    weight = weight_of_one(1, 1)
+    with overflow("convolution"):
+        forward_sum(large, weight, images, PLACE)
+    with overflow("input delta"):
+        input_gradient_sum(large, weight, images, PLACE)
+    with overflow("movement of the convolution"):
+        forward_sum(zero, weight_of_one(1 << 43, (1 << 41) - 1), images, PLACE)
+    with overflow("movement of the input delta"):
+        input_gradient_sum(zero, weight_of_one(1 << 40, 1 << 42), images, PLACE)
+
+
+def test_overflows_of_factors_and_gradients():
+    reach = OuterProducts(*one_by_one((1 << 45) - (1 << 17) - 1, 1))
+    assert update_factor(reach, BITS, PLACE).value.tolist() == [[(1 << 27) - 1]]
+    with overflow("update factor"):
+        update_factor(OuterProducts(*one_by_one((1 << 45) - (1 << 17), 1)), BITS, PLACE)
+    with overflow("perturbation factor"):
+        perturbation_factor(1 << 59, OuterProducts(*one_by_one(1 << 30, 1)), BITS, PLACE)
+    with overflow("squared norm"):
+        scaled_squares(weight_of_one(1 << 42, 1 << 44), OuterProducts(*one_by_one(1 << 46, 1 << 48)), PLACE)
+    largest = OuterProducts(*one_by_one(1 << 44, 1 << 44))  # Q is the square of 2^88 / 2^32
+    with overflow("squared norm"):
+        gradient_squares(largest, BITS, PLACE)
+    assert gradient_squares(OuterProducts(*one_by_one((1 << 44) - 1, 1 << 44)), BITS, PLACE)[0] == ((1 << 44) - 1) ** 2 << 24
+
+
+# ---- float64 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
+@pytest.mark.parametrize("learning_rate", ["0.0001", "0.01"])
+def test_metric(sharpness, learning_rate):
+    network, configuration = dense(512, 128, 10), Configuration.of(learning_rate=learning_rate, sharpness=sharpness)
+    weights, inputs, labels = probe(network, configuration, np.random.default_rng(8), 0.05)
+    inputs //= 4
+    found = run(network, weights, inputs, labels, configuration)
+    model = NetworkModule(network).double().eval()
+    load_parameters(model, floats(network, weights))
+    config = SharpnessConfig(8, 5, 0.05, float(learning_rate), sharpness.lower(), "sam")
+    x = torch.tensor(inputs.reshape(-1, *network.input_shape) / 2.0**32)
+    plan = np.arange(40).reshape(5, 8).tolist()
+    with torch.enable_grad():
+        expected = probe_batches(model, (x, torch.tensor(labels.ravel())), config, plan, dtype=torch.float64)
+    assert found.value / 2**48 == pytest.approx(expected.value, abs=1e-6)
+    for t, step in enumerate(expected.history):
+        assert 0.05 * math.sqrt(found.sharpness_squares[t]) / 2**44 == pytest.approx(step.sharpness, rel=1e-6)
+        assert found.loss_sums[t] / 2**48 / 8 == pytest.approx(step.loss, rel=1e-6)

@@ -1,0 +1,239 @@
+"""Sums of squares of what is never committed, from balanced digits: docs/specification/certificate.md, sections 17.1 to 17.3.
+
+Written from the specification, sharing no code with zkds but the elements of K. Polynomials are lists of the intervals of their
+coefficients, lowest first.
+"""
+
+from collections import namedtuple
+from itertools import zip_longest
+from math import prod
+
+from tests.reference.circuit import ranges
+from tests.reference.claims_blocks import Form, form, settle
+from tests.reference.claims_ledger import Axis, Weights, bits, bits_of, eq, eqs, offset, powers, split, total, weights_at
+from tests.reference.components import Component, value_weights
+from tests.reference.shape_gadgets import operand_interval
+from tests.reference.shape_plans import Tensor, committed, magnitude, multiply, plus, times
+from zkds.field import ONE, ZERO, K
+
+Balanced = namedtuple("Balanced", "tensor base operand")  # operand: what the digits are those of
+
+HALF = K(2).inverse()
+COEFFICIENT = 2**59 - 1  # the largest true one
+
+
+# ---- 17.1
+
+
+def balanced(name, base, operand, shape):
+    least, greatest = -(base // 2), base - 1 - base // 2
+    low, high = operand_interval(operand, operand.tensor.interval)
+    count, reach = 0, 0
+    while not least * reach <= low <= high <= greatest * reach:
+        count, reach = count + 1, base * reach + 1
+    columns = [(f"{name}/{j}", (base - 1).bit_length()) for j in range(count)]
+    tensor = Tensor(name, tuple(shape), [(least, greatest)] * count, (least * reach, greatest * reach), columns)
+    return Balanced(tensor, base, operand)
+
+
+def decomposition(name, digits):
+    def verify(ledger):
+        rho = ledger.challenge(f"{name}: rho", len(digits) - 1) if len(digits) > 1 else ONE
+        forms = []
+        for power, (tensor, base, operand) in zip(powers(rho, len(digits)), digits, strict=True):
+            axes = eqs(tensor.shape, [ledger.challenges(f"{name}: point", 1, bits_of(n)) for n in tensor.shape])
+            forms.append(Form(tensor, axes, [power * base**j for j in range(len(tensor.digits))]))
+            forms.append(form(operand, axes, [-power * w for w in value_weights(operand.tensor)]))
+        settle(ledger, name, [(forms, ZERO)])
+
+    tensors = [tensor for own in digits for tensor in (own.tensor, own.operand.tensor)]
+    return Component(tensors, verify, [lookup for own in digits for lookup in digit_lookups(own)])
+
+
+def digit_lookups(own):
+    """In the range of a power of two, else in the table of the rows 0, ..., base - 1."""
+    if own.base & (own.base - 1):
+        return [(("below", own.base), name, ()) for name, _ in own.tensor.columns]
+    return ranges([own.tensor])
+
+
+# ---- polynomials
+
+
+def convolution(a, b):
+    result = [(0, 0)] * (len(a) + len(b) - 1)
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            result[i + j] = plus(result[i + j], multiply(x, y))
+    return result
+
+
+def multiple(a, count):
+    return [times(x, count) for x in a]
+
+
+def power_of_two(exponent, base):
+    """2^exponent in digits from -floor((base - 1) / 2) to floor(base / 2)."""
+    number, digits = 2**exponent, []
+    while number:
+        digits.append((number + (base - 1) // 2) % base - (base - 1) // 2)
+        number = (number - digits[-1]) // base
+    return digits
+
+
+def of_gamma(coefficients, gamma):
+    return total(c * gamma**m for m, c in enumerate(coefficients))
+
+
+# ---- 17.2
+
+
+class ProductSquares:
+    """`coefficients`: (terms, T), those of V_t(X)."""
+
+    def __init__(self, name, weights, inputs, deltas, updates, exponent):
+        self.name, self.base = name, inputs.base
+        self.w, self.a, self.d, self.moved = (own.tensor for own in (weights, inputs, deltas, updates))
+        self.steps, self.batch, _ = self.d.shape
+        self.stride = next(stride for stride in range(1, 60) if self.base**stride == weights.base)
+        self.factor = power_of_two(exponent, self.base)
+        self.index = self.w.shape
+        of_step = [self.of_entry(t) for t in range(self.steps)]
+        self.terms = max(map(len, of_step))
+        self.low_bits = [self.chunk_bits(max(map(magnitude, own))) for own in of_step]
+        chunks = [2 ** (bits(self.index) - k) for k in self.low_bits]
+        self.committed = [
+            committed(f"{name}: step {t}", 60, (self.terms, count), signed=True) for t, count in enumerate(chunks)
+        ]
+        self.coefficients = self.sums(max(chunks))
+
+    def of_entry(self, t):
+        """(w_t g_t)^2 at one entry."""
+        g = multiple(convolution(self.d.digits, self.a.digits), self.batch)
+        w = [digit for one in self.w.digits for digit in [one, *[(0, 0)] * (self.stride - 1)]]
+        w = convolution([(c, c) for c in self.factor], w[: len(w) - self.stride + 1])
+        if t:
+            moved = multiple(convolution(self.moved.digits, self.a.digits), -t * self.batch)
+            w = [plus(x, y) for x, y in zip_longest(w, moved, fillvalue=(0, 0))]
+        both = convolution(w, g)
+        return convolution(both, both)
+
+    def chunk_bits(self, largest):
+        assert largest <= COEFFICIENT, self.name
+        return max(k for k in range(bits(self.index) + 1) if largest * 2**k <= COEFFICIENT)
+
+    def sums(self, chunks):
+        every = self.committed[0]
+        digits = [times(digit, chunks) for digit in every.digits]
+        shape = (self.terms, self.steps)
+        interval = times(every.interval, chunks)
+        return Tensor(f"{self.name}: coefficients", shape, digits, interval, [], tuple(self.committed), self.reduce)
+
+    def reduce(self, ledger, tensor):
+        claims = ledger.take(tensor)
+        if not claims:
+            return
+        combined = ledger.combination(tensor, claims)
+        value = total(power * claim.value for power, claim in combined)
+        r, e = ledger.sumcheck(tensor.name, bits(tensor.shape), 2, value)
+        points = split(tensor.shape, r)
+        weights = weights_at(combined, points, len(tensor.digits))
+        y, tau = eqs(tensor.shape, points)
+        terms = []
+        for weight, own in zip(tau.weights, self.committed, strict=True):
+            axes = [y, Axis([ONE] * own.shape[1], is_point=True)]
+            mu = [weight * w for w in weights]
+            terms += [Weights(column, axes, scale) for (column, _), scale in zip(own.columns, mu, strict=True)]
+            e = e + offset(own, axes, mu)
+        ledger.on_vector.append((terms, e))
+
+    @property
+    def component(self):
+        tensors = [*self.committed, self.w, self.a, self.d, self.moved, self.coefficients]
+        return Component(tensors, self.verify)
+
+    def verify(self, ledger):
+        gamma = ledger.challenge(f"{self.name}: gamma", self.terms - 1)
+        for t in range(self.steps):
+            self.verify_step(ledger, t, gamma)
+
+    def verify_step(self, ledger, t, gamma):
+        name, own, low = self.name, self.committed[t], self.low_bits[t]
+        z = ledger.challenges(f"{name}: point", 1, bits_of(own.shape[1]))
+        (value,) = ledger.hidden(f"{name}: sum", 1)
+        in_base = [K(2 ** (16 * j)) for j in range(len(own.digits))]
+        ledger.claim(own, [Axis(powers(gamma, self.terms), is_point=True), eq(own.shape[1], z)], in_base, value)
+        r, e = ledger.sumcheck(name, bits(self.index), 4, value * HALF**low, [HALF] * low + z)
+        w, g, both, *moved = ledger.hidden(f"{name}: factors", 4 if t else 3)
+        ledger.equation(f"{name}: product of the factors", w * g - both)
+        ledger.equation(f"{name}: square of the product", e - both * both)
+        (moved,) = moved or [ZERO]
+        at = eqs(self.index, split(self.index, r))
+        scale = of_gamma(self.factor, gamma)
+        ledger.claim(self.w, at, [scale * gamma ** (self.stride * j) for j in range(len(self.w.digits))], w + moved)
+        mix = ledger.challenge(f"{name}: mix", 1) if t else ONE
+        self.verify_records(ledger, t, gamma, mix, moved + mix * g, at)
+
+    def verify_records(self, ledger, t, gamma, mix, claim, at):
+        name, batch = f"{self.name}: records", self.batch
+        point, e = ledger.sumcheck(name, bits((t + 1, batch)), 2, claim)
+        left, right, *own = ledger.hidden(f"{name}: factors", 3 if t else 2)
+        ledger.equation(f"{name}: product of the factors", e - left * right)
+        q, s = eqs((t + 1, batch), split((t + 1, batch), point))
+        (own,) = own or [left]
+        passes = [ZERO] * self.a.shape[0]
+        passes[self.steps : self.steps + t] = q.weights[:t]
+        passes[t] = mix * q.weights[t]
+        of_step = [q.weights[t] if step == t else ZERO for step in range(self.steps)]
+        ledger.claim(self.a, [Axis(passes), s, *at[1:]], powers(gamma, len(self.a.digits)), right)
+        ledger.claim(self.d, [Axis(of_step), s, at[0]], powers(gamma, len(self.d.digits)), own)
+        if t:
+            earlier = Axis(q.weights[:t] + [ZERO] * (self.steps - 1 - t))
+            ledger.claim(self.moved, [earlier, s, at[0]], powers(gamma, len(self.moved.digits)), left - own)
+
+
+# ---- 17.3
+
+
+class GramSquares:
+    """`coefficients`: (terms, T), those of Q_t(X), committed."""
+
+    def __init__(self, name, inputs, deltas):
+        self.name, self.base, self.a, self.d = name, inputs.base, inputs.tensor, deltas.tensor
+        self.steps, self.batch, outputs = self.d.shape
+        g = multiple(convolution(self.d.digits, self.a.digits), self.batch)
+        of_entry = convolution(g, g)
+        assert outputs * prod(self.a.shape[2:]) * max(map(magnitude, of_entry)) <= COEFFICIENT, name
+        shape = (len(of_entry), self.steps)
+        self.coefficients = committed(f"{name}: coefficients", 60, shape, signed=True)
+
+    @property
+    def component(self):
+        return Component([self.coefficients, self.d, self.a], self.verify)
+
+    def verify(self, ledger):
+        name, shape = self.name, (self.steps, self.batch, self.batch)
+        terms, _ = self.coefficients.shape
+        gamma = ledger.challenge(f"{name}: gamma", terms - 1)
+        tau = ledger.challenges(f"{name}: point", 1, bits_of(self.steps))
+        (value,) = ledger.hidden(f"{name}: sum", 1)
+        axes = [Axis(powers(gamma, terms), is_point=True), eq(self.steps, tau)]
+        ledger.claim(self.coefficients, axes, value_weights(self.coefficients), value)
+        low = bits(shape[1:])
+        point, e = ledger.sumcheck(name, bits(shape), 2, value * HALF**low, [HALF] * low + tau)
+        factors = ledger.hidden(f"{name}: factors", 2)
+        ledger.equation(f"{name}: product of the factors", e - factors[0] * factors[1])
+        step, *records = split(shape, point)
+        for digits, claim in zip((self.d, self.a), factors, strict=True):
+            self.verify_gram(ledger, digits, claim, step, records, gamma)
+
+    def verify_gram(self, ledger, digits, claim, step, records, gamma):
+        name, inner = f"{self.name}: {digits.name}", digits.shape[2:]
+        low = bits(inner)
+        point, e = ledger.sumcheck(name, bits((self.steps, *inner)), 2, claim * HALF**low, [HALF] * low + step)
+        values = ledger.hidden(f"{name}: factors", 2)
+        ledger.equation(f"{name}: product of the factors", e - values[0] * values[1])
+        step, *rest = eqs((self.steps, *inner), split((self.steps, *inner), point))
+        passes = Axis(step.weights + [ZERO] * (digits.shape[0] - self.steps), is_point=digits.shape[0] == self.steps)
+        for record, value in zip(records, values, strict=True):
+            ledger.claim(digits, [passes, eq(self.batch, record), *rest], powers(gamma, len(digits.digits)), value)
