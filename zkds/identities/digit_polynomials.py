@@ -26,11 +26,15 @@ Intervals = Sequence[Interval]  # of the coefficients of a polynomial, lowest fi
 
 def product_intervals(left: Intervals, right: Intervals) -> list[Interval]:
     """Of the product of two polynomials with independent coefficients."""
-    result = [ZERO_INTERVAL] * (len(left) + len(right) - 1)
+    low, high = ([0] * (len(left) + len(right) - 1) for _ in range(2))
     for i, a in enumerate(left):
-        for j, b in enumerate(right):
-            result[i + j] = result[i + j] + a * b
-    return result
+        if a == ZERO_INTERVAL:
+            continue
+        for j, b in enumerate(right, i):  # plain integers: a plan takes some 100,000 of these products
+            corners = (a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high)
+            low[j] += min(corners)
+            high[j] += max(corners)
+    return [Interval(*bounds) for bounds in zip(low, high, strict=True)]
 
 
 def sum_intervals(left: Intervals, right: Intervals) -> list[Interval]:

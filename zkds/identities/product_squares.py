@@ -96,8 +96,9 @@ class ProductSquares(Component):
         self.stride = _logarithm(weights.base, self.base, name)
         self.scale = integer_digits(1 << exponent, self.base)
         self.shape = weights.shape
-        self.bounds = [magnitude(self.entry_intervals(step)) for step in range(self.step_count)]
-        self.terms = max(len(self.entry_intervals(step)) for step in range(self.step_count))
+        entries = [self.entry_intervals(step) for step in range(self.step_count)]
+        self.bounds = [magnitude(intervals) for intervals in entries]
+        self.terms = max(map(len, entries))
         self.chunk_logs = [self._chunk_log(step) for step in range(self.step_count)]
         chunks = [-(-flat_length(self.shape) >> log) for log in self.chunk_logs]
         number = LimbFormat(DIGIT_BITS, COEFFICIENT_WIDTH, signed=True)  # wider limbs leave the carries of their sums no room
