@@ -18,6 +18,7 @@ costs (`python -m bench.work` measures both beside it, for random statements and
     records         hashed, with their Merkle paths
     record_bytes    columns of the matrix A, each of 128 numbers
     large_steps     steps of large parameters: two blocks of identities each
+    implicit_steps  steps of implicit layers: bounds of polynomials, two sumchecks each
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ CLAIMS = {
     "carry": (1, 0),
     "remainder": (2, 0),
     "gap": (2, 0),
-    "delta": (6, 2),
+    "delta": (6, 5),
+    "digits": (6, 5),
+    "coefficients": (6, 5),
     "bit": (6, 0),
     "mask": (6, 0),
     "input": (6, 0),
@@ -74,6 +77,7 @@ LARGE_CLAIMS = {
     "start": (MOST_SEPARATE_CLAIMS, 0),
 }
 LARGE_MESSAGES = 300  # of the two blocks of a step
+IMPLICIT_MESSAGES = 250  # of a step: four for each of 26 variables of the squares, and the records
 
 # seconds and bytes: of any verification, then of one of each
 BASE = (0.8, 100 << 20)
@@ -92,6 +96,7 @@ COSTS = {
     "records": (1.2e-4, 3000),
     "record_bytes": (5e-6, 1200),
     "large_steps": (0.04, 1 << 18),
+    "implicit_steps": (0.2, 1 << 20),
 }
 
 
@@ -118,6 +123,7 @@ class Work:
     records: int
     record_bytes: int
     large_steps: int
+    implicit_steps: int
     boxes: int = 0
     lengths: int = 0
     pieces: int = 0
@@ -143,6 +149,7 @@ class Work:
             statement.samples,
             statement.root.committed_bytes,
             statement.configuration.steps * sum(is_large(shape) for _, shape in network.parameters),
+            statement.configuration.steps * len(network.implicit(statement.configuration)),
         )
 
     def with_columns(self, columns: Sequence[Column]) -> Work:
@@ -151,7 +158,8 @@ class Work:
         boxes = sum(math.prod(length.bit_count() for length in column.shape) for column in columns)
         cells = sum(column.cells for column in columns)
         trees = -(-cells // CHUNK)
-        rounds = 1000 + 250 * self.nodes + LARGE_MESSAGES * self.large_steps + trees * cells.bit_length() ** 2
+        rounds = 1000 + 250 * self.nodes + trees * cells.bit_length() ** 2
+        rounds += LARGE_MESSAGES * self.large_steps + IMPLICIT_MESSAGES * self.implicit_steps
         lengths = sum(sum(column.shape) for column in columns)
         return replace(self, boxes=boxes, lengths=lengths, pieces=sum(pieces), rounds=rounds)
 

@@ -20,6 +20,7 @@ from zkds.circuits.certificate.work import DEFAULT_BYTES, Work, WorkRejected, pi
 from zkds.circuits.metric import sam
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import chain
+from zkds.circuits.operators import implicit
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import Gelu, Tanh
@@ -111,6 +112,20 @@ def test_large_parameters_are_counted(monkeypatch):
             for column in columns:
                 assert found[column.name] <= pieces_of(column), column
             assert messages <= counted(statement).rounds
+
+
+def test_implicit_layers_are_counted(monkeypatch):
+    """Dense layers of any size, if the border is moved."""
+    monkeypatch.setattr(implicit, "MIN_WEIGHTS", 32)
+    network = dense(6, 7, 31, 3)
+    for sharpness, steps, batch in itertools.product(SHARPNESS, (2, 3, 9), (2, 3)):
+        configuration = Configuration(steps, batch, sharpness=sharpness)
+        statement = statement_of(network, configuration, features(6))
+        columns, found, messages = pieces_made(statement, monkeypatch)
+        assert len(network.implicit(configuration)) == 3
+        for column in columns:
+            assert found[column.name] <= pieces_of(column), column
+        assert messages <= counted(statement).rounds
 
 
 @pytest.mark.parametrize("private", [False, True])
