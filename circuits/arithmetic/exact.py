@@ -52,9 +52,6 @@ class Wide:
         """Exact if the sum is below 2^94 in absolute value."""
         return _carried(self.hi + other.hi, self.lo + other.lo)
 
-    def __neg__(self) -> Wide:
-        return _carried(-self.hi, -self.lo)
-
     def shifted(self, shift: int) -> Wide:
         """2^shift times as much, exact if that is below 2^94 in absolute value; 0 <= shift < 64."""
         if shift >= WORD_BITS:

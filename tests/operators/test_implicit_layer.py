@@ -124,7 +124,7 @@ def one_more(products):
 
 def added(combined):
     """Updates are added, as if they were perturbations."""
-    return lambda weight, *rest: -combined(weight, *rest)
+    return lambda weight, products, factors: combined(weight, Rounded(-products.value, products.remainder), factors)
 
 
 def left_out(combined):
