@@ -27,35 +27,36 @@ static void add_outer(int128 *total, const struct zkds_outer *outer, size_t rows
 
 static uint128 magnitude(int128 value) { return value < 0 ? -(uint128)value : (uint128)value; }
 
-/* sum += (a b)^2 */
-static void add_square(uint64_t *sum, uint128 a, uint128 b) {
-    const uint64_t x[2] = {(uint64_t)a, (uint64_t)(a >> 64)}, y[2] = {(uint64_t)b, (uint64_t)(b >> 64)};
-    uint64_t product[4] = {0}, square[8] = {0};
-    for (int i = 0; i < 2; i++) {
+/* product = x y; x and y have `words` words, product twice as many, zero. */
+static inline void multiply(const uint64_t *x, const uint64_t *y, int words, uint64_t *product) {
+    for (int i = 0; i < words; i++) {
         uint64_t carry = 0;
-        for (int j = 0; j < 2; j++) {
+        for (int j = 0; j < words; j++) {
             uint128 t = (uint128)x[i] * y[j] + product[i + j] + carry;
             product[i + j] = (uint64_t)t;
             carry = (uint64_t)(t >> 64);
         }
-        product[i + 2] = carry;
+        product[i + words] = carry;
     }
-    for (int i = 0; i < 4; i++) {
-        uint64_t carry = 0;
-        for (int j = 0; j < 4; j++) {
-            uint128 t = (uint128)product[i] * product[j] + square[i + j] + carry;
-            square[i + j] = (uint64_t)t;
-            carry = (uint64_t)(t >> 64);
-        }
-        square[i + 4] = carry;
-    }
+}
+
+/* sum += value, of `words` words; the words above take the carry. */
+static void add_words(uint64_t *sum, const uint64_t *value, int words) {
     uint64_t carry = 0;
-    for (int i = 0; i < 8; i++) {
-        uint128 t = (uint128)sum[i] + square[i] + carry;
+    for (int i = 0; i < ZKDS_SQUARES_WORDS; i++) {
+        uint128 t = (uint128)sum[i] + (i < words ? value[i] : 0) + carry;
         sum[i] = (uint64_t)t;
         carry = (uint64_t)(t >> 64);
     }
-    sum[8] += carry;
+}
+
+/* sum += (a b)^2 */
+static void add_square(uint64_t *sum, uint128 a, uint128 b) {
+    const uint64_t x[2] = {(uint64_t)a, (uint64_t)(a >> 64)}, y[2] = {(uint64_t)b, (uint64_t)(b >> 64)};
+    uint64_t product[4] = {0}, square[8] = {0};
+    multiply(x, y, 2, product);
+    multiply(product, product, 4, square);
+    add_words(sum, square, 8);
 }
 
 static void squares_row(void *context, size_t row, int worker) {
@@ -97,14 +98,8 @@ int zkds_sum_of_squared_products(const int64_t *start, size_t rows, size_t colum
     if (!job.sums) return ZKDS_OUT_OF_MEMORY;
     zkds_parallel(rows, squares_row, &job);
     memset(sum, 0, ZKDS_SQUARES_WORDS * sizeof *sum);
-    for (int worker = 0; worker < zkds_threads(); worker++) {
-        uint64_t carry = 0;
-        for (int i = 0; i < ZKDS_SQUARES_WORDS; i++) {
-            uint128 t = (uint128)sum[i] + job.sums[worker * ZKDS_SQUARES_WORDS + i] + carry;
-            sum[i] = (uint64_t)t;
-            carry = (uint64_t)(t >> 64);
-        }
-    }
+    for (int worker = 0; worker < zkds_threads(); worker++)
+        add_words(sum, job.sums + worker * ZKDS_SQUARES_WORDS, ZKDS_SQUARES_WORDS);
     free(job.sums);
     return ZKDS_OK;
 }
