@@ -491,11 +491,11 @@ def test_interrupted_while_proving(folder, sent, code):
 
 INTERRUPTIBLE = """
 from zkds import prover
-whole = prover.prove
+whole = prover.prove_vector
 def announced(*arguments, **options):
     print("proving", flush=True)
     return whole(*arguments, **options)
-prover.prove = announced
+prover.prove_vector = announced
 from zkds.cli import main
 from zkds.errors import FileError, NotAProof
 sys.exit(main(sys.argv[1:]))
