@@ -34,6 +34,7 @@ from zkds.circuits.arithmetic.fixed_point import (
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
 
 MIN_WEIGHTS = 1 << 16  # of a layer whose weight is implicit
+MAX_BATCH = 8  # records; sums of squares take the fourth power of it in cells
 MAX_ROWS = 32  # of all updates' factors together, B (T - 1)
 
 PERTURBATION_FACTOR = LimbFormat(LIMB_BITS, 44, signed=True)  # E^
@@ -48,7 +49,8 @@ SQUARES_BITS = 2 * GRADIENT_BITS  # fractional bits of sums of squares
 def is_low_rank(weights: int, configuration: Configuration) -> bool:
     """Whether a dense layer of so many weights is implicit: a fixed public rule of sizes, no search for what is cheaper."""
     rows = configuration.batch_size * (configuration.steps - 1)
-    return configuration.perturbation == "SAM" and rows <= MAX_ROWS and weights >= MIN_WEIGHTS
+    small = configuration.batch_size <= MAX_BATCH and rows <= MAX_ROWS
+    return configuration.perturbation == "SAM" and small and weights >= MIN_WEIGHTS
 
 
 def pairs(steps: int) -> list[tuple[int, int]]:

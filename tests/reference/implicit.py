@@ -10,7 +10,7 @@ LEAST_WEIGHTS, MOST_ROWS = 2**16, 32
 def is_implicit(probe, weights):
     """Whether a dense layer of so many weights is implicit in a probe (steps, batch, whether its perturbation is ASAM)."""
     steps, batch, adaptive = probe
-    return not adaptive and batch * (steps - 1) <= MOST_ROWS and weights >= LEAST_WEIGHTS
+    return not adaptive and batch <= 8 and batch * (steps - 1) <= MOST_ROWS and weights >= LEAST_WEIGHTS
 
 
 def matrix(tensor):
