@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zkds.circuits.arithmetic.fixed_point import Configuration, exact_rational
+from zkds.circuits.certificate.beacon import seed_of_beacon
 from zkds.circuits.certificate.estimate import Estimate, estimate_certificate
 from zkds.circuits.certificate.resources import MemoryRejected
 from zkds.circuits.certificate.statement import SharpnessStatement
@@ -40,7 +41,7 @@ from zkds.circuits.model_files.file_kinds import DATA_ROOT, PROOF, kind_of, kind
 from zkds.circuits.model_files.model_file import Model, load_model
 from zkds.circuits.models.model_root import is_model_root, read_model_root
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.networks.weights import QuantisedWeights, quantise
+from zkds.circuits.networks.weights import QuantisedWeights, model_digest, quantise
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import Records, from_arrays, from_folder, from_npz, from_torch
@@ -99,6 +100,7 @@ __all__ = [
     "WorkRejected",
     "ZkdsError",
     "audit",
+    "beacon_seed",
     "commit",
     "commit_model",
     "estimate",
@@ -173,6 +175,20 @@ def commit_model(
         raise ValueError("record_shape: expected the shape of a record, such as (1, 28, 28), with a torch module")
     network, weights = public_model(model, record_shape or ())
     return write_model(OpenedModel.commit(network, weights), Path(root_path), overwrite=overwrite)
+
+
+def beacon_seed(beacon: bytes, model: torch.nn.Module | Model | str | Path, commitment: DataRoot | str | Path) -> bytes:
+    """The seed, 32 bytes, that a public random value gives for one model and one data set: another one for any other pair.
+
+    beacon       the value that a beacon published, 16 to 1024 bytes, after data root and model were published
+    model        a torch module, what `load_model` read, or the path of a model file or of a private model's model.root
+    commitment   the data root, or the path of data.root
+
+    docs/threat-model.md says what the order of publications must be. Raises ValueError or OSError naming what cannot be used.
+    """
+    root = data_root(commitment)
+    named, private = name_of_model(model, root.schema.shape)
+    return seed_of_beacon(beacon, root, named, private_model=private)
 
 
 def audit(
@@ -411,6 +427,12 @@ def public_model(
 
     network, parameters = from_module(model, record_shape)
     return network, quantise(network, parameters, {name: tuple(value.shape) for name, value in model.named_parameters()})
+
+
+def name_of_model(model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]) -> tuple[bytes, bool]:
+    """The 32 bytes that a statement names a model by, its digest or a private model's root, and whether it is private."""
+    pinned = _pinned_model(model, record_shape)
+    return (pinned, True) if isinstance(pinned, bytes) else (model_digest(*pinned), False)
 
 
 def _pinned_model(

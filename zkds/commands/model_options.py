@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TypedDict
 
+from zkds.circuits.model_files.model_file import Model, load_model
+from zkds.circuits.models.model_root import is_model_root
+
 
 class ModelChoice(TypedDict):
     """Keyword arguments of `load_model`."""
@@ -40,3 +43,12 @@ def refuse_choice(path: str | Path, choice: ModelChoice) -> None:
     """For a model.root, which says its network itself. Raises ValueError if an option is given."""
     if any(value is not None for value in choice.values()):
         raise ValueError(f"{path}: --arch and --strip-prefix are for checkpoints; a model.root says its network itself")
+
+
+def model_or_root(options: argparse.Namespace) -> Model | Path:
+    """What --model names: a model file, read, or the path of a model.root. Raises what `load_model` raises."""
+    path, choice = Path(options.model), model_choice(options)
+    if is_model_root(path):
+        refuse_choice(path, choice)
+        return path
+    return load_model(path, **choice)

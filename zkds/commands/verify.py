@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from zkds.api import read_proof, read_proof_from, verify
 from zkds.circuits.certificate.verifying import Status
-from zkds.circuits.model_files.model_file import Model, load_model
-from zkds.circuits.models.model_root import is_model_root
 from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
-from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
+from zkds.commands.model_options import add_model_options, model_or_root
 from zkds.commands.probe_options import (
     add_configuration,
     add_max_work,
@@ -93,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
             stages.begin("verifying")
             verdict = verify(
                 proof_of(options.proof),
-                model=_model(options),
+                model=None if options.model is None else model_or_root(options),
                 commitment=options.commit,
                 seed=options.seed,
                 configuration=configuration_of(options) if options.strict or configuration_given(options) else None,
@@ -126,16 +123,6 @@ def proof_of(name: str) -> bytes:
     if sys.stdin is None:
         raise ValueError("-: standard input is closed")
     return read_proof_from(sys.stdin.buffer, "standard input")
-
-
-def _model(options: argparse.Namespace) -> Model | Path | None:
-    if options.model is None:
-        return None
-    path, choice = Path(options.model), model_choice(options)
-    if is_model_root(path):
-        refuse_choice(path, choice)
-        return path
-    return load_model(path, **choice)
 
 
 def _require_everything(options: argparse.Namespace) -> None:
