@@ -384,3 +384,50 @@ int zkds_cells_evaluate(const struct zkds_pieces *pieces, const uint64_t *point,
     free(job.sums);
     return ZKDS_OK;
 }
+
+/* ---- boxes ------------------------------------------------------------------------------------------------------- */
+
+#define MAX_LENGTH_BITS 40
+
+/* eq(point, start) over the bits from `side` on. */
+static K1 start_weight(const uint64_t *point, int bits, uint64_t start, int side) {
+    K1 weight = {1, 0};
+    for (int b = side; b < bits; b++) weight = times_indicator(weight, (K1){point[2 * b], point[2 * b + 1]}, start >> b & 1);
+    return weight;
+}
+/* The weights of the parts of [0, length), largest first, and their number. */
+static size_t part_weights(uint64_t length, const uint64_t *point, int bits, K1 *parts) {
+    size_t count = 0;
+    for (uint64_t start = 0, left = length; left; count++) {
+        int side = 63 - __builtin_clzll(left);
+        parts[count] = start_weight(point, bits, start, side);
+        start += 1ULL << side;
+        left -= 1ULL << side;
+    }
+    return count;
+}
+
+int zkds_box_weights(
+    const uint64_t *lengths, size_t dimensions, const uint64_t *point, const uint64_t *scales, size_t count, uint64_t *result) {
+    K1 parts[MAX_LENGTH_BITS + 1], *weights = (K1 *)result;
+    for (size_t d = 0; d < dimensions; d++)
+        if (!lengths[d] || lengths[d] >> MAX_LENGTH_BITS) return ZKDS_BAD_ARGUMENT;
+    if (!count) return ZKDS_OK;
+    size_t boxes = 1;
+    weights[0] = (K1){1, 0};
+    for (size_t d = 0; d < dimensions; d++) {
+        int bits = lengths[d] > 1 ? 64 - __builtin_clzll(lengths[d] - 1) : 0;
+        size_t own = part_weights(lengths[d], point, bits, parts);
+        for (size_t j = boxes; j-- > 0;) { /* in place, from the end */
+            K1 above = weights[j];
+            for (size_t k = own; k-- > 0;) weights[j * own + k] = k_mul(above, parts[k]);
+        }
+        boxes *= own;
+        point += 2 * bits;
+    }
+    for (size_t j = count; j-- > 0;) {
+        K1 scale = {scales[2 * j], scales[2 * j + 1]};
+        for (size_t k = 0; k < boxes; k++) weights[j * boxes + k] = k_mul(scale, weights[k]);
+    }
+    return ZKDS_OK;
+}

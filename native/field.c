@@ -5,7 +5,8 @@
 
 #define GRAIN 8192                /* elements of F a task */
 #define GRAIN_VECTORS (GRAIN / 8) /* vectors of K a task */
-#define MATMUL_VECTORS 256        /* vectors of a row of a matrix product a task */
+#define MATMUL_VECTORS 256        /* vectors of a row of a matrix product a task, and */
+#define MATMUL_GRAIN 4096         /* about as many products of vectors, of several short rows */
 
 struct job {
     void (*elementwise)(const uint64_t *a, const uint64_t *b, uint64_t *out, size_t count);
@@ -89,32 +90,37 @@ int zkds_k_dot(const uint64_t *a, const uint64_t *b, size_t vectors, uint64_t *s
 struct matmul_job {
     const uint64_t *weights, *tables;
     uint64_t *out;
-    size_t count, vectors, chunks; /* chunks of each row of the result */
+    size_t rows, count, vectors;
+    size_t chunks, rows_a_task;    /* chunks of each row of the result */
     size_t entries;                /* uint64 a vector of the tables: 16 in K, 8 in F */
 };
 
 static void matmul_task(void *context, size_t task, int worker) {
     (void)worker;
     const struct matmul_job *job = context;
-    size_t row = task / job->chunks, from = task % job->chunks * MATMUL_VECTORS;
+    size_t row = task / job->chunks * job->rows_a_task, from = task % job->chunks * MATMUL_VECTORS;
     size_t vectors = job->vectors - from < MATMUL_VECTORS ? job->vectors - from : MATMUL_VECTORS;
-    (job->entries == 16 ? OPS(field)->k_combine : OPS(field)->f_combine)(
-        job->weights + 2 * row * job->count, job->count, job->tables + job->entries * from, job->vectors, vectors,
-        job->out + 16 * (row * job->vectors + from));
+    for (size_t end = row + job->rows_a_task; row < end && row < job->rows; row++)
+        (job->entries == 16 ? OPS(field)->k_combine : OPS(field)->f_combine)(
+            job->weights + 2 * row * job->count, job->count, job->tables + job->entries * from, job->vectors, vectors,
+            job->out + 16 * (row * job->vectors + from));
 }
 
-static int matmul(struct matmul_job job, size_t rows) {
+static int matmul(struct matmul_job job) {
+    if (!job.rows || !job.vectors) return ZKDS_OK;
     job.chunks = (job.vectors + MATMUL_VECTORS - 1) / MATMUL_VECTORS;
-    zkds_parallel(rows * job.chunks, matmul_task, &job);
+    size_t chunk = job.vectors < MATMUL_VECTORS ? job.vectors : MATMUL_VECTORS;
+    job.rows_a_task = MATMUL_GRAIN / (chunk * (job.count + 1)) + 1;
+    zkds_parallel((job.rows + job.rows_a_task - 1) / job.rows_a_task * job.chunks, matmul_task, &job);
     return ZKDS_OK;
 }
 
 int zkds_k_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out) {
-    return matmul((struct matmul_job){weights, tables, out, count, vectors, 0, 16}, rows);
+    return matmul((struct matmul_job){weights, tables, out, rows, count, vectors, 0, 0, 16});
 }
 
 int zkds_f_matmul(const uint64_t *weights, size_t rows, size_t count, const uint64_t *tables, size_t vectors, uint64_t *out) {
-    return matmul((struct matmul_job){weights, tables, out, count, vectors, 0, 8}, rows);
+    return matmul((struct matmul_job){weights, tables, out, rows, count, vectors, 0, 0, 8});
 }
 
 static void k_bind_task(void *context, size_t task, int worker) {

@@ -39,6 +39,8 @@ static int split_eq_init(struct split_eq *eq, const uint64_t *point, size_t vari
     return ZKDS_OK;
 }
 
+#define HIGHS_PER_TASK 32
+
 struct eq_job {
     const struct split_eq *eq;
     uint64_t *out;
@@ -47,8 +49,9 @@ struct eq_job {
 static void eq_task(void *context, size_t task, int worker) {
     (void)worker;
     const struct eq_job *job = context;
-    size_t vectors = job->eq->low_vectors;
-    OPS(field)->k_scale(job->eq->low, &job->eq->high[task].re, job->out + 16 * task * vectors, vectors);
+    size_t vectors = job->eq->low_vectors, high = task * HIGHS_PER_TASK;
+    for (size_t end = high + HIGHS_PER_TASK; high < end && high < job->eq->high_count; high++)
+        OPS(field)->k_scale(job->eq->low, &job->eq->high[high].re, job->out + 16 * high * vectors, vectors);
 }
 
 int zkds_eq_table(const uint64_t *point, size_t variables, const uint64_t *scale, uint64_t *out) {
@@ -57,7 +60,7 @@ int zkds_eq_table(const uint64_t *point, size_t variables, const uint64_t *scale
     int code = split_eq_init(&eq, point, variables, (K1){scale[0], scale[1]});
     if (code != ZKDS_OK) return code;
     struct eq_job job = {&eq, out};
-    zkds_parallel(eq.high_count, eq_task, &job);
+    zkds_parallel((eq.high_count + HIGHS_PER_TASK - 1) / HIGHS_PER_TASK, eq_task, &job);
     split_eq_free(&eq);
     return ZKDS_OK;
 }

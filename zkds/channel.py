@@ -7,7 +7,7 @@
     send_bytes(label, data)         receive_bytes(label, count)                   public bytes: roots, nonces
     challenge(term)                 challenge(term)
     positions(term, count, bound)   positions(term, count, bound)
-                                    product(x, y), assert_zero(expression, reason)
+                                    product(x, y), public(compute), assert_zero(expression, reason)
 
 Both absorb every message in the transcript, grind where the term of a challenge says so, and record the term in the budget.
 A prover never states a constraint: it runs the verifier's own code on its own messages (`Replay`) to learn them.
@@ -18,7 +18,7 @@ statement alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from zkds.errors import ConstraintRejected, GrindingRejected
@@ -107,6 +107,7 @@ class VerifierEnd(Protocol):
     def receive_bytes(self, label: str, count: int) -> bytes: ...
     def challenge(self, term: ErrorTerm) -> K: ...
     def product(self, left: Hidden, right: Hidden) -> Hidden: ...
+    def public(self, compute: Callable[[], K]) -> K: ...
     def assert_zero(self, expression: Hidden, reason: str) -> None: ...
 
 
@@ -129,6 +130,10 @@ class _Collector:
 
     def product(self, left: Hidden, right: Hidden) -> Hidden:
         return self.constraints.product(left, right)
+
+    def public(self, compute: Callable[[], K]) -> K:
+        """A public value of an equation, which takes long to compute: a dry run leaves it out."""
+        return compute()
 
     def assert_zero(self, expression: Hidden, reason: str) -> None:
         self.constraints.equations.append((reason, expression))
@@ -225,20 +230,26 @@ def _take(items: Iterator[Item], label: str, count: int) -> list[Item]:
 
 
 class DryRun(_Collector):
-    """A verifier without a proof: messages are zero, challenges are arbitrary; only what it collects counts."""
+    """A verifier without a proof: messages are zero, challenges are arbitrary; only what it collects counts.
+
+    Its hidden values have no variables, so that adding them up costs little; its equations mean nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._transcript = Transcript()
 
     def receive(self, label: str, count: int) -> list[Hidden]:
-        return self._hidden([ZERO] * count)
+        return [Hidden(ZERO, {}, value.message) for value in self._hidden([ZERO] * count)]
 
     def receive_elements(self, label: str, count: int) -> list[K]:
         return [ZERO] * count
 
     def receive_bytes(self, label: str, count: int) -> bytes:
         return bytes(count)
+
+    def public(self, compute: Callable[[], K]) -> K:
+        return ZERO
 
     def challenge(self, term: ErrorTerm) -> K:
         self.budget.add(term)

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from zkds.channel import ProverChannel, VerifierChannel
-from zkds.claims import Claim
+from zkds.claims import Claim, Pieces, Value
 from zkds.commit import batching
 from zkds.commit.layout import Column, Layout
 from zkds.field import ZERO, K, P
@@ -36,6 +36,10 @@ def columns(log_size: int) -> list[Column]:
     return [*found, Column("rest", (left,))] if left else found
 
 
+def _claim(pieces: Pieces, value: Value) -> Claim[Value]:
+    return Claim(lambda: pieces, value)
+
+
 def measure(log_size: int, repeat: int) -> dict[str, float]:
     """Seconds, medians of `repeat` runs: pieces, prove, verify; and cells and pieces as counts."""
     generator = np.random.default_rng(1)
@@ -47,16 +51,16 @@ def measure(log_size: int, repeat: int) -> dict[str, float]:
         points = {column.name: random_points(generator, column.point_sizes()) for column in layout.columns}
         started = time.perf_counter()
         pieces = [
-            layout.pieces(column.name, points[column.name], K(claim + 1))
+            layout.pieces([column.name], points[column.name], [K(claim + 1)])
             for column in layout.columns
             for claim in range(CLAIMS_PER_CELL)
         ]
         times["pieces"].append(time.perf_counter() - started)
         started = time.perf_counter()
         writer = ProofWriter()
-        batching.prove(ProverChannel(Transcript(), writer, None), [Claim(p, ZERO) for p in pieces], vector, variables)
+        batching.prove(ProverChannel(Transcript(), writer, None), [_claim(p, ZERO) for p in pieces], vector, variables)
         times["prove"].append(time.perf_counter() - started)
-        claims = [Claim(p, Hidden.public(ZERO)) for p in pieces]
+        claims = [_claim(p, Hidden.public(ZERO)) for p in pieces]
         started = time.perf_counter()
         batching.verify(VerifierChannel(Transcript(), ProofReader(writer.to_bytes())), claims, variables)
         times["verify"].append(time.perf_counter() - started)

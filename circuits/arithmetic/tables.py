@@ -28,7 +28,7 @@ and two roundings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import accumulate
 
@@ -45,6 +45,9 @@ _BITS = 112  # fractional bits of unrounded values
 _ONE = 1 << _BITS
 _EXPONENTIAL_TERMS = 36  # 1 / 36! < 2^-112
 _SIDE = 1 << 8  # a table of ROWS products is made from two of this size
+_DIGIT_BITS, _DIGITS = 28, 4  # of a factor
+_LIMB_BITS = 44  # of a logarithm: a rest below 2^18 and a limb fit int64
+_MIDDLE_BITS = _BITS - TABLE_BITS - _LIMB_BITS  # of the middle limb below an entry's
 
 
 @cache
@@ -56,13 +59,13 @@ def exp_int() -> I64:
 @cache
 def exp_hi() -> I64:
     """EXP_HI (2^16,) int64, read-only."""
-    return _rounded(exponentials(16))
+    return _read_only(_rounded_products(*exponential_factors(16)))
 
 
 @cache
 def exp_lo() -> I64:
     """EXP_LO (2^16,) int64, read-only."""
-    return _rounded(exponentials(32))
+    return _read_only(_rounded_products(*exponential_factors(32)))
 
 
 @cache
@@ -74,8 +77,17 @@ def inverses() -> I64:
 
 @cache
 def log_table() -> I64:
-    """LOGT (2^16,) int64, read-only."""
-    return _rounded(minus_log_inverses())
+    """LOGT (2^16,) int64, read-only.
+
+    INV[c] (2^16 + c) = 2^48 + d with 0 <= d < 2^17, so -ln(INV[c] / 2^32) is ln((2^16 + c) / 2^16) - ln(1 + d / 2^48).
+    """
+    divisors = np.arange(ROWS, 2 * ROWS, dtype=np.int64)
+    steps = _log_steps(divisors[:-1])
+    excesses = _log1p(inverses() * divisors - (np.int64(1) << np.int64(TABLE_BITS)))
+    low, middle, high = (np.cumsum(np.append(0, step)) - excess for step, excess in zip(steps, excesses, strict=True))
+    middle = middle + (low >> np.int64(_LIMB_BITS))
+    half = np.int64(1 << _MIDDLE_BITS - 1)
+    return _read_only((middle + half >> np.int64(_MIDDLE_BITS)) + (high << np.int64(_LIMB_BITS - _MIDDLE_BITS)))
 
 
 def whole_exponentials() -> list[int]:
@@ -84,22 +96,32 @@ def whole_exponentials() -> list[int]:
     return list(accumulate(range(INT_ROWS - 1), lambda value, _: value * step >> _BITS, initial=_ONE))
 
 
-def exponentials(shift: int) -> list[int]:
-    """exp(-k / 2^shift) for k < 2^16, in units of 2^-112, unrounded: shift >= 16."""
-    coarse = [_exponential(k * _SIDE, shift) for k in range(_SIDE)]
-    fine = [_exponential(k, shift) for k in range(_SIDE)]
-    return [a * b >> _BITS for a in coarse for b in fine]
+def exponential_factors(shift: int) -> tuple[list[int], list[int]]:
+    """exp(-256 i / 2^shift) and exp(-j / 2^shift) for i, j < 2^8, in units of 2^-112, unrounded: shift >= 16.
 
-
-def minus_log_inverses() -> list[int]:
-    """-ln(INV[c] / 2^32) for c < 2^16, in units of 2^-112, unrounded.
-
-    INV[c] (2^16 + c) = 2^48 + d with 0 <= d < 2^17, so this is ln((2^16 + c) / 2^16) - ln(1 + d / 2^48).
+    exp(-(256 i + j) / 2^shift) is the floor of their product / 2^112.
     """
-    divisors = np.arange(ROWS, 2 * ROWS, dtype=np.int64)
-    excesses = (inverses() * divisors - (np.int64(1) << np.int64(TABLE_BITS))).tolist()
-    logarithms = accumulate(map(_log_step, range(ROWS, 2 * ROWS - 1)), initial=0)
-    return [logarithm - _log1p(d) for logarithm, d in zip(logarithms, excesses, strict=True)]
+    return [_exponential(k * _SIDE, shift) for k in range(_SIDE)], [_exponential(k, shift) for k in range(_SIDE)]
+
+
+def _rounded_products(left: Sequence[int], right: Sequence[int]) -> I64:
+    """a b / 2^224 rounded to 48 fractional bits for all a in left and b in right, both at most 2^112: (products,) int64.
+
+    Exact: by digits of 28 bits, the highest of which holds the rest. Sums of four products and a carry stay below 2^61.
+    """
+    a, b = (np.array([_digits(value) for value in values], dtype=np.int64).T for values in (left, right))
+    carry = np.zeros((len(left), len(right)), dtype=np.int64)
+    for place in range(2 * _DIGITS - 1):
+        low = max(0, place - _DIGITS + 1)
+        column: I64 = carry + sum(np.multiply.outer(a[i], b[place - i]) for i in range(low, min(place, _DIGITS - 1) + 1))
+        carry = column >> np.int64(_DIGIT_BITS)
+    spare = np.int64(2 * _BITS - TABLE_BITS - _DIGIT_BITS * (2 * _DIGITS - 2))  # bits of the last column below an entry's
+    return (column + (np.int64(1) << spare - 1) >> spare).reshape(-1)
+
+
+def _digits(value: int) -> list[int]:
+    mask = (1 << _DIGIT_BITS) - 1
+    return [value >> _DIGIT_BITS * j & mask for j in range(_DIGITS - 1)] + [value >> _DIGIT_BITS * (_DIGITS - 1)]
 
 
 def log_of_two() -> int:
@@ -122,17 +144,37 @@ def _exponential(numerator: int, shift: int) -> int:
     return total
 
 
-def _log_step(n: int) -> int:
-    """ln((n + 1) / n) for n >= 2^16."""
+Limbs = tuple[I64, I64, I64]  # of 44 bits each, lowest first: numbers in units of 2^-112
+
+
+def _log_steps(n: I64) -> Limbs:
+    """ln((n + 1) / n) for 2^16 <= n < 2^17: with odd = 2 n + 1 the floors of 2 / odd, and of it by 3 odd^2 and by 5 odd^4."""
     odd = 2 * n + 1
-    first = 2 * _ONE // odd
-    square = odd * odd
-    return first + first // (3 * square) + first // (5 * square * square)
+    zero = np.zeros_like(n)
+    first = _divided((zero, zero, zero + (2 * _ONE >> 2 * _LIMB_BITS)), odd)
+    by_square = _divided(_divided(first, odd), odd)
+    third = _divided(by_square, 3)
+    fifth = _divided(_divided(_divided(by_square, odd), odd), 5)
+    low, middle, high = (a + b + c for a, b, c in zip(first, third, fifth, strict=True))
+    return low, middle, high
 
 
-def _log1p(d: int) -> int:
-    """ln(1 + d / 2^48) for 0 <= d < 2^17."""
-    return (d << _BITS - 48) - (d * d << _BITS - 97) + (d * d * d >> 144 - _BITS) // 3
+def _divided(value: Limbs, divisor: I64 | int) -> Limbs:
+    """The floor of value / divisor, for divisors below 2^18: a floor of a floor is that of the product of the divisors."""
+    rest: I64 = np.zeros_like(value[0])
+    quotients = []
+    for limb in reversed(value):
+        part = (rest << np.int64(_LIMB_BITS)) | limb
+        quotients.append(part // divisor)
+        rest = part - quotients[-1] * divisor
+    high, middle, low = quotients
+    return low, middle, high
+
+
+def _log1p(d: I64) -> Limbs:
+    """ln(1 + d / 2^48) for 0 <= d < 2^17. The lowest limb may be negative."""
+    cube = (d * d * d >> np.int64(144 - _BITS)) // 3
+    return cube - (d * d << np.int64(_BITS - 97)), d << np.int64(_BITS - 48 - _LIMB_BITS), np.zeros_like(d)
 
 
 def _round_entry(value: int) -> int:

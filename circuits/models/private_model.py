@@ -21,6 +21,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from zkds import multilinear, sumcheck
 from zkds.channel import ProverChannel, VerifierEnd, assert_public
 from zkds.circuits.arithmetic.fixed_point import WEIGHT
 from zkds.circuits.networks.graph import Network
-from zkds.claims import Claim, Piece, Value
+from zkds.claims import Claim, Pieces, Value
 from zkds.commit.layout import Layout
 from zkds.dataset import ajtai
 from zkds.field import ONE, ZERO, K, P, block, dot, from_pairs, unblock
@@ -196,7 +197,7 @@ class PrivateModel(Component):
                 channel, [*coefficients, *tables], terms, name=f"{NAME}: {tensor.name}", variables=variables(tensor.shape)
             )
             total = dot(finals[:count], finals[count:])
-            context.book.vector_claims.append(Claim(self._pieces(layout, tensor, point, finals[:count]), total))
+            context.book.vector_claims.append(Claim(partial(self._pieces, layout, tensor, point, finals[:count]), total))
         axes = self._randomness_axes(weights, chunk_point)
         cells = padded(reader.read(self.randomness.columns.names[0]), self.randomness.shape)
         random_value = _integer_dot(cells, axes_table(axes))
@@ -222,7 +223,7 @@ class PrivateModel(Component):
             name = f"{NAME}: {tensor.name}"
             point, final = sumcheck.verify(channel, value, variables(tensor.shape), 2, name=name)
             finals = [multilinear.evaluate(padded_pairs(pairs[..., j, :]), point) for j in range(BYTES.limbs)]
-            context.book.vector_claims.append(Claim(self._pieces(layout, tensor, point, finals), final))
+            context.book.vector_claims.append(Claim(partial(self._pieces, layout, tensor, point, finals), final))
         (random_value,) = channel.receive(f"{NAME}: randomness", 1)
         channel.assert_zero(remaining - random_value, f"{NAME}: linear claim")
         context.book.add(self.randomness, self._randomness_axes(weights, chunk_point), [ONE], random_value)
@@ -249,10 +250,8 @@ class PrivateModel(Component):
             yield tensor, flat[used - start : end - start].reshape(*tensor.shape, BYTES.limbs, 2)
             used = end
 
-    def _pieces(self, layout: Layout, tensor: ByteWeights, point: Sequence[K], weights: Sequence[K]) -> list[Piece]:
-        points = split_point(tensor.shape, point)
-        names = zip(tensor.bytes.columns.names, weights, strict=True)
-        return [piece for name, weight in names for piece in layout.pieces(name, points, weight)]
+    def _pieces(self, layout: Layout, tensor: ByteWeights, point: Sequence[K], weights: Sequence[K]) -> Pieces:
+        return layout.pieces(tensor.bytes.columns.names, split_point(tensor.shape, point), weights)
 
     def _randomness_axes(self, weights: U64, chunk_point: tuple[K, ...]) -> tuple[EqAxis, VectorAxis]:
         return EqAxis(self.chunks, chunk_point), VectorAxis(weights[self.chunk_bytes :])

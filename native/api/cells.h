@@ -22,3 +22,8 @@ int zkds_cells_fold(const uint32_t *vector, size_t cells, int streamed, const ui
 int zkds_cells_weights(const struct zkds_pieces *pieces, int streamed, const uint64_t *point, uint64_t *table, size_t vectors);
 /* value (2): the multilinear extension of W at point (variables, 2), 0 <= variables <= 40; no piece may end beyond 2^variables. */
 int zkds_cells_evaluate(const struct zkds_pieces *pieces, const uint64_t *point, int variables, uint64_t *value);
+/* The weights of the binary boxes of a tensor (docs/protocol.md, section 4) at a point: dimension d has lengths[d] >= 1 indices and
+ * the next ceil(log2 lengths[d]) coordinates of point, lowest index bit first. A box of starts s and sides 2^a weighs
+ * prod_d eq(point_d[a_d:], s_d >> a_d). result (count, boxes, 2): scales (count, 2) times these, boxes in their order. */
+int zkds_box_weights(
+    const uint64_t *lengths, size_t dimensions, const uint64_t *point, const uint64_t *scales, size_t count, uint64_t *result);

@@ -1,5 +1,7 @@
 """The tables of exponential and logarithm: against decimals, and so far from ties that their bound decides every rounding."""
 
+import functools
+import itertools
 import random
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
@@ -12,6 +14,30 @@ pytestmark = pytest.mark.any_kernels
 
 SAMPLE = sorted({0, 1, 2, 255, 256, 257, 65535, *random.Random(3).sample(range(65536), 300)})
 UNROUNDED_BITS = 112
+
+
+def exponentials(shift):
+    """exp(-k / 2^shift), in units of 2^-112, unrounded."""
+    coarse, fine = tables.exponential_factors(shift)
+    return [a * b >> UNROUNDED_BITS for a in coarse for b in fine]
+
+
+@functools.cache
+def minus_log_inverses():
+    """-ln(INV[c] / 2^32), in units of 2^-112, unrounded: the same floors as the table's, on Python integers."""
+    logarithms = itertools.accumulate(map(log_step, range(2**16, 2**17 - 1)), initial=0)
+    inverses = tables.inverses().tolist()
+    return [value - log1p(inverses[c] * (2**16 + c) - 2**48) for c, value in enumerate(logarithms)]
+
+
+def log_step(n):
+    odd = 2 * n + 1
+    first = (2 << UNROUNDED_BITS) // odd
+    return first + first // (3 * odd**2) + first // (5 * odd**4)
+
+
+def log1p(d):
+    return (d << UNROUNDED_BITS - 48) - (d * d << UNROUNDED_BITS - 97) + (d**3 >> 144 - UNROUNDED_BITS) // 3
 
 
 def decimal_round(value):
@@ -57,12 +83,22 @@ def test_logarithms():
 
 
 @pytest.mark.parametrize(
+    ("table", "values"),
+    [(tables.exp_hi, exponentials(16)), (tables.exp_lo, exponentials(32)), (tables.log_table, minus_log_inverses())],
+    ids=["hi", "lo", "log"],
+)
+def test_entries_are_the_rounded_values(table, values):
+    low_bits = UNROUNDED_BITS - tables.TABLE_BITS
+    assert table().tolist() == [value + (1 << low_bits - 1) >> low_bits for value in values]
+
+
+@pytest.mark.parametrize(
     "values",
     [
         tables.whole_exponentials(),
-        tables.exponentials(16),
-        tables.exponentials(32),
-        tables.minus_log_inverses(),
+        exponentials(16),
+        exponentials(32),
+        minus_log_inverses(),
         [tables.log_of_two()],
     ],
     ids=["int", "hi", "lo", "log", "ln2"],
@@ -77,7 +113,7 @@ def test_no_rounding_is_close(values):
 def test_unrounded_values_are_within_their_bound():
     bound = Decimal(2) ** -93
     unit = Decimal(2) ** -UNROUNDED_BITS
-    hi, lo, logs = tables.exponentials(16), tables.exponentials(32), tables.minus_log_inverses()
+    hi, lo, logs = exponentials(16), exponentials(32), minus_log_inverses()
     for k in SAMPLE:
         assert abs(hi[k] * unit - (Decimal(-k) / 2**16).exp()) < bound
         assert abs(lo[k] * unit - (Decimal(-k) / 2**32).exp()) < bound

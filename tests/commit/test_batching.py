@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.reference import cells as slow
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
-from zkds.claims import Claim, Piece
+from zkds.claims import Claim, Piece, Pieces
 from zkds.commit import batching
 from zkds.commit.layout import Column, Layout
 from zkds.errors import ConstraintRejected, MalformedProof
@@ -40,16 +40,23 @@ def random_piece(rng, variables):
     return Piece(rng.randrange(1 << (variables - bits)) << bits, random_point(rng, bits), random_k(rng))
 
 
+def claim_on(pieces, value):
+    return Claim(lambda: pieces, value)
+
+
+def true_claim(pieces, vector):
+    return claim_on(pieces, slow.claim_value(claim_on(pieces, ZERO), vector))
+
+
 def random_claims(rng, variables, vector, count=4):
     claims = []
     for _ in range(count):
-        pieces = [random_piece(rng, variables) for _ in range(rng.randint(0, 5))]
-        claims.append(Claim(pieces, slow.claim_value(Claim(pieces, ZERO), vector)))
+        claims.append(true_claim(Pieces.of([random_piece(rng, variables) for _ in range(rng.randint(0, 5))]), vector))
     return claims
 
 
 def hide(claims):
-    return [Claim(claim.pieces, Hidden.public(claim.value)) for claim in claims]
+    return [claim_on(claim.pieces, Hidden.public(claim.value)) for claim in claims]
 
 
 def prove_bytes(claims, vector, variables, row_term=None):
@@ -70,7 +77,7 @@ def verify_bytes(proof, claims, variables, row_term=None):
 
 def packed(claims, rng):
     chi_powers = powers(random_k(rng), len(claims))
-    return batching._piece_arrays(claims, chi_powers), chi_powers
+    return batching._piece_arrays(claims, chi_powers, cells.MAX_VARIABLES), chi_powers
 
 
 # ---- kernels ---------------------------------------------------------------------------------------------------------
@@ -129,7 +136,7 @@ def test_large_pieces_are_cut_into_segments(kernels):
     for offset, bits in [(0, 17), (0, 17), (1 << 16, 16), (1 << 17, 15), (1 << 17, 17), (5 << 15, 6), ((5 << 15) + 76, 0)]:
         point, scale = random_point(rng, bits), random_k(rng)
         value = scale * evaluate_integers(vector[offset : offset + (1 << bits)], point)
-        claims.append(Claim([Piece(offset, point, scale)], value))
+        claims.append(claim_on(Pieces.of([Piece(offset, point, scale)]), value))
     proof, rho, value = prove_bytes(claims, vector, 18)
     assert verify_bytes(proof, claims, 18)[:2] == (rho, value)
     assert value == evaluate_integers(vector, rho)
@@ -170,8 +177,8 @@ def test_a_layout_of_many_shapes(kernels):
     vector = random_vector(rng, layout.cells)
     claims = []
     for column in layout.columns * 2:
-        pieces = layout.pieces(column.name, [random_point(rng, size) for size in column.point_sizes()], random_k(rng))
-        claims.append(Claim(pieces, slow.claim_value(Claim(pieces, ZERO), vector)))
+        pieces = layout.pieces([column.name], [random_point(rng, size) for size in column.point_sizes()], [random_k(rng)])
+        claims.append(true_claim(pieces, vector))
     for variables in ((layout.cells - 1).bit_length(), 13):  # as short as possible; as wide as a longer matrix row asks for
         proof, rho, value = prove_bytes(claims, vector, variables)
         assert verify_bytes(proof, claims, variables)[:2] == (rho, value)
@@ -197,8 +204,8 @@ def test_garbage_in_cells_of_no_box_moves_nothing():
     garbage[gap] = random_vector(rng, 7)
     claims = []
     for column in layout.columns:
-        pieces = layout.pieces(column.name, [random_point(rng, size) for size in column.point_sizes()], random_k(rng))
-        claims.append(Claim(pieces, slow.claim_value(Claim(pieces, ZERO), clean)))
+        pieces = layout.pieces([column.name], [random_point(rng, size) for size in column.point_sizes()], [random_k(rng)])
+        claims.append(true_claim(pieces, clean))
     weights = slow.dense_weights(claims, [ONE, ONE], 32)
     assert not any(weights[gap]) and all(weights[: layout.checked_cells]) and all(weights[16:])
     for vector in (clean, garbage):
@@ -256,7 +263,7 @@ def test_with_pads_the_same_constraints_hold_and_messages_are_hidden():
 
     def run(channel):
         received = channel.receive("claims", len(claims))
-        hidden = [Claim(claim.pieces, value) for claim, value in zip(claims, received, strict=True)]
+        hidden = [claim_on(claim.pieces, value) for claim, value in zip(claims, received, strict=True)]
         return batching.verify(channel, hidden, 6)
 
     verifier = VerifierChannel(Transcript(), ProofReader(writer.to_bytes()))
@@ -290,7 +297,7 @@ def honest():
 def test_a_false_claim_is_rejected(honest, number):
     claims, _, proof = honest
     claims = list(claims)
-    claims[number] = Claim(claims[number].pieces, claims[number].value + 1)
+    claims[number] = claim_on(claims[number].pieces, claims[number].value + 1)
     with pytest.raises(ConstraintRejected) as caught:
         verify_bytes(proof, claims, 6)
     assert caught.value.reason == "batching: final claim"
@@ -331,7 +338,7 @@ def test_truncated_bytes_are_malformed(honest):
 
 def test_misuse_is_named():
     vector = np.zeros(4, dtype=np.uint32)
-    claim = Claim([Piece(0, (ONE, ONE), ONE)], ZERO)
+    claim = claim_on(Pieces.of([Piece(0, (ONE, ONE), ONE)]), ZERO)
     channel = ProverChannel(Transcript(), ProofWriter(), None)
     with pytest.raises(ValueError, match="claims: expected at least one"):
         batching.prove(channel, [], vector, 2)
@@ -343,11 +350,11 @@ def test_misuse_is_named():
         batching.prove(channel, [claim], np.zeros(4, dtype=np.int64), 2)
     for piece in (Piece(2, (ONE, ONE), ONE), Piece(4, (ONE,), ONE), Piece(-2, (ONE,), ONE), Piece(0, (ONE,) * 3, ONE)):
         with pytest.raises(ValueError, match=r"claim 1: piece at -?\d of \d cells is not aligned below 2\^2"):
-            batching.prove(channel, [claim, Claim([piece], ZERO)], vector, 2)
+            batching.prove(channel, [claim, claim_on(Pieces.of([piece]), ZERO)], vector, 2)
 
 
 def test_the_bindings_check_their_arguments():
-    pieces = batching._piece_arrays([Claim([Piece(8, (ONE,), ONE)], ZERO)], [ONE])
+    pieces = batching._piece_arrays([claim_on(Pieces.of([Piece(8, (ONE,), ONE)]), ZERO)], [ONE], 4)
     vector = np.zeros(4, dtype=np.uint32)
     none = np.zeros((0, 2), dtype=np.uint64)
     for streamed in (0, 7):

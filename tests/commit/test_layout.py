@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zkds.claims import Piece
 from zkds.commit.layout import Box, Column, Layout, binary_parts
-from zkds.field import ZERO, K
+from zkds.field import ZERO, K, to_pairs
 from zkds.multilinear import index_weight
 
 shapes = st.lists(st.integers(1, 13), min_size=1, max_size=4).map(tuple)
@@ -108,7 +109,7 @@ def test_pieces_weigh_the_real_cells_and_no_other(layout, seed):
             weight = weight * index_weight(point, i)
         expected = expected + weight * int(tensor[index])
     actual, covered = ZERO, 0
-    for piece in layout.pieces(column.name, points, scale):
+    for piece in layout.pieces([column.name], points, [scale]):
         covered += 1 << len(piece.point)
         for x in range(1 << len(piece.point)):
             actual = actual + piece.scale * index_weight(piece.point, x) * int(vector[piece.offset + x])
@@ -168,7 +169,7 @@ def test_misuse_is_named():
     with pytest.raises(ValueError, match="no column named 'z'"):
         layout.boxes("z")
     with pytest.raises(ValueError, match=r"a: expected points of \(2, 1\) coordinates, got \(1, 1\)"):
-        layout.pieces("a", [(K(1),), (K(1),)], K(1))
+        layout.pieces(["a"], [(K(1),), (K(1),)], [K(1)])
 
 
 def test_encoding_is_exact_and_separates_layouts():
@@ -186,3 +187,52 @@ def test_tens_of_thousands_of_boxes():
     layout = Layout(columns, checked=[c.name for c in columns[::2]])
     assert len(layout.table.offsets) > 10_000
     assert layout.cells - sum(c.cells for c in columns) < 4 * 4 * 16 * 16
+
+
+@few
+@given(layouts(), st.integers(0, 2**32))
+def test_slices_and_several_columns_are_what_single_ones_are(layout, seed):
+    """Pieces of many columns at once, and of slices, beside those of the box definition, one by one."""
+    rng = np.random.default_rng(seed)
+    shape = layout.columns[seed % len(layout.columns)].shape
+    names = [column.name for column in layout.columns if column.shape == shape]
+    points = [random_point(rng, (d - 1).bit_length()) for d in shape]
+    scales = random_point(rng, len(names))
+    expected = [piece for name, scale in zip(names, scales, strict=True) for piece in slow_pieces(layout, name, points, scale)]
+    assert list(layout.pieces(names, points, scales)) == expected
+    if len(shape) == 1:
+        return
+    indices = [i for i in range(shape[0]) if rng.integers(2)]
+    weights = [random_point(rng, len(names)) for _ in indices]
+    pairs = to_pairs([weight for row in weights for weight in row]).reshape(len(indices), len(names), 2)
+    found = list(layout.slice_pieces(names, indices, points[1:], pairs))
+    assert found == [
+        piece
+        for i, row in zip(indices, weights, strict=True)
+        for name, weight in zip(names, row, strict=True)
+        for piece in slow_pieces(layout, name, points[1:], weight, index=i)
+    ]
+
+
+def slow_pieces(layout, name, points, scale, index=None):
+    """For every box, or its slice at an index of the first dimension: its place, the local point, the weight of its start."""
+    for box in layout.boxes(name):
+        offset, starts, sides = box.offset, box.starts, box.log_sides
+        if index is not None:
+            if not starts[0] <= index < starts[0] + (1 << sides[0]):
+                continue
+            offset += index - starts[0] << sum(sides[1:])
+            starts, sides = starts[1:], sides[1:]
+        local, weight = (), scale
+        for start, side, point in zip(starts, sides, points, strict=True):
+            local = (*point[:side], *local)
+            weight = weight * index_weight(point[side:], start >> side)
+        yield Piece(offset, local, weight)
+
+
+def test_pieces_of_columns_of_two_shapes_are_refused():
+    layout = Layout([Column("a", (3, 2)), Column("b", (2, 3))])
+    with pytest.raises(ValueError, match="a: expected columns of one shape"):
+        layout.pieces(["a", "b"], [random_point(np.random.default_rng(1), 2), ()], [K(1), K(2)])
+    with pytest.raises(ValueError, match=r"a: expected indices below 3, got \[3\]"):
+        layout.slice_pieces(["a"], [3], [(K(1),)], np.zeros((1, 1, 2), dtype=np.uint64))

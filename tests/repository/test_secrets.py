@@ -24,7 +24,7 @@ from zkds.circuits.certificate.verifying import hidden
 from zkds.circuits.metric.results import Results
 from zkds.circuits.model_files.model_file import Model
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
-from zkds.claims import Claim
+from zkds.claims import Claim, Pieces
 from zkds.commands.verdict import statement_content
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Schema
@@ -102,7 +102,7 @@ def test_reprs_of_secrets(trajectory):
         opened,
         PrivateModel(NETWORK, opened.root(), opened),
         dataclasses.replace(trajectory, weights=changed),
-        Claim([], K(SECRET)),
+        Claim(lambda: Pieces.of([]), K(SECRET)),
         Model(NETWORK, {"out.bias": np.full(60, float(SECRET))}),
     ]
     assert secret in repr(changed)

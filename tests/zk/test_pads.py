@@ -9,7 +9,7 @@ from Crypto.Hash import SHAKE256
 
 from zkds.field import K, P
 from zkds.zk import pads
-from zkds.zk.pads import OneTimePads, SecretStream
+from zkds.zk.pads import OneTimePads, SecretStream, byte_strings
 
 
 def test_entropy_comes_from_the_operating_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +76,11 @@ def test_pads_are_handed_out_once() -> None:
     assert supply.take() == [K(1), K(2)]
     with pytest.raises(RuntimeError, match="already used"):
         supply.take()
+
+
+@pytest.mark.parametrize("count, size", [(0, 32), (1, 32), (31, 32), (33, 32), (100, 24), (3, 1024)])
+def test_byte_strings_are_single_reads(count: int, size: int) -> None:
+    single = SecretStream(bytes(32))
+    assert byte_strings(SecretStream(bytes(32)), count, size) == [single.bytes(size) for _ in range(count)]
+    with pytest.raises(ValueError, match="size: expected 1 to 1024, got 1025"):
+        byte_strings(single, 1, 1025)

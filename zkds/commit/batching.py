@@ -20,14 +20,13 @@ bits at once, and the sumcheck goes on with tables that are smaller by 2^streame
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.claims import Claim
+from zkds.claims import Claim, Pieces
 from zkds.field import ONE, ZERO, K, from_pairs, powers, to_pairs, unblock
 from zkds.hidden import Hidden, combine
 from zkds.multilinear import LANE_VARIABLES, binding_order
@@ -60,7 +59,7 @@ def prove(
     _check(claims, variables)
     if len(vector) > 1 << variables:
         raise ValueError(f"vector: expected at most 2^{variables} cells, got {len(vector)}")
-    pieces = _piece_arrays(claims, powers(channel.challenge(_chi_term(len(claims))), len(claims)))
+    pieces = _piece_arrays(claims, powers(channel.challenge(_chi_term(len(claims))), len(claims)), variables)
     rho = [ZERO] * variables
 
     def exchange(bit: int, message: Sequence[K]) -> K:
@@ -88,9 +87,14 @@ def verify(
         rounds.append(RoundValue.of(message, r, ONE, ONE))
     running = final_claim(claim, rounds)
     (value,) = channel.receive("batching: value", 1)
-    weight = cells.evaluate(_piece_arrays(claims, chi_powers), to_pairs(rho))
-    channel.assert_zero(running - value * K(*weight.tolist()), "batching: final claim")
+    weight = channel.public(lambda: _weight_at(claims, chi_powers, rho))
+    channel.assert_zero(running - value * weight, "batching: final claim")
     return tuple(rho), value
+
+
+def _weight_at(claims: Sequence[Claim[Any]], claim_weights: Sequence[K], rho: Sequence[K]) -> K:
+    """W~(rho)."""
+    return K(*cells.evaluate(_piece_arrays(claims, claim_weights, len(rho)), to_pairs(rho)).tolist())
 
 
 # ---- what both sides share -------------------------------------------------------------------------------------------
@@ -114,32 +118,27 @@ def _check(claims: Sequence[Claim[Any]], variables: int) -> None:
         raise ValueError(f"variables: expected 0 to {MAX_VARIABLES}, got {variables}")
     if not claims:
         raise ValueError("claims: expected at least one")
-    for number, claim in enumerate(claims):
-        for piece in claim.pieces:
-            size = 1 << len(piece.point)
-            if piece.offset < 0 or piece.offset % size or piece.offset + size > 1 << variables:
-                raise ValueError(f"claim {number}: piece at {piece.offset} of {size} cells is not aligned below 2^{variables}")
 
 
-def _piece_arrays(claims: Sequence[Claim[Any]], claim_weights: Sequence[K]) -> PieceArrays:
-    pieces = [piece for claim in claims for piece in claim.pieces]
-    counts = [len(claim.pieces) for claim in claims]
+def _piece_arrays(claims: Sequence[Claim[Any]], claim_weights: Sequence[K], variables: int) -> PieceArrays:
+    """All claims' pieces. Raises ValueError for one that is not an aligned subcube below 2^variables."""
+    parts = [claim.pieces for claim in claims]
+    pieces = Pieces.joined(parts)
+    numbers = np.repeat(np.arange(len(claims), dtype=np.uint32), [len(part) for part in parts])
+    sizes = np.int64(1) << np.minimum(pieces.log_sizes, MAX_VARIABLES + 1)
+    outside = (pieces.offsets < 0) | (pieces.offsets % sizes != 0) | (pieces.offsets + sizes > 1 << variables)
+    if outside.any():
+        j = int(outside.argmax())
+        place = f"piece at {pieces.offsets[j]} of {sizes[j]} cells"
+        raise ValueError(f"claim {numbers[j]}: {place} is not aligned below 2^{variables}")
     return PieceArrays(
-        offsets=np.array([piece.offset for piece in pieces], dtype=np.uint64),
-        firsts=np.cumsum([0] + [len(piece.point) for piece in pieces], dtype=np.uint64),
-        coordinates=_pairs_of(list(itertools.chain.from_iterable(piece.point for piece in pieces))),
-        scales=_pairs_of([piece.scale for piece in pieces]),
-        claims=np.repeat(np.arange(len(claims), dtype=np.uint32), counts),
+        offsets=pieces.offsets.astype(np.uint64),
+        firsts=np.cumsum(np.append(0, pieces.log_sizes)).astype(np.uint64),
+        coordinates=pieces.coordinates,
+        scales=pieces.scales,
+        claims=numbers,
         claim_weights=to_pairs(claim_weights),
     )
-
-
-def _pairs_of(elements: Sequence[K]) -> U64:
-    """`to_pairs` for hundreds of thousands of elements."""
-    pairs = np.empty((len(elements), 2), dtype=np.uint64)
-    pairs[:, 0] = np.fromiter((element.re for element in elements), dtype=np.uint64, count=len(elements))
-    pairs[:, 1] = np.fromiter((element.im for element in elements), dtype=np.uint64, count=len(elements))
-    return pairs
 
 
 # ---- the prover's rounds ---------------------------------------------------------------------------------------------

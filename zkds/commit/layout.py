@@ -18,17 +18,16 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.claims import Piece
-from zkds.field import ONE, K
-from zkds.multilinear import index_weight
-from zkds.native import U32, array
+from zkds.claims import Pieces
+from zkds.field import K, to_pairs
+from zkds.native import U32, U64, array, cells
 
 I64 = NDArray[np.int64]
 
@@ -110,23 +109,54 @@ def binary_parts(length: int) -> list[tuple[int, int]]:
     return parts
 
 
-@functools.lru_cache(maxsize=64)
-def _box_weights(shape: tuple[int, ...], points: tuple[tuple[K, ...], ...]) -> list[tuple[tuple[K, ...], K]]:
-    """For every box of a shape, in the boxes' order: the point inside the box, and the weight of the box's position.
+class Boxes:
+    """How a shape falls into boxes, row-major over the parts of its dimensions: the same for all columns of this shape.
 
-    Kept because all limbs of a tensor are asked for at the same points.
+    starts, log_sides   of every box, as in `Box`
+    slices, shapes      the same as indices into the tensor, and as the box's own shape
+    log_sizes           (boxes,) int64
+    coordinates         for every box its point, positions in the points of all dimensions one after the other; the last
+                        dimension's come first, for it has the lowest index bits
     """
-    partial: list[tuple[tuple[K, ...], K]] = [((), ONE)]
-    for length, point in zip(shape, points, strict=True):
-        parts = [
-            (tuple(point[:log_side]), index_weight(point[log_side:], start >> log_side))
-            for start, log_side in binary_parts(length)
-        ]
-        if len(parts) == 1:
-            partial = [(parts[0][0] + local, constant) for local, constant in partial]
-        else:
-            partial = [(low + local, weight * constant) for local, constant in partial for low, weight in parts]
-    return partial
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        boxes = list(itertools.product(*map(binary_parts, shape)))
+        self.starts = [tuple(start for start, _ in box) for box in boxes]
+        self.log_sides = [tuple(log_side for _, log_side in box) for box in boxes]
+        self.slices = [tuple(slice(start, start + (1 << a)) for start, a in box) for box in boxes]
+        self.shapes = [tuple(1 << a for a in sides) for sides in self.log_sides]
+        self.log_sizes: I64 = np.array([sum(sides) for sides in self.log_sides], dtype=np.int64)
+        firsts = list(itertools.accumulate(((length - 1).bit_length() for length in shape), initial=0))[:-1]
+        self.coordinates = np.array(
+            [
+                first + bit
+                for sides in self.log_sides
+                for first, log_side in zip(reversed(firsts), reversed(sides), strict=True)
+                for bit in range(log_side)
+            ],
+            dtype=np.int64,
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@functools.lru_cache(maxsize=1024)
+def boxes_of(shape: tuple[int, ...]) -> Boxes:
+    return Boxes(shape)
+
+
+def _pieces(shape: tuple[int, ...], offsets: I64, points: Sequence[Sequence[K]], scales: Sequence[K] | U64) -> Pieces:
+    """The pieces of several tensors of one shape at one point: offsets (tensors, boxes), a scale for each tensor."""
+    boxes = boxes_of(shape)
+    point = to_pairs([coordinate for coordinates in points for coordinate in coordinates])
+    pairs = scales if isinstance(scales, np.ndarray) else to_pairs(scales)
+    return Pieces(
+        offsets.reshape(-1),
+        np.tile(boxes.log_sizes, len(offsets)),
+        np.tile(point[boxes.coordinates], (len(offsets), 1)),
+        cells.box_weights(shape, point, pairs),
+    )
 
 
 class Layout:
@@ -161,11 +191,11 @@ class Layout:
         self._place()
 
     def _place(self) -> None:
-        parts = [list(itertools.product(*map(binary_parts, column.shape))) for column in self.columns]
-        counts = [len(boxes) for boxes in parts]
-        column_of = np.repeat(np.arange(len(parts)), counts)
+        boxes = [boxes_of(column.shape) for column in self.columns]
+        counts = [len(own) for own in boxes]
+        column_of = np.repeat(np.arange(len(boxes)), counts)
         number_of = np.concatenate([np.arange(count) for count in counts])
-        log_sizes = np.array([sum(a for _, a in box) for boxes in parts for box in boxes], dtype=np.int64)
+        log_sizes = np.concatenate([own.log_sizes for own in boxes])
         is_checked = np.array([column.name in self.checked for column in self.columns])[column_of]
         order = np.lexsort((-log_sizes, ~is_checked))  # stable: ties stay in column order, then box order
         sizes = np.int64(1) << log_sizes[order]
@@ -179,10 +209,7 @@ class Layout:
         self.table = BoxTable(offsets, log_sizes[order], column_of[order], number_of[order], checked_boxes)
         offset_of = np.empty_like(offsets)
         offset_of[order] = offsets
-        places = iter(offset_of.tolist())
-        self._boxes = [
-            tuple(Box(next(places), tuple(s for s, _ in box), tuple(a for _, a in box)) for box in boxes) for boxes in parts
-        ]
+        self._offsets = np.split(offset_of, np.cumsum(counts)[:-1])
 
     def column(self, name: str) -> Column:
         """The column of this name. Raises ValueError if there is none."""
@@ -190,7 +217,12 @@ class Layout:
 
     def boxes(self, name: str) -> tuple[Box, ...]:
         """The boxes of a column, in box order."""
-        return self._boxes[self._index(name)]
+        boxes = boxes_of(self.column(name).shape)
+        return tuple(map(Box, self.offsets(name).tolist(), boxes.starts, boxes.log_sides))
+
+    def offsets(self, name: str) -> I64:
+        """Their offsets, (boxes,) int64."""
+        return self._offsets[self._index(name)]
 
     def _index(self, name: str) -> int:
         if name not in self._position:
@@ -211,60 +243,68 @@ class Layout:
             raise ValueError(f"{name}: expected shape {column.shape}, got {values.shape}")
         if (values.dtype.kind == "i" and values.min() < 0) or (values.dtype.itemsize > 4 and values.max() >> CELL_BITS):
             raise ValueError(f"{name}: expected values in [0, 2^{CELL_BITS}), at least one is not")
-        for box in self.boxes(name):
-            vector[box.offset : box.offset + (1 << box.log_size)].reshape(box.shape)[...] = values[box.slices]
+        for part, slices in self._views(vector, column):
+            part[...] = values[slices]
 
     def read(self, vector: U32, name: str) -> U32:
         """The tensor of a column, a new array of its shape, uint32."""
         column = self.column(name)
         array("vector", vector, np.uint32, (self.cells,))
         values = np.empty(column.shape, dtype=np.uint32)
-        for box in self.boxes(name):
-            values[box.slices] = vector[box.offset : box.offset + (1 << box.log_size)].reshape(box.shape)
+        for part, slices in self._views(vector, column):
+            values[slices] = part
         return values
 
     def read_entry(self, vector: U32, name: str, index: int) -> U32:
         """`read`, entry `index` along the first of two or more dimensions only: a new array of the shape of the others."""
         column = self.column(name)
         values = np.empty(column.shape[1:], dtype=np.uint32)
-        for box in self.boxes(name):
-            if 0 <= index - box.starts[0] < box.shape[0]:
-                cells = vector[box.offset : box.offset + (1 << box.log_size)].reshape(box.shape)
-                values[box.slices[1:]] = cells[index - box.starts[0]]
+        for part, (first, *others) in self._views(vector, column):
+            if first.start <= index < first.stop:
+                values[tuple(others)] = part[index - first.start]
         return values
 
-    def pieces(self, name: str, points: Sequence[Sequence[K]], scale: K) -> list[Piece]:
-        """The weights of scale * sum_i prod_k eq(points[k], i_k) T[i], i over the real indices of column T, on its boxes.
+    def _views(self, vector: U32, column: Column) -> Iterator[tuple[U32, tuple[slice, ...]]]:
+        """For every box of a column its cells, in its shape, and the slices of the tensor that they are."""
+        boxes = boxes_of(column.shape)
+        for offset, shape, slices in zip(self.offsets(column.name).tolist(), boxes.shapes, boxes.slices, strict=True):
+            yield vector[offset : offset + math.prod(shape)].reshape(shape), slices
+
+    def pieces(self, names: Sequence[str], points: Sequence[Sequence[K]], scales: Sequence[K]) -> Pieces:
+        """The weights of sum_j scales[j] sum_i prod_k eq(points[k], i_k) T_j[i], i over the real indices, on the boxes of the
+        columns T_j = names[j], which have one shape.
 
         points: for each dimension ceil(log2 d) coordinates, lowest index bit first. A box that starts at s, a multiple of its
         side 2^a, has eq(point, s + x) = eq(point[a:], s >> a) eq(point[:a], x) along a dimension.
         """
-        column = self.column(name)
-        if tuple(map(len, points)) != column.point_sizes():
-            raise ValueError(f"{name}: expected points of {column.point_sizes()} coordinates, got {tuple(map(len, points))}")
-        weights = _box_weights(column.shape, tuple(map(tuple, points)))
-        boxes = self.boxes(name)
-        return [Piece(box.offset, local, constant * scale) for box, (local, constant) in zip(boxes, weights, strict=True)]
+        shape = self._shape(names)
+        _check_points(names[0], points, shape)
+        return _pieces(shape, np.stack([self.offsets(name) for name in names]), points, scales)
 
-    def slice_pieces(self, name: str, index: int, points: Sequence[Sequence[K]], scale: K) -> list[Piece]:
-        """`pieces` for the slice T[index] of a column of two or more dimensions; points of the other dimensions.
+    def slice_pieces(self, names: Sequence[str], indices: Sequence[int], points: Sequence[Sequence[K]], scales: U64) -> Pieces:
+        """`pieces` for the slices T_j[i], i in indices, of columns of two or more dimensions; points of the other dimensions,
+        scales (indices, names, 2) pairs.
 
         The first dimension has the highest index bits of a box, so the slice of a box is an aligned subcube too.
         """
-        column = self.column(name)
-        if not 0 <= index < column.shape[0]:
-            raise ValueError(f"{name}: expected an index below {column.shape[0]}, got {index}")
-        if tuple(map(len, points)) != column.point_sizes()[1:]:
-            raise ValueError(
-                f"{name}: expected points of {column.point_sizes()[1:]} coordinates, got {tuple(map(len, points))}"
-            )
-        weights = _box_weights(column.shape[1:], tuple(map(tuple, points)))
-        part = next(j for j, (start, log_side) in enumerate(binary_parts(column.shape[0])) if index < start + (1 << log_side))
-        boxes = self.boxes(name)[part * len(weights) : (part + 1) * len(weights)]
-        return [
-            Piece(box.offset + ((index - box.starts[0]) << len(local)), local, constant * scale)
-            for box, (local, constant) in zip(boxes, weights, strict=True)
-        ]
+        length, *others = self._shape(names)
+        shape = tuple(others)
+        _check_points(names[0], points, shape)
+        if not all(0 <= index < length for index in indices):
+            raise ValueError(f"{names[0]}: expected indices below {length}, got {list(indices)}")
+        boxes, parts = boxes_of(shape), binary_parts(length)
+        offsets = np.stack([self.offsets(name) for name in names]).reshape(len(names), len(parts), len(boxes))
+        part_of = [next(p for p, (start, log_side) in enumerate(parts) if index < start + (1 << log_side)) for index in indices]
+        inside = np.array([index - parts[p][0] for index, p in zip(indices, part_of, strict=True)], dtype=np.int64)
+        slices = offsets[:, part_of].transpose(1, 0, 2) + (inside[:, None, None] << boxes.log_sizes)
+        return _pieces(shape, slices.reshape(-1, len(boxes)), points, scales.reshape(-1, 2))
+
+    def _shape(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The one shape of these columns."""
+        shape, *others = (self.column(name).shape for name in names)
+        if any(other != shape for other in others):
+            raise ValueError(f"{names[0]}: expected columns of one shape, got {[shape, *others]}")
+        return shape
 
     def encode(self) -> bytes:
         """The canonical bytes of what determines the layout, for the statement.
@@ -282,3 +322,9 @@ class Layout:
             encoded += [number(len(name)), name, number(column.name in self.checked), number(len(column.shape))]
             encoded += [number(d) for d in column.shape]
         return b"".join(encoded)
+
+
+def _check_points(name: str, points: Sequence[Sequence[K]], shape: tuple[int, ...]) -> None:
+    sizes = tuple((length - 1).bit_length() for length in shape)
+    if tuple(map(len, points)) != sizes:
+        raise ValueError(f"{name}: expected points of {sizes} coordinates, got {tuple(map(len, points))}")

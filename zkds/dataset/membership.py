@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -208,7 +209,7 @@ class Membership:
             for bits in reversed(_index_bits(column)):  # the last dimension has the lowest bits
                 inner.insert(0, point[used : used + bits])
                 used += bits
-            claims.append(Claim(layout.pieces(column.name, [*record_points, *inner], ONE), value))
+            claims.append(Claim(partial(layout.pieces, [column.name], [*record_points, *inner], [ONE]), value))
         return claims
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zkds import sumcheck
-from zkds.claims import Claim, Piece, Value
+from zkds.claims import Claim, Pieces, Value
 from zkds.commit.layout import Layout
 from zkds.field import ONE, ZERO, K, dot
 from zkds.identities.digit_polynomials import HALF
@@ -70,13 +70,12 @@ class CoefficientSums(Tensor):
     def _add(self, book: Book[Value], layout: Layout, points: Points, weights: Sequence[K], value: Value) -> None:
         """One claim on the vector: sum_t eq(point, t) 2^k_t (limbs of step t at the terms' point and at 1/2)."""
         by_step = EqAxis(self.shape[1], tuple(points[1])).vector().tolist()
-        pieces: list[Piece] = []
+        claims: list[Claim[K]] = []
         for step, pair in zip(self.sources, by_step, strict=True):
             assert isinstance(step, Committed)
             bits = (step.shape[1] - 1).bit_length()
             own = [K(*pair) * (1 << bits) * limb for limb in weights]
             axes = (EqAxis(self.shape[0], tuple(points[0])), EqAxis(step.shape[1], (HALF,) * bits))
-            claim = step.vector_claim(layout, TensorClaim(axes, tuple(own), ZERO))
-            pieces += claim.pieces
-            value = value + claim.value
-        book.vector_claims.append(Claim(pieces, value))
+            claims.append(step.vector_claim(layout, TensorClaim(axes, tuple(own), ZERO)))
+            value = value + claims[-1].value
+        book.vector_claims.append(Claim(lambda: Pieces.joined([claim.pieces for claim in claims]), value))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from zkds.claims import Claim, Piece, Value
+from zkds.claims import Claim, Pieces, Value
 from zkds.commit.layout import Layout
 from zkds.field import ZERO, K
 from zkds.hidden import Hidden
@@ -115,10 +115,9 @@ def _joined(layout: Layout, forms: Sequence[Form], values: Sequence[Value]) -> C
     total = values[0]
     for value in values[1:]:
         total = total + value
-    pieces: list[Piece] = []
+    claims: list[Claim[K]] = []
     for form in forms:
         assert isinstance(form.tensor, Committed)
-        claim = form.tensor.vector_claim(layout, TensorClaim(form.axes, form.weights, ZERO))
-        pieces += claim.pieces
-        total = total + claim.value
-    return Claim(pieces, total)
+        claims.append(form.tensor.vector_claim(layout, TensorClaim(form.axes, form.weights, ZERO)))
+        total = total + claims[-1].value
+    return Claim(lambda: Pieces.joined([claim.pieces for claim in claims]), total)

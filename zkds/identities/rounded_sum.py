@@ -256,11 +256,11 @@ class RoundedSum(Component):
             output_weights = self._output_weights(weights)
             scales += list(zip(self.output.columns.names, output_weights, strict=True))
             constant = constant + output_weights[-1] * self.output.columns.format.top_offset
-        pieces = [piece for name, scale in scales for piece in layout.pieces(name, points, scale)]
+        names, factors = zip(*scales, strict=True)
         total = values[0] + constant * self.remainder.ones(points)
         for value in values[1:]:
             total = total + value
-        book.vector_claims.append(Claim(pieces, total))
+        book.vector_claims.append(Claim(lambda: layout.pieces(names, points, factors), total))
 
     def _factor_claims(
         self,

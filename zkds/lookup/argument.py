@@ -20,6 +20,7 @@ product Q has an inverse.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -62,10 +63,11 @@ def challenge_terms(plan: LookupPlan) -> tuple[ErrorTerm, ErrorTerm]:
     )
 
 
-def _chunk_claim(plan: LookupPlan, chunk: Chunk, alpha: K, beta: K, point: Sequence[K], denominator: Value) -> Claim[Value]:
+def _chunk_claim(
+    plan: LookupPlan, chunk: Chunk, alpha: K, beta: K, point: Sequence[K], denominator: Value, tag: K
+) -> Claim[Value]:
     """From q~(point) = alpha - beta tag~(point) - (v0 + beta^2 v1 + beta^3 v2)~(point)."""
-    constant = alpha - beta * plan.tag_value(chunk, point)
-    return Claim(plan.value_pieces(chunk, beta, point), -denominator + constant)
+    return Claim(lambda: plan.value_pieces(chunk, beta, point), -denominator + (alpha - beta * tag))
 
 
 # ---- verifier -----------------------------------------------------------------------------------------------------------
@@ -84,11 +86,13 @@ def verify(
     for chunk in plan.chunks:
         roots.append(_receive_root(channel))
         point, _, denominator = verify_tree(channel, roots[-1], chunk.log_size, unit_numerators=True)
-        claims.append(_chunk_claim(plan, chunk, alpha, beta, point, denominator))
+        tag = channel.public(partial(plan.tag_value, chunk, point))
+        claims.append(_chunk_claim(plan, chunk, alpha, beta, point, denominator, tag))
     table_root = _receive_root(channel)
     point, numerator, denominator = verify_tree(channel, table_root, plan.table_side.variables, unit_numerators=False)
-    channel.assert_zero(denominator - plan.table_side.denominator(alpha, beta, point), f"{NAME}: denominators of the tables")
-    claims.append(Claim(plan.multiplicity_pieces(point), numerator))
+    expected = channel.public(lambda: plan.table_side.denominator(alpha, beta, point))
+    channel.assert_zero(denominator - expected, f"{NAME}: denominators of the tables")
+    claims.append(Claim(lambda: plan.multiplicity_pieces(point), numerator))
     _verify_total(channel, roots, table_root, alpha, plan.unused)
     return claims
 
@@ -136,11 +140,11 @@ def prove(
         tree = LeafTree(leaves, chunk.start, chunk.log_size, memory)
         roots.append(_send_root(channel, tree))
         point, _, denominator = prove_tree(channel, tree)
-        claims.append(_chunk_claim(plan, chunk, alpha, beta, point, denominator))
+        claims.append(_chunk_claim(plan, chunk, alpha, beta, point, denominator, plan.tag_value(chunk, point)))
     table_tree = _table_tree(plan, alpha, beta, vector, memory)
     _send_root(channel, table_tree)
     point, numerator, _ = prove_tree(channel, table_tree)
-    claims.append(Claim(plan.multiplicity_pieces(point), numerator))
+    claims.append(Claim(lambda: plan.multiplicity_pieces(point), numerator))
     p, q = roots[0]
     for next_p, next_q in roots[1:]:
         p, q = p * next_q + next_p * q, q * next_q

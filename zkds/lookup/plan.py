@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from zkds.claims import Piece
+from zkds.claims import Piece, Pieces
 from zkds.commit.layout import Column, Layout
 from zkds.field import ONE, ZERO, K, P, powers, to_pairs
 from zkds.lookup.subcubes import covering_subcubes, weights_below
@@ -144,7 +144,7 @@ class LookupPlan:
             row = rows[columns[j]]
             assert row is not None
             for k, name in enumerate(row.secondary):
-                self._others[k, j] = self.layout.boxes(name)[int(table.numbers[j])].offset
+                self._others[k, j] = self.layout.offsets(name)[table.numbers[j]]
 
     @cached_property
     def _runs(self) -> list[int]:
@@ -182,7 +182,7 @@ class LookupPlan:
             below = next_below
         return total
 
-    def value_pieces(self, chunk: Chunk, beta: K, point: Sequence[K]) -> list[Piece]:
+    def value_pieces(self, chunk: Chunk, beta: K, point: Sequence[K]) -> Pieces:
         """The weights on V of sum_x eq(point, x) (v0 + beta^2 v1 + beta^3 v2)(x) over a chunk's cells."""
         pieces = [
             Piece(chunk.start + start, tuple(point[:log_size]), index_weight(point[log_size:], start >> log_size))
@@ -198,12 +198,12 @@ class LookupPlan:
             for k in range(int(self._width[j]) - 1):
                 offset = int(self._others[k, j]) + start - first
                 pieces.append(Piece(offset, tuple(point[:log_size]), scale * weights[k]))
-        return pieces
+        return Pieces.of(pieces)
 
-    def multiplicity_pieces(self, point: Sequence[K]) -> list[Piece]:
+    def multiplicity_pieces(self, point: Sequence[K]) -> Pieces:
         """The weights on V of the multilinear extension of the multiplicities at a point of the table side."""
         coordinates = self.layout.column(MULTIPLICITIES).point_sizes()[0]
         scale = ONE
         for coordinate in point[coordinates:]:
             scale = scale * (1 - coordinate)
-        return self.layout.pieces(MULTIPLICITIES, [tuple(point[:coordinates])], scale)
+        return self.layout.pieces([MULTIPLICITIES], [tuple(point[:coordinates])], [scale])

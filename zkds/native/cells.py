@@ -5,6 +5,8 @@ A chunk is 8 * 2^streamed cells: `streamed` index bits, 3, 4, ..., are bound bef
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,3 +123,20 @@ def evaluate(pieces: PieceArrays, point: U64) -> U64:
     code = lib.zkds_cells_evaluate(pieces._struct(), pointer(point, "uint64_t *"), len(point), pointer(value, "uint64_t *"))
     check(code, "cells.evaluate")
     return value
+
+
+def box_weights(lengths: Sequence[int], point: U64, scales: U64) -> U64:
+    """The weights of a tensor's binary boxes at a point, scales[j] times all of them for each j: (scales x boxes, 2) pairs.
+
+    lengths of the dimensions; point (sum of their bits, 2). There are prod popcount(length) boxes.
+    """
+    if not all(1 <= length < 1 << MAX_VARIABLES for length in lengths):
+        raise ValueError(f"lengths: expected 1 to 2^{MAX_VARIABLES} - 1, got {tuple(lengths)}")
+    array("point", point, np.uint64, (sum((length - 1).bit_length() for length in lengths), 2))
+    array("scales", scales, np.uint64, (None, 2))
+    boxes = math.prod(length.bit_count() for length in lengths)
+    sides = np.array(lengths, dtype=np.uint64)
+    result = np.empty((len(scales) * boxes, 2), dtype=np.uint64)
+    inputs = (pointer(sides, "uint64_t *"), len(sides), pointer(point, "uint64_t *"), pointer(scales, "uint64_t *"))
+    check(lib.zkds_box_weights(*inputs, len(scales), pointer(result, "uint64_t *")), "cells.box_weights")
+    return result

@@ -61,7 +61,7 @@ def multiply(left: U64, right: U64) -> U64:
     tables[:, :columns] = right
     blocked = np.ascontiguousarray(tables.reshape(count, -1, 8, 2).swapaxes(2, 3))
     product = native.k_matmul(np.ascontiguousarray(left).reshape(-1, count, 2), blocked)
-    pairs = product.swapaxes(2, 3).reshape(len(product), -1, 2)
+    pairs = product.swapaxes(2, 3).reshape(len(product), tables.shape[1], 2)
     return np.ascontiguousarray(pairs[:, :columns]).reshape(*lead, columns, 2)
 
 

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from zkds import sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
-from zkds.claims import Claim, Piece, Value
+from zkds.claims import Claim, Pieces, Value
 from zkds.commit.layout import Layout
-from zkds.field import ONE, ZERO, K, block, dot, from_pairs, powers, to_pairs, unblock
+from zkds.field import ONE, ZERO, K, block, dot, powers, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
@@ -38,6 +38,7 @@ from zkds.native import U32, U64
 from zkds.native import field as native
 from zkds.soundness import ErrorTerm, algebraic
 from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
+from zkds.tensors.contraction import multiply
 
 MOST_SEPARATE_CLAIMS = 8  # on one tensor: more of them become one by a sumcheck, so that nested sums don't double them
 KEPT_COLUMNS, KEPT_TENSORS = 64, 64  # a layer's gradients use the same deltas, inputs and weights again and again
@@ -241,7 +242,7 @@ class Committed(Tensor):
         points = split_point(self.shape, point)
         weights = combination.weights_at(points)
         value = dot(weights, finals[count:])
-        context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), value))
+        context.book.vector_claims.append(Claim(lambda: self._pieces(context.layout, points, weights), value))
 
     def verify_claims(self, context: VerifierContext) -> None:
         claims = self._take(context.layout, context.book)
@@ -252,7 +253,7 @@ class Committed(Tensor):
         point, final = sumcheck.verify(context.channel, combination.value + offset, variables(self.shape), 2, name=self.name)
         points = split_point(self.shape, point)
         weights = combination.weights_at(points)
-        context.book.vector_claims.append(Claim(self._pieces(context.layout, points, weights), final))
+        context.book.vector_claims.append(Claim(lambda: self._pieces(context.layout, points, weights), final))
 
     def _take(self, layout: Layout, book: Book[Value]) -> list[TensorClaim[Value]]:
         """Move the claims that are claims on the vector there; return the others, or all if they are many."""
@@ -271,7 +272,7 @@ class Committed(Tensor):
 
     def vector_claim(self, layout: Layout, claim: TensorClaim[Value]) -> Claim[Value]:
         """A claim with such axes, as one on the vector."""
-        return Claim(self._direct_pieces(layout, claim), claim.value + self._offset(claim))
+        return Claim(lambda: self._direct_pieces(layout, claim), claim.value + self._offset(claim))
 
     def _offset(self, claim: TensorClaim[Value]) -> K:
         """What a claim says of the public part that is subtracted from every top limb."""
@@ -282,21 +283,18 @@ class Committed(Tensor):
             product = product * axis.total()
         return product
 
-    def _direct_pieces(self, layout: Layout, claim: TensorClaim[Value]) -> list[Piece]:
+    def _direct_pieces(self, layout: Layout, claim: TensorClaim[Value]) -> Pieces:
         first = claim.axes[0]
         points: list[tuple[K, ...]] = [axis.point for axis in claim.axes[1:] if isinstance(axis, EqAxis)]
         if isinstance(first, EqAxis):
             return self._pieces(layout, [first.point, *points], claim.digit_weights)
-        pieces = []
-        for index, weight in enumerate(from_pairs(first.vector())):
-            if weight:
-                for name, digit_weight in zip(self.columns.names, claim.digit_weights, strict=True):
-                    pieces += layout.slice_pieces(name, index, points, weight * digit_weight)
-        return pieces
+        vector = first.vector()
+        indices = np.flatnonzero(vector.any(axis=1))
+        scales = multiply(vector[indices, None], to_pairs(claim.digit_weights)[None])
+        return layout.slice_pieces(self.columns.names, indices.tolist(), points, scales)
 
-    def _pieces(self, layout: Layout, points: Sequence[Sequence[K]], weights: Sequence[K]) -> list[Piece]:
-        names = zip(self.columns.names, weights, strict=True)
-        return [piece for name, weight in names for piece in layout.pieces(name, points, weight)]
+    def _pieces(self, layout: Layout, points: Sequence[Sequence[K]], weights: Sequence[K]) -> Pieces:
+        return layout.pieces(self.columns.names, points, weights)
 
 
 class Combination(Generic[Value]):

@@ -22,7 +22,7 @@ from zkds.zk.messages import (
     quadratic_word,
     send_columns,
 )
-from zkds.zk.pads import OneTimePads, SecretStream
+from zkds.zk.pads import OneTimePads, SecretStream, byte_strings
 from zkds.zk.parameters import SALT_BYTES, LigeroParameters, choose_parameters
 from zkds.zk.rows import add, encode, evaluate, interpolate, multiply, subtract, total
 from zkds.zk.tableau import combine_equations, fill
@@ -82,7 +82,7 @@ class PadCommitment:
         low_degree, linear, quadratic = (
             encode(interpolate(mask), parameters.log_length)[None] for mask in (masks.low_degree, masks.linear, masks.quadratic)
         )
-        self.salts = [stream.bytes(SALT_BYTES) for _ in range(parameters.length)]
+        self.salts = byte_strings(stream, parameters.length, SALT_BYTES)
         self.commit_codewords(np.concatenate((encode(self.coefficients, parameters.log_length), low_degree, linear, quadratic)))
 
     def commit_codewords(self, codewords: U64) -> None:

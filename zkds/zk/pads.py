@@ -76,3 +76,12 @@ class OneTimePads:
             raise RuntimeError("one-time pads: already used for a proof")
         pads, self._pads = self._pads, None
         return pads
+
+
+def byte_strings(stream: SecretStream, count: int, size: int) -> list[bytes]:
+    """What `count` calls of `stream.bytes(size)` give, size <= LONGEST_DIRECT, from fewer reads of the sponge."""
+    if not 1 <= size <= LONGEST_DIRECT:
+        raise ValueError(f"size: expected 1 to {LONGEST_DIRECT}, got {size}")
+    at_once = LONGEST_DIRECT // size
+    runs = [stream.bytes(size * min(at_once, count - first)) for first in range(0, count, at_once)]
+    return [run[j : j + size] for run in runs for j in range(0, len(run), size)]

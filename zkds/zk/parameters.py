@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from zkds.field import ELEMENT_BYTES
 from zkds.soundness import QUERY_BITS, QUERY_GRINDING, ErrorTerm, algebraic
@@ -74,7 +75,7 @@ class LigeroParameters:
         """e: columns in which a word may differ from its unique codeword."""
         return (self.length - 2 * self.row) // 2
 
-    @property
+    @cached_property
     def queries(self) -> int:
         """t: the least number of columns with QUERY_BITS, grinding counted."""
         return math.ceil((QUERY_BITS - QUERY_GRINDING) / self._bits_per_query())
@@ -82,7 +83,7 @@ class LigeroParameters:
     def _bits_per_query(self) -> float:
         return -math.log2((self.length - self.errors - 1) / self.length)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """l: messages in a row; the remaining slots hold as many uniform values as columns are opened."""
         return self.row - self.queries
