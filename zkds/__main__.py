@@ -4,14 +4,17 @@ Everything is imported inside `main`, so that Ctrl-C while numpy or torch is loa
 command expects is a bug: it ends with an exit code of its own, since 1 says that a proof was rejected.
 """
 
+import gc
 import sys
 
+YOUNG_OBJECTS = 100_000  # before the collector looks for cycles: a proof makes many objects, and next to no cycles
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
 
 
 def main() -> int:
     """Run the command of sys.argv; returns its exit code."""
+    gc.set_threshold(YOUNG_OBJECTS)
     try:
         from zkds.cli import main as run
 
