@@ -8,6 +8,7 @@ and 2^59 they can be committed, and equality of polynomials modulo p is equality
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import zip_longest
 
 from zkds.errors import ConstraintRejected
@@ -26,6 +27,11 @@ Intervals = Sequence[Interval]  # of the coefficients of a polynomial, lowest fi
 
 def product_intervals(left: Intervals, right: Intervals) -> list[Interval]:
     """Of the product of two polynomials with independent coefficients."""
+    return list(_product_intervals(tuple(left), tuple(right)))
+
+
+@lru_cache(maxsize=256)  # layers and steps share most of them, and a plan, its check and its witness all
+def _product_intervals(left: tuple[Interval, ...], right: tuple[Interval, ...]) -> tuple[Interval, ...]:
     low, high = ([0] * (len(left) + len(right) - 1) for _ in range(2))
     for i, a in enumerate(left):
         if a == ZERO_INTERVAL:
@@ -34,7 +40,7 @@ def product_intervals(left: Intervals, right: Intervals) -> list[Interval]:
             corners = (a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high)
             low[j] += min(corners)
             high[j] += max(corners)
-    return [Interval(*bounds) for bounds in zip(low, high, strict=True)]
+    return tuple(Interval(*bounds) for bounds in zip(low, high, strict=True))
 
 
 def sum_intervals(left: Intervals, right: Intervals) -> list[Interval]:
