@@ -198,13 +198,3 @@ int zkds_product_last_fold(const uint64_t *q, const uint64_t *challenge, uint64_
     OPS(fraction)->product_fold(&round, 0, 1);
     return ZKDS_OK;
 }
-
-/* ---- multiplicities ------------------------------------------------------------------------------------------------ */
-
-int zkds_histogram(const uint32_t *cells, size_t count, uint32_t *counts, size_t bound) {
-    for (size_t j = 0; j < count; j++) {
-        if (cells[j] >= bound) return ZKDS_BAD_ARGUMENT;
-        counts[cells[j]]++;
-    }
-    return ZKDS_OK;
-}

@@ -9,6 +9,8 @@
 
 #include "cells_ops.h"
 #include "cells_kernels.h"
+#include "columns_ops.h"
+#include "columns_kernels.h"
 #include "sumcheck_ops.h"
 #include "sumcheck_kernels.h"
 #include "ntt_ops.h"

@@ -17,7 +17,7 @@ import numpy as np
 from zkds.circuits.arithmetic.exact import WIDE_BITS, magnitude
 from zkds.dataset.schema import INPUT_WIDTH
 from zkds.errors import MalformedProof
-from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
+from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow
 from zkds.native import exact
 from zkds.wire import ProofReader, encode_number, read_number
 
@@ -106,7 +106,7 @@ def require_format(values: I64, number: LimbFormat, tensor: str, place: Place) -
     """Raise Overflow at the first entry, in row-major order, that the format does not hold."""
     if values.size and not (number.interval.low <= int(values.min()) and int(values.max()) <= number.interval.high):
         try:
-            require_fit(tensor, (values >= number.interval.low) & (values <= number.interval.high), number.width)
+            number.require(tensor, values)
         except WitnessOverflow as error:
             raise Overflow(tensor, place, error.index, error.width) from None
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from zkds.circuits.arithmetic.fixed_point import SQUARES_WIDTH, Configuration
 from zkds.identities.balanced_digits import BalancedDigits, Decomposition
@@ -17,7 +20,7 @@ from zkds.identities.gadget import Gadgets
 from zkds.identities.gram_squares import GramSquares
 from zkds.identities.product_squares import ProductSquares
 from zkds.identities.rounded_value import RoundedValue
-from zkds.native import U32
+from zkds.integers.limb_columns import LimbColumns
 from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import Reader, Tensor
 
@@ -87,7 +90,7 @@ class Values(Gadgets):
         super().__init__(name, values)
         self.values = tuple(values)
 
-    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
+    def witness(self, reader: Reader) -> Iterator[tuple[str | LimbColumns, NDArray[Any]]]:
         """The columns of digits and carries, from a reader of the coefficients."""
         for value in self.values:
             yield from value.witness(reader).items()

@@ -70,7 +70,6 @@ from zkds.tensors.tensor import (
     TensorClaim,
     VerifierContext,
     draw_points,
-    joined,
     value_weights,
 )
 
@@ -118,11 +117,11 @@ class MaxPool(Component):
         """The prover's side, after the root: claims on mask, difference and output."""
         beta, points, window_points = self._draw(context)
         (mask,) = self.mask.tables(context.reader)
-        tables = (_small_table(mask), field_table(joined(self.difference, context.reader)))
+        tables = (_small_table(mask), field_table(self.difference.integers(context.reader)))
         check = ZeroCheck(f"{self.name}: selection", self.shape, _selection_terms(beta))
         self._selection_claims(context.book, *check.prove(context, points, tables))
         if self.relu:
-            tables = (_small_table(window_sums(mask, self.window)), field_table(joined(self.output, context.reader)))
+            tables = (_small_table(window_sums(mask, self.window)), field_table(self.output.integers(context.reader)))
             check = ZeroCheck(f"{self.name}: windows", self.output.shape, _window_terms(beta))
             self._window_claims(context.book, *check.prove(context, window_points, tables))
         else:

@@ -57,7 +57,6 @@ from zkds.native import U32
 from zkds.tensors.circuit import ProvedByLookups
 from zkds.tensors.linear import SumTensor
 from zkds.tensors.tensor import Committed, Reader, Tensor
-from zkds.tensors.tensor import joined as values_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -355,7 +354,7 @@ class SmoothCells(ProvedByLookups):
 
     def witness(self, reader: Reader) -> dict[str, U32]:
         """The columns that follow from the argument's."""
-        found = smooth(self.function, values_of(self.argument, reader))
+        found = smooth(self.function, self.argument.integers(reader))
         return joined([split(owner, entries) for owner, entries in self.derived(found)])
 
     def derived(self, found: SmoothValues) -> list[tuple[Committed, I64]]:

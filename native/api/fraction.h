@@ -47,6 +47,3 @@ int zkds_product_round(const uint64_t *q, const uint64_t *challenge, uint64_t *q
 int zkds_leaf_round(const zkds_leaves *leaves, size_t first_leaf, const uint64_t *challenge, uint64_t *q_out,
                     const uint64_t *lanes, const uint64_t *rest, size_t rest_count, uint64_t *sums);
 int zkds_product_last_fold(const uint64_t *q, const uint64_t *challenge, uint64_t *q_out);
-
-/* counts[cells[j]] += 1 for j < count. ZKDS_BAD_ARGUMENT if a cell is not below `bound`; counts are then unspecified. */
-int zkds_histogram(const uint32_t *cells, size_t count, uint32_t *counts, size_t bound);

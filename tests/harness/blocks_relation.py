@@ -31,10 +31,9 @@ class BlocksRelation:
     def complete(self, columns):
         """The columns with the carries of all blocks."""
         reader = ColumnReader(columns)
-        found = dict(columns)
         for block in self.blocks:
-            found |= block.witness(reader)
-        return found
+            reader.add(block.witness(reader))
+        return reader.columns
 
     def prove(self, channel, layout, vector):
         context = ProverContext(channel, layout, VectorReader(layout, vector))

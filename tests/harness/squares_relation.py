@@ -8,6 +8,7 @@ from unittest.mock import patch
 import numpy as np
 
 from tests.harness.circuit import Operands, circuit_of
+from tests.harness.limbs import completed
 from zkds.identities import product_squares
 from zkds.identities.balanced_digits import BalancedDigits, Decomposition
 from zkds.identities.gadget import make_blocks
@@ -17,7 +18,7 @@ from zkds.identities.rounded_value import RoundedValue
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.tensors.circuit import Component
-from zkds.tensors.tensor import ColumnReader, Committed
+from zkds.tensors.tensor import Committed
 
 WEIGHT_SHIFT, GRADIENT_SHIFT, WIDTH = 100, 64, 112
 WIDTHS = {"w": 44, "a": 43, "d": 46, "D": 15}
@@ -52,7 +53,7 @@ class RoundedValues(Component):
         columns = {name: cells for gadget in self.gadgets for name, cells in gadget.witness(reader).items()}
         reader.add(columns)
         for block in self.blocks:
-            columns |= dict(block.witness(reader))
+            reader.add(block.witness(reader))
         return columns
 
     def prove(self, context):
@@ -116,13 +117,7 @@ class SquaresRelation:
 
     def after_digits(self, columns):
         """The columns of everything that follows from digits, of these digits."""
-        return self.follow(columns, self.products, self.grams, self.rounded)
-
-    @staticmethod
-    def follow(columns, *components):
-        for component in components:
-            columns = columns | dict(component.witness(ColumnReader(columns)))
-        return columns
+        return completed(columns, self.products, self.grams, self.rounded)
 
     def exact(self, values):
         """[(V_t, Q_t)], exact integers from the values themselves."""

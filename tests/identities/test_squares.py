@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, lying, reason_of, reason_of_cells
-from tests.harness.limbs import join
+from tests.harness.limbs import completed, join
 from tests.harness.squares_relation import GRADIENT_SHIFT, WEIGHT_SHIFT, SquaresRelation
 from tests.reference import squares as reference
 from zkds.errors import PlanRejected
 from zkds.field import P
 from zkds.identities import product_squares
 from zkds.identities.digit_polynomials import MAX_COEFFICIENT, integer_digits
+from zkds.identities.gram_squares import gram
 from zkds.integers.limbs import WitnessOverflow
 from zkds.prover import prove
 from zkds.tensors.tensor import ColumnReader
@@ -93,7 +94,7 @@ def test_largest_digits_reach_the_bounds(parameters):
         for digits in relation.decomposition.digits:
             cell = 0 if end == "low" else digits.base - 1
             columns |= {name: np.full(digits.shape, cell, dtype=np.uint32) for name in digits.columns.names}
-        columns = relation.follow(columns, relation.products)
+        columns = completed(columns, relation.products)
         for t, step in enumerate(relation.products.steps):
             found = coefficients(step, columns)
             for own, interval in zip(found, relation.products.entry_intervals(t), strict=False):
@@ -167,7 +168,7 @@ def test_what_is_moved_between_terms_is_rejected():
         values[8, 2] -= 1
 
     changed = with_coefficients(relation.products.steps[0], columns, change)
-    assert reason_of_cells(relation.relation, relation.follow(changed, relation.rounded)) == SQUARE
+    assert reason_of_cells(relation.relation, completed(changed, relation.rounded)) == SQUARE
 
 
 @pytest.mark.parametrize("owner", ["products", "grams"])
@@ -190,7 +191,7 @@ def test_a_wrong_sum_of_squares_of_gradients_is_rejected():
     def change(values):
         values[2, 1] += 1
 
-    changed = relation.follow(with_coefficients(relation.grams.coefficients, columns, change), relation.rounded)
+    changed = completed(with_coefficients(relation.grams.coefficients, columns, change), relation.rounded)
     assert reason_of_cells(relation.relation, changed) == "Q: product of the factors"
 
 
@@ -358,3 +359,17 @@ def test_committed_coefficients_are_unique_by_exhaustion(modulus):
             assert (min(solutions) == 1) == complete
         elif complete:
             assert max(solutions) > 1
+
+
+@pytest.mark.parametrize(
+    ("count", "records", "entries", "most"),
+    [(1, 2, 3, 1), (2, 2, 5, 1), (5, 3, 17, 1), (6, 3, 100, 2), (7, 2, 9, 1 << 20), (5, 2, 30, 121), (3, 2, 4, (1 << 25) - 1)],
+)
+def test_gram_matrices_of_digits_are_exact(count, records, entries, most):
+    """Two digits to a number, and one where doubles have no room for two."""
+    digits = np.random.default_rng(count).integers(-most, most + 1, (count, records, entries))
+    digits[0], digits[-1] = most, -most
+    expected = np.zeros((2 * count - 1, records, records), dtype=object)
+    for i, j in np.ndindex(count, count):
+        expected[i + j] += digits[i].astype(object) @ digits[j].astype(object).T
+    assert (gram(list(digits), most) == expected).all()

@@ -187,14 +187,6 @@ def test_all_modes_agree_on_a_large_layer():
             np.testing.assert_array_equal(a, b)
 
 
-def test_histogram():
-    cells = np.array([3, 0, 3, 7], dtype=np.uint32)
-    counts = np.zeros(8, dtype=np.uint32)
-    assert fraction.add_histogram(cells, counts)
-    assert counts.tolist() == [1, 0, 0, 2, 0, 0, 0, 1]
-    assert not fraction.add_histogram(np.array([8], dtype=np.uint32), counts)
-
-
 def test_refuses_segments_outside_the_cells():
     rows = np.zeros(1, dtype=fraction.SEGMENT)
     rows["end"], rows["width"], rows["second"] = 16, 2, 1

@@ -12,6 +12,7 @@ import pytest
 from tests.harness import cheating
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, dishonest_vector, lying
 from tests.harness.circuit import network_circuit, random_weights, run
+from tests.harness.limbs import completed
 from tests.harness.whole_proof import LIGERO_REASON, reject
 from tests.operators.test_layers import CONFIGURATION, NETWORKS, honest
 from zkds.circuits import probe
@@ -24,7 +25,6 @@ from zkds.circuits.operators.operator import Forward
 from zkds.circuits.operators.relu import Relu
 from zkds.prover import prove_vector
 from zkds.statement import Statement
-from zkds.tensors.tensor import ColumnReader
 from zkds.verifier import verify
 
 pytestmark = pytest.mark.slow
@@ -227,8 +227,7 @@ def test_identity_that_holds_only_modulo_p(lenient):
     values[index] += 1 << 21
     remainder[index] -= 1
     changed = columns | identity.output.columns.split(values) | identity.remainder.split(remainder)
-    changed |= identity.witness(ColumnReader(changed))
-    assert reason_of(circuit, changed) == FALSE_CLAIM
+    assert reason_of(circuit, completed(changed, identity)) == FALSE_CLAIM
 
 
 # ---- false messages ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from tests.harness.circuit import Operands, circuit_of
 from tests.harness.convolutions import geometries, windows
+from tests.harness.limbs import completed
 from tests.harness.whole_proof import reject
 from tests.reference import convolution as reference
 from zkds.circuits.operators.convolution.sums import (
@@ -109,13 +110,10 @@ def layer_sums(geometry, terms=reference.terms) -> Sums:
     columns = {}
     for tensor in tensors.values():
         columns |= tensor.columns.split(values[tensor.name])
-    reader = ColumnReader(columns)
     for identity, remainder in zip(identities, remainders, strict=True):
         columns |= identity.remainder.split(remainder)
-        reader.add(columns)
-        columns |= identity.witness(reader)
     relation = circuit_of(*identities, Operands(*tensors.values()))
-    return Sums(identities, relation, columns)
+    return Sums(identities, relation, completed(columns, *identities))
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.harness.circuit import Operands, circuit_of
+from tests.harness.limbs import completed
 from tests.harness.whole_proof import assert_rejected_in_both_modes
 from tests.reference.rounding import round_half_up
 from zkds.circuits.operators.convolution.low_rank import Corrections, RecordProducts, StartBackward, StartForward
@@ -18,7 +19,7 @@ from zkds.lookup import multiplicities
 from zkds.prover import prove
 from zkds.statement import Statement
 from zkds.tensors.circuit import Circuit
-from zkds.tensors.tensor import ColumnReader, Committed
+from zkds.tensors.tensor import Committed
 from zkds.verifier import verify
 
 STEPS, BATCH = 3, 3
@@ -112,12 +113,10 @@ def make_case(cheat=None):
     columns = {}
     for tensor in (*tensors.values(), *results.values()):
         columns |= tensor.columns.split(values[tensor.name].reshape(tensor.shape))
-    reader = ColumnReader(columns)
     for identity in identities:
         columns |= identity.remainder.split(remainders[identity.name])
-        reader.add(columns)
-        columns |= identity.witness(reader)
-    return Case(circuit_of(*identities, Operands(*tensors.values(), *results.values())), columns, exact)
+    circuit = circuit_of(*identities, Operands(*tensors.values(), *results.values()))
+    return Case(circuit, completed(columns, *identities), exact)
 
 
 def test_sums_of_python_ints_are_proved():

@@ -30,7 +30,7 @@ from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
 from zkds.tensors.circuit import Circuit
 from zkds.tensors.linear import Addend, SumTensor
-from zkds.tensors.tensor import ColumnReader, Committed, joined
+from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
 pytestmark = pytest.mark.slow
@@ -260,7 +260,7 @@ def test_a_pool_of_a_wider_sum():
     columns = {}
     for operand in operands:
         columns |= operand.columns.split(extremes(operand.shape))
-    entries = joined(pool.entries, ColumnReader(columns))
+    entries = pool.entries.integers(ColumnReader(columns))
     assert (len(pool.pool.output.digits), len(pool.pool.difference.digits)) == (3, 4)
     columns |= cells(pool.pool, entries)
     verify(prove(circuit, columns, zero_knowledge=False), circuit, allow_plain=True)

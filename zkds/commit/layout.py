@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from zkds.claims import Pieces
 from zkds.field import K, to_pairs
-from zkds.native import U32, U64, array, cells
+from zkds.native import U32, U64, array, cells, columns
+from zkds.native.columns import Digits
 
 I64 = NDArray[np.int64]
 
@@ -117,6 +118,7 @@ class Boxes:
     log_sizes           (boxes,) int64
     coordinates         for every box its point, positions in the points of all dimensions one after the other; the last
                         dimension's come first, for it has the lowest index bits
+    places              starts and sides as the C core takes them
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -135,6 +137,10 @@ class Boxes:
                 for bit in range(log_side)
             ],
             dtype=np.int64,
+        )
+
+        self.places = columns.Boxes(
+            shape, np.array(self.starts, dtype=np.uint64), np.uint64(1) << np.array(self.log_sides, dtype=np.uint64)
         )
 
     def __len__(self) -> int:
@@ -254,6 +260,29 @@ class Layout:
         for part, slices in self._views(vector, column):
             values[slices] = part
         return values
+
+    def runs(self, names: Sequence[str]) -> tuple[U64, U64]:
+        """Where these columns lie: the first cells of all their boxes, and how many there are."""
+        lengths = [boxes_of(self.column(name).shape).places.cells for name in names]
+        return np.concatenate([self._offsets[self._index(name)] for name in names]).astype(np.uint64), np.concatenate(lengths)
+
+    def write_digits(self, vector: U32, names: Sequence[str], values: I64, digits: Digits) -> bool:
+        """Put the digits of a tensor in the places of these columns; False, with any cells there, if a value has none."""
+        array("vector", vector, np.uint32, (self.cells,))
+        return columns.write(values, digits, *self._digit_places(names), vector)
+
+    def read_digits(self, vector: U32, names: Sequence[str], digits: Digits) -> I64:
+        """The tensor whose digits these columns are, a new array."""
+        array("vector", vector, np.uint32, (self.cells,))
+        boxes, places = self._digit_places(names)
+        values = np.empty(boxes.shape, dtype=np.int64)
+        columns.read(vector, digits, boxes, places, values)
+        return values
+
+    def _digit_places(self, names: Sequence[str]) -> tuple[columns.Boxes, U64]:
+        """The boxes that columns of one shape have, and where each column has them: (columns, boxes)."""
+        offsets = np.stack([self._offsets[self._index(name)] for name in names])
+        return boxes_of(self.column(names[0]).shape).places, offsets.astype(np.uint64)
 
     def read_entry(self, vector: U32, name: str, index: int) -> U32:
         """`read`, entry `index` along the first of two or more dimensions only: a new array of the shape of the others."""

@@ -14,7 +14,7 @@ small, over the integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,14 +28,15 @@ from zkds.identities.expressions import Along, AxisUse, Operand
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
-from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat, require_fit
+from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup, RangeTable
-from zkds.native import U32
+from zkds.native.columns import Digits
 from zkds.soundness import algebraic
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
+    Columns,
     Committed,
     Context,
     ProverContext,
@@ -93,6 +94,18 @@ class BalancedFormat(LimbFormat):
         return _reach(self.base, 1)
 
     @property
+    def offset(self) -> int:
+        return -self.interval.low
+
+    @property
+    def cell_offsets(self) -> tuple[int, ...]:
+        return (self.digit_offset,) * self.count
+
+    @property
+    def digits(self) -> Digits:
+        return Digits(self.count, self.base, self.offset, self.base**self.count)
+
+    @property
     def interval(self) -> Interval:
         return _reach(self.base, self.count)
 
@@ -106,21 +119,6 @@ class BalancedFormat(LimbFormat):
         if self.base == 1 << self.limb_bits:
             return RangeTable(self.limb_bits)
         return ExplicitTable.of(np.arange(self.base, dtype=np.uint32)[:, None])
-
-    def split(self, name: str, values: I64) -> list[U32]:
-        """The cells of every value, lowest digit first. Raises WitnessOverflow for a value that they do not reach."""
-        require_fit(name, (values >= self.interval.low) & (values <= self.interval.high), self.width)
-        rest = values - np.int64(self.interval.low)
-        cells = []
-        for _ in range(self.count):
-            above = rest // np.int64(self.base)
-            cells.append((rest - above * np.int64(self.base)).astype(np.uint32))
-            rest = above
-        return cells
-
-    def coefficients(self, limbs: list[U32]) -> list[I64]:
-        """The digits from the cells."""
-        return [limb.astype(np.int64) - np.int64(self.digit_offset) for limb in limbs]
 
 
 def _reach(base: int, count: int) -> Interval:
@@ -160,12 +158,10 @@ class BalancedDigits(Committed):
             product = product * axis.total()
         return product
 
-    def split(self, reader: Reader) -> dict[str, U32]:
-        """The columns, from the digits of the value."""
-        total = np.zeros(self.shape, dtype=np.int64)
-        for j, table in enumerate(reader.tables(self.operand.tensor)):
-            total += self.operand.values(table, self.shape) << np.int64(DIGIT_BITS * j)
-        return self.columns.split(total)
+    def values(self, reader: Reader) -> I64:
+        """What the digits are of."""
+        found = self.operand.values(self.operand.tensor.integers(reader), self.shape)
+        return np.broadcast_to(found, self.shape)
 
 
 class Decomposition(Component):
@@ -193,10 +189,9 @@ class Decomposition(Component):
             if (digits.interval - value).magnitude() >= P:
                 raise PlanRejected(f"{digits.name}: digits and value may differ by p or more, and are compared modulo p")
 
-    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
-        """The digits' columns."""
-        for digits in self.digits:
-            yield from digits.split(reader).items()
+    def witness(self, reader: Reader) -> Columns:
+        """The digits."""
+        return ((digits.columns, digits.values(reader)) for digits in self.digits)
 
     def prove(self, context: ProverContext) -> None:
         settle_prover(context, self.name, [Equation(self._forms(context), ZERO)])

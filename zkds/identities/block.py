@@ -30,7 +30,9 @@ from zkds.identities.block_plan import BlockPlan, LeftOperand, RightOperand
 from zkds.identities.block_weights import BlockWeights
 from zkds.identities.equations import settle_prover, settle_verifier
 from zkds.identities.expressions import Operand
-from zkds.native import U32, U64, field
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import I64
+from zkds.native import U64, field
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
 from zkds.tensors.field_tables import flat_length, flat_tables, scale_outer
@@ -43,8 +45,8 @@ Elements: TypeAlias = Callable[[Operand, tuple[int, ...]], U64]  # an operand's 
 class Block(BlockPlan, Component):
     """Identities that are proved together, and the committed carries of their plans."""
 
-    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
-        """The carries' columns, from a reader of all columns that the operands are made of.
+    def witness(self, reader: Reader) -> Iterator[tuple[LimbColumns, I64]]:
+        """The carries, from a reader of all columns that the operands are made of.
 
         Raises ValueError, naming the identity, if 2^(16 m) does not divide an entry, m the number of its low digits.
         """
@@ -55,8 +57,7 @@ class Block(BlockPlan, Component):
                 values = plan.carry_values(identity.low_sums(reader, plan.low_digits))
             except ValueError as error:
                 raise ValueError(f"{identity.name}: {error}") from None
-            for carry, value in zip(carries, values, strict=True):
-                yield from carry.columns.split(value).items()
+            yield from zip((carry.columns for carry in carries), values, strict=True)
 
     # ---- prover ------------------------------------------------------------------------------------------------------
 

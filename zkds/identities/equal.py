@@ -5,8 +5,8 @@ from __future__ import annotations
 from zkds.claims import Value
 from zkds.errors import PlanRejected
 from zkds.field import P
-from zkds.integers.limb_columns import Points
-from zkds.native import U32
+from zkds.integers.limb_columns import LimbColumns, Points
+from zkds.integers.limbs import I64
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import weighted_sum
@@ -18,7 +18,6 @@ from zkds.tensors.tensor import (
     Tensor,
     VerifierContext,
     draw_points,
-    joined,
     value_weights,
 )
 
@@ -72,6 +71,6 @@ class Copy(Equal):
         super().__init__(name, copy, original)
         self.copy = copy
 
-    def witness(self, reader: Reader) -> dict[str, U32]:
-        """The columns of the copy."""
-        return self.copy.columns.split(joined(self.right, reader))
+    def witness(self, reader: Reader) -> list[tuple[LimbColumns, I64]]:
+        """The copy."""
+        return [(self.copy.columns, self.right.integers(reader))]

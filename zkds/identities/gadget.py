@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,8 +160,8 @@ class Gadgets(Component):
         for block in self.blocks:
             block.check()
 
-    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
-        """The carries' columns, from a reader of all other columns of the circuit. Raises ValueError if an identity fails."""
+    def witness(self, reader: Reader) -> Iterator[tuple[str | LimbColumns, NDArray[Any]]]:
+        """The carries, from a reader of all other columns of the circuit. Raises ValueError if an identity fails."""
         return itertools.chain.from_iterable(block.witness(reader) for block in self.blocks)
 
     def prove(self, context: ProverContext) -> None:

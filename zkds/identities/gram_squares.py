@@ -37,7 +37,7 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.native import U32, U64
+from zkds.native import U64
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis, VectorAxis, eq_axes, split_point, variables
 from zkds.tensors.circuit import Component
@@ -97,8 +97,8 @@ class GramSquares(Component):
 
     # ---- witness -----------------------------------------------------------------------------------------------------
 
-    def witness(self, reader: Reader) -> dict[str, U32]:
-        """The columns of the coefficients, from those of the digits."""
+    def witness(self, reader: Reader) -> list[tuple[LimbColumns, I64]]:
+        """The coefficients, from the columns of the digits."""
         steps, batch, _ = self.deltas.shape
         deltas, inputs = (
             [table[:steps].reshape(steps, batch, -1) for table in digits.tables(reader)]
@@ -106,11 +106,14 @@ class GramSquares(Component):
         )
         found = np.zeros(self.coefficients.shape, dtype=np.int64)
         for step in range(steps):
-            left, right = (_gram(np.stack([table[step] for table in tables], axis=1)) for tables in (deltas, inputs))
-            for i, row in enumerate(left):
-                for j, other in enumerate(right):
-                    found[i + j, step] += np.int64((row * other).sum())
-        return self.coefficients.columns.split(found)
+            left, right = (
+                gram([table[step] for table in tables], magnitude(owner.digits))
+                for tables, owner in ((deltas, self.deltas), (inputs, self.inputs))
+            )
+            products = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
+            for i, row in enumerate(products):
+                found[i : i + len(row), step] += row
+        return [(self.coefficients.columns, found)]
 
     # ---- protocol ----------------------------------------------------------------------------------------------------
 
@@ -213,15 +216,29 @@ def _at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
     return table.reshape(*lead, -1, 2)
 
 
-def _gram(digits: I64) -> list[I64]:
-    """(records, digits, entries) -> coefficients of the polynomials sum_x row_r(X)[x] row_s(X)[x]: (records, records) each."""
-    records, count, entries = digits.shape
-    if entries * int(np.abs(digits).max(initial=1)) ** 2 >= FLOAT_EXACT:
+def gram(digits: Sequence[I64], most: int) -> I64:
+    """Digits (records, entries) of at most `most` -> the polynomials sum_x row_r(X)[x] row_s(X)[x], their coefficients first.
+
+    (coefficients, records, records), exact in doubles. If that has room, two digits make one number, low + 2^shift high: of a
+    product of two all three coefficients are found again.
+    """
+    count, (records, entries) = len(digits), digits[0].shape
+    shift = (2 * entries * most**2).bit_length() + 1  # a coefficient is below 2^(shift - 1)
+    group = 2
+    if entries * (most + (most << shift)) ** 2 >= FLOAT_EXACT:
+        group, shift = 1, 62
+    if entries * most**2 >= FLOAT_EXACT:
         raise ValueError(f"digits: sums of {entries} products need more than 53 bits")
-    rows = digits.reshape(records * count, entries).astype(np.float64)
-    products = (rows @ rows.T).reshape(records, count, records, count)
-    result = [np.zeros((records, records), dtype=np.int64) for _ in range(2 * count - 1)]
-    for i in range(count):
-        for j in range(count):
-            result[i + j] += products[:, i, :, j].astype(np.int64)
-    return result
+    numbers = [
+        sum(digit << np.int64(shift * i) for i, digit in enumerate(digits[j : j + group])) for j in range(0, count, group)
+    ]
+    rows = np.stack(numbers).reshape(-1, entries).astype(np.float64)
+    rest = (rows @ rows.T).astype(np.int64).reshape(len(numbers), records, len(numbers), records).swapaxes(1, 2)
+    result = np.zeros((group * (2 * len(numbers) + 1), records, records), dtype=np.int64)
+    half, mask = np.int64(1 << (shift - 1)), np.int64((1 << shift) - 1)
+    for k in range(2 * group - 1):
+        coefficients = ((rest + half) & mask) - half
+        rest = (rest - coefficients) >> np.int64(shift)
+        for i, row in enumerate(coefficients):
+            result[k + group * i :: group][: len(row)] += row
+    return result[: 2 * count - 1]

@@ -146,7 +146,8 @@ class MatrixProduct:
         count = len(self.left.digits) + len(self.right.digits) - 1
         output, remainder = round_sums(self.products.digit_sums(reader, count), self.rounding.shift)
         reader.add(self.output.columns.split(output) | self.rounding.remainder.split(remainder))
-        return reader.columns | self.rounding.witness(reader)
+        reader.add(self.rounding.witness(reader))
+        return reader.columns
 
     def prove(self, channel: ProverChannel, layout: Layout, vector: U32) -> list[Claim[K]]:
         """The prover's side, after the root: claims on the committed vector (layout.cells,) uint32."""

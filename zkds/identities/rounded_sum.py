@@ -31,7 +31,7 @@ from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
-from zkds.native import U32, U64, field
+from zkds.native import U64, field
 from zkds.soundness import algebraic
 from zkds.sumcheck import Table
 from zkds.tensors.axes import Axis, eq_axes, split_point, variables
@@ -122,13 +122,12 @@ class RoundedSum(Component):
 
     # ---- witness -----------------------------------------------------------------------------------------------------
 
-    def witness(self, reader: Reader) -> dict[str, U32]:
-        """The columns of the carries. `reader` knows those of the operands, of the output and of the remainder.
+    def witness(self, reader: Reader) -> list[tuple[LimbColumns, I64]]:
+        """The carries. `reader` knows those of the operands, of the output and of the remainder.
 
         Raises ValueError where output and remainder are not those of the exact sums.
         """
         count = self.plan.low_digits
-        columns: dict[str, U32] = {}
         sums = self._low_sums(reader, count)
         for d, name in enumerate(self.remainder.names[:count]):
             sums[d] -= reader.read(name).astype(np.int64)
@@ -139,9 +138,7 @@ class RoundedSum(Component):
         if whole < count:
             for d, digit in enumerate(self.output.tables(reader)[: count - whole]):
                 sums[whole + d] -= digit << np.int64(bits)
-        for part, values in zip(self.carries, self.plan.carry_values(sums), strict=True):
-            columns |= part.split(values)
-        return columns
+        return list(zip(self.carries, self.plan.carry_values(sums), strict=True))
 
     def _low_sums(self, reader: Reader, count: int) -> list[I64]:
         """The digit sums of C below `count`."""

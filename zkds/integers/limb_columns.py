@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from zkds.commit.layout import Column, binary_parts
+from zkds.commit.layout import Column, Layout, binary_parts
 from zkds.field import ONE, ZERO, K
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.multilinear import index_weight
@@ -34,9 +35,27 @@ class LimbColumns:
 
     def split(self, values: I64) -> dict[str, U32]:
         """The columns of a tensor. Raises WitnessOverflow for an entry that does not fit, ValueError for another shape."""
+        self._require_shape(values)
+        return dict(zip(self.names, self.format.split(self.name, values), strict=True))
+
+    def write(self, layout: Layout, vector: U32, values: I64) -> None:
+        """Put the columns of a tensor in their places. Raises as `split` does."""
+        self._require_shape(values)
+        if not layout.write_digits(vector, self.names, values, self.format.digits):
+            self.format.require(self.name, values)
+
+    def values(self, layout: Layout, vector: U32) -> I64:
+        """The tensor of which a vector has the columns."""
+        return layout.read_digits(vector, self.names, self.format.digits)
+
+    def coefficients(self, layout: Layout, vector: U32) -> list[I64]:
+        """Its coefficients, limb by limb."""
+        digits = [replace(self.format.digits, count=1, offset=offset) for offset in self.format.cell_offsets]
+        return [layout.read_digits(vector, [name], digit) for name, digit in zip(self.names, digits, strict=True)]
+
+    def _require_shape(self, values: I64) -> None:
         if values.shape != self.shape:
             raise ValueError(f"{self.name}: expected shape {self.shape}, got {values.shape}")
-        return dict(zip(self.names, self.format.split(self.name, values), strict=True))
 
     def limbs(self, columns: Mapping[str, U32]) -> list[U32]:
         """This tensor's columns out of many."""

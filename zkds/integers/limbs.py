@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from zkds.errors import PlanRejected, ZkdsError
 from zkds.integers.intervals import Interval
-from zkds.native import U32
+from zkds.native import U32, columns
+from zkds.native.columns import Digits
 
 I64 = NDArray[np.int64]
 
@@ -84,6 +85,16 @@ class LimbFormat:
         return 1 << (self.width - 1) if self.signed else 0
 
     @property
+    def cell_offsets(self) -> tuple[int, ...]:
+        """What is subtracted from each cell: nothing, and `top_offset` from the top limb."""
+        return (0,) * (self.limbs - 1) + (self.top_offset,)
+
+    @property
+    def digits(self) -> Digits:
+        """The limbs, as the C core makes them."""
+        return Digits(self.limbs, 1 << self.limb_bits, self.offset, 1 << self.width)
+
+    @property
     def interval(self) -> Interval:
         """The values that limbs within their widths can have; every one of them, once."""
         return Interval.signed(self.width) if self.signed else Interval.unsigned(self.width)
@@ -106,19 +117,21 @@ class LimbFormat:
         """
         if not isinstance(values, np.ndarray) or values.dtype != np.int64:
             raise TypeError(f"{name}: expected an int64 array, got {getattr(values, 'dtype', type(values).__name__)}")
-        require_fit(name, (values >= self.interval.low) & (values <= self.interval.high), self.width)
-        shifted = values.astype(np.int64) + np.int64(self.offset)
-        limbs = []
-        for j, bits in enumerate(self.limb_widths):
-            limb = (shifted >> np.int64(j * self.limb_bits)) & np.int64((1 << bits) - 1)
-            limbs.append(limb.astype(np.uint32))
+        limbs = columns.split(values, self.digits)
+        if limbs is None:
+            self.require(name, values)
+        assert limbs is not None
         return limbs
+
+    def require(self, name: str, values: I64) -> None:
+        """Raise WitnessOverflow, with `name` and the first index, unless all values fit."""
+        low, high = self.interval.low, self.interval.high
+        if values.size and not low <= int(values.min()) <= int(values.max()) <= high:
+            require_fit(name, (values >= low) & (values <= high), self.width)
 
     def coefficients(self, limbs: list[U32]) -> list[I64]:
         """The coefficients of v(X) from the limbs: the limbs themselves, the offset subtracted from the top one."""
-        coefficients = [limb.astype(np.int64) for limb in limbs]
-        coefficients[-1] -= np.int64(self.top_offset)
-        return coefficients
+        return [limb.astype(np.int64) - np.int64(offset) for limb, offset in zip(limbs, self.cell_offsets, strict=True)]
 
 
 def require_fit(name: str, fits: NDArray[np.bool_], width: int) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from zkds.commit.layout import Layout
 from zkds.errors import ZkdsError
 from zkds.lookup.plan import MULTIPLICITIES, Lookup, LookupPlan
-from zkds.lookup.tables import ExplicitTable, RangeTable
+from zkds.lookup.tables import ExplicitTable, RangeTable, Table
 from zkds.native import U32, U64, array
-from zkds.native.fraction import add_histogram
+from zkds.native.columns import add_histogram
 
 MAX_DIRECT = 2**24  # keys below this are looked up in an array, larger ones by binary search
 MAX_LOOKUPS = 2**32 - 1  # a multiplicity is a cell
@@ -32,25 +32,59 @@ def multiplicities(lookups: Sequence[Lookup], layout: Layout, vector: U32) -> No
     array("vector", vector, np.uint32, (layout.cells,))
     if plan.leaves > MAX_LOOKUPS:
         raise ValueError(f"lookups: expected at most {MAX_LOOKUPS}, got {plan.leaves}")
-    counts = np.zeros(plan.table_side.rows, dtype=np.uint32)
-    offset_of = dict(zip(plan.table_side.tables, plan.table_side.offsets, strict=True))
+    by_table: dict[Table, list[Lookup]] = {}
     for lookup in lookups:
-        offset = offset_of[lookup.table]
-        _count(lookup, layout, vector, counts[offset : offset + lookup.table.rows])
-    layout.write(vector, MULTIPLICITIES, counts)
+        by_table.setdefault(lookup.table, []).append(lookup)
+    counts = [_count(table, by_table[table], layout, vector) for table in plan.table_side.tables]
+    layout.write(vector, MULTIPLICITIES, np.concatenate(counts))
 
 
-def _count(lookup: Lookup, layout: Layout, vector: U32, counts: U32) -> None:
-    names = (lookup.primary, *lookup.secondary)
-    found = True
-    if isinstance(lookup.table, RangeTable):
-        for box in layout.boxes(lookup.primary):
-            found = found and add_histogram(vector[box.offset : box.offset + (1 << box.log_size)], counts)
-    else:
-        rows = _row_numbers(lookup.table, [layout.read(vector, name).reshape(-1) for name in names])
-        found = rows is not None and add_histogram(rows, counts)
-    if not found:
-        raise NotInTable(f"{', '.join(names)}: not in a table of {lookup.table.rows} rows")
+def _count(table: Table, lookups: Sequence[Lookup], layout: Layout, vector: U32) -> U32:
+    """How often each row of the table is looked up, (rows,). Raises NotInTable if something else is."""
+    counts = _counts(table, lookups, layout, vector)
+    if counts is not None:
+        return counts
+    culprit = next(lookup for lookup in lookups if _counts(table, [lookup], layout, vector) is None)
+    names = ", ".join((culprit.primary, *culprit.secondary))
+    raise NotInTable(f"{names}: not in a table of {table.rows} rows")
+
+
+def _counts(table: Table, lookups: Sequence[Lookup], layout: Layout, vector: U32) -> U32 | None:
+    """`_count`; None if something else is looked up."""
+    if isinstance(table, RangeTable):
+        return _count_cells(lookups, table.rows, layout, vector)
+    first, *others = table.columns()
+    bound = int(first.max()) + 1
+    if bound > MAX_DIRECT or len(np.unique(first)) < table.rows:
+        return _count_rows(table, lookups, layout, vector)
+    cells = _count_cells(lookups, bound, layout, vector)
+    if cells is None or int(cells[first].sum(dtype=np.int64)) < int(cells.sum(dtype=np.int64)):
+        return None
+    for position, column in enumerate(others):  # which the first one, if it is in the table, decides
+        decided = np.zeros(bound, dtype=np.uint32)
+        decided[first] = column
+        for lookup in lookups:
+            primary, secondary = (layout.read(vector, name) for name in (lookup.primary, lookup.secondary[position]))
+            if not np.array_equal(decided[primary], secondary):
+                return None
+    return np.ascontiguousarray(cells[first])
+
+
+def _count_cells(lookups: Sequence[Lookup], bound: int, layout: Layout, vector: U32) -> U32 | None:
+    """How often the cells of the first columns are 0, ..., bound - 1; None if one of them is more."""
+    counts = np.zeros(bound, dtype=np.uint32)
+    return counts if add_histogram(vector, *layout.runs([lookup.primary for lookup in lookups]), counts) else None
+
+
+def _count_rows(table: ExplicitTable, lookups: Sequence[Lookup], layout: Layout, vector: U32) -> U32 | None:
+    """Of any table, row by row."""
+    counts = np.zeros(table.rows, dtype=np.uint32)
+    for lookup in lookups:
+        rows = _row_numbers(table, [layout.read(vector, name).reshape(-1) for name in (lookup.primary, *lookup.secondary)])
+        if rows is None:
+            return None
+        counts += np.bincount(rows, minlength=table.rows).astype(np.uint32)
+    return counts
 
 
 def _row_numbers(table: ExplicitTable, columns: Sequence[U32]) -> U32 | None:

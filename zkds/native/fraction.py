@@ -209,11 +209,3 @@ def product_fold_round(q: U64, r: Pair, out: U64, point: LayerPoint, number: int
 def product_last_fold(q: U64, r: Pair, out: U64) -> None:
     """Bind the last vector variable: two parents into one."""
     check(lib.zkds_product_last_fold(_table("q", q, 4), r, _table("out", out, 2)), "product_last_fold")
-
-
-def add_histogram(cells: U32, counts: U32) -> bool:
-    """counts[cell] += 1 for every cell. False, with counts unspecified, if a cell is not below len(counts)."""
-    array("cells", cells, np.uint32, (None,))
-    array("counts", counts, np.uint32, (None,))
-    code = lib.zkds_histogram(pointer(cells, "uint32_t *"), len(cells), pointer(counts, "uint32_t *"), len(counts))
-    return bool(code == lib.ZKDS_OK)

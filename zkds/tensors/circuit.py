@@ -159,7 +159,7 @@ class Circuit:
         for tensor in self.committed:
             given = values.pop(tensor.name, None)
             if given is not None and tensor.columns.names[0] not in columns:
-                columns.add(tensor.columns.split(given.astype(np.int64, copy=False).reshape(tensor.shape)))
+                columns.add([(tensor.columns, given.astype(np.int64, copy=False).reshape(tensor.shape))])
         for component in self.components:
             columns.add(component.witness(columns))
 

@@ -45,7 +45,8 @@ KEPT_COLUMNS, KEPT_TENSORS = 64, 64  # a layer's gradients use the same deltas, 
 KEPT_BYTES = 1 << 28  # of columns, and of tensors' digits; the last one is kept whatever its size
 Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
-Columns: TypeAlias = Mapping[str, NDArray[Any]] | Iterable[tuple[str, NDArray[Any]]]  # the latter as they are made
+# Cells by the names of their columns; or, as they are made, such pairs and pairs of a tensor's columns and its values.
+Columns: TypeAlias = Mapping[str, NDArray[Any]] | Iterable[tuple[str | LimbColumns, NDArray[Any]]]
 
 SCHWARTZ_ZIPPEL = "Schwartz-Zippel lemma; protocol.md, sections 3 and 16"
 COMBINATION_SOURCE = "Schwartz-Zippel lemma; protocol.md, section 15"
@@ -107,6 +108,14 @@ class Reader(ABC):
     def read_entry(self, name: str, index: int) -> U32:
         """Entry `index` of a column along its first axis, (*shape[1:]) uint32, not to be changed."""
 
+    @abstractmethod
+    def values(self, columns: LimbColumns) -> I64:
+        """The tensor that these are the columns of."""
+
+    @abstractmethod
+    def coefficients(self, columns: LimbColumns) -> list[I64]:
+        """Its coefficients, limb by limb."""
+
     def tables(self, tensor: Tensor) -> list[I64]:
         """The digits of a tensor, not to be changed; those of the last few tensors are kept, if they are small."""
         return self._kept_tables[tensor]
@@ -131,6 +140,12 @@ class VectorReader(Reader):
 
     def read_entry(self, name: str, index: int) -> U32:
         return self._layout.read_entry(self.vector, name, index)
+
+    def values(self, columns: LimbColumns) -> I64:
+        return columns.values(self._layout, self.vector)
+
+    def coefficients(self, columns: LimbColumns) -> list[I64]:
+        return columns.coefficients(self._layout, self.vector)
 
 
 class Recent(Generic[Key, Made]):
@@ -191,6 +206,13 @@ class Tensor(ABC):
     def tables(self, reader: Reader) -> list[I64]:
         """The digits, lowest first: int64 arrays of `shape`. Prover only."""
 
+    def integers(self, reader: Reader) -> I64:
+        """The values themselves, where they fit int64. Prover only."""
+        total = np.zeros(self.shape, dtype=np.int64)
+        for j, digit in enumerate(reader.tables(self)):
+            total += digit << np.int64(DIGIT_BITS * j)
+        return total
+
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
         """The digits of entry `index` along the first axis."""
         return [table[index] for table in reader.tables(self)]
@@ -224,7 +246,10 @@ class Committed(Tensor):
         self.interval = columns.format.interval
 
     def tables(self, reader: Reader) -> list[I64]:
-        return self.columns.format.coefficients([reader.read(name) for name in self.columns.names])
+        return reader.coefficients(self.columns)
+
+    def integers(self, reader: Reader) -> I64:
+        return reader.values(self.columns)
 
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
         return self.columns.format.coefficients([reader.read_entry(name, index) for name in self.columns.names])
@@ -365,9 +390,20 @@ class ColumnReader(Reader):
         entry: U32 = self.columns[name][index]
         return entry
 
+    def values(self, columns: LimbColumns) -> I64:
+        number = columns.format
+        total = np.full(columns.shape, -number.offset, dtype=np.int64)
+        for j, limb in enumerate(columns.limbs(self.columns)):
+            total += limb.astype(np.int64) * np.int64(number.digits.radix**j)
+        return total
+
+    def coefficients(self, columns: LimbColumns) -> list[I64]:
+        return columns.format.coefficients(columns.limbs(self.columns))
+
     def add(self, columns: Columns) -> None:
         """More columns; those that are there stay."""
-        self.columns.update(columns)
+        for owner, values in columns.items() if isinstance(columns, Mapping) else columns:
+            self.columns.update({owner: values} if isinstance(owner, str) else owner.split(values))
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns
@@ -381,10 +417,14 @@ class VectorWriter(VectorReader):
         self._written: set[str] = set()
 
     def add(self, columns: Columns) -> None:
-        """Write columns to their places. Raises what `Layout.write` raises."""
-        for name, values in columns.items() if isinstance(columns, Mapping) else columns:
-            self._layout.write(self.vector, name, values)
-            self._written.add(name)
+        """Write columns to their places. Raises what `Layout.write` and `LimbColumns.write` raise."""
+        for owner, values in columns.items() if isinstance(columns, Mapping) else columns:
+            if isinstance(owner, str):
+                self._layout.write(self.vector, owner, values)
+                self._written.add(owner)
+            else:
+                owner.write(self._layout, self.vector, values)
+                self._written.update(owner.names)
 
     def __contains__(self, name: str) -> bool:
         return name in self._written
@@ -417,11 +457,3 @@ def range_checks(tensor: Committed) -> list[Lookup]:
 def value_weights(tensor: Tensor) -> list[K]:
     """The digit weights of a tensor's value: powers of 2^16."""
     return powers(K(1 << DIGIT_BITS), len(tensor.digits))
-
-
-def joined(tensor: Tensor, reader: Reader) -> I64:
-    """A tensor's values, which fit int64."""
-    total = np.zeros(tensor.shape, dtype=np.int64)
-    for j, digit in enumerate(tensor.tables(reader)):
-        total += digit << np.int64(DIGIT_BITS * j)
-    return total
