@@ -233,7 +233,7 @@ class _Probe:
         """The updates of implicit parameters."""
         found = {name: update_factor(g, self.bits[name], place.at(name)) for name, g in gradients.items()}
         factors = self._record("update factor", "update factor: remainder", step, self.configuration.steps - 1, found)
-        return {name: OuterProducts(factor, gradients[name].right) for name, factor in factors.items()}
+        return {name: OuterProducts(factor, gradients[name].patches) for name, factor in factors.items()}
 
     def _scaled(self, step: int, gradients: Parameters, place: Place) -> Parameters:
         if not self.configuration.scales_gradients:
@@ -269,7 +269,7 @@ class _Probe:
         self._record("perturbation factor", "perturbation factor: remainder", step, count, factors)
         explicit: dict[str, Weight] = {name: value + perturbation[name] for name, value in weights.items()}
         return explicit | {
-            name: value.perturbed(OuterProducts(factors[name].value, outer[name].right))
+            name: value.perturbed(OuterProducts(factors[name].value, outer[name].patches))
             for name, value in _implicit(self.weights).items()
         }
 

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from zkds.circuits.arithmetic.exact import Integers
 from zkds.circuits.arithmetic.fixed_point import WEIGHT_BITS, Configuration
 from zkds.circuits.networks.graph import Network
+from zkds.circuits.operators.convolution import exact
+from zkds.circuits.operators.convolution.operator import Convolution
+from zkds.circuits.operators.implicit import output_rows
 from zkds.integers.limbs import I64
 
 
@@ -32,12 +35,12 @@ class Trajectory:
                  PARAMETER: normalised     n, T - 1 steps [40]; none unless the perturbation is ASAM
                  PARAMETER: perturbation   E, T - 1 steps [40]
                  PARAMETER: update         U, T - 1 steps [40]
-             with the remainders of their roundings. If the weight of a dense layer NODE is implicit, it has none of these but
-             (circuits/operators/implicit.py, `pairs` too)
-                 NODE.weight: update factor         D^ (T - 1, B, M) [28]
-                 NODE.weight: perturbation factor   E^ (T - 1, B, M) [28]
-                 NODE: input products               G (`pairs`, B, B) [30], and NODE: delta products, K [e + 4]
-                 NODE: perturbed input products     H (T - 1, B, B) [30], and NODE: perturbed delta products, L [e + 4]
+             with the remainders of their roundings. If the weight of a layer NODE is implicit, it has none of these but
+             (circuits/operators/implicit.py, `pairs` too), with R = B Y X rows, one for every output position (y, x),
+                 NODE.weight: update factor         D^ (T - 1, B, M, Y, X) [38]
+                 NODE.weight: perturbation factor   E^ (T - 1, B, M, Y, X) [38]
+                 NODE: input products               G (`pairs`, R, R) [30], and NODE: delta products, K [e + 4]
+                 NODE: perturbed input products     H (T - 1, R, R) [30], and NODE: perturbed delta products, L [e + 4]
                  NODE.weight: squares               Q (T,) of Python ints [88]
                  NODE.weight: scaled squares        V (T,) of Python ints [88]; none unless the sharpness is ASAM
              and "TENSOR: remainder" of each; K and L where something needs the deltas of the layer's inputs
@@ -135,12 +138,14 @@ class Trajectory:
         return exact, bits.weight_bits
 
     def _outer_product(self, factor: str, step: int, pass_index: int) -> Integers:
-        """left^T right (M, N) of a factor and what its layer saw in a pass, as Python ints."""
+        """A factor's rows times the patches that its layer saw in a pass (M, N), as Python ints."""
         names = [node.name for node in self.network.nodes]
-        (source,) = self.network.nodes[names.index(factor.rpartition(".")[0])].inputs
+        node = self.network.nodes[names.index(factor.rpartition(".")[0])]
+        (source,) = node.inputs
         seen = self.inputs[self.step_of(pass_index)]
         if source:
             seen = self.values[f"{self.network.names[source - 1]}: output"][pass_index]
-        left, right = self.values[factor][step].astype(object), seen.reshape(len(seen), -1).astype(object)
-        found: Integers = left.T @ right
+        assert isinstance(node.operator, Convolution)
+        patches = exact.patches(exact.image_operand(seen, node.operator.window))
+        found: Integers = output_rows(self.values[factor][step]).astype(object).T @ patches.astype(object)
         return found

@@ -126,6 +126,7 @@ class DirectionalSharpness(Circuit):
                 weight.start,
                 layer.inputs,
                 layer.deltas,
+                (layer.patches, layer.outputs),
                 weight.update_factor,
                 bits.weight_bits - WEIGHT_BITS,
                 bits.squares_shift,

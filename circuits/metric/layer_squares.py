@@ -1,8 +1,9 @@
 """The sums of squares of a weight that is implicit: Q = |g|^2 and, for ASAM sharpness, V = |w o g|^2 of its gradients, rounded.
 
 g_t = d_t^T a_t and w_t = w_0 - sum_(u < t) D^_u^T a_(T + u) are exact products of small tensors. These are committed a second
-time, in digits of base 3, w_0 in base 243, so that the sums are values of polynomials with small coefficients
-(zkds/identities/product_squares.py); a carry chain rounds them to 88 fractional bits.
+time, in balanced digits, so that the sums are values of polynomials with small coefficients; a carry chain rounds them to 88
+fractional bits. V takes digits of base 3, w_0 in base 243 (zkds/identities/product_squares.py). Q alone takes a and d of first
+passes, in the largest base whose coefficients fit (zkds/identities/gram_squares.py).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from zkds.circuits.arithmetic.fixed_point import SQUARES_WIDTH, Configuration
 from zkds.identities.balanced_digits import BalancedDigits, Decomposition
 from zkds.identities.expressions import ONLY
 from zkds.identities.gadget import Gadgets
-from zkds.identities.gram_squares import GramSquares
+from zkds.identities.gram_squares import GramSquares, RowView
 from zkds.identities.product_squares import ProductSquares
 from zkds.identities.rounded_value import RoundedValue
 from zkds.integers.limb_columns import LimbColumns
@@ -26,16 +27,18 @@ from zkds.tensors.tensor import Reader, Tensor
 
 BASE = 3
 WEIGHT_BASE = 243  # BASE^5
+BASES = (256, 128, 64, 32, 16, 8, 4, BASE)  # for Q alone
 
 
 @dataclass(frozen=True)
 class LowRankWeight:
     """A weight and what moves it.
 
-    start      w_0 (M, *record) [40]
-    inputs     a (P, B, *record)
-    deltas     d (P, B, M, 1, 1), of the layer's outputs
-    updates    D^ (T - 1, B, M, 1, 1)
+    start      w_0 (M, C, kernel) [40]
+    inputs     (P, B, C, H, W)
+    deltas     d (P, B, M, Y, X), of the layer's outputs
+    rows       of both: patches a of the inputs, and what d has at each output
+    updates    D^ (T - 1, B, M, Y, X)
     exponent   e: w_t is 2^e w_0 - sum_(u < t) D^_u^T a_(T + u), on the grid of the latter
     squares_shift, scaled_squares_shift   from |g|^2 and |w o g|^2 to 88 fractional bits
     """
@@ -44,6 +47,7 @@ class LowRankWeight:
     start: Tensor
     inputs: Tensor
     deltas: Tensor
+    rows: tuple[RowView, RowView]
     updates: Tensor
     exponent: int
     squares_shift: int
@@ -51,7 +55,7 @@ class LowRankWeight:
 
 
 class LayerSquares:
-    """Q and V of one weight.
+    """Q and V of one weight; V of a dense layer's.
 
     components       what proves them, in order
     squares          Q (T,)
@@ -59,24 +63,45 @@ class LayerSquares:
     """
 
     def __init__(self, configuration: Configuration, weight: LowRankWeight) -> None:
-        name, (outputs, *_) = weight.name, weight.start.shape
-        steps, batch = configuration.steps, configuration.batch_size
-        inputs = BalancedDigits(f"{name}: input digits", weight.inputs, BASE)
-        deltas = BalancedDigits(f"{name}: delta digits", weight.deltas, BASE, (steps, batch, outputs), (0, 1, 2, ONLY, ONLY))
-        gram = GramSquares(f"{name}: gradient", inputs, deltas)
-        digits, parts = [inputs, deltas], list[Component]([gram])
-        self.squares = self._rounded(f"{name}: squares", gram, weight.squares_shift)
+        name = weight.name
         self.scaled_squares: RoundedValue | None = None
         if configuration.sharpness == "ASAM":
-            start = BalancedDigits(f"{name}: start digits", weight.start, WEIGHT_BASE)
-            moved = (steps - 1, batch, outputs)
-            updates = BalancedDigits(f"{name}: update digits", weight.updates, BASE, moved, (0, 1, 2, ONLY, ONLY))
-            products = ProductSquares(f"{name}: scaled gradient", start, inputs, deltas, updates, weight.exponent)
-            digits += [start, updates]
-            parts.append(products)
+            digits, gram, products = self._both(configuration, weight)
             self.scaled_squares = self._rounded(f"{name}: scaled squares", products, weight.scaled_squares_shift)
+            parts: list[Component] = [gram, products]
+        else:
+            digits, gram = self._gram(configuration, weight)
+            parts = [gram]
+        self.squares = self._rounded(f"{name}: squares", gram, weight.squares_shift)
         values = [self.squares] if self.scaled_squares is None else [self.squares, self.scaled_squares]
         self.components: list[Component] = [Decomposition(f"{name}: digits", digits), *parts, Values(f"{name}: sums", values)]
+
+    @staticmethod
+    def _gram(configuration: Configuration, weight: LowRankWeight) -> tuple[list[BalancedDigits], GramSquares]:
+        """Q alone, from the fewest digits."""
+        name, first = weight.name, configuration.steps
+        named = (("input digits", weight.inputs), ("delta digits", weight.deltas))
+        for base in BASES:
+            inputs, deltas = digits = [
+                BalancedDigits(f"{name}: {word}", tensor, base, (first, *tensor.shape[1:])) for word, tensor in named
+            ]
+            gram = GramSquares(f"{name}: gradient", inputs, deltas, weight.rows)
+            if gram.fits:
+                break
+        return digits, gram
+
+    @staticmethod
+    def _both(configuration: Configuration, weight: LowRankWeight) -> tuple[list[BalancedDigits], GramSquares, ProductSquares]:
+        """Both, from the same digits."""
+        name, steps, batch, outputs = weight.name, configuration.steps, configuration.batch_size, weight.start.shape[0]
+        dense = (0, 1, 2, ONLY, ONLY)
+        inputs = BalancedDigits(f"{name}: input digits", weight.inputs, BASE)
+        deltas = BalancedDigits(f"{name}: delta digits", weight.deltas, BASE, (steps, batch, outputs), dense)
+        start = BalancedDigits(f"{name}: start digits", weight.start, WEIGHT_BASE)
+        updates = BalancedDigits(f"{name}: update digits", weight.updates, BASE, (steps - 1, batch, outputs), dense)
+        gram = GramSquares(f"{name}: gradient", inputs, deltas)
+        products = ProductSquares(f"{name}: scaled gradient", start, inputs, deltas, updates, weight.exponent)
+        return [inputs, deltas, start, updates], gram, products
 
     @staticmethod
     def _rounded(name: str, sums: GramSquares | ProductSquares, shift: int) -> RoundedValue:

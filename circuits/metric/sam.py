@@ -109,8 +109,8 @@ class Place:
 class ImplicitWeight:
     """A weight of which no gradient is committed.
 
-    deltas           d (P, B, M, 1, 1), of the layer's outputs
-    factor           E^ (T - 1, B, M, 1, 1), committed by `Norms`
+    deltas           d (P, B, M, Y, X), of the layer's outputs
+    factor           E^ (T - 1, B, M, Y, X), committed by `Norms`
     shift            of its rounding, 34 + db
     squares          Q (T,) [88]
     scaled_squares   V (T,) [88]; None unless the sharpness is ASAM

@@ -195,9 +195,10 @@ class Network:
         return tuple(parameter for node in self.nodes for parameter in node.parameters)
 
     def implicit(self, configuration: Configuration) -> dict[str, ImplicitBits]:
-        """The parameters that are implicit in such a probe (circuits/operators/implicit.py), and their binary points."""
+        """The parameters that are implicit in such a probe (circuits/operators/implicit.py), with sizes and binary points."""
+        second_bits = configuration.second_bits
         return {
-            f"{node.name}.{word}": ImplicitBits(placed.input_bits[0], placed.delta_bits, configuration.second_bits)
+            f"{node.name}.{word}": ImplicitBits(placed.input_bits[0], placed.delta_bits, second_bits, placed.output[1:])
             for node, placed in zip(self.nodes, self.placed, strict=True)
             for word in node.operator.implicit(placed.inputs, configuration)
         }

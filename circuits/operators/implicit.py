@@ -1,15 +1,16 @@
-"""Weights whose movements are never stored: large dense layers, perturbed by SAM (docs/fixed-point.md, "Implicit layers").
+"""Weights whose movements are never stored: large layers with few outputs (docs/fixed-point.md, "Implicit layers").
 
-The gradient of a dense layer's weight is d^T a, a product of two matrices of as many rows as the batch has records. So are
-updates and perturbations, unless they are rounded entry by entry. Here the small matrices are rounded,
+The gradient of a layer's weight is d^T a, a product of two matrices with a row for every record of the batch and every position
+of the output: of a dense layer the records, of a convolution of small images some hundred rows. So are updates and
+perturbations by SAM, unless they are rounded entry by entry. Here the small matrices are rounded,
 
-    D^_u = round(d_(T+u) / 2^(e_2 - 38 + db))       (B, M) [38]      from the second pass of step u
-    E^_t = round(kappa_t d_t / 2^(34 + db))         (B, M) [38]      from the first pass of step t
+    D^_u = round(d_(T+u) / 2^(e_2 - 38 + db))       (R, M) [38]      from the second pass of step u
+    E^_t = round(kappa_t d_t / 2^(34 + db))         (R, M) [38]      from the first pass of step t
 
 and U_u = D^_u^T a_(T+u) and E_t = E^_t^T a_t are exact, as is the gradient g_t = d_t^T a_t. d: deltas of the layer's outputs,
-a: its inputs, db and ib: their fractional bits as `Placed` counts them (`delta_bits`, `input_bits`). This module says which
-weights are implicit, all formats and shifts, and what such a weight is; circuits/operators/convolution/implicit.py computes
-with it.
+a: the patches of its inputs (R, N), what the kernel meets at each position; db and ib: their fractional bits as `Placed` counts
+them (`delta_bits`, `input_bits`). This module says which weights are implicit, all formats and shifts, and what such a weight
+is; circuits/operators/convolution/implicit.py computes with it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,12 @@ from zkds.circuits.arithmetic.fixed_point import (
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
 
 MIN_WEIGHTS = 1 << 16  # of a layer whose weight is implicit
-MAX_BATCH = 8  # records; sums of squares take the fourth power of it in cells
-MAX_ROWS = 32  # of all updates' factors together, B (T - 1)
+MAX_BATCH = 8  # records, sharpness ASAM: the sums of (w g)^2 take the fourth power of it in cells
+MAX_UPDATES = 32  # rows of all updates' factors together, B (T - 1), likewise
+
+MAX_ROWS = 128  # R, sharpness SAM
+MAX_MOVEMENT = 512  # rows of all updates' factors together, R (T - 1), likewise
+WEIGHTS_A_PRODUCT = 4  # at least, for every product of a row with one of the updates'
 
 PERTURBATION_FACTOR = LimbFormat(LIMB_BITS, 44, signed=True)  # E^
 PRODUCTS = LimbFormat(LIMB_BITS, 50, signed=True)  # G, H, K, L
@@ -46,11 +51,19 @@ DELTA_PRODUCTS_BITS = 4  # of K and L, beyond those of the scores' deltas
 SQUARES_BITS = 2 * GRADIENT_BITS  # fractional bits of sums of squares
 
 
-def is_low_rank(weights: int, configuration: Configuration) -> bool:
-    """Whether a dense layer of so many weights is implicit: a fixed public rule of sizes, no search for what is cheaper."""
-    rows = configuration.batch_size * (configuration.steps - 1)
-    small = configuration.batch_size <= MAX_BATCH and rows <= MAX_ROWS
-    return configuration.perturbation == "SAM" and small and weights >= MIN_WEIGHTS
+def is_low_rank(weights: int, positions: int, dense: bool, configuration: Configuration) -> bool:
+    """Whether a layer of so many weights is implicit: a fixed public rule of sizes, no search for what is cheaper.
+
+    positions   of an output
+    dense       whether there is one, at which the kernel is the whole input
+    """
+    if configuration.perturbation != "SAM" or weights < MIN_WEIGHTS:
+        return False
+    rows = configuration.batch_size * positions
+    moving = rows * (configuration.steps - 1)
+    if configuration.sharpness == "ASAM":
+        return dense and rows <= MAX_BATCH and moving <= MAX_UPDATES
+    return rows <= MAX_ROWS and moving <= MAX_MOVEMENT and weights >= WEIGHTS_A_PRODUCT * rows * moving
 
 
 def pairs(steps: int) -> list[tuple[int, int]]:
@@ -90,16 +103,18 @@ def require_wide(values: Wide, bits: int, tensor: str, place: Place) -> None:
 
 @dataclass(frozen=True)
 class ImplicitBits:
-    """The binary points of an implicit weight's values, and what brings sums of products to common ones.
+    """The sizes and binary points of an implicit weight's values, and what brings sums of products to common ones.
 
     input_bits    ib: fractional bits of the layer's inputs a
     delta_bits    db: by how many fractional bits the deltas d of its outputs exceed those of the scores
     second_bits   e_2, of the scores' deltas in second passes
+    positions     (Y, X), of an output
     """
 
     input_bits: int
     delta_bits: int
     second_bits: int
+    positions: tuple[int, ...] = (1, 1)
 
     # ---- factors ----
 
@@ -189,18 +204,32 @@ class ImplicitBits:
 
 @dataclass(frozen=True, repr=False)
 class OuterProducts:
-    """The matrix left^T right (M, N), as its factors: (R, M) and (R, N) int64, a row for every record."""
+    """The matrix sum_r left_r right_r^T (M, N), as its factors, int64; a row for every record and position.
 
-    left: I64
-    right: I64
+    deltas    (B, M, Y, X), as outputs lie
+    patches   (R, N)
+    """
+
+    deltas: I64
+    patches: I64
+
+    @property
+    def rows(self) -> I64:
+        """The left factor (R, M)."""
+        return output_rows(self.deltas)
+
+
+def output_rows(values: I64) -> I64:
+    """(B, M, Y, X) -> (B Y X, M)."""
+    return np.ascontiguousarray(np.moveaxis(values, 1, -1)).reshape(-1, values.shape[1])
 
 
 @dataclass(frozen=True, repr=False)
 class PassProducts:
     """Inner products of what a pass sees with what earlier ones left, rounded, by the last words of their tensors' names.
 
-    pairs       (t, B, B), of the steps before the pass's; none in passes of the first step
-    perturbed   (1, B, B), of the first pass of the same step; none in a first pass
+    pairs       (t, R, R), of the steps before the pass's; none in passes of the first step
+    perturbed   (1, R, R), of the first pass of the same step; none in a first pass
     """
 
     pairs: Mapping[str, Rounded] = field(default_factory=dict)
@@ -212,8 +241,8 @@ class ImplicitWeight:
     """The weight of an implicit layer in one pass: w_0 - sum_u D^_u^T a_u + E^^T a, of which only the parts exist.
 
     start          w_0 (M, C, H, W) [40], as a factor of exact products
-    updates        D^_u (B, M) [38] and a_(T+u) (B, N) [ib], for all steps u before the pass's
-    perturbation   E^_t (B, M) [38] and a_t (B, N) [ib], in a second pass
+    updates        D^_u [38] and a_(T+u) [ib], for all steps u before the pass's
+    perturbation   E^_t [38] and a_t [ib], in a second pass
     """
 
     bits: ImplicitBits
@@ -235,7 +264,7 @@ class ImplicitWeight:
         return bool(self.updates) or self.perturbation is not None
 
     @property
-    def movements(self) -> OuterProducts:
-        """The factors of all updates, then of the perturbation: (n B, M) and (n B, N). At least one must be there."""
+    def movements(self) -> tuple[I64, I64]:
+        """The rows of all updates, then of the perturbation: (n R, M) and (n R, N). At least one must be there."""
         parts = [*self.updates, *([] if self.perturbation is None else [self.perturbation])]
-        return OuterProducts(*(np.concatenate(factors) for factors in zip(*((p.left, p.right) for p in parts), strict=True)))
+        return np.concatenate([part.rows for part in parts]), np.concatenate([part.patches for part in parts])

@@ -19,6 +19,7 @@ from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
 from zkds.circuits.operators.implicit import PERTURBATION_FACTOR, ImplicitBits
 from zkds.claims import Value
 from zkds.field import ZERO, K, from_pairs, to_pairs
+from zkds.identities.gram_squares import RowView
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
@@ -206,17 +207,17 @@ class ProbeParameter(Parameter):
 
 
 class ImplicitParameter:
-    """A dense layer's weight (M, *record) that moves by exact products of small tensors (circuits/operators/implicit.py).
+    """A layer's weight (M, C, kernel) that moves by exact products of small tensors (circuits/operators/implicit.py).
 
     start                 w0, of the weight's shape; committed here unless it is given
-    update_factor         D^ (T - 1, B, M, 1, 1): U_u = D^_u^T a_(T + u)
-    perturbation_factor   E^ (T - 1, B, M, 1, 1): E_t = E^_t^T a_t
+    update_factor         D^ (T - 1, B, M, Y, X): U_u = D^_u^T a_(T + u), a the patches of the inputs
+    perturbation_factor   E^ (T - 1, B, M, Y, X): E_t = E^_t^T a_t
     """
 
     def __init__(
         self, name: str, shape: tuple[int, ...], configuration: Configuration, bits: ImplicitBits, start: Tensor | None = None
     ) -> None:
-        factors = (configuration.steps - 1, configuration.batch_size, shape[0], 1, 1)
+        factors = (configuration.steps - 1, configuration.batch_size, shape[0], *bits.positions)
         self.name = name
         self.bits = bits
         self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
@@ -226,12 +227,16 @@ class ImplicitParameter:
 
 @dataclass(frozen=True)
 class ImplicitLayer:
-    """What the metric needs to know of a dense layer whose weight is implicit.
+    """What the metric needs to know of a layer whose weight is implicit.
 
-    inputs   a (P, B, *record)
-    deltas   d (P, B, M, 1, 1), of the outputs
+    inputs    (P, B, C, H, W), of which a are the patches
+    deltas    d (P, B, M, Y, X), of the outputs
+    patches   how the rows of a lie in the inputs
+    outputs   and those of d in the deltas
     """
 
     weight: ImplicitParameter
     inputs: Tensor
     deltas: Tensor
+    patches: RowView
+    outputs: RowView

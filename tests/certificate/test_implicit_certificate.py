@@ -26,25 +26,39 @@ NETWORK = chain(
     (4, 1, 1), ("fc1", Convolution.dense(5, (4, 1, 1))), Relu(), ("fc2", Convolution.dense(2, (5, 1, 1), bias=False))
 )
 CASE = Case("implicit", "features", ASAM)
+# Overlapping windows with padding; all layers are implicit.
+CONVOLUTIONS = chain(
+    (1, 6, 6),
+    ("conv1", Convolution.over((1, 6, 6), 3, (4, 3), (2, 3), (1, 1))),
+    Relu(),
+    ("conv2", Convolution.over((3, 3, 2), 2, (2, 2), padding=(1, 0))),
+    ("fc", Convolution.dense(3, (2, 4, 1), bias=False)),
+)
+IMAGES = Case("implicit convolutions", "images", replace(ASAM, sharpness="SAM"))
 CASES = {
     "ASAM": CASE,
     "SAM": replace(CASE, configuration=replace(ASAM, sharpness="SAM")),
     "private model, hidden value": replace(CASE, private=True, tau=Fraction(3)),
     "two steps": replace(CASE, configuration=replace(ASAM, steps=2)),
+    "convolutions": IMAGES,
+    "convolutions, private model, hidden value": replace(IMAGES, private=True, tau=Fraction(3)),
 }
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """The larger layer of the network is implicit."""
+    """Larger layers of the networks are implicit."""
     monkeypatch.setattr(rule, "MIN_WEIGHTS", 20)
+    monkeypatch.setattr(rule, "WEIGHTS_A_PRODUCT", 0)
     monkeypatch.setitem(certificates.NETWORKS, "implicit", NETWORK)
+    monkeypatch.setitem(certificates.NETWORKS, "implicit convolutions", CONVOLUTIONS)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_honest_certificates_are_accepted(name):
     case = CASES[name]
-    assert list(NETWORK.implicit(case.configuration)) == ["fc1.weight"]
+    implicit = {"implicit": ["fc1.weight"], "implicit convolutions": ["conv1.weight", "conv2.weight", "fc.weight"]}
+    assert list(certificates.NETWORKS[case.network].implicit(case.configuration)) == implicit[case.network]
     proof, statement = certificates.honest(replace(case, zero_knowledge=True))
     assert verify_certificate(proof, Pins(allow_saturated=True)).statement == statement
 
@@ -53,12 +67,16 @@ def test_asam_perturbations_have_no_implicit_layer():
     assert not NETWORK.implicit(replace(ASAM, perturbation="ASAM"))
 
 
-def test_an_implicit_layer_declared_explicit(monkeypatch):
-    """By another rule than the verifier's, the columns are others, and no proof of them is one of the statement's."""
+@pytest.mark.parametrize("case, reason", [(CASE, "parameters"), (IMAGES, "grinding nonce before LogUp: beta")])
+def test_an_implicit_layer_declared_explicit(monkeypatch, case, reason):
+    """By another rule than the verifier's, the columns are others, and no proof of them is one of the statement's.
+
+    Where the vector has as many rows all the same, it is the number of challenges before the lookups that differs.
+    """
     monkeypatch.setattr(rule, "MIN_WEIGHTS", 1 << 16)
-    proof = cheat(CASE).proof()
+    proof = cheat(case).proof()
     monkeypatch.setattr(rule, "MIN_WEIGHTS", 20)
-    assert rejection(proof).reason == "parameters"
+    assert rejection(proof).reason == reason
 
 
 def of_the_start(squares):
@@ -79,32 +97,38 @@ def another_kappa(factor):
 
 
 CHEATS = {
-    "V of the weights at the start": ("scaled_squares", of_the_start),
-    "V one more": ("scaled_squares", one_more),
-    "Q one more": ("gradient_squares", one_more),
-    "E^ of another kappa": ("perturbation_factor", another_kappa),
+    "V of the weights at the start": (CASE, "scaled_squares", of_the_start),
+    "V one more": (CASE, "scaled_squares", one_more),
+    "Q one more": (CASE, "gradient_squares", one_more),
+    "E^ of another kappa": (CASE, "perturbation_factor", another_kappa),
+    "Q of a convolution one more": (IMAGES, "gradient_squares", one_more),
+    "E^ of a convolution of another kappa": (IMAGES, "perturbation_factor", another_kappa),
 }
 
 
 @pytest.mark.parametrize("cheat_name", CHEATS)
 def test_wrong_norms_and_factors_are_rejected(lenient, cheat_name):
-    name, wrong = CHEATS[cheat_name]
+    case, name, wrong = CHEATS[cheat_name]
     lenient.setattr(probe, name, wrong(getattr(probe, name)))
-    found = cheat(CASE)
+    found = cheat(case)
     assert rejection(found.proof()).reason == FALSE_CLAIM
     assert rejection(found.proof(zero_knowledge=True)).reason == LIGERO_REASON
 
 
-@pytest.mark.parametrize("digits", ["start digits", "input digits", "delta digits", "update digits"])
-def test_digits_that_are_not_the_values_are_rejected(lenient, digits):
+@pytest.mark.parametrize(
+    "case, digits",
+    [(CASE, f"fc1.weight: {word} digits") for word in ("start", "input", "delta", "update")]
+    + [(IMAGES, f"conv1.weight: {word} digits") for word in ("input", "delta")],
+)
+def test_digits_that_are_not_the_values_are_rejected(lenient, case, digits):
     """Digits of another number, with the coefficients and sums that belong to them: the polynomials are of other matrices."""
     split = BalancedFormat.split
 
     def wrong(number, name, values):
-        return split(number, name, values + (name == f"fc1.weight: {digits}"))
+        return split(number, name, values + (name == digits))
 
     lenient.setattr(BalancedFormat, "split", wrong)
-    found = cheat(CASE)
+    found = cheat(case)
     assert rejection(found.proof()).reason == FALSE_CLAIM
 
 

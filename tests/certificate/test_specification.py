@@ -31,7 +31,7 @@ from zkds.circuits.metric import sam
 from zkds.circuits.metric.logarithm import log_rows, power_rows
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.softmax import exponential_tables
-from zkds.circuits.networks.graph import Network, Node
+from zkds.circuits.networks.graph import Network, Node, chain
 from zkds.circuits.operators.average_pool import AdaptiveAveragePool, AveragePool
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.permute import Permute
@@ -67,6 +67,16 @@ EVERYTHING = layered(
 )
 SMALL = layered((4, 1, 1), (Layer("hidden", 5, 4, (1, 1), relu=True), Layer("scores", 3, 5, (1, 1), bias=False)))
 # Dense layers of 32, 10 and 15 weights; the first one's inputs have 34 fractional bits, the deltas of its outputs one more
+# With overlapping and dilated windows, strides, padding that whole windows see, and single inputs.
+CONVOLUTIONS = chain(
+    (1, 4, 4),
+    ("overlapping", Convolution.over((1, 4, 4), 2, (3, 2), padding=(1, 1))),
+    Relu(),
+    ("dilated", Convolution.over((2, 4, 5), 3, (2, 2), (2, 2), (1, 0), dilation=(2, 1))),
+    ("padded", Convolution(2, 3, (3, 1), (2, 2), (1, 1), (3, 0), bias=False)),
+    ("single", Convolution(3, 2, (1, 1), (2, 2))),
+    ("scores", Convolution.dense(2, (3, 2, 2))),
+)
 DENSE = Network(
     (2, 4, 4),
     (
@@ -204,6 +214,15 @@ def test_implicit_layers(monkeypatch, sharpness, steps, results, private, least)
     require_equal_relations(statement_of(DENSE, configuration, results, private=private))
 
 
+@pytest.mark.parametrize(("steps", "results", "private"), [(2, VALUE, True), (3, THRESHOLD, False)])
+def test_implicit_convolutions(monkeypatch, steps, results, private):
+    set_least_weights(monkeypatch, 1)
+    configuration = Configuration(steps, 2, learning_rate=Fraction(1, 100), sharpness="SAM")
+    weights = {name for name, shape in CONVOLUTIONS.parameters if len(shape) > 1}
+    assert CONVOLUTIONS.implicit(configuration).keys() == weights
+    require_equal_relations(statement_of(CONVOLUTIONS, configuration, results, private=private))
+
+
 def test_an_implicit_layer_of_the_least_size():
     network = layered((256, 1, 1), (Layer("hidden", 256, 256, (1, 1), relu=True), Layer("scores", 10, 256, (1, 1))))
     configuration = Configuration(3, 2)
@@ -259,6 +278,16 @@ def test_graphs(name):
 @given(random_networks(), st.integers(2, 3), st.integers(1, 2))
 def test_random_networks(network, steps, batch_size):
     require_equal_relations(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, value=5)))
+
+
+@pytest.mark.sweep
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@given(random_networks(most_nodes=6), st.integers(2, 3), st.integers(1, 2))
+def test_random_networks_of_implicit_layers(network, steps, batch_size):
+    with pytest.MonkeyPatch.context() as patch:
+        set_least_weights(patch, 1)
+        configuration = Configuration(steps, batch_size, sharpness="SAM")
+        require_equal_relations(statement_of(network, configuration, Results(1, 1, 1, 2, value=5)))
 
 
 def test_every_operator_has_a_twin_and_is_drawn():

@@ -119,6 +119,7 @@ def test_large_parameters_are_counted(monkeypatch):
 def test_implicit_layers_are_counted(monkeypatch):
     """Dense layers of any size, if the border is moved."""
     monkeypatch.setattr(implicit, "MIN_WEIGHTS", 32)
+    monkeypatch.setattr(implicit, "WEIGHTS_A_PRODUCT", 0)
     network = dense(6, 7, 31, 3)
     for sharpness, steps, batch in itertools.product(SHARPNESS, (2, 3, 9), (2, 3)):
         configuration = Configuration(steps, batch, sharpness=sharpness)

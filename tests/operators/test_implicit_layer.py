@@ -1,6 +1,7 @@
-"""Dense layers whose weight is implicit, as a circuit: accepted if all is right, rejected for the exact reason if not."""
+"""Layers whose weight is implicit, as a circuit: accepted if all is right, rejected for the exact reason if not."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.networks.graph import chain
 from zkds.circuits.operators import implicit as rule
 from zkds.circuits.operators.average_pool import AveragePool
+from zkds.circuits.operators.convolution import exact
 from zkds.circuits.operators.convolution import implicit as sums
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.relu import Relu
@@ -23,7 +25,7 @@ from zkds.verifier import verify
 
 pytestmark = pytest.mark.slow
 
-CONFIGURATION = Configuration.of(steps=3, batch_size=2, learning_rate="0.01")
+CONFIGURATION = Configuration.of(steps=3, batch_size=2, learning_rate="0.01", sharpness="SAM")
 LEAST = 12  # weights of a layer that is implicit here, so that layers may be small
 NETWORKS = {
     "two, with and without bias": chain(
@@ -39,12 +41,21 @@ NETWORKS = {
         Relu(),
         ("second", Convolution.dense(2, (5, 1, 1))),
     ),
+    "convolutions, overlapping, with a stride, dilated": chain(
+        (2, 3, 3),
+        ("first", Convolution.over((2, 3, 3), 3, (3, 2), padding=(1, 1))),
+        Relu(),
+        ("second", Convolution.over((3, 3, 4), 2, (2, 2), stride=(2, 2), padding=(1, 0), dilation=(2, 1), bias=False)),
+        ("third", Convolution(3, 2, (1, 1), (1, 1))),
+        ("fourth", Convolution.dense(2, (3, 1, 1))),
+    ),
 }
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(rule, "MIN_WEIGHTS", LEAST)
+    monkeypatch.setattr(rule, "WEIGHTS_A_PRODUCT", 0)
 
 
 def made(name):
@@ -95,9 +106,14 @@ def test_every_kind_of_cell_has_one_value(name):
 # ---- one step computed wrongly, the rest consistently -----------------------------------------------------------------------
 
 
-def of_other_records(products):
-    """Inner products of the next record, in place of a record's own."""
+def of_other_rows(products):
+    """Inner products of the next row, in place of a row's own: of a convolution, of the patch of the next output."""
     return lambda own, *rest: products(np.roll(own, 1, axis=0), *rest)
+
+
+def of_other_taps(patches):
+    """Patches whose entries are those of the next tap."""
+    return lambda images: np.roll(patches(images), 1, axis=1)
 
 
 def of_other_pairs(products):
@@ -122,32 +138,31 @@ def one_more(products):
     return wrong
 
 
-def added(combined):
+def added(signed):
     """Updates are added, as if they were perturbations."""
-    return lambda weight, products, factors: combined(weight, Rounded(-products.value, products.remainder), factors)
+    return lambda weight, products: signed(replace(weight, updates=()), products)
 
 
-def left_out(combined):
-    def nothing(weight, products, factors):
-        return combined(weight, Rounded(products.value * 0, products.remainder), factors)
-
-    return nothing
+def left_out(signed):
+    return lambda weight, products: signed(weight, products) * 0
 
 
 CHEATS = {
-    "inner products of other records": ("_products", of_other_records),
-    "products of another pair": ("_products", of_other_pairs),
-    "an entry one more": ("_products", one_more),
-    "updates added": ("_combined", added),
-    "corrections left out": ("_combined", left_out),
+    "inner products of other rows": (sums, "_products", of_other_rows),
+    "patches of other taps": (exact, "patches", of_other_taps),
+    "products of another pair": (sums, "_products", of_other_pairs),
+    "an entry one more": (sums, "_products", one_more),
+    "updates added": (sums, "_signed", added),
+    "corrections left out": (sums, "_signed", left_out),
 }
 
 
+@pytest.mark.parametrize("name", ["two, with and without bias", "convolutions, overlapping, with a stride, dilated"])
 @pytest.mark.parametrize("cheat", CHEATS)
-def test_wrong_sums_are_rejected(lenient, cheat):
-    name, wrong = CHEATS[cheat]
-    lenient.setattr(sums, name, wrong(getattr(sums, name)))
-    circuit, columns = made("two, with and without bias")
+def test_wrong_sums_are_rejected(lenient, name, cheat):
+    module, function, wrong = CHEATS[cheat]
+    lenient.setattr(module, function, wrong(getattr(module, function)))
+    circuit, columns = made(name)
     assert cheating.reason_of(circuit.relation, columns) == FALSE_CLAIM
     assert cheating.reason_of(circuit.relation, columns, zero_knowledge=True) == LIGERO_REASON
 
@@ -157,7 +172,7 @@ def test_an_update_of_the_step_before_is_rejected(lenient):
     factor, first = probe.update_factor, {}
 
     def stale(gradient, *rest):
-        return first.setdefault(gradient.left.shape, factor(gradient, *rest))
+        return first.setdefault(gradient.deltas.shape, factor(gradient, *rest))
 
     lenient.setattr(probe, "update_factor", stale)
     circuit, columns = made("two, with and without bias")

@@ -1,4 +1,4 @@
-"""Implicit dense layers: which layers are, the slow twin, what overflows, how far from float64."""
+"""Implicit layers: which layers are, the slow twin, what overflows, how far from float64."""
 
 import hashlib
 import math
@@ -21,6 +21,7 @@ from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import chain
 from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
 from zkds.circuits.operators.average_pool import AveragePool
+from zkds.circuits.operators.convolution.exact import Window
 from zkds.circuits.operators.convolution.implicit import forward_sum, input_gradient_sum
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.implicit import ImplicitBits, ImplicitWeight, OuterProducts, pairs, pairs_of_pass
@@ -48,10 +49,21 @@ POOLS = chain(
     ("scores", Convolution.dense(2, (1, 4, 1))),
 )
 
+# Convolutions of small images: overlapping windows with padding, a stride with dilation and rows that no window sees, and
+# windows of which one output position sees a part of the input.
+IMAGES = chain(
+    (2, 3, 3),
+    ("same", Convolution.over((2, 3, 3), 3, (3, 2), padding=(1, 1))),
+    Relu(),
+    ("apart", Convolution.over((3, 3, 4), 2, (2, 2), stride=(2, 2), padding=(1, 0), dilation=(2, 1), bias=False)),
+    ("part", Convolution(3, 2, (1, 1), (1, 1))),
+    ("scores", Convolution.dense(2, (3, 1, 1))),
+)
+
 
 @pytest.fixture
 def small_layers(monkeypatch):
-    """Every dense layer is implicit."""
+    """Every layer that may be implicit is."""
     set_least_weights(monkeypatch, 1)
 
 
@@ -75,21 +87,50 @@ def test_large_dense_layers_are_implicit():
     assert Relu().implicit([inputs], Configuration()) == ()
 
 
-@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
 @pytest.mark.parametrize(
-    "steps, batch_size, perturbation, expected",
-    [(5, 8, "SAM", True), (5, 8, "ASAM", False), (5, 9, "SAM", False), (6, 8, "SAM", False), (2, 9, "SAM", False)],
+    "steps, batch_size, perturbation, of_asam, of_sam",
+    [
+        (5, 8, "SAM", True, True),
+        (5, 8, "ASAM", False, False),
+        (5, 9, "SAM", False, True),
+        (6, 8, "SAM", False, True),
+        (2, 9, "SAM", False, True),
+        (5, 64, "SAM", False, True),  # 2^16 weights are 4 x 64 x 64 x 4
+        (5, 65, "SAM", False, False),
+        (2, 128, "SAM", False, True),
+        (2, 129, "SAM", False, False),
+        (65, 8, "SAM", False, True),
+        (66, 8, "SAM", False, False),
+    ],
 )
-def test_implicit_probes(sharpness, steps, batch_size, perturbation, expected):
-    options = {"steps": steps, "batch_size": batch_size, "sharpness": sharpness, "perturbation": perturbation}
-    assert is_implicit(Convolution.dense(4, (4, 64, 64)), **options) == expected
+def test_implicit_probes(steps, batch_size, perturbation, of_asam, of_sam):
+    options = {"steps": steps, "batch_size": batch_size, "perturbation": perturbation}
+    for sharpness, expected in (("ASAM", of_asam), ("SAM", of_sam)):
+        assert is_implicit(Convolution.dense(4, (4, 64, 64)), sharpness=sharpness, **options) == expected
+
+
+def test_convolutions_of_small_images_are_implicit_for_sam_sharpness():
+    inputs = (128, 4, 4)
+    layer = Convolution.over(inputs, 256, (3, 3), padding=(1, 1))  # 128 rows, 2^18 times 9/8 weights
+    assert is_implicit(layer, inputs, sharpness="SAM") and not is_implicit(layer, inputs)
+    assert not is_implicit(layer, inputs, sharpness="SAM", perturbation="ASAM")
+    assert not is_implicit(layer, inputs, sharpness="SAM", steps=6)
+    assert not is_implicit(replace(layer, channels_out=227), inputs, sharpness="SAM")
+    assert is_implicit(replace(layer, channels_out=228), inputs, sharpness="SAM")
+    assert is_implicit(replace(layer, stride=(2, 1), dilation=(1, 3), before=(2, 4)), inputs, sharpness="SAM")
+    assert not is_implicit(replace(layer, outputs=(4, 5)), inputs, sharpness="SAM")
+    assert not is_implicit(replace(layer, channels_out=1024, groups=2), inputs, sharpness="SAM")
 
 
 def test_networks():
     configuration = Configuration()
     for name in ("lenet5", "lenet-k", "digits-cnn"):
         assert not zoo.network(name).implicit(configuration)
+        assert not zoo.network(name).implicit(replace(configuration, sharpness="SAM"))
     assert zoo.network("mlp").implicit(configuration) == {"fc1.weight": ImplicitBits(32, 0, 56)}
+    of_images = zoo.network("vgg11").implicit(replace(configuration, sharpness="SAM"))
+    sides = {11: 4, 13: 4, 16: 2, 18: 2}
+    assert of_images == {f"features.{i}.weight": ImplicitBits(32, 0, 56, (n, n)) for i, n in sides.items()}
 
 
 def test_the_trajectory_of_lenet5_is_what_it_was():
@@ -124,7 +165,18 @@ def test_pools_before_and_behind(small_layers, sharpness, learning_rate):
     found = check_against_twin(POOLS, configuration, *arguments)
     assert found.values["middle: delta products"].shape == (9, 3, 3)
     assert found.values["behind: perturbed input products"].shape == (3, 3, 3)
-    assert found.values["behind.weight: update factor"].shape == (3, 3, 8)
+    assert found.values["behind.weight: update factor"].shape == (3, 3, 8, 1, 1)
+
+
+@pytest.mark.parametrize("learning_rate", ["0.01", "0.000001", "1"])
+def test_convolutions(small_layers, learning_rate):
+    configuration = Configuration.of(steps=3, batch_size=2, learning_rate=learning_rate, sharpness="SAM")
+    assert IMAGES.implicit(configuration).keys() == {name for name, shape in IMAGES.parameters if len(shape) > 1}
+    arguments = probe(IMAGES, configuration, np.random.default_rng(5), 0.3)
+    found = check_against_twin(IMAGES, configuration, *arguments)
+    assert found.values["same: input products"].shape == (4, 2 * 12, 2 * 12)
+    assert found.values["apart: delta products"].shape == (4, 2 * 4, 2 * 4)
+    assert found.values["same.weight: perturbation factor"].shape == (2, 2, 3, 3, 4)
 
 
 def test_a_layer_that_just_passes_the_rule():
@@ -155,9 +207,15 @@ def test_dense_networks(sizes, steps, batch_size, random_seed, learning_rate, sh
 @pytest.mark.sweep
 @seed(20261130)
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
-@given(random_networks(), st.integers(0, 2**32 - 1), st.sampled_from(["0.25", "0.0001", "0.000001"]))
-def test_random_networks(network, random_seed, learning_rate):
-    check_small(network, Configuration.of(steps=3, batch_size=2, learning_rate=learning_rate), random_seed)
+@given(
+    random_networks(),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["0.25", "0.0001", "0.000001"]),
+    st.sampled_from(["ASAM", "SAM"]),
+)
+def test_random_networks(network, random_seed, learning_rate, sharpness):
+    configuration = Configuration.of(steps=3, batch_size=2, learning_rate=learning_rate, sharpness=sharpness)
+    check_small(network, configuration, random_seed)
 
 
 def check_small(network, configuration, random_seed):
@@ -202,33 +260,37 @@ def one_by_one(*numbers):
     return [np.array([[number]], dtype=np.int64) for number in numbers]
 
 
+WINDOW = Window((1, 1), (1, 1), (0, 0), (1, 1))
+
+
 def weight_of_one(*update):
     start = Operand.of(np.ones((1, 1, 1, 1), dtype=np.int64))
     return ImplicitWeight(BITS, start).updated(OuterProducts(*one_by_one(*update)))
 
 
 def test_overflows_of_products():
-    images = np.full((1, 1, 1, 1), 1 << 41)
+    (patches,), images = one_by_one(1 << 41), np.full((1, 1, 1, 1), 1 << 41)
     zero = Wide.of(np.zeros((1, 1, 1, 1), dtype=np.int64))
-    forward_sum(zero, weight_of_one(1, (1 << 41) - 1), images, PLACE)
+    forward_sum(zero, weight_of_one(1, (1 << 41) - 1), patches, PLACE)
     with overflow("input products"):
-        forward_sum(zero, weight_of_one(1, 1 << 42), images, PLACE)
+        forward_sum(zero, weight_of_one(1, 1 << 42), patches, PLACE)
     with overflow("delta products"):
-        input_gradient_sum(zero, weight_of_one(1 << 42, 1), images, PLACE)
+        input_gradient_sum(zero, weight_of_one(1 << 42, 1), images, WINDOW, PLACE)
 
 
 def test_overflows_of_sums():
-    images, large = np.full((1, 1, 1, 1), 1 << 41), Wide.of(np.full((1, 1, 1, 1), 1 << 62), 30)
+    (patches,), images = one_by_one(1 << 41), np.full((1, 1, 1, 1), 1 << 41)
+    large = Wide.of(np.full((1, 1, 1, 1), 1 << 62), 30)
     zero = Wide.of(np.zeros((1, 1, 1, 1), dtype=np.int64))
     weight = weight_of_one(1, 1)
     with overflow("convolution"):
-        forward_sum(large, weight, images, PLACE)
+        forward_sum(large, weight, patches, PLACE)
     with overflow("input delta"):
-        input_gradient_sum(large, weight, images, PLACE)
+        input_gradient_sum(large, weight, images, WINDOW, PLACE)
     with overflow("movement of the convolution"):
-        forward_sum(zero, weight_of_one(1 << 43, (1 << 41) - 1), images, PLACE)
+        forward_sum(zero, weight_of_one(1 << 43, (1 << 41) - 1), patches, PLACE)
     with overflow("movement of the input delta"):
-        input_gradient_sum(zero, weight_of_one(1 << 40, 1 << 42), images, PLACE)
+        input_gradient_sum(zero, weight_of_one(1 << 40, 1 << 42), images, WINDOW, PLACE)
 
 
 def test_overflows_of_factors_and_gradients():

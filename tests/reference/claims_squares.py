@@ -195,15 +195,30 @@ class ProductSquares:
 # ---- 17.3
 
 
-class GramSquares:
-    """`coefficients`: (terms, T), those of Q_t(X), committed."""
+class Records:
+    """The rows of (steps, B, *record)."""
 
-    def __init__(self, name, inputs, deltas):
+    def __init__(self, shape):
+        self.index, self.entries = (shape[1],), shape[2:]
+
+    def axes(self, row, entry):
+        return [*row, *entry]
+
+
+class GramSquares:
+    """`coefficients`: (terms, T), those of Q_t(X), committed.
+
+    of_a, of_d   how rows lie in a step: `index` and `entries`, their shapes; `axes`, the weights at points of both
+    """
+
+    def __init__(self, name, inputs, deltas, of_a, of_d):
         self.name, self.base, self.a, self.d = name, inputs.base, inputs.tensor, deltas.tensor
-        self.steps, self.batch, outputs = self.d.shape
-        g = multiple(convolution(self.d.digits, self.a.digits), self.batch)
+        self.of_a, self.of_d = of_a, of_d
+        self.steps, self.index = self.d.shape[0], of_d.index
+        g = multiple(convolution(self.d.digits, self.a.digits), prod(self.index))
         of_entry = convolution(g, g)
-        assert outputs * prod(self.a.shape[2:]) * max(map(magnitude, of_entry)) <= COEFFICIENT, name
+        largest = prod(of_d.entries) * prod(of_a.entries) * max(map(magnitude, of_entry))
+        self.fits = largest <= COEFFICIENT
         shape = (len(of_entry), self.steps)
         self.coefficients = committed(f"{name}: coefficients", 60, shape, signed=True)
 
@@ -212,7 +227,8 @@ class GramSquares:
         return Component([self.coefficients, self.d, self.a], self.verify)
 
     def verify(self, ledger):
-        name, shape = self.name, (self.steps, self.batch, self.batch)
+        assert self.fits, self.name
+        name, shape = self.name, (self.steps, *self.index, *self.index)
         terms, _ = self.coefficients.shape
         gamma = ledger.challenge(f"{name}: gamma", terms - 1)
         tau = ledger.challenges(f"{name}: point", 1, bits_of(self.steps))
@@ -223,17 +239,19 @@ class GramSquares:
         point, e = ledger.sumcheck(name, bits(shape), 2, value * HALF**low, [HALF] * low + tau)
         factors = ledger.hidden(f"{name}: factors", 2)
         ledger.equation(f"{name}: product of the factors", e - factors[0] * factors[1])
-        step, *records = split(shape, point)
-        for digits, claim in zip((self.d, self.a), factors, strict=True):
-            self.verify_gram(ledger, digits, claim, step, records, gamma)
+        step, *rows = split(shape, point)
+        rows = rows[: len(self.index)], rows[len(self.index) :]
+        for digits, view, claim in zip((self.d, self.a), (self.of_d, self.of_a), factors, strict=True):
+            self.verify_gram(ledger, digits, view, claim, (step, rows), gamma)
 
-    def verify_gram(self, ledger, digits, claim, step, records, gamma):
-        name, inner = f"{self.name}: {digits.name}", digits.shape[2:]
+    def verify_gram(self, ledger, digits, view, claim, points, gamma):
+        (step, rows), name, inner = points, f"{self.name}: {digits.name}", view.entries
         low = bits(inner)
         point, e = ledger.sumcheck(name, bits((self.steps, *inner)), 2, claim * HALF**low, [HALF] * low + step)
         values = ledger.hidden(f"{name}: factors", 2)
         ledger.equation(f"{name}: product of the factors", e - values[0] * values[1])
         step, *rest = eqs((self.steps, *inner), split((self.steps, *inner), point))
         passes = Axis(step.weights + [ZERO] * (digits.shape[0] - self.steps), is_point=digits.shape[0] == self.steps)
-        for record, value in zip(records, values, strict=True):
-            ledger.claim(digits, [passes, eq(self.batch, record), *rest], powers(gamma, len(digits.digits)), value)
+        for row, value in zip(rows, values, strict=True):
+            axes = view.axes(eqs(self.index, row), rest)
+            ledger.claim(digits, [passes, *axes], powers(gamma, len(digits.digits)), value)

@@ -146,7 +146,7 @@ def run(network, weights, inputs, labels, configuration):
     rho_int, s2, eps_int = nearest(rho * 2**32), nearest(rate * 2**e2), nearest(eps * 2**56 / (batch * rho**2))
     firsts, seconds, records = [], [], []
     constants = {name: weights[name] for name in network.constants}
-    nodes = network.implicit((steps, batch, configuration.perturbation == "ASAM"))
+    nodes = network.implicit((steps, batch, configuration.perturbation == "ASAM", configuration.sharpness == "ASAM"))
     implicit = {name: Weight(node.place, e2, matrix(weights[name])) for name, node in nodes.items()}
     weights = {name: weights[name] for name in network.parameters if name not in implicit}
     for t in range(steps):

@@ -1,16 +1,21 @@
-"""Implicit dense layers once more, from their definition in docs/fixed-point.md: matrices of Python ints."""
+"""Implicit layers once more, from their definition in docs/fixed-point.md: matrices of Python ints."""
 
 import numpy as np
 
 from tests.reference.integers import rounded
 
-LEAST_WEIGHTS, MOST_ROWS = 2**16, 32
+LEAST_WEIGHTS, A_PRODUCT = 2**16, 4
 
 
-def is_implicit(probe, weights):
-    """Whether a dense layer of so many weights is implicit in a probe (steps, batch, whether its perturbation is ASAM)."""
-    steps, batch, adaptive = probe
-    return not adaptive and batch <= 8 and batch * (steps - 1) <= MOST_ROWS and weights >= LEAST_WEIGHTS
+def is_implicit(probe, weights, positions, dense):
+    """Whether a layer is in a probe: steps, batch, whether its perturbation and its sharpness are ASAM."""
+    steps, batch, adaptive, scaled = probe
+    rows = batch * positions
+    moving = rows * (steps - 1)
+    small = dense and rows <= 8 and moving <= 32
+    if not scaled:
+        small = rows <= 128 and moving <= 512 and weights >= A_PRODUCT * rows * moving
+    return not adaptive and weights >= LEAST_WEIGHTS and small
 
 
 def matrix(tensor):
@@ -20,10 +25,6 @@ def matrix(tensor):
     for place, value in tensor.items():
         found[place] = value
     return found.reshape(shape[0], -1)
-
-
-def tensor(array, shape):
-    return dict(zip(np.ndindex(*shape), array.ravel().tolist(), strict=True))
 
 
 def to_nearest(array, shift, width=None):
@@ -39,8 +40,8 @@ class Weight:
     """w_0 (M, N), (D^_u, a_(T+u)) of earlier steps, (E^_t, a_t) or None; then what a pass makes of it.
 
     products   name -> [(quotient, remainder), ...] of inner products
-    inputs     a (B, N)
-    deltas     d (B, M)
+    inputs     a (R, N), patches
+    deltas     d (R, M)
     """
 
     def __init__(self, place, e2, start, updates=(), perturbation=None):
@@ -60,29 +61,29 @@ class Weight:
         found = [(-1, "", *update) for update in self.updates]
         return found + ([] if self.perturbation is None else [(1, "perturbed ", *self.perturbation)])
 
-    def forward(self, inputs):
-        """{(b, o, 0, 0): sum of the layer without its bias, with 40 + ib fractional bits}."""
-        self.inputs = a = matrix(inputs)
+    def forward(self, patches):
+        """(R, M): sums of the layer without its bias, with 40 + ib fractional bits."""
+        self.inputs = a = patches
         z = a @ self.start.T
         for sign, kind, factor, other in self.terms():
             g = to_nearest(a @ other.T, 2 * self.ib - 30, 50)
             self.products.setdefault(f"{kind}input products", []).append(g)
             z = z + sign * (g[0] @ factor) * 2 ** (40 + self.ib - 30 - 38)
-        return tensor(z, (*z.shape, 1, 1))
+        return z
 
     def backward(self, deltas):
         """Record the deltas; nothing else is needed for the weight."""
-        self.deltas = matrix(deltas)
+        self.deltas = deltas
 
     def input_gradient(self):
-        """({(b, c, y, x): sum}, by how many bits it is to be rounded)."""
+        """((R, N): parts of the sums of a patch's entries, by how many bits the whole sums are to be rounded)."""
         common = max(40, 4 + self.ib)
         dx = self.deltas @ self.start * 2 ** (common - 40)
         for sign, kind, factor, other in self.terms():
             k = to_nearest(self.deltas @ factor.T, 34 + self.db, 50)
             self.products.setdefault(f"{kind}delta products", []).append(k)
             dx = dx + sign * (k[0] @ other) * 2 ** (common + self.db - 4 - self.ib)
-        return tensor(dx, (len(dx), *self.place.inputs[0])), common + self.db
+        return dx, common + self.db
 
     def exact(self):
         """w_t (M, N), with 38 + ib fractional bits."""

@@ -6,7 +6,7 @@ Written from the specification, sharing no code with zkds but the elements of K.
 from tests.reference.circuit import ranges
 from tests.reference.claims_blocks import Block
 from tests.reference.claims_ledger import Axis, total
-from tests.reference.claims_squares import GramSquares, ProductSquares, balanced, decomposition
+from tests.reference.claims_squares import GramSquares, ProductSquares, Records, balanced, decomposition
 from tests.reference.claims_tensors import linear
 from tests.reference.components import Component, carry_weights, digit_weights
 from tests.reference.shape_gadgets import Identity, Implicit, Operand, entry, intervals, minus, number, scaled
@@ -20,11 +20,19 @@ class LayerSquares:
     """`components` in order; `weight`: what norms need."""
 
     def __init__(self, s, layer):
-        weight, a, d, ib, db = layer
+        weight, a, d, patches, own, ib, db = layer
         name, outputs = weight.name, weight.shape[0]
-        inputs = balanced(f"{name}: input digits", 3, whole(a), a.shape)
-        deltas = balanced(f"{name}: delta digits", 3, dense(d), (s.T, s.B, outputs))
-        gram = GramSquares(f"{name}: gradient", inputs, deltas)
+        if s.adaptive:
+            inputs = balanced(f"{name}: input digits", 3, whole(a), a.shape)
+            deltas = balanced(f"{name}: delta digits", 3, dense(d), (s.T, s.B, outputs))
+            gram = GramSquares(f"{name}: gradient", inputs, deltas, Records(a.shape), Records(deltas.tensor.shape))
+        else:
+            for base in (256, 128, 64, 32, 16, 8, 4, 3):
+                inputs = balanced(f"{name}: input digits", base, whole(a), (s.T, *a.shape[1:]))
+                deltas = balanced(f"{name}: delta digits", base, whole(d), (s.T, *d.shape[1:]))
+                gram = GramSquares(f"{name}: gradient", inputs, deltas, patches, own)
+                if gram.fits:
+                    break
         digits, parts, values = [inputs, deltas], [gram], [RoundedValue(f"{name}: squares", gram, 2 * (db + ib))]
         if s.adaptive:
             start = balanced(f"{name}: start digits", 243, whole(weight.start), weight.shape)

@@ -42,14 +42,14 @@ class Shape:
         formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
         shapes = s.network.parameters | s.network.constants
         starts = {name: byte_weights(name, shape) for name, shape in shapes.items()} if s.private else {}
-        implicit = s.network.implicit((s.T, s.B, s.perturbs_adaptively))
+        implicit = s.network.implicit((s.T, s.B, s.perturbs_adaptively, s.adaptive))
         self.parameters = {
             name: Parameter(s, name, shape, formats, starts.get(name))
             for name, shape in s.network.parameters.items()
             if name not in implicit
         }
         every = self.parameters | {
-            name: ImplicitWeight(s, name, shape, e2, starts.get(name))
+            name: ImplicitWeight(s, name, shape, e2, implicit[name].operator.outputs, starts.get(name))
             for name, shape in s.network.parameters.items()
             if name in implicit
         }

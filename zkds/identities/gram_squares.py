@@ -2,9 +2,9 @@
 
     Q_t = sum_(o, k) g_t[o, k]^2 = sum_(r, s) (sum_o d_(t, r)[o] d_(t, s)[o]) (sum_k a_(t, r)[k] a_(t, s)[k])
 
-with g_t = sum_s d_(t, s) a_(t, s), r and s the records. d and a are given by digits of base X, so all of this are polynomials;
-the prover commits the coefficients of Q_t(X), which stay below 2^59 by exact intervals, so that equality modulo p is equality.
-At challenges gamma for X and tau for the steps,
+with g_t = sum_s d_(t, s) a_(t, s), r and s the rows of two tensors: their records, or what else a `RowView` says. d and a are
+given by digits of base X, so all of this are polynomials; the prover commits the coefficients of Q_t(X), which stay below 2^59
+by exact intervals, so that equality modulo p is equality. At challenges gamma for X and tau for the steps,
 
     sum_t eq(tau, t) sum_m gamma^m C_(m, t) = sum_(t, r, s) eq(tau, t) F(t, r, s) A(t, r, s)
 
@@ -16,9 +16,13 @@ Messages: the sum; the sumcheck, the values of F and A; for either its sumcheck 
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkds import sumcheck
 from zkds.claims import Value
@@ -39,9 +43,9 @@ from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import U64
 from zkds.soundness import algebraic
-from zkds.tensors.axes import EqAxis, VectorAxis, eq_axes, split_point, variables
+from zkds.tensors.axes import Axis, EqAxis, VectorAxis, eq_axes, split_point, variables
 from zkds.tensors.circuit import Component
-from zkds.tensors.contraction import multiply, padded_pairs, weighted_sum
+from zkds.tensors.contraction import multiply, outer_product, padded_pairs, weighted_sum
 from zkds.tensors.field_tables import flat_length, weighed
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
@@ -58,22 +62,67 @@ from zkds.tensors.tensor import (
 FLOAT_EXACT = 1 << 53
 
 
+class RowView(ABC):
+    """How the entries of a tensor (steps, ..) are rows.
+
+    rows      the shape of their index
+    entries   the shape of each
+    """
+
+    rows: tuple[int, ...]
+    entries: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def places(self) -> I64:
+        """(rows, entries), both flat: which entry of a step each is, -1 for a zero."""
+
+    @abstractmethod
+    def axes(self, steps: Axis, row: Points, entry: Points) -> tuple[Axis, ...]:
+        """The weights on the tensor of an entry's extension at points."""
+
+    def of(self, step: NDArray[Any]) -> NDArray[Any]:
+        """(cells, ..) -> (rows, entries, ..)."""
+        framed = np.concatenate([step, np.zeros_like(step[:1])])
+        found: NDArray[Any] = framed[self.places]
+        return found
+
+
+class Records(RowView):
+    """A tensor (steps, B, *record): its records."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.rows = (shape[1],)
+        self.entries = tuple(shape[2:])
+
+    @property
+    def places(self) -> I64:
+        return np.arange(self.rows[0] * math.prod(self.entries), dtype=np.int64).reshape(self.rows[0], -1)
+
+    def axes(self, steps: Axis, row: Points, entry: Points) -> tuple[Axis, ...]:
+        return (steps, *eq_axes((*self.rows, *self.entries), [*row, *entry]))
+
+
 class GramSquares(Component):
     """Q_t for all steps; commits `coefficients`, (terms, T).
 
-    inputs   (P, B, *inner) with P >= T, digits of base X; step t has a_t
-    deltas   (T, B, M), digits of base X
+    inputs   (P, ..) with P >= T, digits of base X; step t has a_t
+    deltas   (T, ..), digits of base X
+    rows     of inputs and deltas, indexed alike; default: their records
     Raises ValueError for other shapes and bases.
     """
 
-    def __init__(self, name: str, inputs: BalancedDigits, deltas: BalancedDigits) -> None:
+    def __init__(
+        self, name: str, inputs: BalancedDigits, deltas: BalancedDigits, rows: tuple[RowView, RowView] | None = None
+    ) -> None:
         if inputs.base != deltas.base:
             raise ValueError(f"{name}: expected digits of one base, got {inputs.base} and {deltas.base}")
-        steps, batch, _ = deltas.shape
-        if inputs.shape[0] < steps or inputs.shape[1] != batch:
-            raise ValueError(f"{name}: expected inputs of {steps} steps and {batch} records, got {inputs.shape}")
+        steps, views = deltas.shape[0], rows or (Records(inputs.shape), Records(deltas.shape))
+        if inputs.shape[0] < steps or views[0].rows != views[1].rows:
+            raise ValueError(f"{name}: expected inputs of {steps} steps and rows {views[1].rows}, got {inputs.shape}")
         self.name = name
         self.inputs, self.deltas = inputs, deltas
+        self.sides: Sequence[tuple[BalancedDigits, RowView]] = ((deltas, views[1]), (inputs, views[0]))
         self.base = inputs.base
         number = LimbFormat(DIGIT_BITS, COEFFICIENT_WIDTH, signed=True)
         self.coefficients = Committed(LimbColumns(f"{name}: coefficients", number, (len(self.intervals()), steps)))
@@ -85,30 +134,33 @@ class GramSquares(Component):
     def intervals(self) -> list[Interval]:
         """Of the coefficients of Q_t(X)."""
         gradient = product_intervals(self.deltas.digits, self.inputs.digits)
-        gradient = [interval.times(self.deltas.shape[1]) for interval in gradient]
-        entries = self.deltas.shape[2] * int(np.prod(self.inputs.shape[2:]))
+        gradient = [interval.times(math.prod(self.sides[0][1].rows)) for interval in gradient]
+        entries = math.prod(math.prod(view.entries) for _, view in self.sides)
         return [interval.times(entries) for interval in product_intervals(gradient, gradient)]
 
-    def check(self) -> None:
-        """Raise PlanRejected unless committed and true coefficients differ by less than p, and the true ones fit."""
+    @property
+    def fits(self) -> bool:
+        """Whether the true coefficients fit, and committed ones differ from them by less than p."""
         true = magnitude(self.intervals())
-        if true > MAX_COEFFICIENT or true + self.coefficients.interval.magnitude() >= P:
+        return true <= MAX_COEFFICIENT and true + self.coefficients.interval.magnitude() < P
+
+    def check(self) -> None:
+        """Raise PlanRejected unless it fits."""
+        true = magnitude(self.intervals())
+        if not self.fits:
             raise PlanRejected(f"{self.name}: a coefficient needs {true.bit_length() + 1} bits")
 
     # ---- witness -----------------------------------------------------------------------------------------------------
 
     def witness(self, reader: Reader) -> list[tuple[LimbColumns, I64]]:
         """The coefficients, from the columns of the digits."""
-        steps, batch, _ = self.deltas.shape
-        deltas, inputs = (
-            [table[:steps].reshape(steps, batch, -1) for table in digits.tables(reader)]
-            for digits in (self.deltas, self.inputs)
-        )
+        steps = self.deltas.shape[0]
+        tables = [[table[:steps].reshape(steps, -1) for table in digits.tables(reader)] for digits, _ in self.sides]
         found = np.zeros(self.coefficients.shape, dtype=np.int64)
         for step in range(steps):
             left, right = (
-                gram([table[step] for table in tables], magnitude(owner.digits))
-                for tables, owner in ((deltas, self.deltas), (inputs, self.inputs))
+                gram([view.of(table[step]) for table in side], magnitude(digits.digits))
+                for side, (digits, view) in zip(tables, self.sides, strict=True)
             )
             products = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
             for i, row in enumerate(products):
@@ -124,30 +176,38 @@ class GramSquares(Component):
         value = weighted_sum(coefficients.tables(context.reader), coefficients.digits, axes, weights)
         context.channel.send(f"{self.name}: sum", [value])
         context.book.add(coefficients, axes, weights, value)
-        sides = [_at(digits, context.reader, gamma)[: self.deltas.shape[0]] for digits in (self.deltas, self.inputs)]
-        grams = [padded_pairs(np.stack([multiply(rows, rows.swapaxes(0, 1)) for rows in side])) for side in sides]
         shape = self._shape
+        sides = [_at(digits, context.reader, gamma)[: shape[0]] for digits, _ in self.sides]
+        grams = [self._gram_table(view, side) for (_, view), side in zip(self.sides, sides, strict=True)]
         point, finals = sumcheck.prove(
             context.channel, grams, [(ONE, (0, 1))], _halves(shape[1:], tau), name=self.name, variables=variables(shape)
         )
         context.channel.send(f"{self.name}: factors", finals)
         points = split_point(shape, point)
-        for digits, side in zip((self.deltas, self.inputs), sides, strict=True):
-            self._prove_gram(context, digits, side, gamma, points)
+        for (digits, view), side in zip(self.sides, sides, strict=True):
+            self._prove_gram(context, digits, view, side, gamma, points)
 
-    def _prove_gram(self, context: ProverContext, digits: BalancedDigits, side: U64, gamma: K, points: Points) -> None:
-        """side: the digits at gamma, (steps, records, entries, 2)."""
+    def _gram_table(self, view: RowView, side: U64) -> U64:
+        """The padded products of all rows with all rows, from the digits at gamma (steps, cells, 2)."""
+        grams = []
+        for step in side:
+            rows = view.of(step)
+            grams.append(multiply(rows, rows.swapaxes(0, 1)))
+        return padded_pairs(np.stack(grams).reshape(*self._shape, 2))
+
+    def _prove_gram(
+        self, context: ProverContext, digits: BalancedDigits, view: RowView, side: U64, gamma: K, points: Points
+    ) -> None:
+        """side: the digits at gamma, (steps, cells, 2)."""
         name = f"{self.name}: {digits.name}"
-        shape = (len(side), *digits.shape[2:])
-        tables = []
-        for place in points[1:]:
-            weights = EqAxis(side.shape[1], tuple(place)).vector()[None]
-            rows = np.stack([multiply(weights, records)[0] for records in side])
-            tables.append(padded_pairs(rows))
+        shape = (len(side), *view.entries)
+        weights = [outer_product(eq_axes(view.rows, row))[None] for row in self._rows(points)]
+        rows = [[multiply(weight, view.of(step))[0] for weight in weights] for step in side]
+        tables = [padded_pairs(np.stack(of_row).reshape(*shape, 2)) for of_row in zip(*rows, strict=True)]
         eq_point = _halves(shape[1:], points[0])
         end, finals = sumcheck.prove(context.channel, tables, [(ONE, (0, 1))], eq_point, name=name, variables=variables(shape))
         context.channel.send(f"{name}: factors", finals)
-        self._digit_claims(context.book, digits, gamma, points, split_point(shape, end), finals)
+        self._digit_claims(context.book, digits, view, gamma, points, split_point(shape, end), finals)
 
     def verify(self, context: VerifierContext) -> None:
         channel = context.channel
@@ -162,21 +222,26 @@ class GramSquares(Component):
         factors = channel.receive(f"{self.name}: factors", 2)
         channel.assert_zero(final - channel.product(*factors), f"{self.name}: product of the factors")
         points = split_point(shape, point)
-        for digits, gram in zip((self.deltas, self.inputs), factors, strict=True):
+        for (digits, view), gram in zip(self.sides, factors, strict=True):
             name = f"{self.name}: {digits.name}"
-            own = (shape[0], *digits.shape[2:])
+            own = (shape[0], *view.entries)
             eq_point = _halves(own[1:], points[0])
             scaled = gram * HALF ** variables(own[1:])
             end, final = sumcheck.verify(channel, scaled, variables(own), 2, eq_point, name=name)
             values = channel.receive(f"{name}: factors", 2)
             channel.assert_zero(final - channel.product(*values), f"{name}: product of the factors")
-            self._digit_claims(context.book, digits, gamma, points, split_point(own, end), values)
+            self._digit_claims(context.book, digits, view, gamma, points, split_point(own, end), values)
 
     @property
-    def _shape(self) -> tuple[int, int, int]:
-        """Steps, records, records."""
-        steps, batch, _ = self.deltas.shape
-        return steps, batch, batch
+    def _shape(self) -> tuple[int, ...]:
+        """Steps, rows, rows."""
+        rows = self.sides[0][1].rows
+        return (self.deltas.shape[0], *rows, *rows)
+
+    def _rows(self, points: Points) -> list[Points]:
+        """The points of the two rows."""
+        count = len(self.sides[0][1].rows)
+        return [points[1 : 1 + count], points[1 + count :]]
 
     def _draw(self, context: Context) -> tuple[K, tuple[K, ...]]:
         term = algebraic(f"{self.name}: gamma", max(1, len(self.intervals()) - 1), "degree / |K|", SCHWARTZ_ZIPPEL)
@@ -191,15 +256,21 @@ class GramSquares(Component):
         return (terms, EqAxis(self.coefficients.shape[1], tau)), [factor * limb for limb in limbs]
 
     def _digit_claims(
-        self, book: Book[Value], digits: BalancedDigits, gamma: K, points: Points, end: Points, values: Sequence[Value]
+        self,
+        book: Book[Value],
+        digits: BalancedDigits,
+        view: RowView,
+        gamma: K,
+        points: Points,
+        end: Points,
+        values: Sequence[Value],
     ) -> None:
         """The digits at (t'', r', x') and at (t'', s', x'), polynomials at gamma."""
         steps = np.zeros((digits.shape[0], 2), dtype=np.uint64)
         steps[: self.deltas.shape[0]] = EqAxis(self.deltas.shape[0], tuple(end[0])).vector()
         weights = powers(gamma, digits.number.count)
-        for place, value in zip(points[1:], values, strict=True):
-            records = EqAxis(digits.shape[1], tuple(place))
-            book.add(digits, [VectorAxis(steps), records, *eq_axes(digits.shape[2:], end[1:])], weights, value)
+        for row, value in zip(self._rows(points), values, strict=True):
+            book.add(digits, view.axes(VectorAxis(steps), row, end[1:]), weights, value)
 
 
 def _halves(inner: Sequence[int], outer: Sequence[K]) -> list[K]:
@@ -208,12 +279,11 @@ def _halves(inner: Sequence[int], outer: Sequence[K]) -> list[K]:
 
 
 def _at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
-    """The polynomials at gamma: (*first two axes, *padded others flat, 2)."""
-    lead, inner = digits.shape[:2], digits.shape[2:]
-    shape = (lead[0] * lead[1], *inner)
+    """The polynomials at gamma: (first axis, others flat, 2)."""
+    shape = (math.prod(digits.shape),)
     tables = [table.reshape(shape) for table in digits.tables(reader)]
     table = unblock(weighed(tables, powers(gamma, len(tables)), shape), flat_length(shape))
-    return table.reshape(*lead, -1, 2)
+    return table[: shape[0]].reshape(digits.shape[0], -1, 2)
 
 
 def gram(digits: Sequence[I64], most: int) -> I64:

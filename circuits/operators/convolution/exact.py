@@ -59,6 +59,13 @@ def image_operand(images: I64, window: Window) -> Images:
     return Images(window, size, Operand.of(places.frame_inputs(images[None])))
 
 
+def patches(images: Images) -> I64:
+    """(B Y X, C_in R S): what the kernel meets at every output, zeros included. Without groups."""
+    view = images.views(1).patches
+    found: I64 = images.framed.values.reshape(-1)[view.columns[:, None] + view.rows]
+    return found
+
+
 def convolution(weights: Operand, images: Images) -> Wide:
     """sum over the input channels of a group and taps, (B, C_out, *output); weights (C_out, C_in / G, *kernel)."""
     where = images.views(len(weights.values)).values

@@ -3,7 +3,9 @@
     z_p  = round( sum_i w_0 a_p  - sum_(u < t) G_(p,u) D^_u  + H_t E^_t  + 2^ib bias )
     dx_p = round( sum_o d_p w_0  - sum_(u < t) K_(p,u) a_(T+u)  + L_t a_t )
 
-for a pass p of step t; H and L in second passes only. With records r of pass p and s of the pass that left a factor,
+for a pass p of step t; H and L in second passes only. a stands for the patches of the inputs (exact.py), a row for every record
+and every position of the output, z and dx likewise; where patches overlap, dx is the sum of what they have. With rows r of
+pass p and s of the pass that left a factor,
 
     G_(p,u)[r, s] = round(<a_p[r], a_(T+u)[s]>)          H_t[r, s] = round(<a_(T+t)[r], a_t[s]>)          [30]
     K_(p,u)[r, s] = round(<d_p[r], D^_u[s]>)             L_t[r, s] = round(<d_(T+t)[r], E^_t[s]>)
@@ -19,56 +21,78 @@ from __future__ import annotations
 
 import numpy as np
 
-from zkds.circuits.arithmetic.exact import Rounded, Wide, gram, matrix_product
+from zkds.circuits.arithmetic.exact import Operand, Rounded, Wide, gram, matrix_product
 from zkds.circuits.arithmetic.fixed_point import Place
-from zkds.circuits.operators.implicit import PRODUCTS, ImplicitWeight, PassProducts, require_wide, rounded
+from zkds.circuits.operators.convolution.exact import Window, input_gradient
+from zkds.circuits.operators.implicit import (
+    PRODUCTS,
+    ImplicitWeight,
+    PassProducts,
+    output_rows,
+    require_wide,
+    rounded,
+)
 from zkds.integers.limbs import I64
 
 SUM_BITS = 92
 
 
-def forward_sum(start: Wide, weight: ImplicitWeight, inputs: I64, place: Place) -> tuple[Wide, PassProducts]:
-    """All of z but its bias (B, M, 1, 1), with 40 + ib fractional bits, and G and H.
+def forward_sum(start: Wide, weight: ImplicitWeight, patches: I64, place: Place) -> tuple[Wide, PassProducts]:
+    """All of z but its bias (B, M, Y, X), with 40 + ib fractional bits, and G and H.
 
-    start: sum_i w_0 a (B, M, 1, 1); inputs: a (B, C, H, W) [ib]. Raises Overflow.
+    start: sum_i w_0 a (B, M, Y, X); patches: a (R, N) [ib]. Raises Overflow.
     """
     bits = weight.bits
     total = _shifted(start, 0, "convolution", place)
     if not weight.moved:
         return total, PassProducts()
-    factors = weight.movements
-    products = _products(inputs, factors.right, bits.input_products_shift, "input products", place)
-    moved = _shifted(_combined(weight, products, factors.left), bits.forward_exponent, "movement of the convolution", place)
-    return total + moved.reshape(*start.hi.shape), _by_kind(weight, "input products", products)
+    rows, moving = weight.movements
+    products = _products(patches, moving, bits.input_products_shift, "input products", place)
+    moved = _as_outputs(matrix_product(_signed(weight, products), rows), start.hi.shape)
+    moved = _shifted(moved, bits.forward_exponent, "movement of the convolution", place)
+    return total + moved, _by_kind(weight, "input products", products)
 
 
-def input_gradient_sum(start: Wide, weight: ImplicitWeight, deltas: I64, place: Place) -> tuple[Wide, PassProducts]:
+def input_gradient_sum(
+    start: Wide, weight: ImplicitWeight, deltas: I64, window: Window, place: Place
+) -> tuple[Wide, PassProducts]:
     """All of dx (B, C, H, W), with e + db + F fractional bits, and K and L.
 
-    start: sum_o d w_0 (B, C, H, W); deltas: d (B, M, 1, 1) [e + db]. Raises Overflow.
+    start: sum_o d w_0 (B, C, H, W); deltas: d (B, M, Y, X) [e + db]. Raises Overflow.
     """
-    bits = weight.bits
+    bits, (batch, _, *positions) = weight.bits, deltas.shape
+    size = start.hi.shape[2], start.hi.shape[3]
     total = _shifted(start, bits.weight_exponent, "input delta", place)
     if not weight.moved:
         return total, PassProducts()
-    factors = weight.movements
-    products = _products(deltas, factors.left, bits.delta_products_shift, "delta products", place)
-    moved = _shifted(_combined(weight, products, factors.right), bits.backward_exponent, "movement of the input delta", place)
-    return total + moved.reshape(*start.hi.shape), _by_kind(weight, "delta products", products)
+    rows, moving = weight.movements
+    products = _products(output_rows(deltas), rows, bits.delta_products_shift, "delta products", place)
+    by_row = _signed(weight, products).reshape(batch, *positions, -1)
+    kernels = Operand.of(moving.reshape(len(moving), -1, *window.kernel))
+    moved = input_gradient(kernels, Operand.of(np.moveaxis(by_row, -1, 1)), window, size)
+    moved = _shifted(moved, bits.backward_exponent, "movement of the input delta", place)
+    return total + moved, _by_kind(weight, "delta products", products)
 
 
 def _products(own: I64, factors: I64, shift: int, tensor: str, place: Place) -> Rounded:
-    """(n, B, B): inner products of the pass's records (B, ..) with n B rows, a matrix [own record, row] for each of the n."""
-    records = len(own)
-    exact = gram(own.reshape(records, -1), factors).reshape(records, -1, records).swapaxes(0, 1)
+    """(n, R, R): inner products of the pass's rows (R, ..) with n R others, a matrix [own row, other] for each of the n."""
+    rows = len(own)
+    exact = gram(own, factors).reshape(rows, -1, rows).swapaxes(0, 1)
     return rounded(exact, shift, PRODUCTS, tensor, place)
 
 
-def _combined(weight: ImplicitWeight, products: Rounded, factors: I64) -> Wide:
-    """(B, ..): the rows (n B, ..) by these weights, those of updates subtracted."""
+def _signed(weight: ImplicitWeight, products: Rounded) -> I64:
+    """(R, n R): the weights of n R rows in each of the pass's, those of updates negative."""
     signs = np.where(np.arange(len(products.value)) < len(weight.updates), -1, 1)
-    signed = products.value * signs[:, None, None]
-    return matrix_product(signed.swapaxes(0, 1).reshape(signed.shape[1], -1), factors)
+    signed: I64 = products.value * signs[:, None, None]
+    return signed.swapaxes(0, 1).reshape(signed.shape[1], -1)
+
+
+def _as_outputs(rows: Wide, shape: tuple[int, ...]) -> Wide:
+    """(B Y X, M) -> (B, M, Y, X)."""
+    batch, channels, *positions = shape
+    hi, lo = (np.moveaxis(part.reshape(batch, *positions, channels), -1, 1) for part in (rows.hi, rows.lo))
+    return Wide(hi, lo)
 
 
 def _by_kind(weight: ImplicitWeight, word: str, products: Rounded) -> PassProducts:

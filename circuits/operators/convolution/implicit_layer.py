@@ -1,8 +1,8 @@
-"""The relation of a dense layer whose weight is implicit: products of records in place of whatever has the weight's size.
+"""The relation of a layer whose weight is implicit: products of rows in place of whatever has the weight's size.
 
 The weight in pass p is w_0 - sum_(u < t) D^_u^T a_(T + u), plus E^_t^T a_t in a second pass: so, by small products,
 
-    z = round(w_0 a - sum_u G_(p, u) D^_u + H_t E^_t + bias)            G, H: products of inputs, records with records
+    z = round(w_0 a - sum_u G_(p, u) D^_u + H_t E^_t + bias)            G, H: products of patches of inputs, rows with rows
     dx = round(d w_0 - sum_u K_(p, u) a_(T + u) + L_t a_t)              K, L: products of deltas with D^ and with E^
 
 Each is a rounded sum (circuits/operators/convolution/low_rank.py). E^ and the norms are the metric's (circuits/metric/sam.py).
@@ -12,9 +12,18 @@ from __future__ import annotations
 
 from zkds.circuits.arithmetic.fixed_point import DELTA
 from zkds.circuits.operators.convolution.gradients import bias_gradient
-from zkds.circuits.operators.convolution.low_rank import Corrections, Indices, RecordProducts, StartBackward, StartForward
+from zkds.circuits.operators.convolution.low_rank import (
+    Indices,
+    InputCorrections,
+    OutputCorrections,
+    Patches,
+    RowProducts,
+    StartBackward,
+    StartForward,
+    Windows,
+)
 from zkds.circuits.operators.convolution.sums import bias_term, place
-from zkds.circuits.operators.convolution.windows import Geometry
+from zkds.circuits.operators.convolution.windows import Geometry, one_by_one
 from zkds.circuits.operators.implicit import PRODUCTS, pairs
 from zkds.circuits.operators.operator import Built, BuiltBackward, Placed, Scope
 from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, Parameter
@@ -29,7 +38,7 @@ UPDATES, PERTURBATION = "updates", "perturbation"  # labels of corrections
 
 
 class BuiltImplicitLayer(Built):
-    """The relation of a dense layer whose weight is implicit; its bias is a parameter like any other."""
+    """The relation of a layer whose weight is implicit; its bias is a parameter like any other."""
 
     def __init__(
         self,
@@ -46,14 +55,19 @@ class BuiltImplicitLayer(Built):
         self.passes, self.steps = zip(*pairs(geometry.steps), strict=True)
         self.perturbed = range(geometry.steps, geometry.passes)  # second passes, of steps 0, 1, ...
         self.moved = [geometry.steps + step for step in self.steps]  # the passes that made the updates
-        shift = self.bits.input_products_shift
-        gram = self._products("input products", inputs, inputs, self.moved, shift)
-        other = self._perturbed_products("perturbed input products", inputs, inputs, shift)
+        self.windows: Windows = geometry.rows, geometry.columns
+        self.single: Windows = one_by_one(geometry.rows.outputs), one_by_one(geometry.columns.outputs)
+        shift, exponent = self.bits.input_products_shift, self.bits.forward_exponent
+        gram = self._products("input products", inputs, inputs, self.moved, self.windows, shift)
+        other = self._perturbed_products("perturbed input products", inputs, inputs, self.windows, shift)
         self.output = scope.output(placed)
+        count, of_steps = geometry.passes, range(geometry.steps - 1)
+        updates = OutputCorrections(weight.update_factor, gram.output, self.steps, self.passes, count)
+        perturbation = OutputCorrections(weight.perturbation_factor, other.output, of_steps, self.perturbed, count)
         products = [
-            Scaled(StartForward(weight.start, inputs)),
-            self._updates(weight.update_factor, self.steps, gram, self.bits.forward_exponent, geometry.output_shape),
-            self._perturbation(weight.perturbation_factor, other, self.bits.forward_exponent, geometry.output_shape),
+            Scaled(StartForward(geometry, weight.start, inputs)),
+            Scaled(updates, exponent, -1, UPDATES),
+            Scaled(perturbation, exponent, 1, PERTURBATION),
         ]
         linear = None if bias is None else bias_term(geometry, bias.passes, placed.input_bits[0])
         forward = RoundedSum(f"{placed.name}: forward", self.output, self.bits.forward_shift, products, linear)
@@ -69,42 +83,43 @@ class BuiltImplicitLayer(Built):
         if self.bias is not None:
             runs = enumerate(self.runs)
             components += [bias_gradient(self.bias, self.geometry, delta, self.placed, run, i) for i, run in runs]
-        return BuiltBackward([input_delta], components, ImplicitLayer(weight, self.inputs, delta))
+        layer = ImplicitLayer(weight, self.inputs, delta, self._rows(self.inputs, self.windows), self._rows(delta, self.single))
+        return BuiltBackward([input_delta], components, layer)
+
+    @staticmethod
+    def _rows(tensor: Tensor, windows: Windows) -> Patches:
+        batch, channels, *_ = tensor.shape[1:]
+        return Patches(batch, channels, windows)
 
     def _input_gradient(self, input_delta: Committed, delta: Tensor) -> list[RoundedSum]:
-        bits, shape = self.bits, self.geometry.input_shape
+        bits, geometry, inputs = self.bits, self.geometry, self.inputs
         factors = self.weight.update_factor, self.weight.perturbation_factor
-        gram = self._products("delta products", delta, factors[0], self.steps, bits.delta_products_shift)
-        other = self._perturbed_products("perturbed delta products", delta, factors[1], bits.delta_products_shift)
+        shift, exponent = bits.delta_products_shift, bits.backward_exponent
+        gram = self._products("delta products", delta, factors[0], self.steps, self.single, shift)
+        other = self._perturbed_products("perturbed delta products", delta, factors[1], self.single, shift)
+        count, of_steps = geometry.passes, range(geometry.steps - 1)
+        updates = InputCorrections(inputs, gram.output, self.moved, self.passes, count, self.windows)
+        perturbation = InputCorrections(inputs, other.output, of_steps, self.perturbed, count, self.windows)
         products = [
-            Scaled(StartBackward(self.weight.start, delta), bits.weight_exponent),
-            self._updates(self.inputs, self.moved, gram, bits.backward_exponent, shape),
-            self._perturbation(self.inputs, other, bits.backward_exponent, shape),
+            Scaled(StartBackward(geometry, self.weight.start, delta), bits.weight_exponent),
+            Scaled(updates, exponent, -1, UPDATES),
+            Scaled(perturbation, exponent, 1, PERTURBATION),
         ]
         name = f"{self.placed.name}: input gradient"
         return [gram, other, RoundedSum(name, input_delta, bits.input_gradient_shift, products)]
 
-    # ---- products of records: (pairs, B, B) and (T - 1, B, B) ----
+    # ---- products of rows: (pairs, B, Y, X, B, Y, X), and T - 1 in place of the pairs ----
 
-    def _products(self, what: str, left: Tensor, right: Tensor, second: Indices, shift: int) -> RoundedSum:
-        return self._gram(what, RecordProducts(left, right, self.passes, second), shift)
+    def _products(self, what: str, left: Tensor, right: Tensor, second: Indices, windows: Windows, shift: int) -> RoundedSum:
+        return self._gram(what, RowProducts(left, right, self.passes, second, windows), shift)
 
-    def _perturbed_products(self, what: str, left: Tensor, right: Tensor, shift: int) -> RoundedSum:
-        return self._gram(what, RecordProducts(left, right, self.perturbed, range(len(self.perturbed))), shift)
+    def _perturbed_products(self, what: str, left: Tensor, right: Tensor, windows: Windows, shift: int) -> RoundedSum:
+        steps = range(len(self.perturbed))
+        return self._gram(what, RowProducts(left, right, self.perturbed, steps, windows), shift)
 
-    def _gram(self, what: str, products: RecordProducts, shift: int) -> RoundedSum:
-        name, batch = f"{self.placed.name}: {what}", self.geometry.batch
-        out = Committed(LimbColumns(name, PRODUCTS, (products.inner[0], batch, batch)))
-        return RoundedSum(name, out, shift, products)
-
-    # ---- what they correct ----
-
-    def _updates(self, rows: Tensor, row: Indices, gram: RoundedSum, exponent: int, shape: tuple[int, ...]) -> Scaled:
-        return Scaled(Corrections(rows, gram.output, row, self.passes, shape), exponent, -1, UPDATES)
-
-    def _perturbation(self, rows: Tensor, gram: RoundedSum, exponent: int, shape: tuple[int, ...]) -> Scaled:
-        corrections = Corrections(rows, gram.output, range(len(self.perturbed)), self.perturbed, shape)
-        return Scaled(corrections, exponent, 1, PERTURBATION)
+    def _gram(self, what: str, products: RowProducts, shift: int) -> RoundedSum:
+        name = f"{self.placed.name}: {what}"
+        return RoundedSum(name, Committed(LimbColumns(name, PRODUCTS, products.result)), shift, products)
 
     def _later(self, delta: Tensor) -> Linear:
         """The deltas of second passes."""

@@ -194,10 +194,14 @@ class Convolution(Operator):
         return cls(channels_out, channels_in, kernel, outputs, stride, before, read_bool("bias", bias), dilation, groups)
 
     def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> tuple[str, ...]:
-        """The weight of a dense layer, at any stride: its one output position sees its whole input, at every tap one entry."""
+        """The weight, if it is large and outputs are few, at any stride; without groups.
+
+        Dense layers: their one output position sees their whole input, at every tap one entry.
+        """
         sees_all = self.outputs == (1, 1) and self.kernel == inputs[0][1:] and self.before == (0, 0)
-        dense = sees_all and self.dilation == (1, 1) and self.groups == 1
-        return ("weight",) if dense and is_low_rank(math.prod(self.weight_shape), configuration) else ()
+        dense = sees_all and self.dilation == (1, 1)
+        small = is_low_rank(math.prod(self.weight_shape), math.prod(self.outputs), dense, configuration)
+        return ("weight",) if small and self.groups == 1 else ()
 
     # ---- semantics ----
 
@@ -209,7 +213,7 @@ class Convolution(Operator):
         images = exact.image_operand(inputs[0], self.window)
         total, products = exact.convolution(kernel, images), PassProducts()
         if moving is not None:
-            total, products = implicit.forward_sum(total, moving, inputs[0], place)
+            total, products = implicit.forward_sum(total, moving, exact.patches(images), place)
         if self.bias:
             total = total + Wide.of(weights["bias"].reshape(1, -1, 1, 1), placed.input_bits[0])
         z, remainder = total.round(_forward_shift(placed))
@@ -228,7 +232,7 @@ class Convolution(Operator):
         if weight is None:
             sums["weight"] = exact.weight_gradient(operand, images, self.weight_shape)
         else:
-            outer["weight"] = OuterProducts(delta.reshape(len(delta), -1), inputs[0].reshape(len(delta), -1))
+            outer["weight"] = OuterProducts(delta, exact.patches(images))
         if self.bias:  # the weight of a constant input 1 = 2^input_bits
             sums["bias"] = Wide.of(delta.sum(axis=(0, 2, 3)), placed.input_bits[0])
         gradients = {name: Rounded(*total.round(shift)) for name, total in sums.items()}
@@ -237,7 +241,7 @@ class Convolution(Operator):
         total = exact.input_gradient(ahead.operands["kernel"], operand, self.window, size)
         shift, products = _input_gradient_shift(placed), PassProducts()
         if weight is not None:
-            total, products = implicit.input_gradient_sum(total, weight, delta, place)
+            total, products = implicit.input_gradient_sum(total, weight, delta, self.window, place)
             shift = weight.bits.input_gradient_shift
         found, remainder = total.round(shift)
         require_format(found, DELTA, "input delta", place)

@@ -131,7 +131,7 @@ class ConvolutionViews:
     def values(self) -> ArrayProducts:
         """weights (Cout, Cin kernel), framed inputs (Cin kernel, B outputs) -> (B, Cout, Y, X)."""
         left = View.of_matrix(self._outs, self._ins * self._taps)
-        place = MatrixProduct(left, self._patches, self._outputs)
+        place = MatrixProduct(left, self.patches, self._outputs)
         shape = (self.batch, self._outs, self.rows.outputs, self.columns.outputs)
         return ArrayProducts([place], self._group_weights, self.frame_inputs, shape, self._join_channels)
 
@@ -139,7 +139,7 @@ class ConvolutionViews:
     def weight_gradient(self) -> ArrayProducts:
         """deltas (Cout, B outputs), framed inputs (B outputs, Cin kernel) -> the weights' shape."""
         out = View.of_matrix(self._outs, self._ins * self._taps)
-        place = MatrixProduct(self._outputs, self._patches.transposed, out)
+        place = MatrixProduct(self._outputs, self.patches.transposed, out)
         shape = (self._outs, self._ins, self.rows.kernel, self.columns.kernel)
         return ArrayProducts([place], self._group_channels, self.frame_inputs, shape, self._join_weights)
 
@@ -155,6 +155,21 @@ class ConvolutionViews:
     def frame_inputs(self, values: NDArray[Any]) -> I64:
         """(P, B, Cin, H, W) -> (P groups, B, Cin / groups, ..), int64, with the zeros that the windows reach."""
         return _framed(self._group_channels(values), self._rows.inputs, self._columns.inputs)
+
+    def fold(self, patches: I64) -> I64:
+        """(B Y X, Cin kernel) -> (B, Cin, H, W): the sum of what all patches have at an input. Without groups."""
+        rows, columns = self.rows, self.columns
+        parts = patches.reshape(self.batch, rows.outputs, columns.outputs, self._ins, rows.kernel, columns.kernel)
+        parts = parts.transpose(4, 5, 0, 3, 1, 2)
+        framed = np.zeros((self.batch, self._ins, self._rows.inputs.length, self._columns.inputs.length), dtype=np.int64)
+        for (d, e), part in zip(np.ndindex(parts.shape[:2]), parts.reshape(-1, *parts.shape[2:]), strict=True):
+            seen = (
+                slice(tap * window.dilation, tap * window.dilation + (window.outputs - 1) * window.stride + 1, window.stride)
+                for tap, window in ((d, rows), (e, columns))
+            )
+            framed[:, :, *seen] += part
+        top, left = self._rows.inputs.before, self._columns.inputs.before
+        return framed[:, :, top : top + rows.inputs, left : left + columns.inputs]
 
     def _frame_outputs(self, values: NDArray[Any]) -> I64:
         """(P, B, Cout, Y, X), likewise, with zeros wherever a tap meets an input and there is no output."""
@@ -231,7 +246,7 @@ class ConvolutionViews:
         return self.rows.kernel * self.columns.kernel
 
     @cached_property
-    def _patches(self) -> View:
+    def patches(self) -> View:
         """(Cin kernel, B outputs) of the framed inputs: what every tap meets at every output."""
         height, width, rows, columns = self._rows.inputs.length, self._columns.inputs.length, self.rows, self.columns
         return View(

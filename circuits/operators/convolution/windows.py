@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from zkds.integers.limbs import I64
 from zkds.native import U64, field
+from zkds.tensors.axes import Axis, EqAxis, VectorAxis
 from zkds.tensors.contraction import multiply, product, sums_by_index
 
 CHUNK = 1 << 18  # meetings whose products are in memory at a time
@@ -107,8 +108,17 @@ class Window:
         return np.ascontiguousarray(sums.reshape(*inputs.shape[:-2], -1, 2)[..., : self.outputs, :])
 
     def of_inputs(self, weights: U64) -> U64:
-        """(inputs, 2) pairs -> (outputs, kernel, 2): the weight of the input that a tap meets at an output, or zero."""
-        return np.concatenate([weights, np.zeros((1, 2), dtype=np.uint64)])[self._inputs_at(range(self.outputs))]
+        """(.., inputs, 2) pairs -> (.., outputs, kernel, 2): the weight of the input that a tap meets at an output, or zero."""
+        framed = _framed(weights, 0, self.inputs + 1)
+        return np.ascontiguousarray(framed[..., self._inputs_at(range(self.outputs)), :])
+
+    def met(self, outputs: EqAxis, taps: EqAxis) -> Axis:
+        """`on_inputs` of two points: one of the inputs where outputs or taps are the inputs, one by one."""
+        if not self.before and self.kernel == 1 and self.outputs == self.inputs and (self.stride == 1 or self.inputs == 1):
+            return outputs
+        if not self.before and self.outputs == 1 and self.kernel == self.inputs and (self.dilation == 1 or self.inputs == 1):
+            return taps
+        return VectorAxis(self.on_inputs(outputs.vector(), taps.vector()))
 
     def _inputs_at(self, outputs: range) -> I64:
         """(outputs, kernel): which input each tap meets, or `inputs` for a zero."""
@@ -151,6 +161,11 @@ class Window:
             np.maximum(0, -((self.outputs - 1 - outputs) // fewer_outputs)),
             np.minimum(-((taps - self.kernel) // more_taps), outputs // fewer_outputs + 1),
         )
+
+
+def one_by_one(length: int) -> Window:
+    """The window that sees every input alone."""
+    return Window(length, 1, 1, 0, length)
 
 
 def _framed(values: U64, before: int, length: int) -> U64:

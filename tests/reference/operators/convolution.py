@@ -6,13 +6,13 @@ from math import prod
 import numpy as np
 
 from tests.reference.claims_ledger import Axis, bits_of, eq, product_of_totals, total
-from tests.reference.claims_ledger import product as multiplied
 from tests.reference.components import Linear, Products, RoundedSum
 from tests.reference.implicit import Weight, is_implicit
 from tests.reference.integers import box, fits, rounded
 from tests.reference.operators.implicit import ImplicitWeight
 from tests.reference.operators.implicit import build as build_implicit
 from tests.reference.operators.operator import Built, Operator
+from tests.reference.operators.windows import contracted, most
 from tests.reference.shape_plans import committed
 from zkds.field import ONE, ZERO
 
@@ -35,8 +35,8 @@ class Convolution(Operator):
 
     def implicit(self, inputs, probe):
         is_dense = (self.kernel, self.outputs, self.before, self.dilation) == (inputs[1:], (1, 1), (0, 0), (1, 1))
-        dense = is_dense and self.groups == 1
-        return ["weight"] if dense and is_implicit(probe, self.co * prod(inputs)) else []
+        weights = self.co * self.ci * prod(self.kernel)
+        return ["weight"] if self.groups == 1 and is_implicit(probe, weights, prod(self.outputs), is_dense) else []
 
     def meetings(self, inputs):
         """For rows and columns: the triples (output, tap, input) that belong together."""
@@ -63,7 +63,8 @@ class Convolution(Operator):
         batch = 1 + max(b for b, *_ in a)
         sums = {at: 2**bits * weights["bias"][(at[1],)] if self.bias else 0 for at in box(batch, *place.output)}
         if isinstance(weights["weight"], Weight):
-            sums = {at: value + sums[at] for at, value in weights["weight"].forward(a).items()}
+            rows = weights["weight"].forward(self.patches(place, a)).reshape(batch, *self.outputs, self.co)
+            sums = {(b, o, y, x): sums[b, o, y, x] + value for (b, y, x, o), value in np.ndenumerate(rows)}
         else:
             rows, columns = self.meetings(place.inputs[0])
             for (y, d, v), (x, e, u) in product(rows, columns):
@@ -90,9 +91,27 @@ class Convolution(Operator):
 
     def implicit_backward(self, place, weight, delta, kind):
         """The same with a weight that moves implicitly: it has no rounded gradient."""
-        weight.backward(delta)
-        dx = weight.input_gradient() if place.wanted[0] else None
-        return self.backward_results(place, dx, self.bias_gradient(place, delta, kind))
+        batch = 1 + max(b for b, *_ in delta)
+        rows = [delta[b, o, y, x] for b, y, x, o in box(batch, *self.outputs, self.co)]
+        weight.backward(np.array(rows, dtype=object).reshape(-1, self.co))
+        if not place.wanted[0]:
+            return self.backward_results(place, None, self.bias_gradient(place, delta, kind))
+        parts, shift = weight.input_gradient()
+        parts = parts.reshape(batch, *self.outputs, self.ci, *self.kernel)
+        dx = dict.fromkeys(box(batch, *place.inputs[0]), 0)
+        for (y, d, v), (x, e, u) in product(*self.meetings(place.inputs[0])):
+            for b, i in product(range(batch), range(self.ci)):
+                dx[b, i, v, u] += parts[b, y, x, i, d, e]
+        return self.backward_results(place, (dx, shift), self.bias_gradient(place, delta, kind))
+
+    def patches(self, place, a):
+        """(B Y X, C_in taps): what the kernel meets at every output, 0 outside the input."""
+        batch = 1 + max(b for b, *_ in a)
+        found = np.zeros((batch, *self.outputs, self.ci, *self.kernel), dtype=object)
+        for (y, d, v), (x, e, u) in product(*self.meetings(place.inputs[0])):
+            for b, i in product(range(batch), range(self.ci)):
+                found[b, y, x, i, d, e] = a[b, i, v, u]
+        return found.reshape(batch * prod(self.outputs), -1)
 
     def bias_gradient(self, place, delta, kind):
         if not self.bias:
@@ -202,14 +221,6 @@ class Convolution(Operator):
         return [RoundedSum(f"{bias.name}: {name}", getattr(bias, name), shift, (), linear)] if bias else []
 
 
-def most(triples, which):
-    """The largest number of triples that have one entry in this place."""
-    counts = {}
-    for triple in triples:
-        counts[triple[which]] = counts.get(triple[which], 0) + 1
-    return max(counts.values(), default=0)
-
-
 def low_run(channels, groups):
     """How many values l has: the largest power of two that divides the channels of a group; with one group all of them."""
     size = channels // groups
@@ -251,11 +262,3 @@ def times(a, b):
 
 def placed(axis, first, length):
     return Axis([ZERO] * first + axis.weights + [ZERO] * (length - first - len(axis)))
-
-
-def contracted(triples, axes, target, length):
-    """Along an axis: sum over the triples with this target of the two others' weights. `axes`: by place in the triple."""
-    result = [ZERO] * length
-    for triple in triples:
-        result[triple[target]] = result[triple[target]] + multiplied(axis.weights[triple[i]] for i, axis in axes.items())
-    return Axis(result)

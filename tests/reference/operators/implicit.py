@@ -1,4 +1,4 @@
-"""Dense layers whose weight is implicit: docs/specification/certificate.md, section 16.16."""
+"""Layers whose weight is implicit: docs/specification/certificate.md, section 16.16."""
 
 from collections import namedtuple
 from math import prod
@@ -6,18 +6,52 @@ from math import prod
 from tests.reference.claims_ledger import Axis, total
 from tests.reference.components import Linear, Products, RoundedSum
 from tests.reference.operators.operator import Built
+from tests.reference.operators.windows import contracted, most
 from tests.reference.shape_plans import committed
 from zkds.field import ZERO
 
-# What norms need: the weight's tensors, a and d, ib and db
-Layer = namedtuple("Layer", "weight inputs deltas input_bits delta_bits")
+# What norms need: the weight's tensors, a and d with how their rows lie in them, ib and db
+Layer = namedtuple("Layer", "weight inputs deltas patches outputs input_bits delta_bits")
+
+
+class Rows:
+    """Rows (b, y, x) of images (B, C, H, W): patches (c, d, e).
+
+    positions, taps   how many, along both axes
+    triples           (output, tap, input) of both axes
+    """
+
+    def __init__(self, images, positions, taps, triples):
+        batch, self.channels, *self.size = images
+        self.triples, self.taps = triples, taps
+        self.index = (batch, *positions)
+        self.entries = (self.channels, *taps)
+
+    @property
+    def n(self):
+        """The most entries of a patch that are there."""
+        return self.channels * prod(most(triples, 0) for triples in self.triples)
+
+    def axes(self, row, entry):
+        """The weights on (B, C, H, W)."""
+        spatial = [met(*axis) for axis in zip(self.triples, row[1:], entry[1:], self.size, strict=True)]
+        return [row[0], entry[0], *spatial]
+
+
+def met(triples, output, tap, length):
+    """The weights on inputs: a point if each output sees one input, or one output all of them, each at one tap."""
+    if (len(output), len(tap)) == (length, 1) and triples == [(i, 0, i) for i in range(length)]:
+        return output
+    if (len(output), len(tap)) == (1, length) and triples == [(0, i, i) for i in range(length)]:
+        return tap
+    return contracted(triples, {0: output, 1: tap}, 2, length)
 
 
 class ImplicitWeight:
     """The tensors of a weight. `start`: the virtual one of a private model, else committed here."""
 
-    def __init__(self, s, name, shape, e2, start=None):
-        factors = (s.T - 1, s.B, shape[0], 1, 1)
+    def __init__(self, s, name, shape, e2, positions, start=None):
+        factors = (s.T - 1, s.B, shape[0], *positions)
         self.name, self.shape = name, tuple(shape)
         self.start = start or committed(f"{name}: start", 44, shape, signed=True)
         self.update = committed(f"{name}: update factor", 84 - e2, factors, signed=True)
@@ -27,24 +61,29 @@ class ImplicitWeight:
 def build(convolution, place, scope, a, parameters):
     """`Built`, the bias's sums being those of the convolution."""
     weight, bias, ib = parameters["weight"], parameters.get("bias"), place.input_bits[0]
+    triples, output = convolution.meetings(place.inputs[0]), scope.output(place)
     passes, steps = pairs(scope.T)
     second, firsts = [scope.T + t for t in range(scope.T - 1)], list(range(scope.T - 1))
-    products = products_of(f"{place.name}: input products", len(passes), scope.B)
-    perturbed = products_of(f"{place.name}: perturbed input products", len(firsts), scope.B)
-    exponent, output = ib - 28, scope.output(place)
+    moved = [scope.T + u for u in steps]
+    patches = Rows(a.shape[1:], convolution.outputs, convolution.kernel, triples)
+    alone = [[(i, 0, i) for i in range(length)] for length in convolution.outputs]
+    outputs = Rows((scope.B, convolution.co, *convolution.outputs), convolution.outputs, (1, 1), alone)
+    products = products_of(f"{place.name}: input products", len(passes), patches)
+    perturbed = products_of(f"{place.name}: perturbed input products", len(firsts), patches)
+    exponent = ib - 28
     sums = [
-        forwards(weight.start, a),
-        rows(weight.update, steps, products, passes, exponent, -1, "updates"),
-        rows(weight.perturbation, firsts, perturbed, second, exponent, 1, "perturbation"),
+        forwards(weight.start, a, patches),
+        output_rows(weight.update, steps, products, passes, exponent, -1, "updates"),
+        output_rows(weight.perturbation, firsts, perturbed, second, exponent, 1, "perturbation"),
     ]
     components = [
-        RoundedSum(products.name, products, 2 * ib - 30, [of_records(a, passes, a, [scope.T + u for u in steps])]),
-        RoundedSum(perturbed.name, perturbed, 2 * ib - 30, [of_records(a, second, a, firsts)]),
+        RoundedSum(products.name, products, 2 * ib - 30, [of_rows(a, passes, a, moved, patches)]),
+        RoundedSum(perturbed.name, perturbed, 2 * ib - 30, [of_rows(a, second, a, firsts, patches)]),
         RoundedSum(f"{place.name}: forward", output, 8 + ib, sums, convolution.bias_term(bias, ib)),
     ]
 
     def back(delta):
-        scope.implicit.append(Layer(weight, a, delta, ib, place.delta_bits))
+        scope.implicit.append(Layer(weight, a, delta, patches, outputs, ib, place.delta_bits))
         found, made = None, [update_factor(scope, weight, delta, place.delta_bits)]
         if place.wanted[0]:
             found = committed(f"{place.name}: input delta", 46, a.shape, signed=True)
@@ -55,18 +94,18 @@ def build(convolution, place, scope, a, parameters):
 
     def input_gradient(found, a, delta):
         db = place.delta_bits
-        products = products_of(f"{place.name}: delta products", len(passes), scope.B)
-        perturbed = products_of(f"{place.name}: perturbed delta products", len(firsts), scope.B)
+        products = products_of(f"{place.name}: delta products", len(passes), outputs)
+        perturbed = products_of(f"{place.name}: perturbed delta products", len(firsts), outputs)
         common = max(40, ib + 4)
         exponent = common + db - 4 - ib
         sums = [
-            backwards(weight.start, delta, common - 40),
-            rows(a, [scope.T + u for u in steps], products, passes, exponent, -1, "updates"),
-            rows(a, firsts, perturbed, second, exponent, 1, "perturbation"),
+            backwards(weight.start, delta, triples, common - 40),
+            input_rows(a, moved, products, passes, patches, exponent, -1, "updates"),
+            input_rows(a, firsts, perturbed, second, patches, exponent, 1, "perturbation"),
         ]
         return [
-            RoundedSum(products.name, products, 34 + db, [of_records(delta, passes, weight.update, steps)]),
-            RoundedSum(perturbed.name, perturbed, 34 + db, [of_records(delta, second, weight.perturbation, firsts)]),
+            RoundedSum(products.name, products, 34 + db, [of_rows(delta, passes, weight.update, steps, outputs)]),
+            RoundedSum(perturbed.name, perturbed, 34 + db, [of_rows(delta, second, weight.perturbation, firsts, outputs)]),
             RoundedSum(f"{place.name}: input gradient", found, common + db, sums),
         ]
 
@@ -80,8 +119,8 @@ def pairs(steps):
     return [p for p, _ in found], [u for _, u in found]
 
 
-def products_of(name, count, batch):
-    return committed(name, 50, (count, batch, batch), signed=True)
+def products_of(name, count, rows):
+    return committed(name, 50, (count, *rows.index, *rows.index), signed=True)
 
 
 def update_factor(scope, weight, delta, db):
@@ -94,41 +133,67 @@ def update_factor(scope, weight, delta, db):
 # ---- the kinds of sums
 
 
-def forwards(weight, a):
-    """z = (p, b, o, 1, 1): the weight at the start of all passes."""
-    record = a.shape[2:]
-    return Products(weight, a, prod(record), record, lambda axes, at: ([axes[2], *at], [*axes[:2], *at]))
+def forwards(weight, a, patches):
+    """z = (p, b, o, y, x): the weight at the start of all passes."""
+
+    def claims(axes, at):
+        return [axes[2], *at], [axes[0], *patches.axes([axes[1], *axes[3:]], at)]
+
+    return Products(weight, a, patches.n, patches.entries, claims)
 
 
-def backwards(weight, delta, exponent):
-    """z = (p, b, i)."""
-    outputs = delta.shape[2:]
-    return Products(weight, delta, outputs[0], outputs, lambda axes, at: ([at[0], *axes[2:]], [*axes[:2], *at]), exponent)
+def backwards(weight, delta, triples, exponent):
+    """z = (p, b, c, u, v)."""
+    outputs, n = weight.shape[0], weight.shape[0] * prod(most(axis, 2) for axis in triples)
+
+    def claims(axes, at):
+        spatial = [contracted(triples[k], {2: axes[3 + k], 1: at[1 + k]}, 0, delta.shape[3 + k]) for k in range(2)]
+        return [at[0], axes[2], *at[1:]], [*axes[:2], at[0], *spatial]
+
+    return Products(weight, delta, n, [outputs, *weight.shape[2:]], claims, exponent)
 
 
-def of_records(left, of_left, right, of_right):
-    """z = (q, r, s): all records r of left[f_q] with all records s of right[g_q]."""
-    record = left.shape[2:]
+def of_rows(left, of_left, right, of_right, rows):
+    """z = (q, r, s): all rows r of left[f_q] with all rows s of right[g_q]."""
 
     def claims(axes, at):
         by_pair = [w * v for w, v in zip(axes[0].weights, at[0].weights, strict=True)]
         of_q = gathered(by_pair, of_left, left.shape[0]), gathered(at[0].weights, of_right, right.shape[0])
-        return [of_q[0], axes[1], *at[1:]], [of_q[1], axes[2], *at[1:]]
+        return [of_q[0], *rows.axes(axes[1:4], at[1:])], [of_q[1], *rows.axes(axes[4:], at[1:])]
 
-    return Products(left, right, prod(record), [len(of_left), *record], claims)
+    return Products(left, right, rows.n, [len(of_left), *rows.entries], claims)
 
 
-def rows(x, of_x, products, passes, exponent, sign, label):
-    """z = (p, b, ...): the rows s of x[v_q] times products[q, b, s], for the pairs q of the pass."""
-    count, batch, _ = products.shape
+def output_rows(x, of_x, products, passes, exponent, sign, label):
+    """z = (p, b, o, y, x): the rows s of x[v_q] times products[q, r, s], for the pairs q of the pass."""
+    count, *index = products.shape[:4]
 
     def claims(axes, at):
-        left = [gathered(at[0].weights, of_x, x.shape[0]), at[1], *axes[2:]]
-        by_pair = Axis(w * axes[0].weights[p] for w, p in zip(at[0].weights, passes, strict=True))
-        return left, [by_pair, axes[1], at[1]]
+        left = [gathered(at[0].weights, of_x, x.shape[0]), at[1], axes[2], *at[2:]]
+        return left, [of_pairs(axes, at, passes), axes[1], *axes[3:], *at[1:]]
 
-    n = batch * max(passes.count(p) for p in passes)
-    return Products(x, products, n, [count, batch], claims, exponent, sign, label)
+    n = prod(index) * max(passes.count(p) for p in passes)
+    return Products(x, products, n, [count, *index], claims, exponent, sign, label)
+
+
+def input_rows(a, of_a, products, passes, patches, exponent, sign, label):
+    """z = (p, b, c, u, v): the same for the patches s of a[v_q], at the taps by which an output of r sees the input."""
+    count, *index = products.shape[:4]
+
+    def claims(axes, at):
+        spatial = []
+        for k, triples in enumerate(patches.triples):
+            tap = contracted(triples, {2: axes[3 + k], 0: at[4 + k]}, 1, patches.taps[k])
+            spatial.append(contracted(triples, {0: at[2 + k], 1: tap}, 2, a.shape[3 + k]))
+        left = [gathered(at[0].weights, of_a, a.shape[0]), at[1], axes[2], *spatial]
+        return left, [of_pairs(axes, at, passes), axes[1], *at[4:], *at[1:4]]
+
+    n = prod(index) * max(passes.count(p) for p in passes) * prod(most(triples, 2) for triples in patches.triples)
+    return Products(a, products, n, [count, *index, *index[1:]], claims, exponent, sign, label)
+
+
+def of_pairs(axes, at, passes):
+    return Axis(w * axes[0].weights[p] for w, p in zip(at[0].weights, passes, strict=True))
 
 
 def gathered(weights, places, length):
