@@ -311,10 +311,21 @@ def test_overflows_of_factors_and_gradients():
 # ---- float64 ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
+CONVOLUTIONS = chain(  # 72 rows, 92,160 weights
+    (64, 3, 3),
+    ("conv", Convolution.over((64, 3, 3), 160, (3, 3), padding=(1, 1))),
+    Relu(),
+    ("scores", Convolution.dense(10, (160, 3, 3))),
+)
+
+
+@pytest.mark.parametrize(
+    "network, sharpness", [(dense(512, 128, 10), "ASAM"), (dense(512, 128, 10), "SAM"), (CONVOLUTIONS, "SAM")]
+)
 @pytest.mark.parametrize("learning_rate", ["0.0001", "0.01"])
-def test_metric(sharpness, learning_rate):
-    network, configuration = dense(512, 128, 10), Configuration.of(learning_rate=learning_rate, sharpness=sharpness)
+def test_metric(network, sharpness, learning_rate):
+    configuration = Configuration.of(learning_rate=learning_rate, sharpness=sharpness)
+    assert len(network.implicit(configuration)) == 1
     weights, inputs, labels = probe(network, configuration, np.random.default_rng(8), 0.05)
     inputs //= 4
     found = run(network, weights, inputs, labels, configuration)
