@@ -38,10 +38,11 @@ from zkds.circuits.certificate.verifying import (
 )
 from zkds.circuits.certificate.work import WorkRejected
 from zkds.circuits.model_files.file_kinds import DATA_ROOT, PROOF, kind_of, kind_of_file
-from zkds.circuits.model_files.model_file import Model, load_model
+from zkds.circuits.model_files.model_file import Model, load_model, read_model
 from zkds.circuits.models.model_root import is_model_root, read_model_root
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.networks.weights import QuantisedWeights, model_digest, quantise
+from zkds.circuits.networks.grid import LayerDifference, VanishingWeights, layer_differences, vanishing_warnings
+from zkds.circuits.networks.weights import model_digest
 from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import Records, from_arrays, from_folder, from_npz, from_torch
@@ -62,6 +63,7 @@ from zkds.errors import (
     StatementMismatch,
     ZkdsError,
 )
+from zkds.output import write_result
 from zkds.statement import require_proof
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ __all__ = [
     "FileError",
     "GrindingRejected",
     "InsufficientSecurity",
+    "LayerDifference",
     "MalformedProof",
     "MemoryRejected",
     "Model",
@@ -96,6 +99,7 @@ __all__ = [
     "Status",
     "Threshold",
     "ThresholdRejected",
+    "VanishingWeights",
     "Verdict",
     "WorkRejected",
     "ZkdsError",
@@ -110,6 +114,7 @@ __all__ = [
     "from_torch",
     "load_model",
     "prove",
+    "quantise",
     "read_threshold",
     "verify",
 ]
@@ -159,22 +164,49 @@ def commit_model(
     *,
     record_shape: tuple[int, ...] | None = None,
     overwrite: bool = False,
+    allow_vanishing_weights: bool = False,
 ) -> bytes:
     """Write model.root (public) and, beside it, model.open (private), for proofs that hide the weights; the root's 32 bytes.
 
     model           a torch module, the path of a model file, or what `load_model` made of one
     record_shape    (C, H, W) or (d,) of the records that a torch module takes; a file says it itself
     overwrite       replace existing files; without its model.open nothing can be proved about the old model.root any more
+    allow_vanishing_weights   commit to a model of which some weights are 0 in proofs and not in the file: see `quantise`
 
-    Raises ValueError or OSError naming what cannot be committed or written.
+    Raises ValueError or OSError naming what cannot be committed or written; VanishingWeights.
     """
     from zkds.circuits.models.model_root import write_model
     from zkds.circuits.models.private_model import OpenedModel
 
-    if not isinstance(model, Model | str | Path) and record_shape is None:
-        raise ValueError("record_shape: expected the shape of a record, such as (1, 28, 28), with a torch module")
-    network, weights = public_model(model, record_shape or ())
-    return write_model(OpenedModel.commit(network, weights), Path(root_path), overwrite=overwrite)
+    found = as_model(model, _given_shape(model, record_shape))
+    opened = OpenedModel.commit(found.network, found.quantised(allow_vanishing=allow_vanishing_weights))
+    return write_model(opened, Path(root_path), overwrite=overwrite)
+
+
+def quantise(
+    model: torch.nn.Module | Model | str | Path, output: str | Path, *, record_shape: tuple[int, ...] | None = None
+) -> tuple[LayerDifference, ...]:
+    """Write the model that a proof is about: the same one with its weights rounded to the grid of proofs.
+
+    model           a torch module, the path of a model file, or what `load_model` made of one
+    output          the file to write, of the kind of the model's: a checkpoint in float64, safetensors likewise, or an exported
+                    program in its own type, which takes torch and **runs code of the file**. A module is exported
+    record_shape    (C, H, W) or (d,) of the records that a torch module takes; a file says it itself
+
+    A proof about either states the same digest. Returns how the model differs from what is written, layer by layer. Where
+    nobody else may read the model's file, nobody else may read the new one. Raises ValueError or OSError naming what cannot be
+    written.
+    """
+    from zkds.circuits.model_files.certified import certified_file, export_file
+
+    if isinstance(model, Model | str | Path):
+        found, program = as_model(model, ()), None
+        private = os.path.isfile(found.file) and not os.stat(found.file).st_mode & 0o077
+    else:
+        program, private = export_file(model, _given_shape(model, record_shape)), False
+        found = read_model(program)
+    write_result(output, certified_file(found, program), private=private)
+    return layer_differences(found.network, found.parameters, found.quantised())
 
 
 def beacon_seed(beacon: bytes, model: torch.nn.Module | Model | str | Path, commitment: DataRoot | str | Path) -> bytes:
@@ -251,7 +283,7 @@ def estimate(
     if isinstance(model, str | Path) and is_model_root(Path(model)):
         network, private_model = read_opening(Path(model)).network, True
     else:
-        network = model if isinstance(model, Network) else public_model(model, root.schema.shape)[0]
+        network = model if isinstance(model, Network) else as_model(model, root.schema.shape).network
     statement = supposed_statement(
         network,
         configuration if configuration is not None else Configuration.of(),
@@ -271,6 +303,7 @@ def prove(
     seed: bytes | None = None,
     tau: Number | None = None,
     max_work: float = 1,
+    allow_vanishing_weights: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> bytes:
     """A proof of a model's directional sharpness on a committed data set; data.open lies beside `commitment`, data.root.
@@ -282,10 +315,11 @@ def prove(
     seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
     tau             hide the value and prove that it is at most tau
     max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
+    allow_vanishing_weights   prove something about a model of which some weights are 0 in the proof and not in the file
     progress        called with the name of each stage
 
-    Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers; MemoryRejected, before
-    anything is computed, if the proof takes more memory than this machine has.
+    Raises ValueError or a ZkdsError that says what is wrong with the model, the data or the numbers; VanishingWeights;
+    MemoryRejected, before anything is computed, if the proof takes more memory than this machine has.
     """
     from zkds.circuits.certificate.proving import prove_certificate  # a verifier needs no prover
     from zkds.circuits.models.model_root import read_opening
@@ -293,7 +327,8 @@ def prove(
     root = data_root(commitment)
     private_model = read_opening(Path(model)) if isinstance(model, str | Path) and is_model_root(Path(model)) else None
     if private_model is None:
-        network, weights = public_model(model, root.schema.shape)
+        found = as_model(model, root.schema.shape)
+        network, weights = found.network, found.quantised(allow_vanishing=allow_vanishing_weights)
     else:
         network, weights = private_model.network, private_model.weights
     with Opening(opening_path(commitment), root) as opening:
@@ -325,6 +360,7 @@ def verify(
     min_records: int | None = None,
     allow_saturated: bool = False,
     allow_surplus_classes: bool = False,
+    allow_vanishing_weights: bool = False,
     strict: bool = False,
     allow_plain: bool = False,
     max_work: float = 1,
@@ -340,12 +376,14 @@ def verify(
     min_records    the smallest data set to accept
     allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
+    allow_vanishing_weights   accept a model of which some weights are 0 in the proof and not in the file: likewise
     strict         insist on model, commitment, seed, configuration, tau, max_loss and min_accuracy: a verdict is ACCEPTED then
     allow_plain    accept a proof that hides nothing as well
     max_work       the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
 
     `verdict.status` is ACCEPTED only if everything was given; else `verdict.chosen_by_prover` and `verdict.without_limit` say
-    what was not. `verdict.value`, `.loss` and `.accuracy` are exact; `verdict.statement` is all that the proof says.
+    what was not. `verdict.value`, `.loss` and `.accuracy` are exact; `verdict.statement` is all that the proof says,
+    `verdict.differences` how the given model differs from the one on the grid that the proof is about.
     Raises ProofRejected with the reason, NotAProof for what is no proof at all; ValueError for arguments that cannot be used,
     and for what `strict` misses.
     """
@@ -364,18 +402,24 @@ def verify(
         raise TypeError(f"proof: expected bytes or a path, got {type(proof).__name__}")
     data = proof if isinstance(proof, bytes) else read_proof(proof)
     root = None if commitment is None else data_root(commitment)
+    differences = None
     if model is not None:
-        shape = (read_statement(data)[1].root if root is None else root).schema.shape
-        pins = replace(pins, model=_pinned_model(model, shape))
+        found = _pinned_model(model, (read_statement(data)[1].root if root is None else root).schema.shape)
+        if isinstance(found, Model):
+            weights = found.quantised(allow_vanishing=allow_vanishing_weights)
+            differences = layer_differences(found.network, found.parameters, weights)
+            pins = replace(pins, model=(found.network, weights))
+        else:
+            pins = replace(pins, model=found)
     pins = replace(pins, root=root)
     missing = ["commitment" if name == "root" else name for name in missing_for_strict(pins)]
     if strict and missing:
         raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
     verdict = verify_certificate(data, pins, strict=strict, allow_plain=allow_plain, max_work=max_work)
+    warnings = [*verdict.warnings, *vanishing_warnings(differences or ())]
     if isinstance(threshold, Threshold):
-        differences = threshold.differences(verdict.statement.configuration)
-        verdict = replace(verdict, warnings=(*verdict.warnings, *differences))
-    return verdict
+        warnings += threshold.differences(verdict.statement.configuration)
+    return replace(verdict, differences=differences, warnings=tuple(warnings))
 
 
 def read_proof(path: str | Path) -> bytes:
@@ -410,38 +454,41 @@ def data_root(commitment: DataRoot | str | Path) -> DataRoot:
         raise FileError(f"{commitment}: expected a data.root, this is {kind}") from None
 
 
-def public_model(
-    model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]
-) -> tuple[Network, QuantisedWeights]:
-    """Network and quantised weights of a torch module, for records of this shape, or of a model file.
+def as_model(model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]) -> Model:
+    """A torch module, for records of this shape, or a model file, as a network with its parameters.
 
     Raises OSError, or ValueError for what is no model, or none that can be proved.
     """
     if isinstance(model, str | Path):
-        model = load_model(model)
+        return load_model(model)
     if isinstance(model, Model):
-        return model.network, model.quantised()
+        return model
     if not hasattr(model, "named_parameters"):
         raise TypeError(f"model: expected a torch module, a path or what load_model returns, got {type(model).__name__}")
     from zkds.circuits.model_files.torch_import import from_module  # needs torch
 
     network, parameters = from_module(model, record_shape)
-    return network, quantise(network, parameters, {name: tuple(value.shape) for name, value in model.named_parameters()})
+    return Model(network, parameters, shapes={name: tuple(value.shape) for name, value in model.named_parameters()})
 
 
 def name_of_model(model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]) -> tuple[bytes, bool]:
     """The 32 bytes that a statement names a model by, its digest or a private model's root, and whether it is private."""
     pinned = _pinned_model(model, record_shape)
-    return (pinned, True) if isinstance(pinned, bytes) else (model_digest(*pinned), False)
+    return (pinned, True) if isinstance(pinned, bytes) else (model_digest(pinned.network, pinned.quantised()), False)
 
 
-def _pinned_model(
-    model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]
-) -> tuple[Network, QuantisedWeights] | bytes:
-    """What a verifier pins of a model: network and quantised weights of a public one, or the bytes of a model.root."""
+def _pinned_model(model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]) -> Model | bytes:
+    """What a verifier pins of a model: a public one, or the bytes of a model.root."""
     if isinstance(model, str | Path) and is_model_root(Path(model)):
         return read_model_root(Path(model))
-    return public_model(model, record_shape)
+    return as_model(model, record_shape)
+
+
+def _given_shape(model: object, record_shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Of the records that a torch module takes. Raises ValueError if nobody says it."""
+    if not isinstance(model, Model | str | Path) and record_shape is None:
+        raise ValueError("record_shape: expected the shape of a record, such as (1, 28, 28), with a torch module")
+    return record_shape or ()
 
 
 def _limit(name: str, value: Number | None) -> Fraction | None:

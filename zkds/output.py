@@ -117,19 +117,19 @@ def _check_folder(path: Path) -> None:
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_whole(path: str | Path, data: bytes) -> None:
-    """Write a file, replacing one that exists; an interruption leaves the old one, or none."""
-    with new_files(Output(Path(path))) as (file,):
+def write_whole(path: str | Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file, replacing one that exists; interrupted, it leaves that or none. private: mode 0600 from the start."""
+    with new_files(Output(Path(path), private)) as (file,):
         file.write(data)
 
 
-def write_result(name: str | Path, data: bytes) -> None:
-    """Write a file, or to standard output if the name is "-"."""
+def write_result(name: str | Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file as `write_whole` does, or to standard output if the name is "-"."""
     if is_standard_output(name):
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     else:
-        write_whole(name, data)
+        write_whole(name, data, private=private)
 
 
 def words_beside(*names: str | Path | None) -> contextlib.AbstractContextManager[object]:

@@ -28,6 +28,7 @@ from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import RESULT_BITS, SharpnessStatement, StatementError
 from zkds.circuits.certificate.work import Work
 from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.grid import LayerDifference
 from zkds.circuits.networks.weights import QuantisedWeights, model_digest
 from zkds.dataset.root import DataRoot
 from zkds.errors import PinMismatch, PlanRejected, ProofRejected
@@ -102,6 +103,8 @@ class Verdict:
     pins          what the verifier gave
     mode, bits, budget, sizes   as in zkds.verifier.VerificationResult
     warnings      in words, what makes the verdict worth less than it seems: what `pins` allowed although it says nothing
+    differences   of a public model that was given as a file or as a module: how it differs from the one on the grid that the
+                  proof is about, layer by layer; else None
     """
 
     statement: SharpnessStatement
@@ -111,6 +114,7 @@ class Verdict:
     budget: Sequence[BudgetLine]
     sizes: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+    differences: tuple[LayerDifference, ...] | None = None
 
     @property
     def chosen_by_prover(self) -> tuple[str, ...]:

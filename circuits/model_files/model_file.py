@@ -5,6 +5,7 @@ A file is recognised by its content. All are read as data; no code of theirs is 
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -19,15 +20,24 @@ from zkds.circuits.model_files.foreign_models import foreign, foreign_archive, f
 from zkds.circuits.model_files.program import is_program, read_program
 from zkds.circuits.model_files.safetensors import is_safetensors, read_safetensors
 from zkds.circuits.model_files.state_dict import choose_architecture, find_state, from_state_dict
-from zkds.circuits.model_files.torch_import import LOG_SOFTMAX, from_program
+from zkds.circuits.model_files.torch_import import LOG_SOFTMAX, named_from_program
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
+from zkds.circuits.networks.grid import require_none_vanishing, vanishing_weights
 from zkds.circuits.networks.weights import QuantisedWeights, quantise, require_finite
 
 if TYPE_CHECKING:
     from zkds.circuits.networks.torch_module import NetworkModule
 
 EXPECTED = "expected a file of torch.save, torch.export.save or safetensors"
+
+
+class FileKind(enum.Enum):
+    """What kind of file a model was read from."""
+
+    CHECKPOINT = "checkpoint"
+    SAFETENSORS = "safetensors"
+    PROGRAM = "program"
 
 
 class Model(NamedTuple):
@@ -38,6 +48,8 @@ class Model(NamedTuple):
     shapes         name -> shape of the parameter in the file, where it is another
     file           where it was read, for messages
     dropped        the operator at the end of the program that the network does without
+    kind           of the file
+    names          of a program: parameter or constant -> its name in the file
     """
 
     network: Network
@@ -46,6 +58,8 @@ class Model(NamedTuple):
     shapes: Mapping[str, tuple[int, ...]] = {}
     file: str = "model"
     dropped: str | None = None
+    kind: FileKind = FileKind.CHECKPOINT
+    names: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         """Without the parameters, which may be secret."""
@@ -59,12 +73,16 @@ class Model(NamedTuple):
         load_parameters(module, self.parameters)
         return module
 
-    def quantised(self) -> QuantisedWeights:
-        """The integers of a proof. Raises ValueError, naming file, parameter and index, for weights out of their range."""
+    def quantised(self, *, allow_vanishing: bool = True) -> QuantisedWeights:
+        """The integers of a proof. Raises ValueError, naming file, parameter and index, for weights out of their range;
+        VanishingWeights for some that are not 0 and become 0, unless that is allowed.
+        """
         try:
-            return quantise(self.network, self.parameters, self.shapes)
+            weights = quantise(self.network, self.parameters, self.shapes)
         except ValueError as error:
             raise ValueError(f"{self.file}: {error}") from None
+        require_none_vanishing(vanishing_weights(self.network, self.parameters, weights), self.file, allowed=allow_vanishing)
+        return weights
 
 
 def load_model(path: str | Path, *, arch: str | None = None, strip_prefix: str | None = None) -> Model:
@@ -78,18 +96,23 @@ def load_model(path: str | Path, *, arch: str | None = None, strip_prefix: str |
     """
     try:
         with open_regular(path) as stream:
-            model = _read(stream, arch, strip_prefix)
-        for name, values in model.parameters.items():
-            require_finite(name, values.reshape(model.shapes.get(name, values.shape)))
+            return read_model(stream, arch, strip_prefix)._replace(file=str(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return model._replace(file=str(path))
+
+
+def read_model(stream: IO[bytes], arch: str | None = None, strip_prefix: str | None = None) -> Model:
+    """Likewise of a stream at its beginning. Raises ValueError, without a file's name."""
+    model = _read(stream, arch, strip_prefix)
+    for name, values in model.parameters.items():
+        require_finite(name, values.reshape(model.shapes.get(name, values.shape)))
+    return model
 
 
 def _read(stream: IO[bytes], arch: str | None, strip_prefix: str | None) -> Model:
     start = stream.read(HEAD_BYTES)
     if is_safetensors(start):
-        return _from_checkpoint(read_safetensors(stream), arch, strip_prefix)
+        return _from_checkpoint(read_safetensors(stream), arch, strip_prefix)._replace(kind=FileKind.SAFETENSORS)
     if not start.startswith(b"PK\3\4"):
         raise ValueError(f"{EXPECTED}, got {foreign(start) or 'another one or a damaged one'}")
     try:
@@ -112,9 +135,10 @@ def _from_archive(archive: Archive, arch: str | None, strip_prefix: str | None) 
     if arch is not None or strip_prefix is not None:
         raise ValueError("arch and strip_prefix are for checkpoints; an exported program says itself what it computes")
     program = read_program(archive)
-    network, parameters = from_program(program)
+    network, parameters, names = named_from_program(program)
     dropped = next((operation.operator for operation in program.operations if operation.operator == LOG_SOFTMAX), None)
-    return Model(network, parameters, shapes={name: program.values.shape(name) for name in parameters}, dropped=dropped)
+    shapes = {name: program.values.shape(names[name]) for name in parameters}
+    return Model(network, parameters, shapes=shapes, dropped=dropped, kind=FileKind.PROGRAM, names=names)
 
 
 def _from_checkpoint(document: Any, arch: str | None, strip_prefix: str | None) -> Model:

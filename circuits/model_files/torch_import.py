@@ -59,6 +59,11 @@ def from_module(module: torch.nn.Module, input_shape: tuple[int, ...]) -> tuple[
 
     Raises ValueError as `from_program`. The module itself stays in the mode that it is in.
     """
+    return from_exported_program(exported(module, input_shape))
+
+
+def exported(module: torch.nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
+    """The program of a module in evaluation mode, for two records; the module itself stays in the mode that it is in."""
     import torch
 
     training = module.training
@@ -66,7 +71,7 @@ def from_module(module: torch.nn.Module, input_shape: tuple[int, ...]) -> tuple[
     try:
         first = next(module.parameters(), torch.zeros(()))
         example = torch.zeros((2, *input_shape), dtype=first.dtype, device=first.device)
-        return from_exported_program(torch.export.export(module, (example,)))
+        return torch.export.export(module, (example,))
     finally:
         module.train(training)
 
@@ -87,6 +92,12 @@ def from_program(program: Program) -> tuple[Network, Parameters]:
     Raises ValueError, with everything that isn't supported and where it is, for anything but a graph of supported operators;
     and where sizes or types differ from what the operators make.
     """
+    network, parameters, _ = named_from_program(program)
+    return network, parameters
+
+
+def named_from_program(program: Program) -> tuple[Network, Parameters, dict[str, str]]:
+    """Likewise; beside it the name that each parameter and constant of the network has in the program."""
     importer = _Importer(program)
     for operation in program.operations:
         importer.take(operation)
@@ -117,6 +128,7 @@ class _Importer:
         self._input_used = False
         self._parameters: Parameters = {}
         self._constants: Parameters = {}
+        self._names: dict[str, str] = {}  # of parameters and constants: in the network -> in the model
         self._read_buffers: Parameters = {}  # by their names in the model; two layers may have one in common
         if program.inputs:
             self._trace_input(program.inputs[0])
@@ -157,7 +169,7 @@ class _Importer:
                 if isinstance(tensor, Tensor):
                     self._traced[tensor] = self._unknown(tensor)
 
-    def finish(self) -> tuple[Network, Parameters]:
+    def finish(self) -> tuple[Network, Parameters, dict[str, str]]:
         scores = self._traced.get(self._program.outputs[0]) if self._program.outputs else None
         if not self._obstacles and (scores is None or self._program.outputs[0] in self._stale):
             self._obstacles.say("expected what the operators make as its output, got something else")
@@ -173,7 +185,8 @@ class _Importer:
         if len(scores.record) != 1:
             raise ValueError(f"expected scores (B, {network.classes}), got records {scores.record}: flatten them at the end")
         found = self._parameters | self._constants
-        return network, {name: found[name] for name, _ in network.tensors}
+        names = [name for name, _ in network.tensors]
+        return network, {name: found[name] for name in names}, {name: self._names[name] for name in names}
 
     def _unknown(self, tensor: Tensor) -> Traced:
         """A tensor behind an obstacle, with the sizes that the file states."""
@@ -383,10 +396,12 @@ class _Importer:
         made = self._add_node(name, operator, inputs, record, layer)
         if made.node is not None and not self._obstacles:
             for word, shape in operator.parameters:
-                values = self._program.values.read(self._program.parameters[given[word]])
-                self._parameters[f"{layer}.{word}"] = values.reshape(shape)
+                parameter = self._program.parameters[given[word]]
+                self._names[f"{layer}.{word}"] = parameter
+                self._parameters[f"{layer}.{word}"] = self._program.values.read(parameter).reshape(shape)
             for word, shape in operator.constants:
                 self._constants[f"{layer}.{word}"] = self._constant(name, word, given[word], shape)
+                self._names[f"{layer}.{word}"] = self._program.buffers[given[word]]
         return made
 
     def _constant(self, name: str, word: str, tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -37,6 +37,7 @@ def test_the_examples_of_the_python_interface_run(tmp_path, monkeypatch, capsys)
     out = capsys.readouterr().out
     assert "probe: the proof has T=5, B=8; you asked for T=10, B=16\n" in out
     assert "('records in a step: tau was calibrated with 16, this has 8',)\n" in out
+    assert "got 1 in 1, of model\n" in out
     assert "Status.VALID\n('model', 'seed', 'probe')\n('loss', 'accuracy')\n" in out
     assert sorted(os.listdir()) == sorted(
         [
@@ -48,6 +49,7 @@ def test_the_examples_of_the_python_interface_run(tmp_path, monkeypatch, capsys)
             "normalised.open",
             "train.npz",
             "m.pt2",
+            "certified.pt2",
             "tau.json",
         ]
     )

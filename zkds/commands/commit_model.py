@@ -10,7 +10,7 @@ from zkds.circuits.model_files.model_file import load_model
 from zkds.circuits.models.model_root import write_model
 from zkds.circuits.models.private_model import OpenedModel
 from zkds.commands import DONE, Commands, add_parser
-from zkds.commands.model_options import add_model_options, model_choice
+from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_choice
 from zkds.dataset.files import opening_path
 from zkds.output import check_outputs, refuse_standard_output
 
@@ -33,6 +33,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", metavar="FILE", required=True, help="the model, m.pt")
     parser.add_argument("-o", "--output", metavar="FILE", default="model.root", help="the public file (default: model.root)")
     parser.add_argument("--overwrite", action="store_true", help="replace existing files; proofs about them are lost")
+    add_allow_vanishing(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -42,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output)
     check_outputs(options.output, opening_path(output), overwrite=options.overwrite, inputs=[options.model])
     model = load_model(options.model, **model_choice(options))
-    root = write_model(OpenedModel.commit(model.network, model.quantised()), output, overwrite=options.overwrite)
+    weights = model.quantised(allow_vanishing=options.allow_vanishing_weights)
+    root = write_model(OpenedModel.commit(model.network, weights), output, overwrite=options.overwrite)
     private = opening_path(output)
     if options.json:
         print(json.dumps({"root": root.hex(), "public_file": str(output), "private_file": str(private)}))

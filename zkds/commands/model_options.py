@@ -29,6 +29,15 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_allow_vanishing(parser: argparse.ArgumentParser) -> None:
+    """--allow-vanishing-weights."""
+    parser.add_argument(
+        "--allow-vanishing-weights",
+        action="store_true",
+        help="accept a model of which some weights are not 0 in the file and 0 in proofs; better: zkds quantise",
+    )
+
+
 def model_choice(options: argparse.Namespace) -> ModelChoice:
     """Raises ValueError for a width without an architecture."""
     arch: str | None = options.arch

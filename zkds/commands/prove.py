@@ -14,7 +14,7 @@ from zkds.circuits.certificate.estimate import stage_shares
 from zkds.circuits.certificate.resources import is_small
 from zkds.circuits.certificate.summary import supposed_statement
 from zkds.commands import DONE, Commands, add_parser
-from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
+from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_choice, refuse_choice
 from zkds.commands.probe_options import add_configuration, add_max_work, configuration_of, nats, seed_bytes
 from zkds.commands.probing import print_warnings
 from zkds.commands.progress import Stages
@@ -68,6 +68,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
     parser.add_argument("--tau", type=nats, metavar="X", help="the threshold of --hide-value")
     parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
+    add_allow_vanishing(parser)
     add_max_work(parser)
     add_model_options(parser)
     add_configuration(parser)
@@ -135,4 +136,4 @@ def _model(options: argparse.Namespace) -> tuple[Network, Mapping[str, I64], Ope
     from zkds.circuits.model_files.model_file import load_model
 
     model = load_model(path, **choice)
-    return model.network, model.quantised(), None
+    return model.network, model.quantised(allow_vanishing=options.allow_vanishing_weights), None

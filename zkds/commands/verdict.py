@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.verifying import Status, Verdict
+from zkds.circuits.networks.grid import LayerDifference
 from zkds.commands.probing import print_warnings
 from zkds.dataset.schema import NUMBER_BITS, Schema
 from zkds.errors import ProofRejected
@@ -77,6 +80,7 @@ def public_content(verdict: Verdict) -> dict[str, Any]:
         "max_loss": _float(verdict.pins.max_loss),
         "min_accuracy": _float(verdict.pins.min_accuracy),
         "warnings": list(verdict.warnings),
+        "differences": None if verdict.differences is None else differences_content(verdict.differences),
         **statement_content(verdict.statement),
         "mode": verdict.mode.name.lower().replace("_", "-"),
         "soundness_bits": verdict.bits,
@@ -94,6 +98,11 @@ def public_content(verdict: Verdict) -> dict[str, Any]:
         "proof_bytes": sum(verdict.sizes.values()),
         "proof_bytes_by_part": dict(verdict.sizes),
     }
+
+
+def differences_content(differences: Sequence[LayerDifference]) -> list[dict[str, Any]]:
+    """How a model differs from the one on the grid, JSON-able: an object for each layer."""
+    return [asdict(difference) for difference in differences]
 
 
 def _float(number: Fraction | None) -> float | None:
@@ -122,9 +131,24 @@ def print_verdict(verdict: Verdict) -> None:
     if "seed" in verdict.chosen_by_prover:
         notes["seed"] += ": no certification value against a dishonest prover"
     _print_lines(verdict.statement, notes)
+    if verdict.differences is not None:
+        print_differences(verdict.differences)
     print(f"soundness  {verdict.bits:.1f} bits, {verdict.mode.name.lower().replace('_', '-')}")
     print(f"proof      {sum(verdict.sizes.values()):,} bytes")
     print_warnings(verdict.warnings)
+
+
+def print_differences(differences: Sequence[LayerDifference]) -> None:
+    """How a model differs from the one on the grid, on stdout: a line, and one for each layer that differs."""
+    differing = [layer for layer in differences if layer.absolute]
+    if not differing:
+        print("grid       the model that was given is the certified one: every weight is on the grid")
+        return
+    absolute, relative = (max(getattr(layer, name) for layer in differing) for name in ("absolute", "relative"))
+    print(f"grid       the model that was given differs from the certified one by {absolute:.2g}, relative {relative:.2g}")
+    for layer in differing:
+        vanishing = f", {layer.vanishing} of {layer.values} vanish" if layer.vanishing else ""
+        print(f"           {layer.layer}: {layer.absolute:.2g}, relative {layer.relative:.2g}{vanishing}")
 
 
 def headline(verdict: Verdict) -> str:

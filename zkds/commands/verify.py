@@ -9,7 +9,7 @@ import sys
 from zkds.api import read_proof, read_proof_from, verify
 from zkds.circuits.certificate.verifying import Status
 from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
-from zkds.commands.model_options import add_model_options, model_or_root
+from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_or_root
 from zkds.commands.probe_options import (
     add_configuration,
     add_max_work,
@@ -67,6 +67,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--allow-surplus-classes", action="store_true", help="accept a network with more outputs than the data has classes"
     )
+    add_allow_vanishing(parser)
     parser.add_argument("--commit", metavar="FILE", help="data.root: the proof must be about this data set")
     parser.add_argument("--model", metavar="FILE", help="m.pt, or a private model's model.root: it must be about this model")
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits: the batches must come from this seed")
@@ -100,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
                 min_records=options.min_records,
                 allow_saturated=options.allow_saturated,
                 allow_surplus_classes=options.allow_surplus_classes,
+                allow_vanishing_weights=options.allow_vanishing_weights,
                 strict=options.strict,
                 allow_plain=options.allow_plain,
                 max_work=options.max_work,
