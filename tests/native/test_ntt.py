@@ -51,6 +51,17 @@ def test_instruction_sets_and_threads_agree():
     assert all(np.array_equal(result, results[0]) for result in results)
 
 
+@pytest.mark.parametrize("coset", [False, True])
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("log_size", [16, 17])
+def test_a_single_large_row_is_cut_into_tasks(log_size, inverse, coset):
+    """And gets what it gets beside another one."""
+    rows = random_pairs(log_size, 2, 1 << log_size)
+    both = ntt(rows, inverse=inverse, coset=coset)
+    for result in with_all(lambda: ntt(rows[:1].copy(), inverse=inverse, coset=coset)):
+        assert np.array_equal(result[0], both[0])
+
+
 def test_misuse_is_named():
     with pytest.raises(ValueError, match="power of two"):
         ntt(np.zeros((1, 12, 2), dtype=np.uint64))

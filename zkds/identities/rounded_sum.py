@@ -130,7 +130,7 @@ class RoundedSum(Component):
         count = self.plan.low_digits
         sums = self._low_sums(reader, count)
         for d, name in enumerate(self.remainder.names[:count]):
-            sums[d] -= reader.read(name).astype(np.int64)
+            sums[d] -= reader.read(name)
         whole, bits = divmod(self.shift - 1, DIGIT_BITS)
         if whole < count:
             sums[whole] += np.int64(1 << bits)
@@ -147,7 +147,7 @@ class RoundedSum(Component):
             whole, bits = divmod(part.exponent, DIGIT_BITS)
             if whole < count:
                 for d, digit in enumerate(part.products.digit_sums(reader, count - whole)):
-                    sums[whole + d] += digit * np.int64(part.sign << bits)
+                    sums[whole + d] += digit if part.sign << bits == 1 else digit * np.int64(part.sign << bits)
         if self.linear is not None:
             whole, bits = divmod(self.linear.exponent, DIGIT_BITS)
             if whole < count:

@@ -100,11 +100,11 @@ class IdentityPlan:
         carries: list[I64] = []
         first = 0
         for size in self.groups:
-            total = carries[-1].copy() if carries else np.zeros_like(low_sums[0])
-            for i in range(size):
+            total = low_sums[first] + (carries[-1] if carries else np.int64(0))
+            for i in range(1, size):
                 total += low_sums[first + i] << np.int64(DIGIT_BITS * i)
             bits = np.int64(DIGIT_BITS * size)
-            if np.any(total & ((np.int64(1) << bits) - np.int64(1))):
+            if np.bitwise_or.reduce(total, axis=None) & ((np.int64(1) << bits) - np.int64(1)):
                 raise ValueError(f"identity: digits {first} to {first + size - 1} do not sum to a multiple of 2^{bits}")
             carries.append(total >> bits)
             first += size
