@@ -7,7 +7,7 @@ import pytest
 from tests.harness.toy_relation import TERM, Toy
 from zkds.channel import DryRun, ProverChannel, VerifierChannel
 from zkds.errors import GrindingRejected, MalformedProof
-from zkds.field import ONE, K, from_pairs, to_pairs
+from zkds.field import ONE, ZERO, K, from_pairs, to_pairs
 from zkds.native.grinding import leading_zero_bits
 from zkds.soundness import ErrorTerm
 from zkds.transcript import Transcript
@@ -159,3 +159,19 @@ def test_a_replay_is_a_copy_of_the_conversation_so_far() -> None:
     channel.send("b", [ONE])
     (message,) = early.receive("a", 1)
     assert (message.constant, message.message, early.constraints.messages) == (K(10), 0, 1)
+
+
+def test_public_values_are_computed_once_by_the_prover_and_never_in_a_dry_run() -> None:
+    computed = []
+
+    def compute() -> K:
+        computed.append(len(computed))
+        return K(7, len(computed))
+
+    channel = prover(None)
+    value = channel.public(compute)
+    assert channel.replay().public(compute) == value == K(7, 1)
+    assert DryRun().public(compute) == ZERO and computed == [0]
+    assert verifier(b"").public(compute) == K(7, 2)
+    with pytest.raises(ValueError, match="replay of public value: the prover sent 0 items, its verifier expects 1"):
+        prover(None).replay().public(compute)

@@ -7,7 +7,8 @@
     send_bytes(label, data)         receive_bytes(label, count)                   public bytes: roots, nonces
     challenge(term)                 challenge(term)
     positions(term, count, bound)   positions(term, count, bound)
-                                    product(x, y), public(compute), assert_zero(expression, reason)
+    public(compute)                 public(compute)                               a value that both compute, and nobody sends
+                                    product(x, y), assert_zero(expression, reason)
 
 Both absorb every message in the transcript, grind where the term of a challenge says so, and record the term in the budget.
 A prover never states a constraint: it runs the verifier's own code on its own messages (`Replay`) to learn them.
@@ -45,6 +46,7 @@ class ProverChannel:
         self._public: list[K] = []
         self._bytes: list[bytes] = []
         self._challenges: list[K] = []
+        self._computed: list[K] = []
 
     def send(self, label: str, values: Sequence[K]) -> None:
         first = len(self._sent)
@@ -91,9 +93,14 @@ class ProverChannel:
             nonce = find_nonce(self.transcript.seed(term.name), term.grinding)
             self._send_bytes("grinding nonce", nonce.to_bytes(NONCE_BYTES, "little"))
 
+    def public(self, compute: Callable[[], K]) -> K:
+        """The verifier's `public`, in the same place: computed once, for the prover and the replay."""
+        self._computed.append(compute())
+        return self._computed[-1]
+
     def replay(self) -> Replay:
         """The verifier's view of the messages and challenges so far."""
-        return Replay(self._sent, self._public, self._bytes, self._challenges)
+        return Replay(self._sent, self._public, self._bytes, self._challenges, self._computed)
 
 
 class VerifierEnd(Protocol):
@@ -132,7 +139,7 @@ class _Collector:
         return self.constraints.product(left, right)
 
     def public(self, compute: Callable[[], K]) -> K:
-        """A public value of an equation, which takes long to compute: a dry run leaves it out."""
+        """A public value of an equation that takes long to compute: a dry run leaves it out, a replay knows the prover's."""
         return compute()
 
     def assert_zero(self, expression: Hidden, reason: str) -> None:
@@ -193,13 +200,19 @@ class Replay(_Collector):
     """The verifier's code run by the prover on its own encrypted messages and challenges."""
 
     def __init__(
-        self, messages: Sequence[K], public: Sequence[K], byte_strings: Sequence[bytes], challenges: Sequence[K]
+        self,
+        messages: Sequence[K],
+        public: Sequence[K],
+        byte_strings: Sequence[bytes],
+        challenges: Sequence[K],
+        computed: Sequence[K],
     ) -> None:
         super().__init__()
         self._messages = iter(messages)
         self._public = iter(public)
         self._bytes = iter(byte_strings)
         self._challenges = iter(challenges)
+        self._computed = iter(computed)
 
     def receive(self, label: str, count: int) -> list[Hidden]:
         return self._hidden(_take(self._messages, label, count))
@@ -212,6 +225,9 @@ class Replay(_Collector):
         if len(data) != count:
             raise ValueError(f"replay of {label}: the prover sent {len(data)} bytes, its verifier expects {count}")
         return data
+
+    def public(self, compute: Callable[[], K]) -> K:
+        return _take(self._computed, "public value", 1)[0]
 
     def challenge(self, term: ErrorTerm) -> K:
         self.budget.add(term)

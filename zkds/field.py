@@ -13,7 +13,7 @@ Blocked tables are what the C kernels read; pairs are for small things and for b
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import index
 from typing import Union
 
@@ -37,33 +37,28 @@ class K:
         self.im = index(im) % P
 
     def __add__(self, other: Scalar) -> K:
-        if isinstance(other, int):
-            return K(self.re + other, self.im)
-        if not isinstance(other, K):
-            return NotImplemented
-        return K(self.re + other.re, self.im + other.im)
+        if isinstance(other, K):
+            return _element(self.re + other.re, self.im + other.im)
+        return K(self.re + other, self.im) if isinstance(other, int) else NotImplemented
 
     __radd__ = __add__
 
     def __neg__(self) -> K:
-        return K(-self.re, -self.im)
+        return _element(-self.re, -self.im)
 
     def __sub__(self, other: Scalar) -> K:
-        if isinstance(other, int):
-            return K(self.re - other, self.im)
-        if not isinstance(other, K):
-            return NotImplemented
-        return K(self.re - other.re, self.im - other.im)
+        if isinstance(other, K):
+            return _element(self.re - other.re, self.im - other.im)
+        return K(self.re - other, self.im) if isinstance(other, int) else NotImplemented
 
     def __rsub__(self, other: int) -> K:
         return K(other - self.re, -self.im)
 
     def __mul__(self, other: Scalar) -> K:
-        if isinstance(other, int):
-            return K(self.re * other, self.im * other)
-        if not isinstance(other, K):
-            return NotImplemented
-        return K(self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)
+        if isinstance(other, K):
+            a, b, c, d = self.re, self.im, other.re, other.im
+            return _element(a * c - b * d, a * d + b * c)
+        return K(self.re * other, self.im * other) if isinstance(other, int) else NotImplemented
 
     __rmul__ = __mul__
 
@@ -95,7 +90,7 @@ class K:
         return isinstance(other, K) and self.re == other.re and self.im == other.im
 
     def __hash__(self) -> int:
-        return hash((self.re, self.im))
+        return self.re
 
     def __bool__(self) -> bool:
         return bool(self.re or self.im)
@@ -106,6 +101,13 @@ class K:
     def to_bytes(self) -> bytes:
         """16 bytes: real part, imaginary part, little-endian."""
         return self.re.to_bytes(8, "little") + self.im.to_bytes(8, "little")
+
+
+def _element(re: int, im: int, new: Callable[[type[K]], K] = object.__new__) -> K:
+    """K of Python integers: a proof makes some hundred thousand, and half of their time is `K.__init__`."""
+    element = new(K)
+    element.re, element.im = re % P, im % P
+    return element
 
 
 ZERO = K(0)

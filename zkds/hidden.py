@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from zkds.field import ONE, ZERO, K, Scalar
 
+MINUS_ONE = K(-1)
+
 
 class Hidden:
     """constant + sum_j coefficients[j] * variable_j, immutable."""
@@ -35,7 +37,7 @@ class Hidden:
     @classmethod
     def received(cls, encrypted: K, message: int) -> Hidden:
         """Message number `message`, received as value + pad."""
-        return cls(encrypted, {message: K(-1)}, message)
+        return cls(encrypted, {message: MINUS_ONE}, message)
 
     def __add__(self, other: Hidden | Scalar) -> Hidden:
         if not isinstance(other, Hidden):
@@ -56,7 +58,7 @@ class Hidden:
     __rmul__ = __mul__
 
     def __neg__(self) -> Hidden:
-        return self * K(-1)
+        return self * MINUS_ONE
 
     def __sub__(self, other: Hidden | Scalar) -> Hidden:
         return self + (-other)
@@ -103,10 +105,9 @@ class Constraints:
         if pair not in self._product_index:
             self._product_index[pair] = len(self.products)
             self.products.append(pair)
-        pads = Hidden(ZERO, {-1 - self._product_index[pair]: ONE})
-        left_pad = Hidden(ZERO, {left.message: ONE})
-        right_pad = Hidden(ZERO, {right.message: ONE})
-        return pads - left_pad * right.constant - right_pad * left.constant + left.constant * right.constant
+        coefficients = {-1 - self._product_index[pair]: ONE, left.message: -right.constant}
+        coefficients[right.message] = coefficients.get(right.message, ZERO) - left.constant
+        return Hidden(left.constant * right.constant, coefficients)
 
     def variables(self, pads: Sequence[K]) -> dict[int, K]:
         """The value of every variable, from the pads."""

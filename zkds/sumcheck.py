@@ -112,8 +112,8 @@ class RoundValue:
         scale = at_one if high == ONE else at_one * high.inverse()  # h(1) = (c - low h(0)) / high
         weights = [at_zero - scale * low]
         if degree >= 2:
-            vanishing = ONE
-            for node in range(degree):
+            vanishing = r
+            for node in range(1, degree):
                 vanishing = vanishing * (r - node)
             weights.append(vanishing)
         return cls(scale, message, [*weights, *others])

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from zkds.field import K, P
 
@@ -29,6 +30,13 @@ def _length(part: bytes) -> bytes:
     return len(part).to_bytes(8, "little")
 
 
+@lru_cache(maxsize=4096)
+def _head(kind: bytes, label: str) -> bytes:
+    """[type][label] of an entry."""
+    name = label.encode()
+    return _length(kind) + kind + _length(name) + name
+
+
 class Transcript:
     """The state that prover and verifier share. Both must make the same calls in the same order."""
 
@@ -37,9 +45,7 @@ class Transcript:
         self._append(b"domain", "zkds", DOMAIN)
 
     def _append(self, kind: bytes, label: str, data: bytes) -> None:
-        name = label.encode()
-        parts = (_length(kind), kind, _length(name), name, _length(data), data)
-        self._sponge.update(b"".join(parts))
+        self._sponge.update(_head(kind, label) + _length(data) + data)
 
     def absorb(self, label: str, data: bytes) -> None:
         self._append(b"bytes", label, data)

@@ -69,6 +69,7 @@ def prove(
 
     value = _prove_rounds(exchange, vector, pieces, variables)
     channel.send("batching: value", [value])
+    channel.public(lambda: _weight_at(pieces, rho))
     return tuple(rho), value
 
 
@@ -87,14 +88,14 @@ def verify(
         rounds.append(RoundValue.of(message, r, ONE, ONE))
     running = final_claim(claim, rounds)
     (value,) = channel.receive("batching: value", 1)
-    weight = channel.public(lambda: _weight_at(claims, chi_powers, rho))
+    weight = channel.public(lambda: _weight_at(_piece_arrays(claims, chi_powers, variables), rho))
     channel.assert_zero(running - value * weight, "batching: final claim")
     return tuple(rho), value
 
 
-def _weight_at(claims: Sequence[Claim[Any]], claim_weights: Sequence[K], rho: Sequence[K]) -> K:
+def _weight_at(pieces: PieceArrays, rho: Sequence[K]) -> K:
     """W~(rho)."""
-    return K(*cells.evaluate(_piece_arrays(claims, claim_weights, len(rho)), to_pairs(rho)).tolist())
+    return K(*cells.evaluate(pieces, to_pairs(rho)).tolist())
 
 
 # ---- what both sides share -------------------------------------------------------------------------------------------

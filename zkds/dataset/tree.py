@@ -13,8 +13,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from zkds.errors import CommitmentRejected, MalformedProof
-from zkds.native import U64
+from zkds.native import U8, U64
+from zkds.native.sha256 import merkle_nodes
 
 DIGEST_BYTES = 32
 
@@ -40,18 +43,29 @@ def level_lengths(count: int) -> list[int]:
     return lengths
 
 
+def _padded_nodes(leaves: bytes) -> tuple[U8, int]:
+    """(nodes, number of the first leaf) of the tree with leaves added up to a power of two, numbered as in `merkle_nodes`: of
+    the nodes of every level of ours, only the last one is another."""
+    count = len(leaves) // DIGEST_BYTES
+    padded = np.zeros((1 << (count - 1).bit_length(), DIGEST_BYTES), dtype=np.uint8)
+    padded[:count] = np.frombuffer(leaves, dtype=np.uint8).reshape(count, DIGEST_BYTES)
+    return merkle_nodes(padded), len(padded)
+
+
 class Tree:
     """All levels, built from the leaves' digests."""
 
     def __init__(self, leaves: bytes) -> None:
         if not leaves or len(leaves) % DIGEST_BYTES:
             raise ValueError(f"leaves: expected one or more digests of {DIGEST_BYTES} bytes, got {len(leaves)} bytes")
+        nodes, first = _padded_nodes(leaves)
         self._levels = [leaves]
         while len(self._levels[-1]) > DIGEST_BYTES:
-            below = self._levels[-1]
-            paired = len(below) - len(below) % (2 * DIGEST_BYTES)
-            above = [_node(below[i : i + 2 * DIGEST_BYTES]) for i in range(0, paired, 2 * DIGEST_BYTES)]
-            self._levels.append(b"".join(above) + below[paired:])
+            below, first = self._levels[-1], first // 2
+            pairs, odd = divmod(len(below) // DIGEST_BYTES, 2)
+            last_pair = below[2 * (pairs - 1) * DIGEST_BYTES : 2 * pairs * DIGEST_BYTES]
+            lone = below[-DIGEST_BYTES:] if odd else b""
+            self._levels.append(nodes[first : first + pairs - 1].tobytes() + _node(last_pair) + lone)
 
     @property
     def root(self) -> bytes:

@@ -25,6 +25,7 @@ class BlockWeights:
         self.point = point
         self.scales = powers(rho, len(owner.identities))
         self._gamma = gamma
+        self._multiples: dict[tuple[int, int], list[K]] = {}  # (identity, coefficient) -> the weights of its multiple's digits
         self._digits = [
             [weight * scale for weight in plan.digit_weights(gamma, len(digits))]
             for (digits, _), plan, scale in zip(owner.intervals, owner.plans, self.scales, strict=True)
@@ -50,8 +51,13 @@ class BlockWeights:
 
     def _shifted(self, identity: int, coefficient: int, first: int, count: int) -> list[K]:
         """The weights of the digits first, first + 1, ... of coefficient * (a number)."""
-        weights, parts = self._digits[identity], base_digits(coefficient)
-        return [sum((weights[d + s] * digit for s, digit in parts), ZERO) for d in range(first, first + count)]
+        multiple = self._multiples.get((identity, coefficient))
+        if multiple is None:
+            weights, parts = self._digits[identity], base_digits(coefficient)
+            places = range(len(weights) - max((s for s, _ in parts), default=0))
+            multiple = [sum((weights[d + s] * digit for s, digit in parts), ZERO) for d in places]
+            self._multiples[identity, coefficient] = multiple
+        return multiple[first : first + count]
 
     def points(self, shape: Sequence[int]) -> tuple[tuple[K, ...], ...]:
         """z, cut for an identity of this shape."""

@@ -140,10 +140,12 @@ def prove(
         tree = LeafTree(leaves, chunk.start, chunk.log_size, memory)
         roots.append(_send_root(channel, tree))
         point, _, denominator = prove_tree(channel, tree)
-        claims.append(_chunk_claim(plan, chunk, alpha, beta, point, denominator, plan.tag_value(chunk, point)))
+        tag = channel.public(partial(plan.tag_value, chunk, point))
+        claims.append(_chunk_claim(plan, chunk, alpha, beta, point, denominator, tag))
     table_tree = _table_tree(plan, alpha, beta, vector, memory)
     _send_root(channel, table_tree)
     point, numerator, _ = prove_tree(channel, table_tree)
+    channel.public(lambda: plan.table_side.denominator(alpha, beta, point))
     claims.append(Claim(lambda: plan.multiplicity_pieces(point), numerator))
     p, q = roots[0]
     for next_p, next_q in roots[1:]:
