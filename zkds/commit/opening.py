@@ -23,9 +23,9 @@ from zkds.commit.commitment import ROOT_BYTES, Commitment, CommittedMatrix, rece
 from zkds.commit.parameters import Parameters
 from zkds.commit.reed_solomon import pair_weights, points
 from zkds.errors import CommitmentRejected
-from zkds.field import ONE, ZERO, K, from_pairs, to_pairs, unblock
+from zkds.field import ONE, ZERO, K, block, from_pairs, to_pairs, unblock
 from zkds.hidden import Hidden
-from zkds.native import U64
+from zkds.native import U64, field
 from zkds.native.codeword import combine_columns, evaluate_powers
 
 
@@ -147,14 +147,15 @@ def _claims(parameters: Parameters, reduction: Reduction, positions: Sequence[in
     code = parameters.code
     weights = _row_weights(parameters, reduction.rho, reduction.theta)
     direct, conjugate = pair_weights(weights[::2], weights[1::2])
-    values = from_pairs(combine_columns(columns, to_pairs([*direct, ONE]), to_pairs([*conjugate, ZERO])).reshape(-1, 2))
+    values = combine_columns(columns, to_pairs([*direct, ONE]), to_pairs([*conjugate, ZERO])).reshape(-1, 2)
     first = points(positions, code.log_size)
     both = [point for w in first for point in (w, w.conjugate())]
-    tails = from_pairs(evaluate_powers(to_pairs(reduction.tail), to_pairs(both)))
-    for j, (point, tail) in enumerate(zip(both, tails, strict=True)):
-        shift = point
-        for _ in range(code.log_data):
-            shift = shift * shift
-        values[j] = values[j] - shift * tail
+    tails = evaluate_powers(to_pairs(reduction.tail), to_pairs(both))
+    shifts = block(to_pairs(both))
+    for _ in range(code.log_data):
+        shifts = field.k_mul(shifts, shifts)
+    without_tails = field.sub(block(values), field.k_mul(shifts, block(tails)))
     rho_lo, _ = _split(parameters, reduction.rho)
-    return recursive.Claims(tuple(rho_lo), reduction.value, tuple(positions), code.log_size, both, values)
+    return recursive.Claims(
+        tuple(rho_lo), reduction.value, tuple(positions), code.log_size, both, from_pairs(unblock(without_tails, len(both)))
+    )

@@ -26,7 +26,7 @@ from zkds.commit.parameters import Code
 from zkds.commit.reed_solomon import point_index, points
 from zkds.errors import CommitmentRejected
 from zkds.field import ONE, ZERO, K, P, block, from_pairs, powers, to_pairs, unblock
-from zkds.native import U64
+from zkds.native import U64, field
 from zkds.native.codeword import Matrix, bind_half, combine_columns, evaluate_powers, half_round, power_weights
 from zkds.native.ntt import ntt
 from zkds.soundness import ErrorTerm, algebraic
@@ -167,29 +167,35 @@ def _add(x: U64, y: U64) -> U64:
 
 
 class _Weights:
-    """scale * eq(point, x) + sum_j coefficients[j] points[j]^x, with the highest index bits bound."""
+    """scale * eq(point, x) + sum_j coefficients[j] points[j]^x, with the highest index bits bound.
+
+    Blocked tables: the coefficients, and the points' powers 2^b for every index bit b that was there when a point was added.
+    Where blocks are filled up both are zero.
+    """
 
     def __init__(self, point: Sequence[K]) -> None:
         self._scale = ONE
         self._point = list(point)
-        self._powers: list[list[K]] = []  # point^(2^b) for every index bit b
-        self._coefficients: list[K] = []
+        none = block(np.zeros((0, 2), dtype=np.uint64))
+        self._coefficients, self._powers = none, [none] * len(point)
 
     def add(self, points: Sequence[K], coefficients: Sequence[K]) -> None:
-        for point in points:
-            squarings = [point]
-            while len(squarings) < len(self._point):
-                squarings.append(squarings[-1] * squarings[-1])
-            self._powers.append(squarings)
-        self._coefficients += coefficients
+        self._coefficients = np.concatenate([self._coefficients, block(to_pairs(coefficients))])
+        power = block(to_pairs(points))
+        for bit in range(len(self._point)):
+            self._powers[bit] = np.concatenate([self._powers[bit], power])
+            power = field.k_mul(power, power)
 
     def bind(self, bit: int, r: K) -> None:
         z = self._point.pop()
         self._scale = self._scale * ((ONE - z) * (ONE - r) + z * r)
-        self._coefficients = [c * (ONE + r * (p[bit] - ONE)) for c, p in zip(self._coefficients, self._powers, strict=True)]
+        one = np.zeros_like(self._powers[bit])
+        one[:, 0] = 1
+        above = field.sub(self._powers[bit], one)
+        factors = field.add(one, field.k_scale(above, to_pairs([r])[0]))  # 1 + r (p^(2^bit) - 1)
+        self._coefficients = field.k_mul(self._coefficients, factors)
 
     def table(self, size: int) -> list[K]:
-        bases = to_pairs([squarings[0] for squarings in self._powers])
-        sums = from_pairs(power_weights(bases, to_pairs(self._coefficients), size))
+        sums = from_pairs(power_weights(unblock(self._powers[0]), unblock(self._coefficients), size))
         eq = from_pairs(unblock(multilinear.eq_table(self._point, self._scale), size))
         return [a + b for a, b in zip(eq, sums, strict=True)]

@@ -17,9 +17,9 @@ class Interval:
     high: int
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.low, int) and isinstance(self.high, int)):
-            name, bound = ("high", self.high) if isinstance(self.low, int) else ("low", self.low)
-            raise TypeError(f"Interval {name}: expected an int, got {type(bound).__name__}")
+        for name, bound in (("low", self.low), ("high", self.high)):
+            if not isinstance(bound, int):
+                raise TypeError(f"Interval {name}: expected an int, got {type(bound).__name__}")
         if self.low > self.high:
             raise ValueError(f"Interval: expected low <= high, got {self.low} > {self.high}")
 
