@@ -116,6 +116,24 @@ def test_large_parameters_are_counted(monkeypatch):
             assert messages <= counted(statement).rounds
 
 
+def test_implicit_convolutions_are_counted(monkeypatch):
+    """Of any size, whose products of rows have many boxes."""
+    monkeypatch.setattr(implicit, "MIN_WEIGHTS", 1)
+    monkeypatch.setattr(implicit, "WEIGHTS_A_PRODUCT", 0)
+    first = Convolution.over((1, 3, 5), 3, (3, 2), padding=(1, 1))
+    second = Convolution.over((3, 3, 6), 2, (2, 3), stride=(1, 2), dilation=(1, 2))
+    scores = Convolution.dense(2, (2, 2, 1))
+    network = chain((1, 3, 5), ("first", first), Relu(), ("second", second), Relu(), ("scores", scores))
+    for steps, batch in itertools.product((2, 3, 5), (2, 3)):
+        configuration = Configuration(steps, batch, sharpness="SAM")
+        statement = statement_of(network, configuration)
+        columns, found, messages = pieces_made(statement, monkeypatch)
+        assert len(network.implicit(configuration)) == 3
+        for column in columns:
+            assert found[column.name] <= pieces_of(column), column
+        assert messages <= counted(statement).rounds
+
+
 def test_implicit_layers_are_counted(monkeypatch):
     """Dense layers of any size, if the border is moved."""
     monkeypatch.setattr(implicit, "MIN_WEIGHTS", 32)
