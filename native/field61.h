@@ -192,6 +192,10 @@ INLINE KV kv_scale(V s, KV y) {
 }
 #endif
 
+INLINE KV kv_square(KV x) {
+    return (KV){fv_mul(fv_add(x.re, x.im), fv_sub(x.re, x.im)), fv_mul(fv_add(x.re, x.re), x.im)};
+}
+
 /* The factor is canonical; kv_lane_factor has one for each lane. */
 INLINE KFactor kv_factor(K1 y) { return kv_lane_factor(kv_set1(y)); }
 INLINE KV kv_mul_factor(KV x, const KFactor *k) { return kv_mul_add(x, k, kv_zero()); }

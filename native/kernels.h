@@ -34,3 +34,6 @@
 
 #include "squares_ops.h"
 #include "squares_kernels.h"
+
+#include "wide_squares_ops.h"
+#include "wide_squares_kernels.h"

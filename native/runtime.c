@@ -4,11 +4,29 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#ifdef ZKDS_TILES
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define MAX_THREADS 256
 
 static int selected_isa = -1;
 static int selected_threads = 1;
+
+/* Whether the processor has tiles of bytes and the system lets this process use them. */
+static int has_tiles(void) {
+#ifdef ZKDS_TILES
+    const unsigned wanted = 1u << 24 | 1u << 25; /* of EDX: AMX-TILE, AMX-INT8 */
+    const long request_permission = 0x1023, tile_data = 18;
+    unsigned eax, ebx, ecx, edx;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || (edx & wanted) != wanted) return 0;
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return 0;
+#endif
+}
 
 /* Every instruction set that the compiler may use in isa_avx2.c and isa_avx512.c, implied ones too: a hypervisor may hide any
    of them (tests/native/test_dispatch.py asks the compiler for the list). */
@@ -18,7 +36,9 @@ int zkds_best_isa(void) {
     __builtin_cpu_init();
     if (!(HAS("sse3") && HAS("ssse3") && HAS("sse4.1") && HAS("sse4.2") && HAS("popcnt") && HAS("avx") && HAS("avx2") && HAS("bmi2")))
         return ZKDS_PORTABLE;
-    if (HAS("avx512f") && HAS("avx512dq") && HAS("avx512bw") && HAS("avx512vl") && HAS("avx512ifma")) return ZKDS_AVX512;
+    if (HAS("avx512f") && HAS("avx512dq") && HAS("avx512bw") && HAS("avx512vl") && HAS("avx512ifma") &&
+        HAS("avx512vnni"))
+        return has_tiles() ? ZKDS_AMX : ZKDS_AVX512;
     return ZKDS_AVX2;
 #undef HAS
 #else
@@ -32,7 +52,7 @@ int zkds_isa(void) {
 }
 
 int zkds_select_isa(int isa) {
-    if (isa < ZKDS_PORTABLE || isa > ZKDS_AVX512) return ZKDS_BAD_ARGUMENT;
+    if (isa < ZKDS_PORTABLE || isa > ZKDS_AMX) return ZKDS_BAD_ARGUMENT;
     if (isa > zkds_best_isa()) return ZKDS_UNSUPPORTED;
     selected_isa = isa;
     return ZKDS_OK;

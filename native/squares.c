@@ -1,18 +1,33 @@
 /* Chunks of a matrix, or whole rows where chunks are shorter, are tasks; each goes through its entries block by block. */
 #include "squares_ops.h"
+#include "squares_tiles.h"
 #include "api/squares.h"
 
 #define MAX_TERMS ZKDS_SQUARES_MAX_TERMS
 #define EXACT 9007199254740992.0 /* 2^53 */
 
-/* A worker's place: one block of entries, and the sums of the chunk that it is in. */
+/* A worker's place: one row's digits, one block of entries, and the sums of the chunk that it is in. */
 struct block {
-    double p[SQUARES_LANES * SQUARES_PRODUCT] __attribute__((aligned(64)));
+    int32_t p[SQUARES_LANES * SQUARES_PRODUCT] __attribute__((aligned(64)));
     squares_sums sums __attribute__((aligned(64)));
     int16_t w[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64))), g[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64)));
     int16_t inputs[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64))); /* what of them is in the block, zero-filled */
+    int8_t scratch[MAX_TERMS][SQUARES_LANES] __attribute__((aligned(64)));
     uint64_t totals[SQUARES_PARTS][2 * SQUARES_ROWS];                      /* modulo 2^64 */
     double bound;                                                          /* of the sums: what they may have reached */
+    int summed;                                                            /* whether sums or totals hold anything */
+    struct squares_signs update, gradient;                                 /* of the row */
+    size_t counts[2][2][MAX_TERMS];                                        /* theirs */
+    struct squares_tiles *tiles;                                           /* NULL without AMX */
+};
+
+/* Polynomials of low rank for all blocks of entries. Digits that are 0 everywhere at the upper end are none. */
+struct operand {
+    const struct zkds_low_rank *given;
+    size_t outer_digits, inner_digits, terms;
+    int small; /* all digits are -1, 0 or 1 */
+    int8_t *bytes; /* the inner ones by blocks of columns, (blocks, rank, inner_digits, SQUARES_LANES): every row uses them */
+    int16_t *shorts; /* the same, unless `small` */
 };
 
 struct squares_job {
@@ -20,14 +35,104 @@ struct squares_job {
     int64_t *out;
     size_t unit;  /* entries of a task */
     size_t lanes; /* entries of a block: SQUARES_LANES, or as many as a row or a chunk has */
-    int16_t *updates, *gradients; /* packed */
+    size_t weight_digits, w_terms;
+    struct operand update, gradient;
     struct block *blocks; /* one for each worker */
 };
 
+/* ---- operands ----------------------------------------------------------------------------------------------------- */
+
 static size_t low_rank_terms(const struct zkds_low_rank *a) { return a->rank ? a->outer_digits + a->inner_digits - 1 : 0; }
-static size_t w_terms(const struct zkds_product_squares *what) {
-    size_t own = what->stride * (what->weight_digits - 1) + what->scale_terms, update = low_rank_terms(&what->update);
-    return own > update ? own : update;
+static size_t w_terms(const struct zkds_product_squares *what, size_t weight_digits, size_t update_terms) {
+    size_t own = what->stride * (weight_digits - 1) + what->scale_terms;
+    return own > update_terms ? own : update_terms;
+}
+
+static int any(const int16_t *values, size_t count) {
+    int16_t bits = 0;
+    for (size_t i = 0; i < count; i++) bits |= values[i];
+    return bits != 0;
+}
+static int all_small(const int16_t *values, size_t count) {
+    int large = 0;
+    for (size_t i = 0; i < count; i++) large |= values[i] < -1 || values[i] > 1;
+    return !large;
+}
+
+/* How many of (count, digits, columns) digits there are up to the last one that is not 0 everywhere; `least` at least. */
+static size_t used_digits(const int16_t *values, size_t count, size_t digits, size_t columns, size_t least) {
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = digits; j > least; j--)
+            if (any(values + (i * digits + j - 1) * columns, columns)) least = j;
+    return least;
+}
+
+static void pack_bytes(const int16_t *from, size_t count, int8_t *to) {
+    for (size_t x = 0; x < count; x++) to[x] = (int8_t)from[x];
+}
+
+/* ZKDS_OK or ZKDS_OUT_OF_MEMORY. */
+static int operand_init(struct operand *operand, const struct zkds_low_rank *a, size_t rows, size_t columns, size_t lanes) {
+    *operand = (struct operand){a, 1, 1, 0, 1, NULL, NULL};
+    if (!a->rank) return ZKDS_OK;
+    operand->inner_digits = used_digits(a->inner, a->rank, a->inner_digits, columns, 1);
+    operand->small = all_small(a->inner, a->rank * a->inner_digits * columns);
+    for (size_t row = 0; row < rows; row++) {
+        const int16_t *outer = a->outer + row * a->outer_row;
+        operand->outer_digits = used_digits(outer, a->rank, a->outer_digits, 1, operand->outer_digits);
+        operand->small &= all_small(outer, a->rank * a->outer_digits);
+    }
+    operand->terms = operand->outer_digits + operand->inner_digits - 1;
+    const size_t size = columns / lanes * a->rank * operand->inner_digits * SQUARES_LANES;
+    int8_t *bytes = operand->bytes = zkds_alloc(size * (operand->small ? sizeof(int8_t) : sizeof(int16_t)));
+    if (!bytes) return ZKDS_OUT_OF_MEMORY;
+    int16_t *shorts = operand->shorts = operand->small ? NULL : (int16_t *)(void *)bytes;
+    memset(bytes, 0, size * (operand->small ? sizeof(int8_t) : sizeof(int16_t)));
+    for (size_t column = 0; column < columns; column += lanes)
+        for (size_t r = 0; r < a->rank; r++)
+            for (size_t j = 0; j < operand->inner_digits; j++) {
+                const int16_t *from = a->inner + (r * a->inner_digits + j) * columns + column;
+                if (shorts) {
+                    memcpy(shorts, from, lanes * sizeof *shorts);
+                    shorts += SQUARES_LANES;
+                } else {
+                    pack_bytes(from, lanes, bytes);
+                    bytes += SQUARES_LANES;
+                }
+            }
+    return ZKDS_OK;
+}
+
+/* Sorts the digits of a row, each times `sign`. */
+static void sort_signs(const struct operand *a, size_t row, int sign, struct squares_signs *signs) {
+    const size_t digits = a->given->outer_digits;
+    uint32_t *to = signs->which;
+    for (size_t i = 0; i < a->outer_digits; i++) {
+        const uint32_t *first = to;
+        for (int wanted = sign, pass = 0; pass < 2; wanted = -sign, pass++) {
+            const int16_t *outer = a->given->outer + row * a->given->outer_row + i;
+            for (uint32_t r = 0; r < a->given->rank; r++)
+                if (outer[r * digits] == wanted) *to++ = r;
+            *(pass ? &signs->all[i] : &signs->plus[i]) = (size_t)(to - first);
+        }
+    }
+}
+
+/* out += the low rank's polynomials times `sign`, 1 or -1; signs: of the row. */
+static void add_low_rank(const struct operand *a, size_t row, int sign, size_t number, const struct squares_signs *signs,
+                         struct block *block, int16_t (*out)[SQUARES_LANES]) {
+    const size_t rank = a->given->rank, size = a->inner_digits * SQUARES_LANES;
+    if (!rank) return;
+    if (a->small) {
+        OPS(squares)->add_signed(signs, a->outer_digits, a->bytes + number * rank * size, a->inner_digits, block->scratch, out);
+        return;
+    }
+    for (size_t r = 0; r < rank; r++) {
+        const int16_t *outer = a->given->outer + row * a->given->outer_row + r * a->given->outer_digits;
+        int16_t factors[MAX_TERMS];
+        for (size_t i = 0; i < a->outer_digits; i++) factors[i] = (int16_t)(sign * outer[i]);
+        OPS(squares)->multiply_add(factors, a->outer_digits, a->shorts + (number * rank + r) * size, a->inner_digits, out);
+    }
 }
 
 /* Rows of `lanes` entries as SQUARES_LANES each, zero-filled. At their pitch, a power of two, they would evict each other. */
@@ -35,19 +140,6 @@ static const int16_t *gather(const int16_t *from, size_t rows, size_t pitch, siz
     if (lanes < SQUARES_LANES) memset(block->inputs, 0, rows * sizeof *block->inputs);
     for (size_t j = 0; j < rows; j++) memcpy(block->inputs[j], from + j * pitch, lanes * sizeof *from);
     return block->inputs[0];
-}
-
-/* The inner polynomials by blocks of columns, (blocks, rank, inner_digits, SQUARES_LANES): every row of the matrix uses them. */
-static void pack(const struct zkds_low_rank *a, size_t columns, size_t lanes, int16_t *to) {
-    for (size_t column = 0; column < columns; column += lanes)
-        for (size_t j = 0; j < a->rank * a->inner_digits; j++, to += SQUARES_LANES)
-            memcpy(to, a->inner + j * columns + column, lanes * sizeof *to);
-}
-
-static void add_low_rank(const struct zkds_low_rank *a, size_t row, const int16_t *packed, int16_t (*out)[SQUARES_LANES]) {
-    const int16_t *outer = a->outer + row * a->outer_row;
-    for (size_t r = 0; r < a->rank; r++, outer += a->outer_digits, packed += a->inner_digits * SQUARES_LANES)
-        OPS(squares)->multiply_add(outer, a->outer_digits, packed, a->inner_digits, out);
 }
 
 /* ---- sums of squares ---------------------------------------------------------------------------------------------- */
@@ -82,6 +174,8 @@ static void add_pair(const uint64_t (*squares)[2 * SQUARES_ROWS], size_t part, s
 static void finish_chunk(struct block *block, size_t count, int64_t *to, size_t terms) {
     const size_t part = part_of(count);
     const uint64_t minus = UINT64_MAX;
+    if (block->tiles) squares_tiles_sum(block->tiles, count, to);
+    if (!block->summed) return;
     flush(block, count);
     const uint64_t(*low)[2 * SQUARES_ROWS] = block->totals, (*high)[2 * SQUARES_ROWS] = low + 3;
     const uint64_t(*both)[2 * SQUARES_ROWS] = low + 6;
@@ -91,22 +185,27 @@ static void finish_chunk(struct block *block, size_t count, int64_t *to, size_t 
     add_pair(high, part, 2 * part, minus, to, terms);
     add_pair(high, part, 4 * part, 1, to, terms);
     memset(block->totals, 0, sizeof block->totals);
+    block->summed = 0;
 }
 
 /* Straight, in 64 bits, where doubles do not hold it. */
 static void add_wide(const struct block *block, size_t count, int64_t *to) {
-    const int width = *OPS(squares)->width;
-    for (int v = 0; v < SQUARES_LANES / width; v++) {
-        const double *rows = block->p + (size_t)v * SQUARES_PRODUCT * (size_t)width;
+    const size_t width = 2 * (size_t)*OPS(squares)->width;
+    for (size_t v = 0; v < SQUARES_LANES / width; v++) {
+        const int32_t *rows = block->p + v * SQUARES_PRODUCT * width;
         for (size_t i = 0; i < count; i++)
             for (size_t j = 0; j < count; j++)
-                for (size_t x = 0; x < (size_t)width; x++)
-                    to[i + j] += (int64_t)rows[i * (size_t)width + x] * (int64_t)rows[j * (size_t)width + x];
+                for (size_t x = 0; x < width; x++) to[i + j] += (int64_t)rows[i * width + x] * rows[j * width + x];
     }
 }
 
 /* largest: a bound of all coefficients; of sums of four parts it is four times as much. */
 static void add_squares(struct block *block, size_t count, double largest, int64_t *to) {
+    if (block->tiles && largest <= TILES_LARGEST) {
+        squares_tiles_add(block->tiles, block->p, count);
+        if (block->tiles->blocks == TILES_BLOCKS) squares_tiles_sum(block->tiles, count, to);
+        return;
+    }
     const double lanes = SQUARES_LANES / *OPS(squares)->width, more = 16 * largest * largest * (double)part_of(count) * lanes;
     if (more >= EXACT) {
         add_wide(block, count, to);
@@ -114,26 +213,28 @@ static void add_squares(struct block *block, size_t count, double largest, int64
     }
     if (block->bound + more >= EXACT) flush(block, count);
     block->bound += more;
+    block->summed = 1;
     OPS(squares)->squares(block->p, count, part_of(count), block->sums);
 }
 
 /* ---- blocks of entries -------------------------------------------------------------------------------------------- */
 
-static size_t packed_size(const struct zkds_low_rank *a) { return a->rank * a->inner_digits * SQUARES_LANES; }
+static void begin_row(const struct squares_job *job, size_t row, struct block *block) {
+    sort_signs(&job->update, row, -1, &block->update);
+    sort_signs(&job->gradient, row, 1, &block->gradient);
+}
 
 static void add_block(const struct squares_job *job, size_t row, size_t column, struct block *block, int64_t *to) {
     const struct zkds_product_squares *what = job->what;
-    const size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient), number = column / job->lanes;
+    const size_t w_count = job->w_terms, g_count = job->gradient.terms, number = column / job->lanes;
     memset(block->w, 0, w_count * sizeof *block->w);
     memset(block->g, 0, g_count * sizeof *block->g);
-    add_low_rank(&what->update, row, job->updates + number * packed_size(&what->update), block->w);
-    for (size_t j = 0; j < w_count; j++)
-        for (size_t x = 0; x < SQUARES_LANES; x++) block->w[j][x] = (int16_t)-block->w[j][x];
+    add_low_rank(&job->update, row, -1, number, &block->update, block, block->w);
     const int16_t *own = what->weights + row * what->weight_digits * what->columns + column;
-    own = gather(own, what->weight_digits, what->columns, job->lanes, block);
-    for (size_t j = 0; j < what->weight_digits; j++)
+    own = gather(own, job->weight_digits, what->columns, job->lanes, block);
+    for (size_t j = 0; j < job->weight_digits; j++)
         OPS(squares)->multiply_add(what->scale, what->scale_terms, own + j * SQUARES_LANES, 1, block->w + what->stride * j);
-    add_low_rank(&what->gradient, row, job->gradients + number * packed_size(&what->gradient), block->g);
+    add_low_rank(&job->gradient, row, 1, number, &block->gradient, block, block->g);
     const double largest = OPS(squares)->product((const int16_t(*)[SQUARES_LANES])block->w, w_count,
                                                  (const int16_t(*)[SQUARES_LANES])block->g, g_count, block->p);
     add_squares(block, w_count + g_count - 1, largest, to);
@@ -143,40 +244,65 @@ static void squares_task(void *context, size_t task, int worker) {
     const struct squares_job *job = context;
     const struct zkds_product_squares *what = job->what;
     struct block *block = job->blocks + worker;
-    const size_t chunk = (size_t)1 << what->chunk_log, count = w_terms(what) + low_rank_terms(&what->gradient) - 1;
+    const size_t chunk = (size_t)1 << what->chunk_log, count = job->w_terms + job->gradient.terms - 1;
     const size_t first = task * job->unit, all = what->rows * what->columns;
     const size_t last = first + job->unit < all ? first + job->unit : all;
     for (size_t at = first; at < last; at += job->lanes) {
         int64_t *to = job->out + (at >> what->chunk_log) * what->terms;
+        if (at % what->columns == 0) begin_row(job, at / what->columns, block);
         add_block(job, at / what->columns, at % what->columns, block, to);
         if ((at + job->lanes) % chunk == 0 || at + job->lanes == last) finish_chunk(block, count, to, what->terms);
     }
+}
+
+/* ZKDS_OK or ZKDS_OUT_OF_MEMORY. */
+static int run(struct squares_job *job) {
+    const struct zkds_product_squares *what = job->what;
+    const size_t workers = (size_t)zkds_threads(), updates = what->update.rank * job->update.outer_digits;
+    const size_t signs = updates + what->gradient.rank * job->gradient.outer_digits;
+    uint32_t *which = zkds_alloc((workers * signs + 1) * sizeof *which);
+    const int amx = zkds_isa() == ZKDS_AMX;
+    struct squares_tiles *tiles = zkds_alloc(amx ? workers * sizeof *tiles : 1);
+    job->blocks = zkds_alloc(workers * sizeof *job->blocks);
+    const int code = which && tiles && job->blocks ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
+    if (code == ZKDS_OK) {
+        memset(job->blocks, 0, workers * sizeof *job->blocks);
+        for (size_t w = 0; w < workers; w++) {
+            struct block *block = job->blocks + w;
+            block->update = (struct squares_signs){which + w * signs, block->counts[0][0], block->counts[0][1]};
+            block->gradient = (struct squares_signs){which + w * signs + updates, block->counts[1][0], block->counts[1][1]};
+            if (amx) {
+                block->tiles = tiles + w;
+                block->tiles->blocks = 0;
+            }
+        }
+        const size_t all = what->rows * what->columns, chunk = (size_t)1 << what->chunk_log;
+        memset(job->out, 0, ((all + chunk - 1) >> what->chunk_log) * what->terms * sizeof *job->out);
+        zkds_parallel((all + job->unit - 1) / job->unit, squares_task, job);
+    }
+    free(which);
+    free(tiles);
+    free(job->blocks);
+    return code;
 }
 
 int zkds_product_squares(const struct zkds_product_squares *what, int64_t *out) {
     if (!what->rows || !what->columns || what->columns & (what->columns - 1) || what->chunk_log < 0 || what->chunk_log > 40 ||
         !what->weight_digits || !what->scale_terms || !what->gradient.rank)
         return ZKDS_BAD_ARGUMENT;
-    size_t w_count = w_terms(what), g_count = low_rank_terms(&what->gradient);
+    size_t w_count = w_terms(what, what->weight_digits, low_rank_terms(&what->update)), g_count = low_rank_terms(&what->gradient);
     if (w_count > MAX_TERMS || g_count > MAX_TERMS || 2 * (w_count + g_count - 1) - 1 > what->terms) return ZKDS_BAD_ARGUMENT;
-    size_t chunk = (size_t)1 << what->chunk_log, unit = chunk > what->columns ? chunk : what->columns;
-    size_t lanes = what->columns < SQUARES_LANES ? what->columns : SQUARES_LANES;
-    if (chunk < lanes) lanes = chunk;
-    const size_t all = what->rows * what->columns, blocks = what->columns / lanes, workers = (size_t)zkds_threads();
-    const size_t updates = blocks * packed_size(&what->update), gradients = blocks * packed_size(&what->gradient);
-    struct squares_job job = {what, out, unit, lanes, NULL, NULL, zkds_alloc(workers * sizeof(struct block))};
-    job.updates = zkds_alloc((updates + gradients) * sizeof *job.updates);
-    if (job.blocks && job.updates) {
-        job.gradients = job.updates + updates;
-        memset(job.updates, 0, (updates + gradients) * sizeof *job.updates);
-        pack(&what->update, what->columns, lanes, job.updates);
-        pack(&what->gradient, what->columns, lanes, job.gradients);
-        memset(job.blocks, 0, workers * sizeof(struct block));
-        memset(out, 0, ((all + chunk - 1) >> what->chunk_log) * what->terms * sizeof *out);
-        zkds_parallel((all + unit - 1) / unit, squares_task, &job);
-    }
-    const int code = job.blocks && job.updates ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
-    free(job.updates);
-    free(job.blocks);
+    struct squares_job job = {.what = what, .out = out};
+    const size_t chunk = (size_t)1 << what->chunk_log;
+    job.unit = chunk > what->columns ? chunk : what->columns;
+    job.lanes = what->columns < SQUARES_LANES ? what->columns : SQUARES_LANES;
+    if (chunk < job.lanes) job.lanes = chunk;
+    job.weight_digits = used_digits(what->weights, what->rows, what->weight_digits, what->columns, 1);
+    int code = operand_init(&job.update, &what->update, what->rows, what->columns, job.lanes);
+    if (code == ZKDS_OK) code = operand_init(&job.gradient, &what->gradient, what->rows, what->columns, job.lanes);
+    job.w_terms = w_terms(what, job.weight_digits, job.update.terms);
+    if (code == ZKDS_OK) code = run(&job);
+    free(job.update.bytes);
+    free(job.gradient.bytes);
     return code;
 }

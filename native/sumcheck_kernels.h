@@ -126,10 +126,19 @@ INLINE KV sum_at_node(const struct factors *f, size_t pairs, int node) {
     }
     return kacc_value(&sum);
 }
+/* Whether the product is (a b)^2. */
+INLINE int is_square(const struct factors *f) {
+    return f->degree == 4 && f->entries[0] == f->entries[1] && f->entries[2] == f->entries[3];
+}
+INLINE KV square_at_node(const struct factors *f, size_t w, int node) {
+    return kv_square(kv_mul(node_factor(f->entries[0], w, node), node_factor(f->entries[2], w, node)));
+}
 /* products[w] += the term at a node; or = if `fresh` */
 INLINE void products_at_node(const struct factors *f, size_t pairs, int node, int fresh, uint64_t *products) {
     if (f->degree == 2 && fresh) {
         for (size_t w = 0; w < pairs; w++) kv_store_weak(products, w, partial_product(f, 2, w, node));
+    } else if (is_square(f) && fresh) {
+        for (size_t w = 0; w < pairs; w++) kv_store_weak(products, w, square_at_node(f, w, node));
     } else {
         for (size_t w = 0; w < pairs; w++) {
             KV product = partial_product(f, f->degree, w, node);

@@ -1,4 +1,4 @@
-/* Eight 64-bit lanes, AVX-512 (F, DQ, BW, VL, IFMA). One of three twins: see vec.h for the contract. */
+/* Eight 64-bit lanes, AVX-512 (F, DQ, BW, VL, IFMA, VNNI). One of three twins: see vec.h for the contract. */
 #ifndef ZKDS_VEC_AVX512_H
 #define ZKDS_VEC_AVX512_H
 #include <immintrin.h>

@@ -169,7 +169,7 @@ def test_a_reader_that_stops_is_no_error(data):
     ("setting", "message"),
     [
         *((f"ZKDS_THREADS={value}", "expected a number from 1 to 256, got ") for value in ("x", "0", "-1", "1000000000", "²")),
-        ("ZKDS_KERNELS=fast", "instruction set: expected one of portable, avx2, avx512, got 'fast'"),
+        ("ZKDS_KERNELS=fast", "instruction set: expected one of portable, avx2, avx512, amx, got 'fast'"),
     ],
 )
 def test_bad_settings_are_named(data, setting, message):

@@ -225,5 +225,5 @@ def test_misuse_is_named(call, error, message):
 
 
 def test_unknown_instruction_set():
-    with pytest.raises(ValueError, match="expected one of portable, avx2, avx512, got 'sse9'"):
+    with pytest.raises(ValueError, match="expected one of portable, avx2, avx512, amx, got 'sse9'"):
         native.select_instruction_set("sse9")

@@ -122,6 +122,19 @@ def test_against_the_slow_prover(case):
     assert prove_bytes(tables, terms, eq_point, variables) == expected
 
 
+@pytest.mark.parametrize("kinds", [["k", "k"], ["k", "u32"]])
+@pytest.mark.parametrize("lengths", [(64, 64), (64, 37)])
+@pytest.mark.parametrize("eq", [False, True])
+def test_squares_of_products(kernels, kinds, lengths, eq):
+    """Alone, which has a formula of its own, and beside other terms."""
+    rng = random.Random(1)
+    tables = [random_table(rng, 6, kind, length) for kind, length in zip(kinds, lengths, strict=True)]
+    eq_point = random_point(rng, 6) if eq else None
+    for terms in ([(ONE, (0, 0, 1, 1))], [(ONE, (0, 0, 1, 1)), (ONE, (1, 1, 0, 0)), (ONE, (0, 1)), (K(2, 3), (1, 1, 1, 1))]):
+        expected = prove_slowly(tables, terms, eq_point, 6)
+        assert prove_bytes([table.copy() for table in tables], terms, eq_point, 6) == expected
+
+
 LARGE = 15  # several waves of tasks
 LARGE_CASES = [
     (["k", "k"], [(ONE, (0, 1))], False),

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.core import batching, ceilings, commitment, dataset, end_to_end, exact, field, lookup, memory, sumcheck
+from bench.core import batching, ceilings, commitment, dataset, end_to_end, exact, field, lookup, memory, squares, sumcheck
 from zkds import native
 
 Figures = dict[str, float]
@@ -23,6 +23,7 @@ Figures = dict[str, float]
 BENCHES: dict[str, Callable[[int, int], Figures]] = {
     "field": field.measure,
     "exact products": exact.measure,
+    "squares": squares.measure,
     "sumcheck": sumcheck.measure,
     "lookup": lookup.measure,
     "commitment": commitment.measure,

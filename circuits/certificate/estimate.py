@@ -44,7 +44,7 @@ from zkds.tensors.field_tables import flat_length
 # Stage -> count -> (unit, factor). "once" counts 1.
 COSTS: Mapping[str, Mapping[str, tuple[str, float]]] = {
     "model": {"once": ("message", 5000.0), "parameters": ("entry", 20.0)},  # once: modules are loaded
-    "probe": {"columns": ("message", 36.0), "macs": ("mac", 6.0), "cells": ("entry", 20.0), "squared": ("position", 60.0)},
+    "probe": {"columns": ("message", 36.0), "macs": ("mac", 6.0), "cells": ("entry", 20.0), "squared": ("position", 22.0)},
     "commitment": {"encoded": ("encoded", 0.65)},
     "directional sharpness": {
         "messages": ("message", 4.0),

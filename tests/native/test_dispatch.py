@@ -35,7 +35,7 @@ def targets(name):
 def asked(name):
     """The flags that `zkds_best_isa` asks the processor for before it returns this set."""
     body = re.search(r"int zkds_best_isa\(void\) \{(.*?)\n\}", (NATIVE / "runtime.c").read_text(), re.DOTALL)[1]
-    end = body.index("return ZKDS_AVX512" if name == "avx512" else "return ZKDS_PORTABLE")
+    end = body.index("ZKDS_AVX512;" if name == "avx512" else "return ZKDS_PORTABLE")
     return set(re.findall(r'HAS\("([^"]+)"\)', body[:end]))
 
 

@@ -15,6 +15,7 @@ SHAPES = [  # rows, columns, ranks, digits of weights, outer and inner digits, s
     (5, 8, (2, 3), 2, (3, 9), 5, 4),
     (3, 1, (1, 1), 5, (2, 4), 2, 0),
     (1, 256, (1, 8), 5, (8, 22), 5, 7),
+    (3, 1024, (2, 3), 2, (2, 3), 2, 11),
 ]
 
 
@@ -81,3 +82,59 @@ def test_what_is_refused():
         squares.product_squares(np.ascontiguousarray(weights[:2]), stride, scale, update, gradient, log, terms)
     with pytest.raises(ValueError, match="outer: expected at least 4 polynomials a row, got 3"):
         squares.LowRank(np.ascontiguousarray(update.outer[:, :3]), update.inner)
+
+
+def constant(value, shape):
+    return np.full(shape, value, dtype=np.int16)
+
+
+def nothing(rows, columns):
+    return squares.LowRank(constant(0, (rows, 1, 1)), constant(0, (0, 1, columns)))
+
+
+@pytest.mark.parametrize("value", [127, 128, 129, 255, 256, 32511, 32512, 32639, 32640, 32641, 32767])
+def test_products_at_the_ends_of_two_bytes(value):
+    """Of an entry, w g = +-value, each sign in a chunk of its own: tiles of bytes take products up to 127 2^8 + 127."""
+    weights = np.array([value, -value], dtype=np.int16)[:, None, None] + constant(0, (2, 1, 1024))
+    one = squares.LowRank(constant(1, (2, 1, 1)), constant(1, (1, 1, 1024)))
+    given = (weights, 1, constant(1, (1,)), nothing(2, 1024), one, 10, 1)
+    for found in with_all(lambda: squares.product_squares(*given)):
+        assert found.tolist() == [[1024 * value**2]] * 2
+
+
+def test_blocks_of_all_sizes_in_one_chunk():
+    """Products of one, two and four bytes, so that every way to add squares has a part in one sum."""
+    sizes = np.repeat([3, 100, 2**13, 2**14, 2**15 - 1, 5], 64).astype(np.int16)
+    weights = np.concatenate([sizes, constant(7, (640,))])[None, None]
+    factor = squares.LowRank(constant(1, (1, 1, 1)), constant(2**13 - 1, (1, 1, 1024)))
+    for inner, scale in [(factor, 1), (squares.LowRank(constant(1, (1, 1, 1)), constant(1, (1, 1, 1024))), 1)]:
+        given = (weights, 1, constant(scale, (1,)), nothing(1, 1024), inner, 20, 1)
+        expected = slow(*given)
+        for found in with_all(lambda given=given: squares.product_squares(*given)):
+            assert found.tolist() == expected
+
+
+def test_more_records_than_a_byte_holds():
+    """200 records with 3 digits each, all of one sign: 600 terms of a coefficient."""
+    update, gradient = (
+        squares.LowRank(constant(sign, (2, 200, 3)), np.concatenate([constant(1, (150, 4, 64)), constant(-1, (50, 4, 64))]))
+        for sign in (-1, 1)
+    )
+    given = (constant(5, (2, 1, 64)), 1, constant(1, (1,)), update, gradient, 6, 21)
+    expected = slow(*given)
+    for found in with_all(lambda: squares.product_squares(*given)):
+        assert found.tolist() == expected
+
+
+def test_digits_that_are_zero_everywhere():
+    weights, stride, scale, update, gradient, log, terms = job(SHAPES[0], 0, np.random.default_rng(1))
+    weights[:, 1:] = 0
+    update.outer[:, :, 1:] = 0
+    gradient.outer[:, :, 2:], gradient.inner[:, 3:] = 0, 0
+    given = (weights, stride, scale, update, gradient, log, terms)
+    expected = slow(*given)
+    for found in with_all(lambda: squares.product_squares(*given)):
+        assert found.tolist() == expected
+    gradient.outer[:] = 0
+    for found in with_all(lambda: squares.product_squares(*given)):
+        assert not found.any()

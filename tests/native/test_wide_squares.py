@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.kernels import with_all
 from zkds import native
 from zkds.native.wide_squares import FACTOR_BITS, sum_of_squared_products
 
@@ -43,6 +44,38 @@ def test_the_largest_entries(sign, threads):
         assert sum_of_squared_products(start, 49, columns, columns) == expected(start, 49, columns, columns)
     finally:
         native.set_threads(before)
+
+
+# bits of start, moved and gradient: within two limbs of 52 bits, just within and just beyond them
+SIZES = [((44, 28, 43), (46, 43)), ((51, 49, 50), (50, 49)), ((51, 51, 51), (51, 51)), ((51, 40, 40), (51, 51))]
+
+
+@pytest.mark.parametrize(("moved_bits", "gradient_bits"), SIZES)
+@pytest.mark.parametrize("columns", [1, 8, 23, 8200])
+def test_all_kernels_agree_with_integers(columns, moved_bits, gradient_bits):
+    generator = np.random.default_rng(columns)
+
+    def draw(bits, *shape):
+        values = generator.integers(-(1 << bits) + 1, 1 << bits, shape)
+        return np.where(generator.integers(0, 8, shape) == 0, np.sign(values) * ((1 << bits) - 1), values)
+
+    start = draw(moved_bits[0], 2, columns)
+    moved = draw(moved_bits[1], 3, 2), draw(moved_bits[2], 3, columns)
+    gradient = draw(gradient_bits[0], 4, 2), draw(gradient_bits[1], 4, columns)
+    moved[0][1, :] = 0
+    for shift in (0, 30, 49):
+        value = expected(start, shift, moved, gradient)
+        for found in with_all(lambda shift=shift: sum_of_squared_products(start, shift, moved, gradient)):
+            assert found == value
+
+
+def test_the_largest_entries_of_two_limbs():
+    """w and g of +-2 (2^51 - 1)^2, just below 2^103."""
+    left, zero = np.array([[LARGEST, -LARGEST]] * 2), np.zeros((2, 1024), dtype=np.int64)
+    for sign in (1, -1):
+        factor = left, np.full((2, 1024), sign * LARGEST)
+        for found in with_all(lambda factor=factor: sum_of_squared_products(zero, 0, factor, factor)):
+            assert found == 2048 * (2 * LARGEST**2) ** 4
 
 
 @pytest.mark.parametrize("place", range(5))

@@ -344,20 +344,18 @@ def _logarithm(power: int, base: int, name: str) -> int:
 
 @dataclass(frozen=True, repr=False)
 class _Tables:
-    """Everything at gamma: pairs, (.., 2), but `inputs`, blocked.
+    """Everything at gamma: pairs, (.., 2), but `inputs` and `weight`, blocked.
 
     deltas, updates   (steps, records, rows, 2)
-    inputs            (passes, records, columns / 8, 2, 8), and `ones`, 1 for every entry of a row that is no padding
-    weights           the powers that w_0's cells count, and what their offset does
+    inputs            (passes, records, columns / 8, 2, 8)
+    weight            w_t over the whole index, of one step after the other
     """
 
     owner: ProductSquares
-    reader: Reader
     deltas: U64
     updates: U64
     inputs: U64
-    ones: U64
-    weights: list[K]
+    weight: U64
 
     @classmethod
     def at(cls, owner: ProductSquares, reader: Reader, gamma: K) -> _Tables:
@@ -368,42 +366,19 @@ class _Tables:
         updates = deltas[:0]
         if owner.updates is not None:
             updates = _at(owner.updates, reader, gamma).reshape(*owner.updates.shape[:2], -1, 2)[:, :, :rows]
-        real = np.zeros(tuple(1 << (length - 1).bit_length() for length in owner.shape[1:]), dtype=np.uint64)
-        real[tuple(slice(length) for length in owner.shape[1:])] = 1
-        ones = np.stack([real.reshape(-1), np.zeros(real.size, dtype=np.uint64)], axis=1)
-        blocked = [_blocked_rows(table) for table in (inputs, ones[None])]
-        return cls(owner, reader, deltas, updates, blocked[0], blocked[1], owner.weight_powers(gamma))
+        return cls(owner, deltas, updates, _blocked_rows(inputs), _weight(owner, reader, owner.weight_powers(gamma)))
 
     def factors(self, step: int) -> list[U64]:
-        """w_t and g_t over the whole index, blocked."""
-        owner = self.owner
-        rows, columns = owner.shape[0], 1 << variables(owner.shape[1:])
-        earlier = self.inputs[owner.step_count : owner.step_count + step].reshape(-1, *self.inputs.shape[2:])
-        low_rank = np.concatenate([self.ones, earlier])
-        offset = sum(self.weights, ZERO) * -owner.weights.number.digit_offset
-        ones = np.broadcast_to(to_pairs([offset]), (1, rows, 2))
-        negated = field.sub(np.zeros_like(self.updates[:step]), np.ascontiguousarray(self.updates[:step]))
-        outer = np.concatenate([ones, negated.reshape(-1, rows, 2)]).swapaxes(0, 1)
-        w = np.empty((-(-rows * columns // LANES), 2, LANES), dtype=np.uint64)
-        g = np.empty_like(w)
-        height = max(1, BLOCK_ENTRIES // columns) if columns >= LANES else rows
-        for first in range(0, rows, height):
-            last = min(rows, first + height)
+        """w_t and g_t over the whole index, blocked. For one step after the other: w_t is w_(t - 1) less what moved it."""
+        owner, columns = self.owner, 1 << variables(self.owner.shape[1:])
+        g = np.empty_like(self.weight)
+        for first, last in _row_blocks(owner.shape[0], columns):
             here = slice(first * columns // LANES, -(-last * columns // LANES))
-            own = self._weights(first, last)
-            w[here] = field.add(own, _outer(outer[first:last], low_rank, columns))
-            g[here] = _outer(self.deltas[step].swapaxes(0, 1)[first:last], self.inputs[step], columns)
-        return [w, g]
-
-    def _weights(self, first: int, last: int) -> U64:
-        """The cells of w_0 in some rows, weighed; blocked."""
-        shape = self.owner.shape
-        sides = (last - first, *(1 << (length - 1).bit_length() for length in shape[1:]))
-        cells = np.zeros((len(self.weights), -(-int(np.prod(sides)) // LANES) * LANES), dtype=np.uint64)
-        inside = tuple(slice(length) for length in shape[1:])
-        for row, name in zip(cells, self.owner.weights.columns.names, strict=True):
-            row[: np.prod(sides)].reshape(sides)[(slice(None), *inside)] = self.reader.read(name)[first:last]
-        return np.ascontiguousarray(field.f_matmul(to_pairs(self.weights)[None], cells)[0])
+            if step:
+                moved = _outer(self.updates[step - 1, :, first:last], self.inputs[owner.step_count + step - 1], columns)
+                field.sub(self.weight[here], moved, out=self.weight[here])
+            _outer(self.deltas[step, :, first:last], self.inputs[step], columns, out=g[here])
+        return [self.weight.copy(), g]
 
     def records(self, step: int, point: Sequence[K], shape: Sequence[int]) -> tuple[U64, U64]:
         """D and d at o*, a at k*, for the updates before a step and then the step: (step + 1, records, 2) pairs each."""
@@ -433,13 +408,42 @@ def _blocked_rows(pairs: U64) -> U64:
     return np.ascontiguousarray(padded.reshape(*lead, -1, LANES, 2).swapaxes(-1, -2))
 
 
-def _outer(weights: U64, tables: U64, columns: int) -> U64:
-    """(rows, rank, 2) pairs times (rank, m, 2, 8) blocked -> all entries, blocked."""
-    product = field.k_matmul(np.ascontiguousarray(weights), np.ascontiguousarray(tables))
+def _row_blocks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    """First and last row of each, of whole vectors."""
+    height = max(1, BLOCK_ENTRIES // columns) if columns >= LANES else rows
+    for first in range(0, rows, height):
+        yield first, min(rows, first + height)
+
+
+def _weight(owner: ProductSquares, reader: Reader, weights: Sequence[K]) -> U64:
+    """sum_j weights_j digit_j of w_0 over the whole index, zero in the padding; blocked."""
+    shape = owner.shape
+    inner = tuple(1 << (length - 1).bit_length() for length in shape[1:])
+    columns, inside = int(np.prod(inner)), (slice(None), *(slice(length) for length in shape[1:]))
+    factors = to_pairs([*weights, sum(weights, ZERO) * -owner.weights.number.digit_offset])[None]
+    weight = np.empty((-(-shape[0] * columns // LANES), 2, LANES), dtype=np.uint64)
+    for first, last in _row_blocks(shape[0], columns):
+        size = (last - first) * columns
+        cells = np.zeros((len(weights) + 1, -(-size // LANES) * LANES), dtype=np.uint64)
+        sides = cells[:, :size].reshape(-1, last - first, *inner)
+        for row, name in zip(sides, owner.weights.columns.names, strict=False):
+            row[inside] = reader.read(name)[first:last]
+        sides[-1][inside] = 1
+        weight[first * columns // LANES : -(-last * columns // LANES)] = field.f_matmul(factors, cells)[0]
+    return weight
+
+
+def _outer(weights: U64, tables: U64, columns: int, out: U64 | None = None) -> U64:
+    """(rank, rows, 2) pairs times (rank, m, 2, 8) blocked -> all entries, blocked."""
+    rows = np.ascontiguousarray(weights.swapaxes(0, 1))
     if columns >= LANES:
-        return product.reshape(-1, 2, LANES)
-    pairs = product.reshape(len(product), 2, LANES).swapaxes(1, 2)[:, :columns]
-    return block(np.ascontiguousarray(pairs).reshape(-1, 2))
+        shape = (len(rows), *tables.shape[1:])
+        return field.k_matmul(rows, tables, None if out is None else out.reshape(shape)).reshape(-1, 2, LANES)
+    pairs = field.k_matmul(rows, tables).reshape(len(rows), 2, LANES).swapaxes(1, 2)[:, :columns]
+    result = block(np.ascontiguousarray(pairs).reshape(-1, 2))
+    if out is not None:
+        out[...] = result
+    return result
 
 
 def _inner(left: U64, right: U64) -> K:

@@ -1,6 +1,6 @@
 """Thin bindings to the C core: check types, shapes and return codes, and nothing else.
 
-`ZKDS_KERNELS=portable|avx2|avx512` forces an instruction set, `ZKDS_THREADS=n` the number of threads; both are read
+`ZKDS_KERNELS=portable|avx2|avx512|amx` forces an instruction set, `ZKDS_THREADS=n` the number of threads; both are read
 once, on import. Arrays are owned by numpy, C-contiguous, and hold canonical field elements (uint64 below `p`).
 """
 
@@ -19,7 +19,7 @@ U8 = NDArray[np.uint8]
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
-INSTRUCTION_SETS = ("portable", "avx2", "avx512")
+INSTRUCTION_SETS = ("portable", "avx2", "avx512", "amx")
 
 
 class NativeError(RuntimeError):
@@ -69,7 +69,7 @@ def pointer(value: NDArray[Any], ctype: str) -> Any:
 
 
 def instruction_set() -> str:
-    """The instruction set in use: "portable", "avx2" or "avx512"."""
+    """The instruction set in use: "portable", "avx2", "avx512" or "amx" (AVX-512, and tiles where a kernel has them)."""
     return INSTRUCTION_SETS[lib.zkds_isa()]
 
 

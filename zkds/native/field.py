@@ -66,13 +66,14 @@ def k_dot(a: U64, b: U64) -> U64:
     return result
 
 
-def k_matmul(weights: U64, tables: U64) -> U64:
+def k_matmul(weights: U64, tables: U64, out: U64 | None = None) -> U64:
     """The product of matrices over K: (rows, count, 2) pairs times blocked tables (count, m, 2, 8) -> (rows, m, 2, 8)."""
     array("weights", weights, np.uint64, (None, None, 2))
     rows, count, _ = weights.shape
     array("tables", tables, np.uint64, (count, None, 2, 8))
     vectors = tables.shape[1]
-    result = np.empty((rows, vectors, 2, 8), dtype=np.uint64)
+    shape = (rows, vectors, 2, 8)
+    result = np.empty(shape, dtype=np.uint64) if out is None else array("out", out, np.uint64, shape)
     inputs = (pointer(weights, "uint64_t *"), rows, count, pointer(tables, "uint64_t *"), vectors)
     check(lib.zkds_k_matmul(*inputs, pointer(result, "uint64_t *")), "k_matmul")
     return result

@@ -1,0 +1,132 @@
+/* The one kernel that uses AMX. Tiles are a thread's own: each sum configures and releases them. */
+#include "squares_tiles.h"
+
+#ifdef ZKDS_TILES
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,amx-tile,amx-int8")))
+#define SUMS (4 * SQUARES_TERMS + 4 * TILE_SIDE)
+
+_Static_assert((1LL << 14) * TILES_BLOCKS * SQUARES_LANES * TILES_HALF * TILE_SIDE < INT32_MAX, "32-bit sums of products of bytes");
+
+/* Lane by lane the lowest bytes of four vectors. */
+TARGET static inline __m512i lowest_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
+    const __m512i ab = _mm512_mask_blend_epi8(0x2222222222222222, a, _mm512_slli_epi32(b, 8));
+    const __m512i abc = _mm512_mask_blend_epi8(0x4444444444444444, ab, _mm512_slli_epi32(c, 16));
+    return _mm512_mask_blend_epi8(0x8888888888888888, abc, _mm512_slli_epi32(d, 24));
+}
+
+/* A 16 x 16 matrix of 32-bit words, transposed. */
+TARGET static void transpose(const int8_t (*from)[64], int32_t (*to)[TILE_SIDE]) {
+    __m512i x[16], y[16];
+    for (int i = 0; i < 16; i++) x[i] = _mm512_load_si512(from[i]);
+    for (int i = 0; i < 16; i += 2) {
+        y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+        y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int k = 0; k < 2; k++) { /* x[i + c]: column 4 l + c of rows i to i + 3, in the 128 bits l */
+            x[i + 2 * k] = _mm512_unpacklo_epi64(y[i + k], y[i + k + 2]);
+            x[i + 2 * k + 1] = _mm512_unpackhi_epi64(y[i + k], y[i + k + 2]);
+        }
+    for (int c = 0; c < 4; c++) {
+        const __m512i low = _mm512_shuffle_i32x4(x[c], x[4 + c], 0x88), high = _mm512_shuffle_i32x4(x[c], x[4 + c], 0xdd);
+        const __m512i low2 = _mm512_shuffle_i32x4(x[8 + c], x[12 + c], 0x88);
+        const __m512i high2 = _mm512_shuffle_i32x4(x[8 + c], x[12 + c], 0xdd);
+        _mm512_store_si512(to[c], _mm512_shuffle_i32x4(low, low2, 0x88));
+        _mm512_store_si512(to[8 + c], _mm512_shuffle_i32x4(low, low2, 0xdd));
+        _mm512_store_si512(to[4 + c], _mm512_shuffle_i32x4(high, high2, 0x88));
+        _mm512_store_si512(to[12 + c], _mm512_shuffle_i32x4(high, high2, 0xdd));
+    }
+}
+
+TARGET void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, size_t count) {
+    const size_t half = squares_tiles_rows(count) / TILE_SIDE, block = tiles->blocks++;
+    const __m512i round = _mm512_set1_epi32(128);
+    for (size_t m = 0; m < half * TILE_SIDE; m++) {
+        __m512i x[4], y[4];
+        for (size_t v = 0; v < 4; v++) {
+            x[v] = _mm512_load_si512(p + (v * SQUARES_PRODUCT + m) * 16);
+            y[v] = _mm512_srai_epi32(_mm512_add_epi32(x[v], round), 8);
+        }
+        _mm512_store_si512(tiles->left[m / TILE_SIDE][block][m % TILE_SIDE], lowest_bytes(x[0], x[1], x[2], x[3]));
+        _mm512_store_si512(tiles->left[half + m / TILE_SIDE][block][m % TILE_SIDE], lowest_bytes(y[0], y[1], y[2], y[3]));
+    }
+    for (size_t i = 0; i < 2 * half; i++) transpose((const int8_t(*)[64])tiles->left[i][block], tiles->right[i][block]);
+}
+
+/* sums[i + j] += c[i][j] */
+TARGET static void add_diagonals(const int32_t (*c)[TILE_SIDE], int32_t *sums) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i low = _mm512_loadu_si512(sums), high = _mm512_loadu_si512(sums + 16);
+    for (int i = 0; i < TILE_SIDE; i++) {
+        const __m512i turned = _mm512_permutexvar_epi32(_mm512_sub_epi32(lanes, _mm512_set1_epi32(i)), _mm512_load_si512(c[i]));
+        const __mmask16 upper = (__mmask16)(0xffffu << i);
+        low = _mm512_mask_add_epi32(low, upper, low, turned);
+        high = _mm512_mask_add_epi32(high, (__mmask16)~upper, high, turned);
+    }
+    _mm512_storeu_si512(sums, low);
+    _mm512_storeu_si512(sums + 16, high);
+}
+
+/* The layout that `ldtilecfg` reads: every tile has 16 rows of 64 bytes. */
+TARGET static void configure(void) {
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } layout = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        layout.row_bytes[i] = 64;
+        layout.rows[i] = TILE_SIDE;
+    }
+    _tile_loadconfig(&layout);
+}
+
+/* products[a][b] = left tile i + a times right tile j + b */
+TARGET static void multiply(const struct squares_tiles *tiles, size_t i, size_t j, int32_t (*products)[TILE_SIDE][TILE_SIDE]) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (size_t block = 0; block < tiles->blocks; block++) {
+        _tile_loadd(4, tiles->left[i][block], 64);
+        _tile_loadd(5, tiles->left[i + 1][block], 64);
+        _tile_loadd(6, tiles->right[j][block], 64);
+        _tile_loadd(7, tiles->right[j + 1][block], 64);
+        _tile_dpbssd(0, 4, 6);
+        _tile_dpbssd(1, 4, 7);
+        _tile_dpbssd(2, 5, 6);
+        _tile_dpbssd(3, 5, 7);
+    }
+    _tile_stored(0, products[0], 64);
+    _tile_stored(1, products[1], 64);
+    _tile_stored(2, products[2], 64);
+    _tile_stored(3, products[3], 64);
+}
+
+TARGET void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t *to) {
+    const size_t half = squares_tiles_rows(count) / TILE_SIDE, all = 2 * half;
+    int32_t products[4][TILE_SIDE][TILE_SIDE] __attribute__((aligned(64)));
+    int32_t sums[3][2][SUMS] = {{{0}}}; /* of 2^0, 2^8 and 2^16; of tiles on the diagonal, and of others, which count twice */
+    configure();
+    for (size_t i = 0; i < all; i += 2)
+        for (size_t j = i; j < all; j += 2) {
+            multiply(tiles, i, j, products);
+            for (size_t k = 0; k < 4; k++) {
+                const size_t row = i + k / 2, column = j + k % 2;
+                if (row <= column)
+                    add_diagonals((const int32_t(*)[TILE_SIDE])products[k],
+                                  sums[row / half + column / half][row != column] + TILE_SIDE * (row % half + column % half));
+            }
+        }
+    _tile_release();
+    for (size_t m = 0; m < 2 * count - 1; m++)
+        for (int byte = 0; byte < 3; byte++)
+            to[m] += ((int64_t)sums[byte][0][m] + 2 * (int64_t)sums[byte][1][m]) * ((int64_t)1 << 8 * byte);
+    tiles->blocks = 0;
+}
+#else
+void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, size_t count) { (void)tiles, (void)p, (void)count; }
+TARGET void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t *to) { (void)tiles, (void)count, (void)to; }
+#endif

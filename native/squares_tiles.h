@@ -1,0 +1,27 @@
+/* Sums of squares of polynomials with tiles of bytes (AMX): sum_x p_m[x] p_n[x] for all m, n is a product of a matrix and its
+ * transpose. Coefficients are cut in two bytes, p = p_0 + 2^8 p_1, both from -128 to 127. */
+#ifndef ZKDS_SQUARES_TILES_H
+#define ZKDS_SQUARES_TILES_H
+#include "squares_ops.h"
+
+#define TILE_SIDE 16
+#define TILES_HALF ((2 * SQUARES_TERMS + TILE_SIDE - 1) / TILE_SIDE) /* tiles that hold the coefficients' low bytes, at most */
+#define TILES_BLOCKS 8                                              /* blocks of SQUARES_LANES entries that are summed at once */
+#define TILES_LARGEST 32639                                         /* 127 2^8 + 127 */
+
+/* Blocks of entries: the low bytes, by tiles of 16 coefficients, then the high ones. Rows of `left` are coefficients, those of
+ * `right` entries, four to a column. */
+struct squares_tiles {
+    int8_t left[2 * TILES_HALF][TILES_BLOCKS][TILE_SIDE][64] __attribute__((aligned(64)));
+    int32_t right[2 * TILES_HALF][TILES_BLOCKS][TILE_SIDE][TILE_SIDE] __attribute__((aligned(64)));
+    size_t blocks;
+};
+
+/* The number of rows of a product, a multiple of TILE_SIDE: those from `count` on must be 0. */
+static inline size_t squares_tiles_rows(size_t count) { return (count + TILE_SIDE - 1) / TILE_SIDE * TILE_SIDE; }
+/* Adds a block to the others, fewer than TILES_BLOCKS: p as of squares_ops (avx512), |p| <= TILES_LARGEST. */
+void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, size_t count);
+/* Adds the coefficients of the sum of the squares over all blocks, of which there are none left then: 2 count - 1.
+ * 32-bit sums hold it: 2^14 for each of 512 entries and 2 SQUARES_TERMS coefficients are 2^30.6. */
+void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t *to);
+#endif
