@@ -12,16 +12,18 @@ from zkds.circuits.arithmetic.exact import Operand, Rounded
 from zkds.circuits.arithmetic.fixed_point import (
     CONVOLUTION,
     DELTA,
+    EXPONENTIAL_BITS,
     FIRST_SCALE,
-    LOSS_SUM,
     MAX_CLASSES,
+    RESULT_FRACTION_BITS,
     SHARPNESS,
     WEIGHT,
     Configuration,
     Place,
     require_format,
-    require_unsigned,
+    round_half_up,
 )
+from zkds.circuits.metric.batch_loss import BatchLoss, batch_loss
 from zkds.circuits.metric.deviation import deviation, is_below_eps, is_saturated, log_ratio
 from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor, scaled_squares, update_factor
 from zkds.circuits.metric.loss import LogitDelta, Softmax, logit_delta, losses, softmax
@@ -151,7 +153,7 @@ class _Probe:
         self.stacks = _Stacks()
         self.scores: dict[int, tuple[Softmax, LogitDelta]] = {}  # by pass
         self.losses: list[list[int]] = []
-        self.loss_sums: list[int] = []
+        self.batch_losses: list[BatchLoss] = []
         self.sharpness_squares: list[int] = []
         self.perturbations: list[Perturbation] = []
         self.log_ratios: list[int] = []
@@ -167,7 +169,7 @@ class _Probe:
         implicit = self._implicit_squares(step, outer, place)
         squares = squared_norm(directions[configuration.sharpness], place, implicit[configuration.sharpness])
         self.sharpness_squares.append(squares)
-        self.log_ratios.append(log_ratio(squares, self.loss_sums[step], configuration, place))
+        self.log_ratios.append(log_ratio(squares, self.batch_losses[step], place))
         if step == configuration.steps - 1:
             return
         kind = configuration.perturbation
@@ -182,14 +184,13 @@ class _Probe:
         self.weights = explicit | {name: value.updated(outer[name]) for name, value in _implicit(self.weights).items()}
 
     def _first_pass(self, step: int) -> Gradients:
-        """The gradients g_t; records the losses."""
+        """The gradients g_t, times 2^k; records the losses."""
         place = Place(step, second=False)
         forwards = forward(self.network, {**self.weights, **self.constants}, self.inputs[step], place)
         scores = softmax(forwards[-1].output[:, :, 0, 0])
         self.losses.append(losses(scores, self.labels[step]))
-        self.loss_sums.append(sum(self.losses[step]))
-        require_unsigned(self.loss_sums[step], LOSS_SUM.width, "sum of the losses", place)
-        delta = logit_delta(scores, self.labels[step], FIRST_SCALE)
+        self.batch_losses.append(batch_loss(self.losses[step], self.configuration, place))
+        delta = logit_delta(scores, self.labels[step], FIRST_SCALE << self.batch_losses[step].scale)
         return self._backward(step, forwards, scores, delta, place)
 
     def _second_pass(self, step: int, weights: Mapping[str, Weight]) -> Gradients:
@@ -285,7 +286,7 @@ class _Probe:
         scores, deltas = zip(*(self.scores[index] for index in range(self.configuration.passes)), strict=True)
         maximum = np.stack([found.maximum for found in scores])
         predicted = maximum[: self.configuration.steps]
-        ratios = zip(self.sharpness_squares, self.loss_sums, strict=True)
+        loss_sums = tuple(loss.total for loss in self.batch_losses)
         return Trajectory(
             network=self.network,
             configuration=self.configuration,
@@ -301,18 +302,20 @@ class _Probe:
             exponential=np.stack([found.exponential for found in scores]),
             exponential_remainder=np.stack([found.exponential_remainder for found in scores]),
             exponential_sum=np.stack([found.exponential_sum for found in scores]),
-            losses=np.array(self.losses, dtype=np.int64),
-            loss_sums=tuple(self.loss_sums),
+            losses=np.array(self.losses, dtype=object),
+            loss_sums=loss_sums,
+            loss_scales=tuple(loss.scale for loss in self.batch_losses),
+            scaled_eps=tuple(loss.eps for loss in self.batch_losses),
             sharpness_squares=tuple(self.sharpness_squares),
             perturbation_squares=tuple(found.squares for found in self.perturbations),
             norms=tuple(found.norm for found in self.perturbations),
             kappas=tuple(found.kappa for found in self.perturbations),
             log_ratios=tuple(self.log_ratios),
             value=deviation(self.log_ratios),
-            total_loss=sum(self.loss_sums),
+            total_loss=round_half_up(sum(loss_sums), EXPONENTIAL_BITS - RESULT_FRACTION_BITS),
             correct=int((predicted == self.labels).sum()),
-            saturated=sum(is_saturated(loss, self.configuration) for loss in self.loss_sums),
-            below_eps=sum(is_below_eps(squares, loss, self.configuration) for squares, loss in ratios),
+            saturated=sum(is_saturated(loss, self.configuration) for loss in self.batch_losses),
+            below_eps=sum(map(is_below_eps, self.sharpness_squares, self.batch_losses)),
         )
 
 

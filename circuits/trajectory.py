@@ -30,7 +30,7 @@ class Trajectory:
 
     values   by the names of the circuit's tensors, "NODE: output" and what else the node's operator says (circuits/operators/),
              most of them (P, B, C, H, W), all of them (P, ..); and for every parameter, (steps, *shape of the parameter):
-                 PARAMETER: gradient       g, T steps [44]
+                 PARAMETER: gradient       g times 2^k, T steps [44]
                  PARAMETER: scaled         v = w_t o g, T steps [44]; none unless sharpness or perturbation is ASAM
                  PARAMETER: normalised     n, T - 1 steps [40]; none unless the perturbation is ASAM
                  PARAMETER: perturbation   E, T - 1 steps [40]
@@ -47,18 +47,20 @@ class Trajectory:
     weights  the integers of the model by their names: w_0 of the parameters, (*shape) [40], and the constants
     inputs   (T, B, *network.input_shape) [32]
 
-    Softmax and loss; e = 44 in first passes (of the loss) and e_2 in second passes (of learning rate times loss):
+    Softmax and loss; e = 44 in first passes (of the loss times 2^k) and e_2 in second passes (of learning rate times loss):
         logit_delta             (P, B, K) [e]
         logit_delta_remainder   (P, B, K) of Python ints in [0, 2 B sum)
         maximum                 (P, B): the first index of the largest logit
-        exponential_product     (P, B, K) [48]: round(EXP_INT EXP_HI); exponential_product_remainder
-        exponential             (P, B, K) [48]: e; exponential_remainder
-        exponential_sum         (P, B) [48]
+        exponential_product     (P, B, K) [58]: round(EXP_INT EXP_HI); exponential_product_remainder
+        exponential             (P, B, K) [58]: e; exponential_remainder
+        exponential_sum         (P, B) of Python ints [58]
         labels                  (T, B)
-        losses                  (T, B) [48], of the first passes
+        losses                  (T, B) of Python ints [58], of the first passes
 
     Per step, Python ints:
-        loss_sums               T: Lsum [48]
+        loss_sums               T: Lsum [58]
+        loss_scales             T: k; the gradients of step t are those of the loss times 2^k, and so are v and V
+        scaled_eps              T: X = round(eps_int 2^(2k) L, 10)
         sharpness_squares       T: V = sum v^2 (ASAM) or sum g^2 (SAM) [88]
         perturbation_squares    T - 1: sum g^2 (SAM) or sum v^2 (ASAM) [88]
         norms                   T - 1: y = isqrt of these [44]
@@ -67,9 +69,9 @@ class Trajectory:
 
     Results:
         value                   ds [48]
-        total_loss              sum of loss_sums [48], T B times the mean loss
+        total_loss              sum of loss_sums, rounded [48]: T B times the mean loss
         correct                 how many of the T B records of first passes are classified as labelled
-        saturated               how many of the T batches have a mean loss below 2^-32
+        saturated               how many of the T batches have a mean loss below 2^-44
         below_eps               how many have a ratio s^2 / L below eps
     """
 
@@ -86,9 +88,11 @@ class Trajectory:
     exponential_product_remainder: I64
     exponential: I64
     exponential_remainder: I64
-    exponential_sum: I64
-    losses: I64
+    exponential_sum: Integers
+    losses: Integers
     loss_sums: tuple[int, ...]
+    loss_scales: tuple[int, ...]
+    scaled_eps: tuple[int, ...]
     sharpness_squares: tuple[int, ...]
     perturbation_squares: tuple[int, ...]
     norms: tuple[int, ...]

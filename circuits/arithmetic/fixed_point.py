@@ -25,10 +25,13 @@ from zkds.wire import ProofReader, encode_number, read_number
 ACTIVATION_BITS = 32  # inputs, convolutions, activations; 2 log2(size) more after an average pool
 WEIGHT_BITS = 40  # w_0 and everything that is added to it: U, E; and the normalised gradient n
 GRADIENT_BITS = 44  # deltas of first passes, gradients, v = w o g
-EXPONENTIAL_BITS = 48  # exponentials, logarithms, losses, the published value
+EXPONENTIAL_BITS = 58  # exponentials and losses; an exponential, at most 1, is the widest number of one tensor, 59 bits
+RESULT_FRACTION_BITS = 48  # log ratios and what is published of them and of losses
 KAPPA_BITS = 28
 RHO_BITS = 32
-LOSS_FLOOR_BITS = 32  # a batch whose mean loss is below 2^-32 nats is saturated: fewer than 16 bits of its loss are left
+LOSS_FLOOR_BITS = 44  # a batch whose mean loss is below 2^-44 nats is saturated: fewer than 14 bits of its loss are left
+LOSS_TARGET_BITS = 10  # mean losses below about 2^-10 are scaled to that
+MAX_LOSS_SCALE = 40  # the largest k of a loss scale 2^k, so that squares and eps fit the logarithm for any loss
 KAPPA_SHIFT = 40  # rho [32] over a norm [44] is kappa [28]
 PERTURBATION_SHIFT = 32  # kappa [28] times a gradient [44] is a perturbation [40]
 
@@ -39,10 +42,9 @@ CONVOLUTION = LimbFormat(LIMB_BITS, INPUT_WIDTH, signed=True)  # |z| < 1024; the
 DELTA = LimbFormat(LIMB_BITS, 46, signed=True)
 GRADIENT = LimbFormat(LIMB_BITS, 48, signed=True)
 KAPPA = LimbFormat(LIMB_BITS, 60, signed=False)
-EXPONENTIAL_SUM = LimbFormat(LIMB_BITS, 60, signed=False)
-LOSS_SUM = LimbFormat(LIMB_BITS, 60, signed=False)  # of one batch: the mean loss is below 4096 / B
+LOSS_WIDTH = 70  # unsigned: the sum of the losses of one batch, whose mean loss is below 4096 / B
 SQUARES_WIDTH = 112  # unsigned: V and G
-LOGARITHM_WIDTH = 128  # unsigned: the argument of a logarithm, 2^16 V + eps_int L
+LOGARITHM_WIDTH = 128  # unsigned: the argument of a logarithm, 2^16 V + X
 
 FIRST_SCALE = 1 << GRADIENT_BITS  # S_p of a first pass
 SECOND_SCALE_LOG = 43  # S_2 = round(learning_rate 2^e_2) <= 2^43, e_2 the largest for which this holds
@@ -223,13 +225,18 @@ class Configuration(Updates):
 
     @property
     def eps_int(self) -> int:
-        """round(eps 2^56 / (B rho^2)): eps beside 2^16 V, in N = 2^16 V + eps_int L."""
+        """round(eps 2^56 / (B rho^2)): eps beside 2^16 V, in N = 2^16 V + round(eps_int 2^(2k) L, 10), L with 58 bits."""
         return round_rational(self.eps * self._eps_unit)
 
     @property
     def loss_floor(self) -> int:
-        """B 2^16: a batch is saturated if the sum of its losses [48] is below it, its mean loss below 2^-32 nats."""
+        """B 2^14: a batch is saturated if the sum of its losses [58] is below it, its mean loss below 2^-44 nats."""
         return self.batch_size << EXPONENTIAL_BITS - LOSS_FLOOR_BITS
+
+    @property
+    def loss_target(self) -> int:
+        """c: 2^k L < 2^c for the sum L of a batch's losses [58], if k > 0. The scaled mean loss is then below 2^-9."""
+        return EXPONENTIAL_BITS - LOSS_TARGET_BITS + self.batch_size.bit_length()
 
     @property
     def _eps_unit(self) -> Fraction:
@@ -340,4 +347,4 @@ def require_int(name: str, value: object, low: int, high: int) -> None:
         raise ValueError(f"{name}: expected {low} to {high}, got {value}")
 
 
-MAX_CLASSES = 4095  # so that a sum of exponentials, each at most 2^48, has 60 bits
+MAX_CLASSES = 4095  # so that a sum of exponentials, each at most 2^58, has 70 bits, as losses have

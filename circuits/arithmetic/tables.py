@@ -1,8 +1,8 @@
 """The tables of the exponential and the logarithm, by integer arithmetic alone: the same bits on every machine.
 
-All at 48 fractional bits, every entry the real value rounded to the nearest integer:
+At 48 fractional bits, EXP_INT at 58, every entry the real value rounded to the nearest integer:
 
-    EXP_INT[k] = round(2^48 exp(-k))          k < 2^12    the whole part of the argument
+    EXP_INT[k] = round(2^58 exp(-k))          k < 2^12    the whole part of the argument
     EXP_HI[k]  = round(2^48 exp(-k / 2^16))   k < 2^16    its upper 16 fractional bits
     EXP_LO[k]  = round(2^48 exp(-k / 2^32))   k < 2^16    its lower 16 fractional bits
     INV[c]     = ceil(2^48 / (2^16 + c))      c < 2^16    33 bits: INV[0] = 2^32
@@ -18,12 +18,12 @@ Error. Values are first found as integers in units of 2^-112, each step rounded 
   is omitted at most 2 z^7 / 7 (1 + 2^-30) < 2^-120 < 1 unit; 2^16 of them, below 2^19 units.
 - ln(1 + d / 2^48), d < 2^17, by three terms: below 2 units.
 
-So an unrounded value is off by less than 2^19 units = 2^-93, and its rounding to 48 bits is right unless the real value lies
-within 2^-93 of the middle between two of them; tests/arithmetic/test_tables.py shows that none is within 2^-75.
+So an unrounded value is off by less than 2^19 units = 2^-93, and its rounding to 48 or 58 bits is right unless the real value
+lies within 2^-93 of the middle between two of them; tests/arithmetic/test_tables.py shows that none is within 2^-75.
 
-An entry is thus off by at most 2^-49, and for 0 <= u = int + hi / 2^16 + lo / 2^32 the product of three entries, rounded to
-nearest after each multiplication, by less than 5 * 2^-49 from exp(-u): three table errors, the other factors being at most 1,
-and two roundings.
+An entry of EXP_INT is thus off by at most 2^-59; one of EXP_HI or EXP_LO by 2^-49, so by 2^-47.5 and 2^-48.9 of itself at most.
+For 0 <= u = int + hi / 2^16 + lo / 2^32 the product of three entries, rounded to 58 bits after each multiplication, is within
+3 * 2^-59 + 2^-47 exp(-u) of exp(-u): the first entry and two roundings, the factors being at most 1, and the other two entries.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ import numpy as np
 
 from zkds.integers.limbs import I64
 
-TABLE_BITS = 48  # fractional bits of every entry
+TABLE_BITS = 48  # fractional bits of every entry but those of EXP_INT
+WHOLE_BITS = 58  # of these: exp(-k) is small, and losses are not wanted to 2^-48 but to a part of themselves
 INT_ROWS = 1 << 12
 ROWS = 1 << 16  # of the other tables
 INVERSE_BITS = 32  # INV[c] / 2^32 is about 2^16 / (2^16 + c)
@@ -52,8 +53,8 @@ _MIDDLE_BITS = _BITS - TABLE_BITS - _LIMB_BITS  # of the middle limb below an en
 
 @cache
 def exp_int() -> I64:
-    """EXP_INT (2^12,) int64, read-only. Zero from k = 34."""
-    return _rounded(whole_exponentials())
+    """EXP_INT (2^12,) int64, read-only. Zero from k = 41."""
+    return _rounded(whole_exponentials(), WHOLE_BITS)
 
 
 @cache
@@ -177,12 +178,12 @@ def _log1p(d: I64) -> Limbs:
     return cube - (d * d << np.int64(_BITS - 97)), d << np.int64(_BITS - 48 - _LIMB_BITS), np.zeros_like(d)
 
 
-def _round_entry(value: int) -> int:
-    return value + (1 << _BITS - TABLE_BITS - 1) >> _BITS - TABLE_BITS
+def _round_entry(value: int, bits: int = TABLE_BITS) -> int:
+    return value + (1 << _BITS - bits - 1) >> _BITS - bits
 
 
-def _rounded(values: Iterable[int]) -> I64:
-    return _read_only(np.array([_round_entry(value) for value in values], dtype=np.int64))
+def _rounded(values: Iterable[int], bits: int = TABLE_BITS) -> I64:
+    return _read_only(np.array([_round_entry(value, bits) for value in values], dtype=np.int64))
 
 
 def _read_only(table: I64) -> I64:

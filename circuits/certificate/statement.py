@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS, MAX_CLASSES, Configuration
+from zkds.circuits.arithmetic.fixed_point import MAX_CLASSES, RESULT_FRACTION_BITS, Configuration
 from zkds.circuits.certificate.degenerate import degenerate_warnings
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.graph import Network
@@ -114,17 +114,17 @@ class SharpnessStatement:
     @property
     def value(self) -> Fraction | None:
         """Directional sharpness, exactly; None if it is hidden."""
-        return None if self.results.value is None else Fraction(self.results.value, 1 << EXPONENTIAL_BITS)
+        return None if self.results.value is None else Fraction(self.results.value, 1 << RESULT_FRACTION_BITS)
 
     @property
     def threshold(self) -> Fraction | None:
         """What a hidden value is at most, exactly; None if the value is shown."""
-        return None if self.results.threshold is None else Fraction(self.results.threshold, 1 << EXPONENTIAL_BITS)
+        return None if self.results.threshold is None else Fraction(self.results.threshold, 1 << RESULT_FRACTION_BITS)
 
     @property
     def loss(self) -> Fraction:
         """The mean loss over the probe's samples in nats, exactly."""
-        return Fraction(self.results.total_loss, self.samples << EXPONENTIAL_BITS)
+        return Fraction(self.results.total_loss, self.samples << RESULT_FRACTION_BITS)
 
     @property
     def accuracy(self) -> Fraction:

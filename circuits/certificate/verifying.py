@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import floor
 
 from zkds import verifier
-from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS, Configuration
+from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS, Configuration
 from zkds.circuits.certificate.degenerate import (
     BELOW_EPS,
     FEW_RECORDS,
@@ -39,7 +39,7 @@ MAX_STATEMENT_BYTES = 1 << 24
 PINS = {"model": "model", "data": "root", "seed": "seed", "probe": "configuration"}  # name in a verdict -> field of Pins
 LIMITS = {"value": "tau", "loss": "max_loss", "accuracy": "min_accuracy"}  # likewise
 ASKED = (*PINS.values(), *LIMITS.values(), "min_records")  # fields of Pins that ask for something
-MAX_RESULT = 1 << RESULT_BITS - EXPONENTIAL_BITS  # losses and values are below it, in nats
+MAX_RESULT = 1 << RESULT_BITS - RESULT_FRACTION_BITS  # losses and values are below it, in nats
 
 
 class ThresholdRejected(ProofRejected):
@@ -210,7 +210,7 @@ def missing_for_strict(pins: Pins) -> list[str]:
 
 def threshold_integer(tau: Fraction) -> int:
     """tau with 48 fractional bits, rounded down."""
-    return floor(tau * (1 << EXPONENTIAL_BITS))
+    return floor(tau * (1 << RESULT_FRACTION_BITS))
 
 
 def hidden(statement: SharpnessStatement, tau: Fraction) -> SharpnessStatement:
@@ -219,7 +219,7 @@ def hidden(statement: SharpnessStatement, tau: Fraction) -> SharpnessStatement:
     if results.value is None or results.value > threshold:
         raise StatementError("tau: the value is above it, so no proof can say otherwise")
     if threshold >= 1 << RESULT_BITS:
-        raise StatementError(f"tau: expected a number below {1 << RESULT_BITS - EXPONENTIAL_BITS}")
+        raise StatementError(f"tau: expected a number below {1 << RESULT_BITS - RESULT_FRACTION_BITS}")
     return replace(statement, results=replace(results, value=None, threshold=threshold))
 
 

@@ -13,7 +13,7 @@ class Results:
 
     total_loss   sum over all steps of Lsum [48]
     correct      number of correct predictions among the T B records
-    saturated    number of the T batches whose mean loss is below 2^-32 nats
+    saturated    number of the T batches whose mean loss is below 2^-44 nats
     below_eps    number of the T batches whose ratio s^2 / L is below eps
     Raises TypeError or ValueError for anything else.
     """

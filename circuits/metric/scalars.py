@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric.loss_scale import LossScale
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.sam import ImplicitWeight, Norms, Parameter
-from zkds.circuits.metric.softmax import Softmax
+from zkds.circuits.metric.softmax import Softmax, loss_scale_tensor
 from zkds.circuits.metric.statistic import Statistic
 from zkds.circuits.trajectory import Trajectory
 from zkds.identities.gadget import Gadgets, joined
@@ -40,11 +41,13 @@ class Scalars(Gadgets):
         results: Results,
         implicit: Sequence[ImplicitWeight] = (),
     ) -> None:
-        self.softmax = Softmax(configuration, logits, records, delta)
+        scale = loss_scale_tensor(configuration)
+        self.softmax = Softmax(configuration, logits, records, delta, scale)
+        self.loss_scale = LossScale(configuration, self.softmax.losses, scale)
         self.norms = Norms(configuration, parameters, implicit)
-        self.statistic = Statistic(configuration, self.softmax, self.norms, results)
-        super().__init__("scalars", [*self.softmax.gadgets, self.norms, *self.statistic.gadgets])
+        self.statistic = Statistic(configuration, self.softmax, self.loss_scale, self.norms, results)
+        super().__init__("scalars", [*self.softmax.gadgets, self.loss_scale, self.norms, *self.statistic.gadgets])
 
     def columns_of(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns, but for carries and those of tensors that go by the names of the trajectory's values."""
-        return joined([part.witness(trajectory) for part in (self.softmax, self.norms, self.statistic)])
+        return joined([part.witness(trajectory) for part in (self.softmax, self.loss_scale, self.norms, self.statistic)])

@@ -8,11 +8,16 @@ For the logits z_i of every record and pass, with bits s_i, and everything else 
     e_i = round(round(EXP_INT EXP_HI / 2^48) EXP_LO / 2^48),   sum = sum_i e_i
     2 S (e_i - y_i sum) + B sum = 2 B sum delta_i + rem_i,   0 <= rem_i <= 2 B sum - 1
 
-An entry of a table has 49 bits: two cells of a row (32 and 17 bits), which equal a range-checked number of four limbs. Labels:
-bits y_k with sum_k y_k = 1 and sum_k k y_k = the record's label, which is thus below the number of classes. Losses of first
-passes:
+In first passes S is 2^44 times 2^k, the loss scale of the step, which loss_scale.py binds; the number t = 2^k sum is committed,
+so that
 
-    loss = LOG(sum) - 48 LN2 + 2^16 sum_i y_i u_i
+    2^45 (2^k e_i - y_i t) + B sum = 2 B sum delta_i + rem_i
+
+An entry of a table has 49 bits, 59 in EXP_INT: two cells of a row (32 bits and the rest), which equal a range-checked number of
+four limbs. Labels: bits y_k with sum_k y_k = 1 and sum_k k y_k = the record's label, which is thus below the number of classes.
+Losses of first passes:
+
+    loss = LOG(sum) - 58 LN2 + 2^26 sum_i y_i u_i                          LOG with 58 fractional bits
 
 The class axis comes first, so that sums over it are claims on the vector as they stand; first and second passes, which differ
 in S and in the label's step, are separate tensors.
@@ -32,19 +37,21 @@ from zkds.circuits.arithmetic.fixed_point import (
     DELTA,
     EXPONENTIAL_BITS,
     FIRST_SCALE,
-    LOSS_SUM,
+    LOSS_WIDTH,
     MAX_CLASSES,
+    MAX_LOSS_SCALE,
     Configuration,
 )
+from zkds.circuits.metric.deviation import LOSSES
 from zkds.circuits.metric.logarithm import Logarithm
-from zkds.circuits.metric.loss import LOG_ONE
+from zkds.circuits.metric.loss import DISTANCE_SHIFT, FACTOR_BITS, LOG_ONE
 from zkds.circuits.operators.operator import Schedule
 from zkds.circuits.trajectory import Trajectory
-from zkds.identities.expressions import ONLY, Along, Over, UpTo, tensor
+from zkds.identities.expressions import ONLY, Along, Expression, Over, UpTo, tensor
 from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, joined, round_identity, split, value_table
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.limb_columns import LimbColumns
-from zkds.integers.limbs import I64
+from zkds.integers.limbs import I64, LimbFormat
 from zkds.lookup import ExplicitTable
 from zkds.native import U32
 from zkds.tensors.tensor import Committed, Tensor
@@ -52,7 +59,9 @@ from zkds.tensors.tensor import Committed, Tensor
 SCALARS, SUMS = "scalars", "sums"  # names of blocks
 DISTANCE_BITS = 44  # u < 2^43: three limbs, the top one of 12 bits
 LOW, HIGH, INT = 0, 1, 2  # limbs of u
-VALUE_BITS = EXPONENTIAL_BITS + 1  # of an exponential, at most 2^48
+VALUE_BITS = EXPONENTIAL_BITS + 1  # of an exponential, at most 2^58
+ENTRY_BITS = (FACTOR_BITS + 1, FACTOR_BITS + 1, VALUE_BITS)  # of entries of EXP_LO, EXP_HI, EXP_INT
+SCALE_BITS = MAX_LOSS_SCALE + 1  # of a loss scale
 
 
 @cache
@@ -65,6 +74,11 @@ def logit_delta_tensor(schedule: Schedule, classes: int) -> Committed:
     """The deltas of the logits, (P, B, K, 1, 1), as the backward pass uses them; `Softmax` commits them."""
     shape = (schedule.passes, schedule.batch_size, classes, 1, 1)
     return Committed(LimbColumns("logit delta", DELTA, shape))
+
+
+def loss_scale_tensor(configuration: Configuration) -> Committed:
+    """2^k of every step, (T,), with which the deltas of its first pass are multiplied; `LossScale` commits and binds it."""
+    return Committed(LimbColumns("loss scale", LimbFormat(DIGIT_BITS, SCALE_BITS, False), (configuration.steps,)))
 
 
 class ScoredPasses(Protocol):
@@ -85,7 +99,7 @@ class ScoredPasses(Protocol):
     @property
     def exponential_remainder(self) -> I64: ...
     @property
-    def exponential_sum(self) -> I64: ...
+    def exponential_sum(self) -> NDArray[Any]: ...
 
 
 class Scores(Gadget):
@@ -111,10 +125,10 @@ class Scores(Gadget):
         self.before = self.integer("before", DISTANCE_BITS, self.shape)
         self.factors = [self._looked_up(limb) for limb in (LOW, HIGH, INT)]
         self.product = self.integer("product", VALUE_BITS, self.shape)
-        self.product_remainder = self.integer("product, remainder", EXPONENTIAL_BITS, self.shape)
+        self.product_remainder = self.integer("product, remainder", FACTOR_BITS, self.shape)
         self.exponential = self.integer("exponential", VALUE_BITS, self.shape)
-        self.exponential_remainder = self.integer("exponential, remainder", EXPONENTIAL_BITS, self.shape)
-        self.total = self.integer("sum", (classes << EXPONENTIAL_BITS).bit_length(), self.totals_shape)
+        self.exponential_remainder = self.integer("exponential, remainder", FACTOR_BITS, self.shape)
+        self.total = self.wide("sum", (classes << EXPONENTIAL_BITS).bit_length(), self.totals_shape)
         width = (2 * batch_size * classes << EXPONENTIAL_BITS).bit_length()
         self.remainder = self.wide("delta, remainder", width, self.shape)
         self.gap = self.wide("delta, gap", width, self.shape)
@@ -126,8 +140,8 @@ class Scores(Gadget):
         """The value that a table gives for a limb of u: its two cells and the number in limbs."""
         name = ("EXP_LO", "EXP_HI", "EXP_INT")[limb]
         low = self.table_value(f"{name} low", CellFormat(CELL_BITS), self.shape)
-        high = self.table_value(f"{name} high", CellFormat(VALUE_BITS - CELL_BITS), self.shape)
-        value = self.integer(name, VALUE_BITS, self.shape)
+        high = self.table_value(f"{name} high", CellFormat(ENTRY_BITS[limb] - CELL_BITS), self.shape)
+        value = self.integer(name, ENTRY_BITS[limb], self.shape)
         self.look_up(exponential_tables()[limb], self.distance, limb, [low, high])
         cells = tensor(low) + tensor(high) * (1 << CELL_BITS)
         self.identity(SCALARS, f"{name} in limbs", self.shape, cells - tensor(value))
@@ -145,9 +159,9 @@ class Scores(Gadget):
 
     def _state_exponentials(self) -> None:
         low, high, whole = (tensor(value) for _, _, value in self.factors)
-        product, exponential, total = tensor(self.product), tensor(self.exponential), tensor(self.total)
-        first = round_identity(whole * high, EXPONENTIAL_BITS, product, tensor(self.product_remainder))
-        second = round_identity(product * low, EXPONENTIAL_BITS, exponential, tensor(self.exponential_remainder))
+        product, exponential, total = tensor(self.product), tensor(self.exponential), self.total.expression()
+        first = round_identity(whole * high, FACTOR_BITS, product, tensor(self.product_remainder))
+        second = round_identity(product * low, FACTOR_BITS, exponential, tensor(self.exponential_remainder))
         summed = tensor(self.exponential, Over((1,) * self.shape[0]), 0, 1)
         self.identity(SCALARS, "product", self.shape, first)
         self.identity(SCALARS, "exponential", self.shape, second)
@@ -155,13 +169,15 @@ class Scores(Gadget):
 
     def _state_delta(self, labels: Committed) -> None:
         delta = tensor(self.delta, Along(1, self.start), 2, 0, ONLY, ONLY)
-        total, remainder = tensor(self.total, 1, 2), self.remainder.expression()
-        exact = (
-            tensor(self.exponential) * (2 * self.scale) - total * tensor(labels) * (2 * self.scale) + total * self.batch_size
-        )
+        total, remainder = self.total.expression(1, 2), self.remainder.expression()
         divisor = total * (2 * self.batch_size)
+        exact = self._error(labels) * (2 * self.scale) + total * self.batch_size
         self.identity(SCALARS, "delta", self.shape, exact - divisor * delta - remainder)
         self.identity(SCALARS, "delta, least", self.shape, divisor - 1 - remainder - self.gap.expression())
+
+    def _error(self, labels: Committed) -> Expression:
+        """e_i - y_i sum."""
+        return tensor(self.exponential) - self.total.expression(1, 2) * tensor(labels)
 
     def witness(self, trajectory: ScoredPasses) -> dict[str, U32]:
         """The columns, but for carries and the deltas."""
@@ -174,7 +190,7 @@ class Scores(Gadget):
         selectors = np.arange(self.shape[0])[:, None, None] == trajectory.maximum[window]
         maximum = logits.max(axis=0)
         distance = maximum - logits
-        total, remainder = trajectory.exponential_sum[window].astype(object), of(trajectory.logit_delta_remainder)
+        total, remainder = trajectory.exponential_sum[window], of(trajectory.logit_delta_remainder)
         values = [
             (self.selectors, selectors),
             (self.maximum, maximum),
@@ -184,7 +200,6 @@ class Scores(Gadget):
             (self.product_remainder, of(trajectory.exponential_product_remainder)),
             (self.exponential, of(trajectory.exponential)),
             (self.exponential_remainder, of(trajectory.exponential_remainder)),
-            (self.total, total),
         ]
         for limb, table in enumerate((tables.exp_lo(), tables.exp_hi(), tables.exp_int())):
             value = table[distance >> DIGIT_BITS * limb & (len(table) - 1)]
@@ -192,7 +207,34 @@ class Scores(Gadget):
             values += list(zip(self.factors[limb], parts, strict=True))
         columns = joined([split(owner, value) for owner, value in values])
         gap = 2 * self.batch_size * total - 1 - remainder
-        return columns | self.remainder.split(remainder) | self.gap.split(gap)
+        return columns | self.total.split(total) | self.remainder.split(remainder) | self.gap.split(gap)
+
+
+class ScaledScores(Scores):
+    """Those of first passes, whose deltas are of the loss times 2^k.
+
+    loss_scale   `loss_scale_tensor`, (T,)
+    """
+
+    def __init__(
+        self, logits: Tensor, delta: Committed, labels: Committed, configuration: Configuration, loss_scale: Committed
+    ) -> None:
+        self.loss_scale = loss_scale
+        super().__init__("first passes", logits, delta, labels, (0, configuration.steps), FIRST_SCALE)
+
+    def _error(self, labels: Committed) -> Expression:
+        """2^k e_i - y_i t, t = 2^k sum."""
+        width = (self.shape[0] << EXPONENTIAL_BITS + MAX_LOSS_SCALE).bit_length()
+        self.scaled_total = self.wide("scaled sum", width, self.totals_shape)
+        scaled = self.total.expression() * tensor(self.loss_scale, 0)
+        self.identity(SCALARS, "scaled sum", self.totals_shape, scaled - self.scaled_total.expression())
+        return tensor(self.exponential) * tensor(self.loss_scale, 1) - self.scaled_total.expression(1, 2) * tensor(labels)
+
+    def scaled_witness(self, trajectory: Trajectory) -> dict[str, U32]:
+        """`witness` and what is added here."""
+        scales = np.array([[1 << scale] for scale in trajectory.loss_scales], dtype=object)
+        totals = trajectory.exponential_sum[: len(scales)]
+        return self.witness(trajectory) | self.scaled_total.split(totals * scales)
 
 
 def state_labels(gadget: Gadget, labels: Committed, records: Committed) -> None:
@@ -209,19 +251,23 @@ class Softmax(Gadget):
     logits   (P, B, K, 1, 1) [32], of the format CONVOLUTION
     records  the labels' bytes, (T, B), or (T, B, 2), low byte first
     delta    `logit_delta_tensor`
-    losses   (B, T) [48]; `correct`: sum over all records of [the selected class is the label], an expression over (1,)
+    scale    `loss_scale_tensor`
+    losses   (B, T) [58]; `correct`: sum over all records of [the selected class is the label], an expression over (1,)
     """
 
-    def __init__(self, configuration: Configuration, logits: Tensor, records: Committed, delta: Committed) -> None:
+    def __init__(
+        self, configuration: Configuration, logits: Tensor, records: Committed, delta: Committed, scale: Committed
+    ) -> None:
         super().__init__("softmax")
         steps, batch_size, classes = configuration.steps, configuration.batch_size, logits.shape[2]
         self.delta = self.own(delta)
         self.labels = self.integer("labels", 1, (classes, steps, batch_size))
-        self.losses = self.integer("losses", LOSS_SUM.width, (batch_size, steps))
+        self.losses = self.wide("losses", LOSS_WIDTH, (batch_size, steps))
         state_labels(self, self.labels, records)
-        self.first = Scores("first passes", logits, delta, self.labels, (0, steps), FIRST_SCALE)
+        self.first = ScaledScores(logits, delta, self.labels, configuration, scale)
         self.second = Scores("second passes", logits, delta, self.labels, (steps, steps - 1), configuration.second_scale)
-        self.logarithm = Logarithm("log of sums", (batch_size, steps), tensor(self.first.total, 1, 0), SCALARS)
+        sums = self.first.total.expression(1, 0)
+        self.logarithm = Logarithm("log of sums", (batch_size, steps), sums, SCALARS, LOSSES)
         self._state_losses()
         product = tensor(self.labels, 1, 2, 3) * tensor(self.first.selectors, 1, 2, 3)
         self.correct = product.summed(classes, steps, batch_size)
@@ -233,20 +279,20 @@ class Softmax(Gadget):
 
     def _state_losses(self) -> None:
         """Over (B, T); the class is what is summed over."""
-        classes, shape = self.labels.shape[0], self.losses.shape
+        classes, shape = self.labels.shape[0], self.logarithm.shape
         distance = (tensor(self.first.distance, 2, 1, 0) * tensor(self.labels, 2, 1, 0)).summed(classes)
-        shifted = distance * (1 << EXPONENTIAL_BITS - 32)
-        self.identity(SUMS, "losses", shape, self.logarithm.value - LOG_ONE + shifted - tensor(self.losses))
+        shifted = distance * (1 << DISTANCE_SHIFT)
+        self.identity(SUMS, "losses", shape, self.logarithm.value - LOG_ONE + shifted - self.losses.expression())
 
     def witness(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns of all of `gadgets`, but for carries."""
         labels = np.arange(self.labels.shape[0])[:, None, None] == trajectory.labels
-        sums = trajectory.exponential_sum[: len(trajectory.labels)].T.astype(object)
+        sums = trajectory.exponential_sum[: len(trajectory.labels)].T
         parts = [
             split(self.delta, trajectory.logit_delta),
             split(self.labels, labels),
-            split(self.losses, trajectory.losses.T),
-            self.first.witness(trajectory),
+            self.losses.split(trajectory.losses.T),
+            self.first.scaled_witness(trajectory),
             self.second.witness(trajectory),
             self.logarithm.witness(sums),
         ]

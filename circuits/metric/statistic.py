@@ -1,16 +1,16 @@
 """The results (the semantics: circuits/metric/deviation.py), as cells and identities.
 
-Per step, with a bit `empty`, V from circuits/metric/sam.py and the losses of circuits/metric/softmax.py:
+Per step, with V from circuits/metric/sam.py and L, k, X from circuits/metric/loss_scale.py:
 
-    Lsum + empty - 1 = least >= 0,   empty * least = 0         L = least + 1 = max(Lsum, 1)
-    l = LOG(2^16 V + eps_int L) - LOG(L)
+    l = LOG(2^16 V + X) - LOG(L) - 2 k LN2
 
 and over all steps
 
-    (2 saturated - 1) (floor - L) - saturated = gap >= 0            saturated = [L < floor], floor = B 2^16
-    (2 below - 1) (eps_int L - 2^16 V) - below = gap >= 0           below = [2^16 V < eps_int L]: the ratio is below eps
+    (2 saturated - 1) (floor - L) - saturated = gap >= 0            saturated = [L < floor], floor = B 2^14
+    (2 below - 1) (X - 2^16 V) - below = gap >= 0                   below = [2^16 V < X]: the ratio is below eps
     T sum l^2 - (sum l)^2 = y^2 + rest,  0 <= rest <= 2 y      (sum l)^2 as a double sum
     y = T ds + rem,  0 <= rem <= T - 1
+    the sum of all losses rounds to 2^10 total loss
 
 The total loss, the number of correct predictions and the sums of both bits are public. ds is public too, or hidden: then
 tau - ds = margin >= 0 for a public threshold tau.
@@ -22,8 +22,16 @@ from math import isqrt
 
 import numpy as np
 
-from zkds.circuits.arithmetic.fixed_point import LOGARITHM_WIDTH, LOSS_SUM, Configuration
+from zkds.circuits.arithmetic import tables
+from zkds.circuits.arithmetic.fixed_point import (
+    EXPONENTIAL_BITS,
+    LOGARITHM_WIDTH,
+    LOSS_WIDTH,
+    RESULT_FRACTION_BITS,
+    Configuration,
+)
 from zkds.circuits.metric.logarithm import LOG_WIDTH, Logarithm
+from zkds.circuits.metric.loss_scale import LossScale
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.sam import Norms
 from zkds.circuits.metric.softmax import Softmax
@@ -34,36 +42,41 @@ from zkds.native import U32
 from zkds.tensors.tensor import Committed
 
 SCALARS, SUMS = "scalars", "sums"  # names of blocks
-SQUARES_BITS = 16  # N = 2^16 V + eps_int L
+SQUARES_BITS = 16  # N = 2^16 V + X
+TOTAL_SHIFT = EXPONENTIAL_BITS - RESULT_FRACTION_BITS  # from the sum of all losses to what is published
 MARGIN_WIDTH = 60
 
 
 class Statistic(Gadget):
     """From losses and norms to the results."""
 
-    def __init__(self, configuration: Configuration, softmax: Softmax, norms: Norms, results: Results) -> None:
+    def __init__(
+        self, configuration: Configuration, softmax: Softmax, scale: LossScale, norms: Norms, results: Results
+    ) -> None:
         super().__init__("statistic")
         self.configuration, self.results = configuration, results
         steps = configuration.steps
-        self.empty = self.integer("loss is zero", 1, (steps,))
-        self.least = self.integer("loss - 1", LOSS_SUM.width, (steps,))
+        self.total_remainder = self.integer("total loss, remainder", TOTAL_SHIFT, (1,))
         self.ratios = self.integer("log ratios", LOG_WIDTH + 1, (steps,), signed=True)
         self.saturated = self.integer("saturated", 1, (steps,))
-        self.saturated_gap = self.integer("saturated, gap", LOSS_SUM.width, (steps,))
+        self.saturated_gap = self.wide("saturated, gap", LOSS_WIDTH, (steps,))
         self.below_eps = self.integer("below eps", 1, (steps,))
         self.below_eps_gap = self.wide("below eps, gap", LOGARITHM_WIDTH, (steps,))
         self.remainder = self.integer("value, remainder", max(1, (steps - 1).bit_length()), (1,))
         self.remainder_gap = self.integer("value, gap", max(1, (steps - 1).bit_length()), (1,))
-        loss = self._state_losses(softmax)
-        squares, scaled_loss = norms.squares.expression() * (1 << SQUARES_BITS), loss * configuration.eps_int
-        self._count("saturated", self.saturated, configuration.loss_floor - loss, tensor(self.saturated_gap), results.saturated)
-        self._count("below eps", self.below_eps, scaled_loss - squares, self.below_eps_gap.expression(), results.below_eps)
+        total = scale.total_loss() + (1 << TOTAL_SHIFT - 1) - tensor(self.total_remainder)
+        self.identity(SCALARS, "total loss", (1,), total - (results.total_loss << TOTAL_SHIFT))
+        squares, eps = norms.squares.expression() * (1 << SQUARES_BITS), scale.eps.expression()
+        below_floor = configuration.loss_floor - scale.loss
+        self._count("saturated", self.saturated, below_floor, self.saturated_gap.expression(), results.saturated)
+        self._count("below eps", self.below_eps, eps - squares, self.below_eps_gap.expression(), results.below_eps)
         self.logarithms = [
-            Logarithm("log of squares", (steps,), squares + scaled_loss, SCALARS),
-            Logarithm("log of losses", (steps,), loss, SCALARS),
+            Logarithm("log of squares", (steps,), squares + eps, SCALARS),
+            Logarithm("log of losses", (steps,), scale.loss, SCALARS),
         ]
         log_squares, log_losses = (logarithm.value for logarithm in self.logarithms)
-        self.identity(SCALARS, "log ratios", (steps,), log_squares - log_losses - tensor(self.ratios))
+        log_ratio = log_squares - log_losses - scale.doublings * (2 * tables.LN2)
+        self.identity(SCALARS, "log ratios", (steps,), log_ratio - tensor(self.ratios))
         self._state_deviation()
         self.identity(SUMS, "correct", (1,), softmax.correct - results.correct)
 
@@ -71,18 +84,6 @@ class Statistic(Gadget):
     def gadgets(self) -> list[Gadget]:
         """This one and those that it is made of."""
         return [self, *self.logarithms]
-
-    def _state_losses(self, softmax: Softmax) -> Expression:
-        """Returns L, over (T,)."""
-        steps = self.configuration.steps
-        empty, least = tensor(self.empty), tensor(self.least)
-        total = tensor(softmax.losses, Over((1,) * self.configuration.batch_size), 0)
-        self.identity(SCALARS, "loss", (steps,), total + empty - 1 - least)
-        self.identity(SCALARS, "loss is zero", (steps,), empty * least)
-        every = Over((1,) * steps)
-        all_steps = tensor(self.least, every) + steps - tensor(self.empty, every)
-        self.identity(SCALARS, "total loss", (1,), all_steps - self.results.total_loss)
-        return least + 1
 
     def _count(self, name: str, positive: Committed, difference: Expression, gap: Expression, count: int) -> None:
         """positive = [difference > 0], over (T,), and `count` of them are: no other bit leaves a gap that is not negative."""
@@ -116,25 +117,25 @@ class Statistic(Gadget):
     def witness(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns of all of `gadgets`, but for carries. Raises WitnessOverflow for a value above the threshold."""
         steps = self.configuration.steps
-        losses, squares, ratios = (
+        losses, squares, eps, ratios = (
             np.array(values, dtype=object)
-            for values in (trajectory.loss_sums, trajectory.sharpness_squares, trajectory.log_ratios)
+            for values in (trajectory.loss_sums, trajectory.sharpness_squares, trajectory.scaled_eps, trajectory.log_ratios)
         )
-        least = np.maximum(losses, 1)
+        counted = np.maximum(losses, 1)
+        total_remainder = int(losses.sum()) + (1 << TOTAL_SHIFT - 1) - (trajectory.total_loss << TOTAL_SHIFT)
         total = int(ratios.sum())
         argument = steps * int((ratios * ratios).sum()) - total * total
         root = isqrt(argument)
         remainder = np.array([root - trajectory.value * steps], dtype=object)
-        squares, scaled_loss = squares << SQUARES_BITS, self.configuration.eps_int * least
-        saturated, saturated_gap = _positive(self.configuration.loss_floor - least)
-        below_eps, below_eps_gap = _positive(scaled_loss - squares)
-        arguments = [squares + scaled_loss, least]
+        squares = squares << SQUARES_BITS
+        saturated, saturated_gap = _positive(self.configuration.loss_floor - counted)
+        below_eps, below_eps_gap = _positive(eps - squares)
+        arguments = [squares + eps, counted]
         parts = [
-            split(self.empty, losses == 0),
-            split(self.least, least - 1),
+            split(self.total_remainder, np.array([total_remainder], dtype=object)),
             split(self.ratios, ratios),
             split(self.saturated, saturated),
-            split(self.saturated_gap, saturated_gap),
+            self.saturated_gap.split(saturated_gap),
             split(self.below_eps, below_eps),
             self.below_eps_gap.split(below_eps_gap),
             split(self.remainder, remainder),

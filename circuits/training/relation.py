@@ -39,7 +39,7 @@ from zkds.tensors.tensor import ColumnReader, Committed, Tensor, VectorWriter
 from zkds.wire import encode_number
 
 NAME = "training step"
-LABEL = b"zkds training step v1"
+LABEL = b"zkds training step v2"
 WEIGHTS = "weights"  # name of a block
 
 

@@ -106,7 +106,7 @@ class Step:
         return self.scores.exponential_remainder[None]
 
     @property
-    def exponential_sum(self) -> I64:
+    def exponential_sum(self) -> NDArray[Any]:
         return self.scores.exponential_sum[None]
 
 

@@ -17,7 +17,7 @@ from zkds.cli import main
 pytestmark = pytest.mark.slow
 
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
-GAIN, RECORDS = 30, 12
+GAIN, RECORDS = 38, 12
 REASONS = {"loud": "saturated batches", "wide": "surplus classes"}
 FLAGS = {"loud": "allow_saturated", "wide": "allow_surplus_classes"}
 

@@ -46,7 +46,7 @@ def degenerate(steps=3):
     """
     network = dense(3, 3)
     weights = {"dense.0.weight": np.eye(3, dtype=np.int64)[:, :, None, None] * 7 << 40, "dense.0.bias": np.zeros(3, np.int64)}
-    sizes = [1 << 31, round(23.5 / 7 * 2**32), *[8 << 32] * (steps - 2)]
+    sizes = [1 << 31, round(31.5 / 7 * 2**32), *[8 << 32] * (steps - 2)]
     labels = np.array([[0, 1]] * steps)
     inputs = np.eye(3, dtype=np.int64)[labels][..., None, None] * np.array(sizes)[:, None, None, None, None]
-    return network, Configuration.of(steps=steps, batch_size=2), weights, inputs, labels
+    return network, Configuration.of(steps=steps, batch_size=2, eps="1e-18"), weights, inputs, labels

@@ -71,6 +71,7 @@ def check_products(found, passes):
 def check_step(found, t, expected):
     last = t == found.configuration.steps - 1
     assert found.loss_sums[t] == expected["loss_sum"]
+    assert (found.loss_scales[t], found.scaled_eps[t]) == (expected["loss_scale"], expected["scaled_eps"])
     assert found.sharpness_squares[t] == expected["sharpness_squares"]
     assert found.log_ratios[t] == expected["log_ratio"]
     if not last:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.reference.identities import identity_at, violations
 from zkds.circuits.arithmetic.tables import log_table
-from zkds.circuits.metric.deviation import logarithm
+from zkds.circuits.metric.deviation import LOSSES, RATIOS, logarithm
 from zkds.circuits.metric.logarithm import Logarithm
 from zkds.identities.expressions import Identity
 from zkds.identities.gadget import CellFormat, Gadget, split, square_root, value_table
@@ -29,18 +29,19 @@ def identities_of(gadgets):
     return [identity for gadget in gadgets for stated in gadget.identities.values() for identity in stated]
 
 
-def test_logarithms():
+@pytest.mark.parametrize("grid", [RATIOS, LOSSES], ids=["ratios", "losses"])
+def test_logarithms(grid):
     rng = random.Random(1)
     arguments = [*near_powers(128, 1), 2**128 - 1, *(rng.randrange(1, 2 ** rng.randint(1, 128)) for _ in range(100))]
     shape = (len(arguments),)
     owner = Gadget("argument")
     argument = owner.wide("N", 128, shape)
-    gadget = Logarithm("log", shape, argument.expression(), "block")
+    gadget = Logarithm("log", shape, argument.expression(), "block", grid)
     values = np.array(arguments, dtype=object)
     columns = argument.split(values) | gadget.witness(values)
     assert violations(identities_of([gadget]), columns) == []
     probe, cache = Identity("value", shape, gadget.value), {}
-    assert [identity_at(probe, columns, (i,), cache) for i in range(len(arguments))] == [logarithm(n) for n in arguments]
+    assert [identity_at(probe, columns, (i,), cache) for i in range(len(arguments))] == [logarithm(n, grid) for n in arguments]
     for lookup in gadget.lookups:
         rows = set(zip(*(column.tolist() for column in lookup.table.columns()), strict=True))
         looked_up = zip(*(columns[name].reshape(-1).tolist() for name in (lookup.primary, *lookup.secondary)), strict=True)

@@ -135,8 +135,8 @@ def smaller_loss():
 
 def smaller_loss_of_one_record():
     lie = Lie(total_loss=-1)
-    lie.add(lie.scalars.softmax.losses, -1)
-    lie.add(lie.scalars.statistic.least, -1)
+    lie.add(lie.scalars.softmax.losses, -(1 << 10))
+    lie.add(lie.scalars.loss_scale.least, -(1 << 10))
     return lie
 
 
@@ -307,8 +307,8 @@ def no_perturbation():
 def loss_called_zero():
     """L = Lsum + 1."""
     lie = Lie(total_loss=0)
-    lie.add(lie.scalars.statistic.empty, 1)
-    lie.add(lie.scalars.statistic.least, 1)
+    lie.add(lie.scalars.loss_scale.empty, 1)
+    lie.add(lie.scalars.loss_scale.least, 1)
     return lie
 
 
@@ -333,7 +333,7 @@ def not_saturated(step):
 def not_below_eps():
     lie = Lie(trajectory=degenerate_probe(), below_eps=-1)
     lie.add(lie.scalars.statistic.below_eps, -1, 2)
-    lie.put_entry(lie.scalars.statistic.below_eps_gap, -lie.chosen.eps_int, 2)
+    lie.put_entry(lie.scalars.statistic.below_eps_gap, -lie.trajectory.scaled_eps[2], 2)
     return lie
 
 
@@ -414,7 +414,7 @@ LIES = {
     functools.partial(not_saturated, 2): ["statistic: saturated"],
     not_below_eps: ["statistic: below eps"],
     both_signs: ["statistic: saturated"],
-    loss_called_zero: ["statistic: loss is zero"],
+    loss_called_zero: ["loss scale: loss is zero"],
     next_row_of_the_logarithm: ["log of squares: M"],
     half_of_the_logarithms_argument: ["log of losses: M"],
 }

@@ -14,7 +14,8 @@ from tests.harness.probes import degenerate, probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
 from tests.harness.twin import check_against_twin
-from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
+from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow, Place
+from zkds.circuits.metric.batch_loss import batch_loss
 from zkds.circuits.metric.deviation import is_below_eps, is_saturated
 from zkds.circuits.networks import zoo
 from zkds.circuits.probe import run
@@ -70,9 +71,12 @@ def test_saturated_batches_and_ratios_below_eps(steps):
     found = run(network, *arguments, configuration)
     assert (found.saturated, found.below_eps) == (steps - 1, steps - 2)
     for batch_size in (1, 3, 4096):
-        chosen = replace(configuration, batch_size=batch_size)
+        chosen = replace(configuration, batch_size=batch_size, eps=Fraction(1, 10**12))
         floor = chosen.loss_floor
-        assert Fraction(floor, batch_size << 48) == Fraction(1, 1 << 32)
-        assert is_saturated(floor - 1, chosen) and not is_saturated(floor, chosen)
-        assert [is_below_eps(squares, 1 << 16, chosen) for squares in (chosen.eps_int - 1, chosen.eps_int)] == [True, False]
-        assert is_below_eps(0, 0, chosen)  # a loss of 0 counts as one unit
+        assert Fraction(floor, batch_size << 58) == Fraction(1, 1 << 44)
+        assert is_saturated(batch_loss([floor - 1], chosen, Place(0)), chosen)
+        assert not is_saturated(batch_loss([floor], chosen, Place(0)), chosen)
+        large = batch_loss([1 << 62], chosen, Place(0))
+        assert (large.scale, large.eps) == (0, chosen.eps_int << 52)
+        assert [is_below_eps(squares, large) for squares in ((large.eps >> 16) - 1, large.eps >> 16)] == [True, False]
+        assert is_below_eps(0, batch_loss([0], chosen, Place(0)))  # a loss of 0 counts as one unit

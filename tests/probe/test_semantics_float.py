@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.harness.graphs import GRAPHS
 from tests.harness.layers import Layer, Pool, layered
-from tests.harness.probes import floats, probe
+from tests.harness.probes import dense, floats, probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow
@@ -85,10 +85,43 @@ def test_metric(network, sharpness, perturbation):
     assert found.total_loss / 2**48 / 20 == pytest.approx(expected.loss, abs=1e-8)
     assert found.correct / 20 == pytest.approx(expected.accuracy)
     for t, step in enumerate(expected.history):
-        assert 0.05 * math.sqrt(found.sharpness_squares[t]) / 2**44 == pytest.approx(step.sharpness, rel=1e-7)
-        assert found.loss_sums[t] / 2**48 / 5 == pytest.approx(step.loss, rel=1e-8)
-        constant = math.log(5 * 0.05**2 * 2**-56)
+        assert 0.05 * math.sqrt(found.sharpness_squares[t]) / 2 ** (44 + found.loss_scales[t]) == pytest.approx(
+            step.sharpness, rel=1e-7
+        )
+        assert found.loss_sums[t] / 2**58 / 5 == pytest.approx(step.loss, rel=1e-8)
+        constant = math.log(5 * 0.05**2 * 2**-46)
         assert found.log_ratios[t] / 2**48 + constant == pytest.approx(math.log(step.ratio + 1e-12), abs=1e-7)
+
+
+@pytest.mark.parametrize(("sharpness", "perturbation"), [("ASAM", "SAM"), ("SAM", "SAM"), ("ASAM", "ASAM")])
+def test_confident_networks(sharpness, perturbation):
+    """Batches with mean losses from 1e-5 to 1e-13: every digit of a ratio is there, and none is saturated."""
+    network, generator, steps, batch = dense(3, 3), np.random.default_rng(10), 6, 4
+    configuration = Configuration.of(steps=steps, batch_size=batch, sharpness=sharpness, perturbation=perturbation, eps="1e-14")
+    weights = {
+        name: np.rint(generator.uniform(-0.5, 0.5, shape) * 2**40).astype(np.int64) for name, shape in network.parameters
+    }
+    weights["dense.0.weight"] += np.eye(3, dtype=np.int64)[:, :, None, None] * 7 << 40
+    labels = generator.integers(0, 3, (steps, batch))
+    sizes = np.linspace(12, 31, steps)[:, None] / 7 + generator.uniform(0, 0.2, (steps, batch))
+    inputs = np.rint(np.eye(3)[labels] * sizes[..., None] * 2**32).astype(np.int64)[..., None, None]
+    found = run(network, weights, inputs, labels, configuration)
+    config = SharpnessConfig(batch, steps, 0.05, 0.0001, sharpness.lower(), perturbation.lower())
+    x, plan = torch.tensor(inputs.reshape(-1, 3, 1, 1) / 2.0**32), np.arange(steps * batch).reshape(steps, batch).tolist()
+    with torch.enable_grad():
+        expected = probe_batches(module(network, weights), (x, torch.tensor(labels.ravel())), config, plan, dtype=torch.float64)
+    constant, ratios = math.log(batch * 0.05**2 * 2**-46), []
+    for t, step in enumerate(expected.history):
+        error = 1e-7 + 2**-56 / step.loss  # four units of the last place
+        assert found.loss_sums[t] / 2**58 / batch == pytest.approx(step.loss, rel=error)
+        assert 0.05 * math.sqrt(found.sharpness_squares[t]) / 2 ** (44 + found.loss_scales[t]) == pytest.approx(
+            step.sharpness, rel=error
+        )
+        ratios.append(math.log(step.ratio + 1e-14))
+        assert found.log_ratios[t] / 2**48 + constant == pytest.approx(ratios[-1], abs=3 * error)
+    assert found.value / 2**48 == pytest.approx(np.std(ratios), abs=1e-6)
+    assert expected.history[0].loss > 1e-6 and expected.history[-1].loss < 2e-13
+    assert found.loss_scales[0] < 10 and found.loss_scales[-1] > 30 and found.saturated == 0
 
 
 def test_zeros_without_biases():

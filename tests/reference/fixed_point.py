@@ -18,10 +18,10 @@ F = Fraction
 
 
 @cache
-def exponential_entry(numerator, bits):
-    """round(2^48 exp(-numerator / 2^bits))"""
+def exponential_entry(numerator, bits, unit=2**48):
+    """round(unit exp(-numerator / 2^bits))"""
     with localcontext(prec=60):
-        return int((2**48 * (Decimal(-numerator) / 2**bits).exp()).to_integral_value(rounding=ROUND_HALF_UP))
+        return int((unit * (Decimal(-numerator) / 2**bits).exp()).to_integral_value(rounding=ROUND_HALF_UP))
 
 
 @cache
@@ -33,16 +33,22 @@ def natural_log(fraction):
         )
 
 
-def logarithm(number):
+def logarithm(number, f=48, mu=48):
     k = 0
     while number * 2**k < 2**127:
         k += 1
-    mantissa = number * 2**k // 2**80
-    c = mantissa // 2**31 - 2**16
+    mantissa = number * 2**k // 2 ** (128 - mu)
+    c = mantissa // 2 ** (mu - 17) - 2**16
     inverse = math.ceil(F(2**48, 2**16 + c))
-    y = rounded(mantissa * inverse - 2**79, 31)[0]
-    y2 = rounded(y * y, 49)[0]
-    return (127 - k) * natural_log(F(2)) + natural_log(F(2**32, inverse)) + y - y2
+    y = rounded(mantissa * inverse - 2 ** (mu + 31), mu + 31 - f)[0]
+    y2 = rounded(y * y, f + 1)[0]
+    return 2 ** (f - 48) * ((127 - k) * natural_log(F(2)) + natural_log(F(2**32, inverse))) + y - y2
+
+
+def loss_scale(loss, batch):
+    """k: the largest number up to 40 with 2^k L < 2^c, 0 if there is none; c of the batch's size."""
+    c = 48 + batch.bit_length()
+    return max([k for k in range(41) if 2**k * loss < 2**c], default=0)
 
 
 def softmax(z, batch, classes):
@@ -53,7 +59,7 @@ def softmax(z, batch, classes):
         for i in range(classes):
             u = z[b, maximum[(b,)], 0, 0] - z[b, i, 0, 0]
             whole, high, low = u // 2**32, u // 2**16 % 2**16, u % 2**16
-            both = exponential_entry(whole, 0) * exponential_entry(high, 16)
+            both = exponential_entry(whole, 0, 2**58) * exponential_entry(high, 16)
             first[b, i], first_remainder[b, i] = rounded(both, 48)
             e[b, i], e_remainder[b, i] = rounded(first[b, i] * exponential_entry(low, 32), 48)
         total[(b,)] = sum(e[b, i] for i in range(classes))
@@ -72,7 +78,10 @@ def forward(network, weights, x):
 
 
 def one_pass(network, weights, x, labels, scale, kind):
-    """All tensors of a pass by name; those of nodes and, as pairs, of parameters' gradients in dictionaries of their own."""
+    """All tensors of a pass by name; those of nodes and, as pairs, of parameters' gradients in dictionaries of their own.
+
+    scale: that of deltas, a function of the losses.
+    """
     batch = len(labels)
     outputs, values = forward(network, weights, x)
     z, classes = outputs[-1], network.classes
@@ -85,17 +94,17 @@ def one_pass(network, weights, x, labels, scale, kind):
         "exponential_sum",
     )
     found = dict(zip(names, softmax(z, batch, classes), strict=True))
+    losses = []
+    for b in range(batch):
+        u = z[b, found["maximum"][(b,)], 0, 0] - z[b, labels[b], 0, 0]
+        losses.append(logarithm(found["exponential_sum"][(b,)], 58, 64) - 58 * 2**10 * natural_log(F(2)) + 2**26 * u)
+    found["losses"], scale = losses, scale(losses)
     delta, remainder = {}, {}
     for b, i in box(batch, classes):
         e, total = found["exponential"][b, i], found["exponential_sum"][(b,)]
         numerator = 2 * scale * (e - (total if labels[b] == i else 0)) + batch * total
         delta[b, i], remainder[b, i] = divmod(numerator, 2 * batch * total)
     found["logit_delta"], found["logit_delta_remainder"] = delta, remainder
-    losses = []
-    for b in range(batch):
-        u = z[b, found["maximum"][(b,)], 0, 0] - z[b, labels[b], 0, 0]
-        losses.append(logarithm(found["exponential_sum"][(b,)]) - 48 * natural_log(F(2)) + 2**16 * u)
-    found["losses"] = losses
     behind = {(b, i, 0, 0): value for (b, i), value in delta.items()}
     found["nodes"], found["gradients"] = backward(network, outputs, values, weights, behind, kind)
     return found
@@ -150,7 +159,11 @@ def run(network, weights, inputs, labels, configuration):
     implicit = {name: Weight(node.place, e2, matrix(weights[name])) for name, node in nodes.items()}
     weights = {name: weights[name] for name in network.parameters if name not in implicit}
     for t in range(steps):
-        first = one_pass(network, weights | implicit | constants, inputs[t], labels[t], 2**44, Kind(44, 44))
+
+        def scaled(losses):
+            return 2 ** (44 + loss_scale(max(sum(losses), 1), batch))
+
+        first = one_pass(network, weights | implicit | constants, inputs[t], labels[t], scaled, Kind(44, 44))
         first["products"] = {nodes[name].name: weight.products for name, weight in implicit.items()}
         g = {name: first["gradients"][name] for name in weights}
         record = {"gradient": g}
@@ -165,7 +178,10 @@ def run(network, weights, inputs, labels, configuration):
         record["loss_sum"] = sum(first["losses"])
         loss = max(record["loss_sum"], 1)
         record["sharpness_squares"] = sums[configuration.sharpness]
-        record["log_ratio"] = logarithm(2**16 * sums[configuration.sharpness] + eps_int * loss) - logarithm(loss)
+        record["loss_scale"] = k = loss_scale(loss, batch)
+        record["scaled_eps"] = rounded(eps_int * 2 ** (2 * k) * loss, 10)[0]
+        argument = 2**16 * sums[configuration.sharpness] + record["scaled_eps"]
+        record["log_ratio"] = logarithm(argument) - logarithm(loss) - 2 * k * natural_log(F(2))
         firsts.append(first)
         records.append(record)
         if t == steps - 1:
@@ -184,7 +200,7 @@ def run(network, weights, inputs, labels, configuration):
         factors = {name: weight.perturbation_factor(kappa) for name, weight in implicit.items()}
         record["perturbation factor"] = factors
         there = {name: weight.perturbed(factors[name][0], weight.inputs) for name, weight in implicit.items()}
-        second = one_pass(network, moved | there | constants, inputs[t], labels[t], s2, Kind(e2, 40))
+        second = one_pass(network, moved | there | constants, inputs[t], labels[t], lambda losses: s2, Kind(e2, 40))
         second["products"] = {nodes[name].name: weight.products for name, weight in there.items()}
         seconds.append(second)
         record["update factor"] = factors = {name: weight.update_factor() for name, weight in there.items()}
@@ -194,8 +210,8 @@ def run(network, weights, inputs, labels, configuration):
     ratios = [record["log_ratio"] for record in records]
     spread = math.isqrt(steps * sum(r * r for r in ratios) - sum(ratios) ** 2)
     correct = sum(first["maximum"][(b,)] == labels[t][b] for t, first in enumerate(firsts) for b in range(batch))
-    total = sum(record["loss_sum"] for record in records)
+    total = rounded(sum(record["loss_sum"] for record in records), 10)[0]
     found = {"value": spread // steps, "total_loss": total, "correct": correct}
-    found["saturated"] = sum(F(record["loss_sum"], 2**48 * batch) < F(1, 2**32) for record in records)
-    found["below_eps"] = sum(2**16 * r["sharpness_squares"] < eps_int * max(r["loss_sum"], 1) for r in records)
+    found["saturated"] = sum(F(max(record["loss_sum"], 1), 2**58 * batch) < F(1, 2**44) for record in records)
+    found["below_eps"] = sum(2**16 * r["sharpness_squares"] < r["scaled_eps"] for r in records)
     return firsts + seconds, records, found

@@ -37,9 +37,14 @@ def entry(tensor, *uses):
     return [(1, (Operand(tensor, uses or tuple(range(len(tensor.shape)))),), ())]
 
 
-def at(a):
-    """Entry a of the eight of q or W."""
-    return [int(i == a) for i in range(8)]
+def at(a, length=8):
+    """Entry a of an axis; of the eight of q or W."""
+    return [int(i == a) for i in range(length)]
+
+
+def along(wide, *uses):
+    """A wide integer, whose terms have one operand each, with the uses of its axes."""
+    return [(c, (operand._replace(uses=uses),), inner) for c, (operand,), inner in wide]
 
 
 def operand_interval(operand, interval):
@@ -114,11 +119,12 @@ class Scalars:
         self.s, self.K = s, s.network.classes
         self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": [], "P": []}
         self.gadget = ""
-        self.softmax(logits, labels, delta, second_scale)
+        scale = committed("loss scale", 41, (s.T,))
+        self.softmax(logits, labels, delta, scale, second_scale)
+        self.gadget = "loss scale"
+        self.loss_scale(scale, nearest(s.eps * 2**56 / (s.B * s.rho**2)))
         self.gadget = "norms"
-        squares = self.norms(parameters, implicit, rho_int, normalised)
-        eps_int = nearest(s.eps * 2**56 / (s.B * s.rho**2))
-        self.statistic(squares, eps_int)
+        self.statistic(self.norms(parameters, implicit, rho_int, normalised))
         self.identities = {block: found for block, found in self.identities.items() if found}
 
     def tensor(self, name, width, shape, *, signed=False, whole=False, in_table=False, limb=16):
@@ -151,24 +157,24 @@ class Scalars:
         self.identity(block, f"{name}: rest", shape, minus(scaled(y, 2), rest, gap))
         return y
 
-    def softmax(self, logits, record_labels, delta, second_scale):
+    def softmax(self, logits, record_labels, delta, scale, second_scale):
         T, B, K = self.s.T, self.s.B, self.K
         self.gadget = "softmax"
         self.own(delta)
         labels = self.tensor("labels", 1, (K, T, B))
-        losses = self.tensor("losses", 60, (B, T))
+        losses = self.wide("losses", 70, (B, T))
         record = entry(record_labels) if len(record_labels.shape) == 2 else entry(record_labels, 0, 1, [1, 256])
         self.identity("S", "one label", (T, B), minus(entry(labels, [1] * K, 0, 1), number(1)))
         self.identity("S", "label", (T, B), minus(entry(labels, list(range(K)), 0, 1), record))
-        distance, selectors, sums = self.scores("first passes", (0, T), 2**44, logits, labels, delta)
+        distance, selectors, sums = self.scores("first passes", (0, T), 2**44, logits, labels, delta, scale)
         self.scores("second passes", (T, T - 1), second_scale, logits, labels, delta)
-        log = self.logarithm("log of sums", (B, T), entry(sums, 1, 0))
+        log = self.logarithm("log of sums", (B, T), along(sums, 1, 0), 58, 64)
         self.gadget = "softmax"
-        shifted = scaled(mul(entry(distance, 2, 1, 0), entry(labels, 2, 1, 0), (K,)), 2**16)
-        self.identity("Q", "losses", (B, T), minus(minus(log, number(48 * LN2)) + shifted, entry(losses)))
+        shifted = scaled(mul(entry(distance, 2, 1, 0), entry(labels, 2, 1, 0), (K,)), 2**26)
+        self.identity("Q", "losses", (B, T), minus(minus(log, number(58 * 2**10 * LN2)) + shifted, losses))
         self.losses, self.correct = losses, mul(entry(labels, 1, 2, 3), entry(selectors, 1, 2, 3), (K, T, B))
 
-    def scores(self, gadget, passes, scale, logits, labels, delta):
+    def scores(self, gadget, passes, scale, logits, labels, delta, loss_scale=None):
         self.gadget, B, K = gadget, self.s.B, self.K
         start, n = passes
         shape, few, uses = (K, n, B), (n, B), (("from", 1, start), 2, 0, [1], [1])
@@ -177,11 +183,12 @@ class Scalars:
         distance = self.tensor("distance", 44, shape, in_table=True)
         before = self.tensor("before", 44, shape)
         values = [self.looked_up(name, distance, limb) for limb, name in enumerate(("EXP_LO", "EXP_HI", "EXP_INT"))]
-        product, product_rest = self.tensor("product", 49, shape), self.tensor("product, remainder", 48, shape)
-        e, e_rest = self.tensor("exponential", 49, shape), self.tensor("exponential, remainder", 48, shape)
-        total = self.tensor("sum", (2**48 * K).bit_length(), few)
-        rest, gap = (self.wide(f"delta, {k}", (2**49 * B * K).bit_length(), shape) for k in ("remainder", "gap"))
-        u, sums = entry(distance), entry(total, 1, 2)
+        product, product_rest = self.tensor("product", 59, shape), self.tensor("product, remainder", 48, shape)
+        e, e_rest = self.tensor("exponential", 59, shape), self.tensor("exponential, remainder", 48, shape)
+        total = self.wide("sum", (2**58 * K).bit_length(), few)
+        rest, gap = (self.wide(f"delta, {k}", (2**59 * B * K).bit_length(), shape) for k in ("remainder", "gap"))
+        scaled_total = self.wide("scaled sum", (2**98 * K).bit_length(), few) if loss_scale else total
+        u, sums = entry(distance), along(total, 1, 2)
         self.identity("S", "one maximum", few, minus(entry(selectors, [1] * K, 0, 1), number(1)))
         self.identity("S", "distance", shape, minus(entry(maximum, 1, 2), entry(logits, *uses), u))
         self.identity("S", "maximum", shape, mul(entry(selectors), u))
@@ -190,24 +197,29 @@ class Scalars:
         low, high, whole = map(entry, values)
         self.rounding("S", "product", mul(whole, high), 48, product, product_rest)
         self.rounding("S", "exponential", mul(entry(product), low), 48, e, e_rest)
-        self.identity("S", "sum", few, minus(entry(e, [1] * K, 0, 1), entry(total)))
-        exact = minus(scaled(entry(e), 2 * scale), scaled(mul(sums, entry(labels)), 2 * scale)) + scaled(sums, B)
+        self.identity("S", "sum", few, minus(entry(e, [1] * K, 0, 1), total))
+        if loss_scale:
+            self.identity("S", "scaled sum", few, minus(mul(total, entry(loss_scale, 0)), scaled_total))
+        scaled_e = mul(entry(e), entry(loss_scale, 1)) if loss_scale else entry(e)
+        error = minus(scaled_e, mul(along(scaled_total, 1, 2), entry(labels)))
+        exact = scaled(error, 2 * scale) + scaled(sums, B)
         divisor = scaled(sums, 2 * B)
         self.identity("S", "delta", shape, minus(exact, mul(divisor, entry(delta, *uses)), rest))
         self.identity("S", "delta, least", shape, minus(divisor, number(1), rest, gap))
         return distance, selectors, total
 
     def looked_up(self, name, distance, limb):
+        width = 59 if name == "EXP_INT" else 49
         low = self.tensor(f"{name} low", 32, distance.shape, in_table=True, limb=32)
-        high = self.tensor(f"{name} high", 17, distance.shape, in_table=True, limb=32)
-        value = self.tensor(name, 49, distance.shape)
+        high = self.tensor(f"{name} high", width - 32, distance.shape, in_table=True, limb=32)
+        value = self.tensor(name, width, distance.shape)
         self.lookups.append((name, distance.columns[limb][0], (low.columns[0][0], high.columns[0][0])))
         terms = minus(entry(low) + scaled(entry(high), 2**32), entry(value))
         self.identity("S", f"{name} in limbs", distance.shape, terms)
         return value
 
-    def logarithm(self, gadget, shape, argument):
-        """LOG of the argument, an expression."""
+    def logarithm(self, gadget, shape, argument, f=48, mu=48):
+        """LOG of the argument, an expression, with f fractional bits and a mantissa of mu bits."""
         self.gadget = gadget
         b = self.tensor("b", 4, shape, in_table=True)
         power = self.tensor("2^b", 16, shape, in_table=True)
@@ -215,18 +227,19 @@ class Scalars:
         c = self.tensor("c", 16, shape, in_table=True)
         low = self.tensor("LOGT low", 32, shape, in_table=True, limb=32)
         high = self.tensor("LOGT high", 16, shape, in_table=True, limb=32)
-        m, inv = self.tensor("m", 31, shape), self.tensor("INV", 33, shape)
+        m, inv = self.tensor("m", mu - 17, shape), self.tensor("INV", 33, shape)
         d, gap = self.tensor("d", 17, shape), self.tensor("d, gap", 17, shape)
-        y, y_rest = self.tensor("Y", 33, shape), self.tensor("Y, remainder", 31, shape)
-        y2, y2_rest = self.tensor("Y2", 17, shape), self.tensor("Y2, remainder", 49, shape)
+        y, y_rest = self.tensor("Y", f - 15, shape), self.tensor("Y, remainder", mu + 31 - f, shape)
+        y2, y2_rest = self.tensor("Y2", f - 31, shape), self.tensor("Y2, remainder", f + 1, shape)
         self.lookups.append(("2^b", b.columns[0][0], (power.columns[0][0],)))
         self.lookups.append(("LOGT", c.columns[0][0], (low.columns[0][0], high.columns[0][0])))
         axes = tuple(range(len(shape)))
         products = {(a, e): mul(entry(q, at(a), *axes), entry(w, at(e), *axes)) for a in range(8) for e in range(8)}
         back = [term for (a, e), product in products.items() if e >= a for term in scaled(product, 2 ** (16 * (e - a)))]
         below = [term for (a, e), product in products.items() if e < a for term in product]
-        top = [term for j in range(3) for term in scaled(entry(w, at(5 + j), *axes), 2 ** (16 * j))]
-        mantissa = number(2**47) + scaled(entry(c), 2**31) + entry(m)
+        n = mu // 16
+        top = [term for j in range(n) for term in scaled(entry(w, at(8 - n + j), *axes), 2 ** (16 * j))]
+        mantissa = number(2 ** (mu - 1)) + scaled(entry(c), 2 ** (mu - 17)) + entry(m)
         self.identity("S", "one a", shape, minus(entry(q, [1] * 8, *axes), number(1)))
         self.identity("S", "W", shape, minus(mul(argument, entry(power)), back))
         self.identity("S", "W, low digits", shape, below)
@@ -234,10 +247,11 @@ class Scalars:
         divisor = entry(c) + number(2**16)
         self.identity("S", "INV", shape, minus(mul(entry(inv), divisor), number(2**48), entry(d)))
         self.identity("S", "INV, least", shape, minus(divisor, number(1), entry(d), entry(gap)))
-        self.rounding("S", "Y", minus(mul(entry(inv), mantissa), number(2**79)), 31, y, y_rest)
-        self.rounding("S", "Y2", mul(entry(y), entry(y)), 49, y2, y2_rest)
+        self.rounding("S", "Y", minus(mul(entry(inv), mantissa), number(2 ** (mu + 31))), mu + 31 - f, y, y_rest)
+        self.rounding("S", "Y2", mul(entry(y), entry(y)), f + 1, y2, y2_rest)
         whole = minus(number(127), entry(q, [16 * a for a in range(8)], *axes), entry(b))
-        return scaled(whole, LN2) + entry(low) + scaled(entry(high), 2**32) + minus(entry(y), entry(y2))
+        table = scaled(whole, LN2) + entry(low) + scaled(entry(high), 2**32)
+        return scaled(table, 2 ** (f - 48)) + minus(entry(y), entry(y2))
 
     def norms(self, parameters, implicit, rho_int, normalised):
         s, T = self.s, self.s.T
@@ -271,8 +285,7 @@ class Scalars:
         part = self.wide(f"{name} of {p.name}", 112, (steps,))
         for t in range(steps):
             one = step_of(source, t, range(1, len(source.shape)))
-            stated = [(c, (operand._replace(uses=(unit(t, steps),)),), inner) for c, (operand,), inner in part]
-            terms = minus(mul(one, one, p.shape), stated)
+            terms = minus(mul(one, one, p.shape), along(part, unit(t, steps)))
             self.identity(f"{p.name}: squares at step {t}", f"{name} of {p.name} at step {t}", (1,), terms)
         return part
 
@@ -326,27 +339,45 @@ class Scalars:
         self.elementwise("normalised", p, (v, kappa), 32, n, rests[0], stated(n))
         self.elementwise("perturbation", p, (p.first, n), 40, p.perturbation, rests[1])
 
-    def statistic(self, squares, eps_int):
+    def loss_scale(self, scale, eps_int):
+        s, T, c = self.s, (self.s.T,), 48 + self.s.B.bit_length()
+        empty, least = self.tensor("loss is zero", 1, T), self.wide("loss - 1", 70, T)
+        h = self.tensor("selectors", 1, (41, *T))
+        self.own(scale)
+        p = self.wide("scaled loss", max(70, c), T)
+        above, below = self.wide("above, gap", c, T), self.wide("below, gap", max(70, c) + 1, T)
+        eps, rest = self.wide("scaled eps", 128, T), entry(self.tensor("scaled eps, remainder", 10, T))
+        every = [1] * s.T
+        self.big_l, self.k, self.eps = least + number(1), entry(h, list(range(41)), 0), eps
+        self.total = minus(along(least, every) + number(s.T), entry(empty, every))
+        self.identity("S", "loss", T, minus(along(self.losses, [1] * s.B, 0) + entry(empty), number(1), least))
+        self.identity("S", "loss is zero", T, mul(entry(empty), least))
+        self.identity("S", "one scale", T, minus(entry(h, [1] * 41, 0), number(1)))
+        self.identity("S", "scale", T, minus(entry(h, [2**j for j in range(41)], 0), entry(scale)))
+        self.identity("S", "scaled loss", T, minus(mul(self.big_l, entry(scale)), p))
+        first, last = (minus(number(1), entry(h, at(j, 41), 0)) for j in (0, 40))
+        self.identity("S", "not above", T, minus(mul(first, minus(number(2**c - 1), p)), above))
+        self.identity("S", "not below", T, minus(mul(last, minus(scaled(p, 2), number(2**c))), below))
+        exact = scaled(mul(p, entry(scale)), eps_int)
+        self.identity("S", "scaled eps", T, minus(exact + number(2**9), rest, scaled(eps, 2**10)))
+
+    def statistic(self, squares):
         s, T = self.s, self.s.T
         self.gadget = "statistic"
-        empty, least = self.tensor("loss is zero", 1, (T,)), self.tensor("loss - 1", 60, (T,))
+        total_rest = entry(self.tensor("total loss, remainder", 10, (1,)))
         ratios = self.tensor("log ratios", 56, (T,), signed=True)
-        saturated, saturated_gap = self.tensor("saturated", 1, (T,)), entry(self.tensor("saturated, gap", 60, (T,)))
+        saturated, saturated_gap = self.tensor("saturated", 1, (T,)), self.wide("saturated, gap", 70, (T,))
         below, below_gap = self.tensor("below eps", 1, (T,)), self.wide("below eps, gap", 128, (T,))
         rest, gap = (self.tensor(f"value, {k}", max(1, (T - 1).bit_length()), (1,)) for k in ("remainder", "gap"))
         width = (2**55 * T).bit_length()
         square = mul(entry(ratios, 1), entry(ratios, 1), (T,))
         double = mul(entry(ratios, 1), entry(ratios, 2), (T, T))
-        loss = entry(self.losses, [1] * s.B, 0)
-        self.identity("S", "loss", (T,), minus(loss + entry(empty), number(1), entry(least)))
-        self.identity("S", "loss is zero", (T,), mul(entry(empty), entry(least)))
         every = [1] * T
-        self.identity("S", "total loss", (1,), minus(entry(least, every) + number(T), entry(empty, every), number(s.loss)))
-        big_l = entry(least) + number(1)
-        squares, scaled_loss = scaled(squares, 2**16), scaled(big_l, eps_int)
+        self.identity("S", "total loss", (1,), minus(self.total + number(2**9), total_rest, number(2**10 * s.loss)))
+        squares = scaled(squares, 2**16)
         compared = [
-            ("saturated", saturated, minus(number(s.B * 2**16), big_l), saturated_gap, s.saturated),
-            ("below eps", below, minus(scaled_loss, squares), below_gap, s.below_eps),
+            ("saturated", saturated, minus(number(s.B * 2**14), self.big_l), saturated_gap, s.saturated),
+            ("below eps", below, minus(self.eps, squares), below_gap, s.below_eps),
         ]
         for name, bit, difference, gap_of, count in compared:
             sign = minus(scaled(entry(bit), 2), number(1))
@@ -364,8 +395,8 @@ class Scalars:
             self.identity("S", "threshold", (1,), minus(number(s.shown), shown, margin))
         self.identity("S", "value, least", (1,), minus(number(T - 1), entry(rest), entry(gap)))
         self.identity("Q", "correct", (1,), minus(self.correct, number(s.correct)))
-        first = self.logarithm("log of squares", (T,), squares + scaled_loss)
-        second = self.logarithm("log of losses", (T,), big_l)
+        first = self.logarithm("log of squares", (T,), squares + self.eps)
+        second = self.logarithm("log of losses", (T,), self.big_l)
         self.gadget = "statistic"
-        self.identity("S", "log ratios", (T,), minus(first, second, entry(ratios)))
+        self.identity("S", "log ratios", (T,), minus(first, second, scaled(self.k, 2 * LN2), entry(ratios)))
         self.identities["S"].insert(place, self.identities["S"].pop())

@@ -162,7 +162,7 @@ def read_tau(options: argparse.Namespace) -> tuple[float | None, list[str]]:
 
 def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, float | int]:
     """Value, loss and accuracy of the fixed-point semantics; the integers are those that a proof would publish."""
-    from zkds.circuits.arithmetic.fixed_point import EXPONENTIAL_BITS
+    from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS
     from zkds.circuits.model_files.model_file import load_model
     from zkds.circuits.networks.weights import quantise
     from zkds.circuits.probe_records import probe_records
@@ -170,7 +170,7 @@ def measure_fixed(options: argparse.Namespace, configuration: Configuration, see
     model = load_model(options.model, **model_choice(options))
     weights = quantise(model.network, model.parameters)
     trajectory = probe_records(model.network, weights, read_records(options), configuration, seed)
-    unit, samples = 1 << EXPONENTIAL_BITS, configuration.steps * configuration.batch_size
+    unit, samples = 1 << RESULT_FRACTION_BITS, configuration.steps * configuration.batch_size
     return {
         "value": trajectory.value / unit,
         "loss": trajectory.total_loss / unit / samples,

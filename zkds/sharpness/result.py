@@ -99,7 +99,7 @@ class SharpnessResult:
 
     @property
     def saturated(self) -> int:
-        """How many batches of all probes have a mean loss below 2^-32 nats, as a proof counts them."""
+        """How many batches of all probes have a mean loss below 2^-44 nats, as a proof counts them."""
         return sum(step.loss < LOSS_FLOOR for probe in self.probes for step in probe.history)
 
     @property
