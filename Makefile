@@ -68,6 +68,7 @@ bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.work --statements 2 --only "64 layers" --most 0.3 --output $(VENV)/work-smoke.json
 	$(BIN)/python -m bench.zkpot --toy --output $(VENV)/zkpot-smoke.json
 	$(BIN)/python -m bench.estimate --toy --output $(VENV)/estimate-smoke.json
+	$(BIN)/python -m bench.cifar --toy --folder $(VENV)/cifar-smoke
 	$(BIN)/python -m bench.experiments --toy --data $(MNIST) --output $(VENV)/experiments-smoke
 
 experiments: native ## the paper's experiments on MNIST and digits; writes bench/results/experiments/ and the tables of docs/experiments.md
