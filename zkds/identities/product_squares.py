@@ -47,6 +47,7 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.multilinear import eq_table
 from zkds.native import U32, U64, field, squares
+from zkds.native.fraction import aligned_table
 from zkds.soundness import algebraic
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis, eq_axes, split_point, variables
 from zkds.tensors.circuit import Component
@@ -207,7 +208,6 @@ class ProductSquares(Component):
         point, (w, g) = sumcheck.prove(
             channel, factors, [(ONE, (0, 0, 1, 1))], eq_point, name=self.name, variables=variables(self.shape)
         )
-        del factors
         left, right = tables.records(step, point, self.shape)
         update = _inner(left[:step], right[:step]) if step else ZERO
         channel.send(f"{self.name}: factors", [w, g, w * g, *([update] if step else [])])
@@ -349,6 +349,7 @@ class _Tables:
     deltas, updates   (steps, records, rows, 2)
     inputs            (passes, records, columns / 8, 2, 8)
     weight            w_t over the whole index, of one step after the other
+    factor_tables     w_t and g_t of a step, which its sumcheck overwrites
     """
 
     owner: ProductSquares
@@ -356,6 +357,7 @@ class _Tables:
     updates: U64
     inputs: U64
     weight: U64
+    factor_tables: list[U64]
 
     @classmethod
     def at(cls, owner: ProductSquares, reader: Reader, gamma: K) -> _Tables:
@@ -366,19 +368,21 @@ class _Tables:
         updates = deltas[:0]
         if owner.updates is not None:
             updates = _at(owner.updates, reader, gamma).reshape(*owner.updates.shape[:2], -1, 2)[:, :, :rows]
-        return cls(owner, deltas, updates, _blocked_rows(inputs), _weight(owner, reader, owner.weight_powers(gamma)))
+        weight = _weight(owner, reader, owner.weight_powers(gamma))
+        return cls(owner, deltas, updates, _blocked_rows(inputs), weight, [aligned_table(len(weight)) for _ in range(2)])
 
     def factors(self, step: int) -> list[U64]:
         """w_t and g_t over the whole index, blocked. For one step after the other: w_t is w_(t - 1) less what moved it."""
         owner, columns = self.owner, 1 << variables(self.owner.shape[1:])
-        g = np.empty_like(self.weight)
+        w, g = self.factor_tables
         for first, last in _row_blocks(owner.shape[0], columns):
             here = slice(first * columns // LANES, -(-last * columns // LANES))
             if step:
                 moved = _outer(self.updates[step - 1, :, first:last], self.inputs[owner.step_count + step - 1], columns)
                 field.sub(self.weight[here], moved, out=self.weight[here])
+            w[here] = self.weight[here]
             _outer(self.deltas[step, :, first:last], self.inputs[step], columns, out=g[here])
-        return [self.weight.copy(), g]
+        return [w, g]
 
     def records(self, step: int, point: Sequence[K], shape: Sequence[int]) -> tuple[U64, U64]:
         """D and d at o*, a at k*, for the updates before a step and then the step: (step + 1, records, 2) pairs each."""
@@ -421,7 +425,7 @@ def _weight(owner: ProductSquares, reader: Reader, weights: Sequence[K]) -> U64:
     inner = tuple(1 << (length - 1).bit_length() for length in shape[1:])
     columns, inside = int(np.prod(inner)), (slice(None), *(slice(length) for length in shape[1:]))
     factors = to_pairs([*weights, sum(weights, ZERO) * -owner.weights.number.digit_offset])[None]
-    weight = np.empty((-(-shape[0] * columns // LANES), 2, LANES), dtype=np.uint64)
+    weight = aligned_table(-(-shape[0] * columns // LANES))
     for first, last in _row_blocks(shape[0], columns):
         size = (last - first) * columns
         cells = np.zeros((len(weights) + 1, -(-size // LANES) * LANES), dtype=np.uint64)
