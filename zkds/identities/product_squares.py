@@ -46,7 +46,7 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.multilinear import eq_table
-from zkds.native import U32, U64, field, squares
+from zkds.native import U64, field, squares
 from zkds.native.fraction import aligned_table
 from zkds.soundness import algebraic
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis, eq_axes, split_point, variables
@@ -169,9 +169,9 @@ class ProductSquares(Component):
 
     # ---- witness -----------------------------------------------------------------------------------------------------
 
-    def witness(self, reader: Reader) -> Iterator[tuple[str, U32]]:
-        """The columns of the coefficients, from those of the digits. Raises ValueError where int16 does not hold a factor's,
-        or int32 a product's."""
+    def witness(self, reader: Reader) -> Iterator[tuple[LimbColumns, I64]]:
+        """The coefficients, from the columns of the digits. Raises ValueError where int16 does not hold a factor's, or int32 a
+        product's."""
         for step in range(self.step_count):
             factors = self.factor_intervals(step)
             if max(map(magnitude, factors)) >= 1 << 15 or magnitude(product_intervals(*factors)) >= 1 << 31:
@@ -187,7 +187,7 @@ class ProductSquares(Component):
             update, gradient = squares.LowRank(updates, earlier), squares.LowRank(own, inner[step])
             scale = np.array(self.scale, dtype=np.int16)
             found = squares.product_squares(weights, self.stride, scale, update, gradient, log, self.terms)
-            yield from committed.columns.split(np.ascontiguousarray(found.T)).items()
+            yield committed.columns, np.ascontiguousarray(found.T)
 
     # ---- protocol ----------------------------------------------------------------------------------------------------
 
