@@ -25,7 +25,7 @@ from zkds.circuits.metric.layer_squares import LayerSquares, LowRankWeight
 from zkds.circuits.metric.scalars import Scalars
 from zkds.circuits.metric.softmax import logit_delta_tensor
 from zkds.circuits.models.private_model import PrivateModel
-from zkds.circuits.models.public_model import PublicModel
+from zkds.circuits.models.public_model import PublicModel, committed_start
 from zkds.circuits.networks.circuit import NetworkCircuit
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.operator import probe_schedule
@@ -37,7 +37,7 @@ from zkds.dataset.membership import Membership
 from zkds.integers.limbs import I64
 from zkds.native import U32
 from zkds.tensors.circuit import Circuit
-from zkds.tensors.tensor import ColumnReader, Committed, Tensor, VectorWriter
+from zkds.tensors.tensor import ColumnReader, Tensor, VectorWriter
 
 NAME = "directional sharpness"
 MAX_CELLS = 1 << 36  # so many lookups are as many as 24 bits of grinding make up for (protocol.md, section 12)
@@ -85,8 +85,7 @@ class DirectionalSharpness(Circuit):
         self.model_tensors = self._starts(network) | self.constants
         self.public_model: PublicModel | None = None
         if self.private_model is None:
-            committed = {name: tensor for name, tensor in self.model_tensors.items() if isinstance(tensor, Committed)}
-            self.public_model = PublicModel(committed, weights)
+            self.public_model = PublicModel(self.model_tensors, weights)
         records = Records(self.membership)
         multipliers, offsets = zip(*schema.channel_maps, strict=True)
         self.inputs = InputTensor("input", records.elements, schema.element_bytes, multipliers, offsets)
@@ -157,7 +156,9 @@ class DirectionalSharpness(Circuit):
         if self.private_model is not None:
             columns.add(self.private_model.opened_columns())
         columns.add(self.scalars.columns_of(trajectory))
-        values |= {self.model_tensors[name].name: start for name, start in trajectory.weights.items()}
+        public = self.public_model is not None
+        owners = {name: committed_start(start) if public else start for name, start in self.model_tensors.items()}
+        values |= {owners[name].name: start for name, start in trajectory.weights.items()}
         self.complete(columns, values)
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.models.private_model import PrivateModel
+from zkds.circuits.models.public_model import committed_start
 from zkds.circuits.networks.graph import Network
 from zkds.dataset.membership import Membership, Revealed
 from zkds.integers.limbs import I64
@@ -88,5 +89,5 @@ def _public_columns(relation: DirectionalSharpness, leakage: Leakage) -> dict[st
     columns: dict[str, U32] = {}
     if relation.public_model is not None and isinstance(leakage.model, Mapping):
         for name, start in relation.public_model.starts.items():
-            columns |= start.columns.split(leakage.model[name])
+            columns |= committed_start(start).columns.split(leakage.model[name])
     return columns

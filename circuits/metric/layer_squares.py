@@ -2,8 +2,9 @@
 
 g_t = d_t^T a_t and w_t = w_0 - sum_(u < t) D^_u^T a_(T + u) are exact products of small tensors. These are committed a second
 time, in balanced digits, so that the sums are values of polynomials with small coefficients; a carry chain rounds them to 88
-fractional bits. V takes digits of base 3, w_0 in base 243 (zkds/identities/product_squares.py). Q alone takes a and d of first
-passes, in the largest base whose coefficients fit (zkds/identities/gram_squares.py).
+fractional bits. V takes digits of base 3 (zkds/identities/product_squares.py), and of w_0 of base 243, in which it is committed
+alone; that of a private model, whose bytes are, a second time. Q alone takes a and d of first passes, in the largest base whose
+coefficients fit (zkds/identities/gram_squares.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from zkds.circuits.arithmetic.fixed_point import SQUARES_WIDTH, Configuration
-from zkds.identities.balanced_digits import BalancedDigits, Decomposition
+from zkds.circuits.operators.implicit import BASE, START_BASE
+from zkds.identities.balanced_digits import BalancedColumns, BalancedDigits, BalancedValue, Decomposition
 from zkds.identities.expressions import ONLY
 from zkds.identities.gadget import Gadgets
 from zkds.identities.gram_squares import GramSquares, RowView
@@ -25,8 +27,6 @@ from zkds.integers.limb_columns import LimbColumns
 from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import Reader, Tensor
 
-BASE = 3
-WEIGHT_BASE = 243  # BASE^5
 BASES = (256, 128, 64, 32, 16, 8, 4, BASE)  # for Q alone
 
 
@@ -34,7 +34,7 @@ BASES = (256, 128, 64, 32, 16, 8, 4, BASE)  # for Q alone
 class LowRankWeight:
     """A weight and what moves it.
 
-    start      w_0 (M, C, kernel) [40]
+    start      w_0 (M, C, kernel) [40]; for V, if its digits are all that is committed of it, a `BalancedValue`
     inputs     (P, B, C, H, W)
     deltas     d (P, B, M, Y, X), of the layer's outputs
     rows       of both: patches a of the inputs, and what d has at each output
@@ -97,15 +97,22 @@ class LayerSquares:
         dense = (0, 1, 2, ONLY, ONLY)
         inputs = BalancedDigits(f"{name}: input digits", weight.inputs, BASE)
         deltas = BalancedDigits(f"{name}: delta digits", weight.deltas, BASE, (steps, batch, outputs), dense)
-        start = BalancedDigits(f"{name}: start digits", weight.start, WEIGHT_BASE)
+        start = _start_digits(weight)
         updates = BalancedDigits(f"{name}: update digits", weight.updates, BASE, (steps - 1, batch, outputs), dense)
         gram = GramSquares(f"{name}: gradient", inputs, deltas)
         products = ProductSquares(f"{name}: scaled gradient", start, inputs, deltas, updates, weight.exponent)
-        return [inputs, deltas, start, updates], gram, products
+        tied = [start] if isinstance(start, BalancedDigits) else []
+        return [inputs, deltas, *tied, updates], gram, products
 
     @staticmethod
     def _rounded(name: str, sums: GramSquares | ProductSquares, shift: int) -> RoundedValue:
         return RoundedValue(name, sums.coefficients, sums.base, shift, SQUARES_WIDTH, name)
+
+
+def _start_digits(weight: LowRankWeight) -> BalancedColumns:
+    if isinstance(weight.start, BalancedValue):
+        return weight.start.source
+    return BalancedDigits(f"{weight.name}: start digits", weight.start, START_BASE)
 
 
 class Values(Gadgets):

@@ -45,6 +45,9 @@ WEIGHTS_A_PRODUCT = 4  # at least, for every product of a row with one of the up
 PERTURBATION_FACTOR = LimbFormat(LIMB_BITS, 44, signed=True)  # E^
 PRODUCTS = LimbFormat(LIMB_BITS, 50, signed=True)  # G, H, K, L
 
+BASE = 3  # of the digits of a, d and D^ in sums of squares
+START_BASE = BASE**5  # of those of w_0
+
 FACTOR_BITS = 38  # fractional bits of D^ and E^
 INPUT_PRODUCTS_BITS = 30  # of G and H
 DELTA_PRODUCTS_BITS = 4  # of K and L, beyond those of the scores' deltas

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
-from zkds.circuits.operators.implicit import PERTURBATION_FACTOR, ImplicitBits
+from zkds.circuits.operators.implicit import PERTURBATION_FACTOR, START_BASE, ImplicitBits
 from zkds.claims import Value
 from zkds.field import ZERO, K, from_pairs, to_pairs
+from zkds.identities.balanced_digits import BalancedColumns, BalancedFormat, BalancedValue
 from zkds.identities.gram_squares import RowView
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
@@ -209,7 +210,8 @@ class ProbeParameter(Parameter):
 class ImplicitParameter:
     """A layer's weight (M, C, kernel) that moves by exact products of small tensors (circuits/operators/implicit.py).
 
-    start                 w0, of the weight's shape; committed here unless it is given
+    start                 w0, of the weight's shape; committed here unless it is given, for ASAM sharpness in the digits of
+                          which sums of squares are made (circuits/metric/layer_squares.py)
     update_factor         D^ (T - 1, B, M, Y, X): U_u = D^_u^T a_(T + u), a the patches of the inputs
     perturbation_factor   E^ (T - 1, B, M, Y, X): E_t = E^_t^T a_t
     """
@@ -220,9 +222,16 @@ class ImplicitParameter:
         factors = (configuration.steps - 1, configuration.batch_size, shape[0], *bits.positions)
         self.name = name
         self.bits = bits
-        self.start = Committed(LimbColumns(f"{name}: start", WEIGHT, shape)) if start is None else start
+        self.start = _implicit_start(name, shape, configuration) if start is None else start
         self.update_factor = Committed(LimbColumns(f"{name}: update factor", bits.update_format, factors))
         self.perturbation_factor = Committed(LimbColumns(f"{name}: perturbation factor", PERTURBATION_FACTOR, factors))
+
+
+def _implicit_start(name: str, shape: tuple[int, ...], configuration: Configuration) -> Tensor:
+    if configuration.sharpness != "ASAM":
+        return Committed(LimbColumns(f"{name}: start", WEIGHT, shape))
+    number = BalancedFormat.holding(START_BASE, WEIGHT.interval)
+    return BalancedValue(f"{name}: start", BalancedColumns(f"{name}: start digits", number, shape))
 
 
 @dataclass(frozen=True)

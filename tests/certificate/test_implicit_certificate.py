@@ -8,7 +8,7 @@ import pytest
 
 from tests.harness import certificates
 from tests.harness.certificates import Case, cheat, rejection
-from tests.harness.cheating import FALSE_CLAIM
+from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE
 from tests.harness.whole_proof import LIGERO_REASON
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.fixed_point import Configuration
@@ -17,6 +17,7 @@ from zkds.circuits.networks.graph import chain
 from zkds.circuits.operators import implicit as rule
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.relu import Relu
+from zkds.errors import StatementMismatch
 from zkds.identities.balanced_digits import BalancedFormat
 
 pytestmark = pytest.mark.slow
@@ -130,6 +131,31 @@ def test_digits_that_are_not_the_values_are_rejected(lenient, case, digits):
     lenient.setattr(BalancedFormat, "split", wrong)
     found = cheat(case)
     assert rejection(found.proof()).reason == FALSE_CLAIM
+
+
+def test_another_start_is_not_the_given_model():
+    """Nothing is committed of w_0 but its digits; a proof of another one is sound, and not about the verifier's weights."""
+    weights = certificates.weights("implicit")
+    other = {name: values + (name == "fc1.weight") for name, values in weights.items()}
+    proof = cheat(CASE, model=other).proof()
+    error = rejection(proof, pins=Pins(model=(NETWORK, weights), allow_saturated=True))
+    assert isinstance(error, StatementMismatch) and error.reason == "public model: weights of fc1.weight"
+
+
+def test_start_digits_outside_their_table_are_rejected(monkeypatch):
+    """digit_0 + 243 and digit_1 - 1 make the same integer, and all sums are of them: only the lookup knows."""
+    split = BalancedFormat.split
+
+    def wrong(number, name, values):
+        cells = split(number, name, values)
+        if name == "fc1.weight: start digits":
+            place = int(np.argmax(cells[1].reshape(-1) > 0))
+            cells[0].flat[place] += 243
+            cells[1].flat[place] -= 1
+        return cells
+
+    monkeypatch.setattr(BalancedFormat, "split", wrong)
+    assert rejection(cheat(CASE).proof()).reason == NOT_IN_TABLE
 
 
 REASONS = {

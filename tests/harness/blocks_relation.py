@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkds.tensors.tensor import ColumnReader, ProverContext, VectorReader, VerifierContext, range_checks
+from zkds.tensors.tensor import ColumnReader, ProverContext, VectorReader, VerifierContext
 
 
 class BlocksRelation:
@@ -16,7 +16,7 @@ class BlocksRelation:
     def __init__(self, blocks, tensors, lookups=None, columns=None):
         self.blocks = blocks
         self.tensors = [*tensors, *(carry for block in blocks for carry in block.committed)]
-        given = [lookup for tensor in tensors for lookup in range_checks(tensor)] if lookups is None else lookups
+        given = [lookup for tensor in tensors for lookup in tensor.range_checks] if lookups is None else lookups
         self.lookups = [*given, *(lookup for block in blocks for lookup in block.lookups)]
         own = [column for tensor in tensors for column in tensor.columns.columns] if columns is None else columns
         self.columns = [*own, *(column for block in blocks for column in block.columns)]

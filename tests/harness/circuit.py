@@ -57,7 +57,11 @@ class CircuitOfNetwork:
             **trajectory.values,
             self.elements.name: stored,
             self.score_delta.name: trajectory.logit_delta,
-            **{f"{name}: start": trajectory.weights[name] for name, _ in trajectory.network.parameters},
+            **{
+                f"{name}: {start}": trajectory.weights[name]
+                for name, _ in trajectory.network.parameters
+                for start in ("start", "start digits")
+            },
             **{f"{name}: constant": trajectory.weights[name] for name, _ in trajectory.network.constants},
         }
         return self.relation.witness({}, values)

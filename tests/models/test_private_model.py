@@ -17,7 +17,7 @@ from zkds.field import K
 from zkds.prover import prove
 from zkds.soundness import algebraic
 from zkds.tensors.axes import EqAxis
-from zkds.tensors.tensor import Committed, ProverContext, VectorReader, VerifierContext, range_checks
+from zkds.tensors.tensor import Committed, ProverContext, VectorReader, VerifierContext
 from zkds.verifier import verify
 
 NETWORK = layered(
@@ -40,7 +40,7 @@ class Harness:
         self.relation = relation
         committed = [tensor for tensor in relation.tensors if isinstance(tensor, Committed)]
         self.columns = [column for tensor in committed for column in tensor.columns.columns]
-        self.lookups = [lookup for tensor in committed for lookup in range_checks(tensor)]
+        self.lookups = [lookup for tensor in committed for lookup in tensor.range_checks]
 
     def encode(self) -> bytes:
         return self.relation.root

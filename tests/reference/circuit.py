@@ -28,7 +28,9 @@ def columns_of(components):
 
 
 def ranges(tensors):
-    return [(("range", width), name, ()) for tensor in tensors for name, width in tensor.columns if width is not None]
+    """In the table of the cell's width; balanced digits name their own."""
+    columns = [column for tensor in tensors for column in tensor.columns if column[1] is not None]
+    return [(table if isinstance(table, tuple) else ("range", table), name, ()) for name, table in columns]
 
 
 def lookups_of(components):

@@ -9,6 +9,7 @@ from hashlib import sha256, shake_256
 from math import prod
 
 from tests.reference.claims_ledger import Axis, bits, eq, eqs, on_columns, powers, product, split, total
+from tests.reference.components import value_weights
 from tests.reference.shape_plans import P
 from zkds.field import ONE
 
@@ -80,7 +81,7 @@ def public_model(ledger, shape):
         for length in start.shape:
             axes.append(eq(length, rest[: bits((length,))]))
             rest = rest[bits((length,)) :]
-        ledger.claim(start, axes, powers(mu, 3), value)
+        ledger.claim(start, axes, powers(mu, 3) if start.columns else value_weights(start), value)
 
 
 def private_model(ledger, shape):

@@ -11,8 +11,9 @@ from math import prod
 from tests.reference.circuit import ranges
 from tests.reference.claims_blocks import Form, form, settle
 from tests.reference.claims_ledger import Axis, Weights, bits, bits_of, eq, eqs, offset, powers, split, total, weights_at
+from tests.reference.claims_tensors import linear
 from tests.reference.components import Component, value_weights
-from tests.reference.shape_gadgets import operand_interval
+from tests.reference.shape_gadgets import base_digits, operand_interval
 from tests.reference.shape_plans import Tensor, committed, magnitude, multiply, plus, times
 from zkds.field import ONE, ZERO, K
 
@@ -26,14 +27,33 @@ COEFFICIENT = 2**59 - 1  # the largest true one
 
 
 def balanced(name, base, operand, shape):
+    return Balanced(balanced_columns(name, base, operand_interval(operand, operand.tensor.interval), shape), base, operand)
+
+
+def balanced_columns(name, base, interval, shape):
+    """Digits that reach all of the interval; in the range of a power of two, else in the table of the rows 0, ..., base - 1."""
     least, greatest = -(base // 2), base - 1 - base // 2
-    low, high = operand_interval(operand, operand.tensor.interval)
+    low, high = interval
     count, reach = 0, 0
     while not least * reach <= low <= high <= greatest * reach:
         count, reach = count + 1, base * reach + 1
-    columns = [(f"{name}/{j}", (base - 1).bit_length()) for j in range(count)]
-    tensor = Tensor(name, tuple(shape), [(least, greatest)] * count, (least * reach, greatest * reach), columns)
-    return Balanced(tensor, base, operand)
+    table = ("below", base) if base & (base - 1) else (base - 1).bit_length()
+    columns = [(f"{name}/{j}", table) for j in range(count)]
+    return Tensor(name, tuple(shape), [(least, greatest)] * count, (least * reach, greatest * reach), columns)
+
+
+def balanced_value(name, base, digits):
+    """sum_j base^j digit_j, in digits of base 2^16."""
+    parts = [base_digits(base**j) for j in range(len(digits.digits))]
+    count = max(map(len, parts))
+    factors = [[own[s] if s < len(own) else 0 for own in parts] for s in range(count)]
+
+    def terms(claim):
+        mu = [total(w * row[j] for w, row in zip(claim.mu, factors, strict=True)) for j in range(len(parts))]
+        return [(digits, claim.axes, mu)], ZERO
+
+    of_digits = [plus(*(times(digit, k) for digit, k in zip(digits.digits, row, strict=True))) for row in factors]
+    return linear(name, digits.shape, of_digits, digits.interval, [digits], terms)
 
 
 def decomposition(name, digits):
@@ -47,14 +67,7 @@ def decomposition(name, digits):
         settle(ledger, name, [(forms, ZERO)])
 
     tensors = [tensor for own in digits for tensor in (own.tensor, own.operand.tensor)]
-    return Component(tensors, verify, [lookup for own in digits for lookup in digit_lookups(own)])
-
-
-def digit_lookups(own):
-    """In the range of a power of two, else in the table of the rows 0, ..., base - 1."""
-    if own.base & (own.base - 1):
-        return [(("below", own.base), name, ()) for name, _ in own.tensor.columns]
-    return ranges([own.tensor])
+    return Component(tensors, verify, ranges(own.tensor for own in digits))
 
 
 # ---- polynomials

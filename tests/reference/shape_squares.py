@@ -6,7 +6,7 @@ Written from the specification, sharing no code with zkds but the elements of K.
 from tests.reference.circuit import ranges
 from tests.reference.claims_blocks import Block
 from tests.reference.claims_ledger import Axis, total
-from tests.reference.claims_squares import GramSquares, ProductSquares, Records, balanced, decomposition
+from tests.reference.claims_squares import Balanced, GramSquares, ProductSquares, Records, balanced, decomposition
 from tests.reference.claims_tensors import linear
 from tests.reference.components import Component, carry_weights, digit_weights
 from tests.reference.shape_gadgets import Identity, Implicit, Operand, entry, intervals, minus, number, scaled
@@ -35,10 +35,13 @@ class LayerSquares:
                     break
         digits, parts, values = [inputs, deltas], [gram], [RoundedValue(f"{name}: squares", gram, 2 * (db + ib))]
         if s.adaptive:
-            start = balanced(f"{name}: start digits", 243, whole(weight.start), weight.shape)
+            start = Balanced(weight.digits, 243, None)
+            if weight.digits is None:
+                start = balanced(f"{name}: start digits", 243, whole(weight.start), weight.shape)
+                digits.append(start)
             updates = balanced(f"{name}: update digits", 3, dense(weight.update), (s.T - 1, s.B, outputs))
             products = ProductSquares(f"{name}: scaled gradient", start, inputs, deltas, updates, ib - 2)
-            digits += [start, updates]
+            digits.append(updates)
             parts.append(products)
             values.append(RoundedValue(f"{name}: scaled squares", products, 2 * (38 + db + 2 * ib)))
         self.components = [decomposition(f"{name}: digits", digits), *(part.component for part in parts), rounded(values)]

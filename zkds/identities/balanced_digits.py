@@ -1,4 +1,4 @@
-"""A second commitment of a tensor, in balanced digits of a small base: what polynomials of few bits are made of.
+"""Integers committed in balanced digits of a small base: what polynomials of few bits are made of.
 
     value = sum_j digit_j base^j,      -floor(base / 2) <= digit_j <= base - 1 - floor(base / 2)
 
@@ -8,8 +8,9 @@ four bits more. The digits of an integer are unique (that value - digit_0 is a m
 `count` of them reach exactly the integers from -floor(base / 2) R to (base - 1 - floor(base / 2)) R, R = 1 + base + ... +
 base^(count - 1).
 
-`Decomposition` ties digits to their values: sum_j digit_j base^j - value = 0 for every entry, modulo p and so, both sides being
-small, over the integers.
+Digits are either the second commitment of a tensor, and `Decomposition` ties them to it: sum_j digit_j base^j - value = 0 for
+every entry, modulo p and so, both sides being small, over the integers. Or they are the only one, and `BalancedValue` is the
+tensor whose digits of base 2^16 are linear in them, for identities.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from zkds.claims import Value
 from zkds.errors import PlanRejected
-from zkds.field import ONE, ZERO, K, P, powers
+from zkds.field import ONE, ZERO, K, P, dot, powers
 from zkds.hidden import Hidden
 from zkds.identities.equations import Equation, Form, settle_prover, settle_verifier
 from zkds.identities.expressions import Along, AxisUse, Operand
@@ -29,11 +30,12 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
-from zkds.lookup import ExplicitTable, Lookup, RangeTable
+from zkds.lookup import ExplicitTable, Lookup, RangeTable, Table
 from zkds.native.columns import Digits
 from zkds.soundness import algebraic
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
+from zkds.tensors.linear import LinearTensor, Term, base_digits
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
     Columns,
@@ -127,9 +129,29 @@ def _reach(base: int, count: int) -> Interval:
     return Interval(-(base // 2) * ones, (base - 1 - base // 2) * ones)
 
 
-class BalancedDigits(Committed):
-    """The balanced digits of a tensor, or of a part of it: one column for each digit. Claims end here; as digits of identities,
-    which are of base 2^16, it must not be used.
+class BalancedColumns(Committed):
+    """Integers in balanced digits: one column for each digit. Claims end here; as digits of identities, which are of base 2^16,
+    it must not be used (`BalancedValue`).
+    """
+
+    def __init__(self, name: str, number: BalancedFormat, shape: tuple[int, ...]) -> None:
+        self.number = number
+        self.base = number.base
+        super().__init__(LimbColumns(name, number, shape))
+
+    def table(self, limb: int) -> Table:
+        return self.number.table
+
+    def _offset(self, claim: TensorClaim[Value]) -> K:
+        """What a claim says of the public part that is subtracted from every cell."""
+        product = sum(claim.digit_weights, ZERO) * self.number.digit_offset
+        for axis in claim.axes:
+            product = product * axis.total()
+        return product
+
+
+class BalancedDigits(BalancedColumns):
+    """The balanced digits of a tensor, or of a part of it.
 
     value   the tensor
     shape   of the digits; default: the value's
@@ -143,25 +165,46 @@ class BalancedDigits(Committed):
         self.operand = Operand(value, tuple(Along(use) if isinstance(use, int) else use for use in given))
         shape = value.shape if shape is None else shape
         self.operand.check(shape)
-        self.number = BalancedFormat.holding(base, self.operand.interval(value.interval))
-        self.base = base
-        super().__init__(LimbColumns(name, self.number, shape))
-
-    @property
-    def lookups(self) -> list[Lookup]:
-        return [Lookup(self.number.table, name) for name in self.columns.names]
-
-    def _offset(self, claim: TensorClaim[Value]) -> K:
-        """What a claim says of the public part that is subtracted from every cell."""
-        product = sum(claim.digit_weights, ZERO) * self.number.digit_offset
-        for axis in claim.axes:
-            product = product * axis.total()
-        return product
+        super().__init__(name, BalancedFormat.holding(base, self.operand.interval(value.interval)), shape)
 
     def values(self, reader: Reader) -> I64:
         """What the digits are of."""
         found = self.operand.values(self.operand.tensor.integers(reader), self.shape)
         return np.broadcast_to(found, self.shape)
+
+
+class BalancedValue(LinearTensor):
+    """sum_j digit_j base^j, in digits of base 2^16 that are not carried: with base^j = sum_s c_js 2^(16 s), digit s is
+    sum_j c_js digit_j.
+    """
+
+    def __init__(self, name: str, source: BalancedColumns) -> None:
+        self.name = name
+        self.source = source
+        self.sources = (source,)
+        self.shape = source.shape
+        self.interval = source.interval
+        places = [dict(base_digits(source.base**j)) for j in range(source.number.count)]
+        count = 1 + max(s for own in places for s in own)
+        self._factors = [[own.get(s, 0) for own in places] for s in range(count)]
+        self.digits = tuple(source.number.digit_interval.times(sum(factors)) for factors in self._factors)
+
+    def tables(self, reader: Reader) -> list[I64]:
+        offset = self.source.number.digit_offset
+        result = [np.full(self.shape, -offset * sum(factors), dtype=np.int64) for factors in self._factors]
+        for j, name in enumerate(self.source.columns.names):
+            cells = reader.read(name)
+            for total, factors in zip(result, self._factors, strict=True):
+                if factors[j]:
+                    total += cells * np.int64(factors[j])
+        return result
+
+    def integers(self, reader: Reader) -> I64:
+        return reader.values(self.source.columns)
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        weights = [dot(claim.digit_weights, own) for own in zip(*self._factors, strict=True)]
+        return [Term(self.source, claim.axes, weights)], ZERO
 
 
 class Decomposition(Component):
@@ -180,7 +223,7 @@ class Decomposition(Component):
 
     @property
     def lookups(self) -> list[Lookup]:
-        return [lookup for digits in self.digits for lookup in digits.lookups]
+        return [lookup for digits in self.digits for lookup in digits.range_checks]
 
     def check(self) -> None:
         """Raise PlanRejected unless equality modulo p is one of integers."""

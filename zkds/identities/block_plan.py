@@ -13,7 +13,7 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.lookup import Lookup
 from zkds.tensors.axes import variables
-from zkds.tensors.tensor import Committed, Tensor, range_checks
+from zkds.tensors.tensor import Committed, Tensor
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class BlockPlan:
     @property
     def lookups(self) -> list[Lookup]:
         """The range checks of the carries."""
-        return [lookup for carry in self.committed for lookup in range_checks(carry)]
+        return [lookup for carry in self.committed for lookup in carry.range_checks]
 
     def check(self) -> None:
         """Raise PlanRejected unless every plan is sound."""

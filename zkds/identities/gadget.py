@@ -25,7 +25,7 @@ from zkds.integers.limbs import I64, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup
 from zkds.native import U32
 from zkds.tensors.circuit import Component
-from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext, range_checks
+from zkds.tensors.tensor import Committed, ProverContext, Reader, Tensor, VerifierContext
 
 Integers = NDArray[np.object_]  # of Python ints, for what exceeds 63 bits
 CELL_BITS = 32
@@ -91,7 +91,7 @@ class Gadget:
     def own(self, owner: Committed) -> Committed:
         """Commit this tensor here, range-checked."""
         self.tensors.append(owner)
-        self.lookups += range_checks(owner)
+        self.lookups += owner.range_checks
         return owner
 
     def wide(self, name: str, width: int, shape: tuple[int, ...]) -> Wide:

@@ -41,7 +41,6 @@ from zkds.tensors.tensor import (
     Tensor,
     VectorReader,
     VerifierContext,
-    range_checks,
 )
 
 NAME = "matrix product"
@@ -121,7 +120,7 @@ class MatrixProduct:
     @property
     def lookups(self) -> list[Lookup]:
         """A range check for every column."""
-        return [lookup for tensor in self._committed for lookup in range_checks(tensor)]
+        return [lookup for tensor in self._committed for lookup in tensor.range_checks]
 
     @property
     def _committed(self) -> list[Committed]:

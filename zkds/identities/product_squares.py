@@ -29,7 +29,7 @@ from zkds.claims import Value
 from zkds.errors import PlanRejected
 from zkds.field import ONE, ZERO, K, P, block, powers, to_pairs, unblock
 from zkds.hidden import Hidden
-from zkds.identities.balanced_digits import BalancedDigits
+from zkds.identities.balanced_digits import BalancedColumns, BalancedDigits
 from zkds.identities.coefficient_sums import CoefficientSums
 from zkds.identities.digit_polynomials import (
     COEFFICIENT_WIDTH,
@@ -83,7 +83,7 @@ class ProductSquares(Component):
     def __init__(
         self,
         name: str,
-        weights: BalancedDigits,
+        weights: BalancedColumns,
         inputs: BalancedDigits,
         deltas: BalancedDigits,
         updates: BalancedDigits | None,
@@ -469,7 +469,7 @@ def _at_last(left: U64, place: tuple[tuple[K, ...], ...]) -> K:
 # ---- digits for the witness ------------------------------------------------------------------------------------------------
 
 
-def _digits(owner: BalancedDigits, reader: Reader, lead: int) -> squares.I16:
+def _digits(owner: BalancedColumns, reader: Reader, lead: int) -> squares.I16:
     """The digits, (digits, *the first `lead` axes, all others, padded and flat) int16, zero in the padding."""
     inner = owner.shape[lead:]
     sides = tuple(1 << (length - 1).bit_length() for length in inner)

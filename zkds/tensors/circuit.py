@@ -16,7 +16,7 @@ from zkds.claims import Claim
 from zkds.commit.layout import Column, Layout
 from zkds.field import K
 from zkds.hidden import Hidden
-from zkds.lookup import Lookup, RangeTable
+from zkds.lookup import Lookup
 from zkds.native import U32
 from zkds.tensors.tensor import (
     ColumnReader,
@@ -141,8 +141,8 @@ class Circuit:
         """The components' lookups, then a range check of every other column of a tensor that is not free of one."""
         lookups = [lookup for component in self.components for lookup in component.lookups]
         named = {name for lookup in lookups for name in (lookup.primary, *lookup.secondary)}
-        widths = [item for tensor in self.committed if tensor.checked for item in tensor.columns.widths.items()]
-        return lookups + [Lookup(RangeTable(width), name) for name, width in widths if name not in named]
+        limbs = [(tensor, *limb) for tensor in self.committed if tensor.checked for limb in enumerate(tensor.columns.names)]
+        return lookups + [Lookup(tensor.table(limb), name) for tensor, limb, name in limbs if name not in named]
 
     def witness(self, columns: Mapping[str, U32], values: Mapping[str, NDArray[Any]]) -> dict[str, U32]:
         """All columns: those given, and what `complete` makes of them."""

@@ -33,7 +33,7 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64
-from zkds.lookup import Lookup, RangeTable
+from zkds.lookup import Lookup, RangeTable, Table
 from zkds.native import U32, U64
 from zkds.native import field as native
 from zkds.soundness import ErrorTerm, algebraic
@@ -245,6 +245,15 @@ class Committed(Tensor):
         self.digits = columns.format.coefficient_intervals
         self.interval = columns.format.interval
 
+    @property
+    def range_checks(self) -> list[Lookup]:
+        """A lookup for every column."""
+        return [Lookup(self.table(limb), name) for limb, name in enumerate(self.columns.names)]
+
+    def table(self, limb: int) -> Table:
+        """What holds every value of a limb, and no other one."""
+        return RangeTable(self.columns.format.limb_widths[limb])
+
     def tables(self, reader: Reader) -> list[I64]:
         return reader.coefficients(self.columns)
 
@@ -447,11 +456,6 @@ def draw_points(context: Context, name: str, shape: Sequence[int]) -> tuple[tupl
 def point_term(name: str) -> ErrorTerm:
     """The budget term of one coordinate of a random point at which a multilinear identity is checked."""
     return algebraic(f"{name}: point", 1, "1 / |K|", SCHWARTZ_ZIPPEL)
-
-
-def range_checks(tensor: Committed) -> list[Lookup]:
-    """A range check for every limb of a committed tensor."""
-    return [Lookup(RangeTable(width), name) for name, width in tensor.columns.widths.items()]
 
 
 def value_weights(tensor: Tensor) -> list[K]:

@@ -4,6 +4,7 @@ from collections import namedtuple
 from math import prod
 
 from tests.reference.claims_ledger import Axis, total
+from tests.reference.claims_squares import balanced_columns, balanced_value
 from tests.reference.components import Linear, Products, RoundedSum
 from tests.reference.operators.operator import Built
 from tests.reference.operators.windows import contracted, most
@@ -48,11 +49,15 @@ def met(triples, output, tap, length):
 
 
 class ImplicitWeight:
-    """The tensors of a weight. `start`: the virtual one of a private model, else committed here."""
+    """The tensors of a weight. `start`: the virtual one of a private model; else committed here, for ASAM in `digits`."""
 
     def __init__(self, s, name, shape, e2, positions, start=None):
         factors = (s.T - 1, s.B, shape[0], *positions)
         self.name, self.shape = name, tuple(shape)
+        self.digits = None
+        if s.adaptive and not start:
+            self.digits = balanced_columns(f"{name}: start digits", 243, (-(2**43), 2**43 - 1), shape)
+            start = balanced_value(f"{name}: start", 243, self.digits)
         self.start = start or committed(f"{name}: start", 44, shape, signed=True)
         self.update = committed(f"{name}: update factor", 84 - e2, factors, signed=True)
         self.perturbation = committed(f"{name}: perturbation factor", 44, factors, signed=True)
