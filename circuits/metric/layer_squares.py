@@ -2,7 +2,7 @@
 
 g_t = d_t^T a_t and w_t = w_0 - sum_(u < t) D^_u^T a_(T + u) are exact products of small tensors. These are committed a second
 time, in balanced digits, so that the sums are values of polynomials with small coefficients; a carry chain rounds them to 88
-fractional bits. V takes digits of base 3 (zkds/identities/product_squares.py), and of w_0 of base 243, in which it is committed
+fractional bits. V takes digits of base 3 (zkds/identities/product_squares.py), and of w_0 of base 81, in which it is committed
 alone; that of a private model, whose bytes are, a second time. Q alone takes a and d of first passes, in the largest base whose
 coefficients fit (zkds/identities/gram_squares.py).
 """

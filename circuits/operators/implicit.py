@@ -46,7 +46,7 @@ PERTURBATION_FACTOR = LimbFormat(LIMB_BITS, 44, signed=True)  # E^
 PRODUCTS = LimbFormat(LIMB_BITS, 50, signed=True)  # G, H, K, L
 
 BASE = 3  # of the digits of a, d and D^ in sums of squares
-START_BASE = BASE**5  # of those of w_0
+START_BASE = BASE**4  # of those of w_0; 7 digits of 6.3 bits are fewer cells, with those of the sums, than 6 of 7.9 bits
 
 FACTOR_BITS = 38  # fractional bits of D^ and E^
 INPUT_PRODUCTS_BITS = 30  # of G and H

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.any_kernels
 
 @pytest.mark.parametrize(
     ("base", "bits", "count"),
-    [(1024, 44, 5), (4, 43, 22), (4, 46, 24), (4, 15, 8), (3, 43, 28), (3, 46, 30), (243, 44, 6), (5, 43, 19)],
+    [(1024, 44, 5), (4, 43, 22), (4, 46, 24), (4, 15, 8), (3, 43, 28), (3, 46, 30), (243, 44, 6), (81, 44, 7), (5, 43, 19)],
 )
 def test_the_least_complete_number_of_digits(base, bits, count):
     number = BalancedFormat.holding(base, Interval.signed(bits))

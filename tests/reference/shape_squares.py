@@ -35,9 +35,9 @@ class LayerSquares:
                     break
         digits, parts, values = [inputs, deltas], [gram], [RoundedValue(f"{name}: squares", gram, 2 * (db + ib))]
         if s.adaptive:
-            start = Balanced(weight.digits, 243, None)
+            start = Balanced(weight.digits, 81, None)
             if weight.digits is None:
-                start = balanced(f"{name}: start digits", 243, whole(weight.start), weight.shape)
+                start = balanced(f"{name}: start digits", 81, whole(weight.start), weight.shape)
                 digits.append(start)
             updates = balanced(f"{name}: update digits", 3, dense(weight.update), (s.T - 1, s.B, outputs))
             products = ProductSquares(f"{name}: scaled gradient", start, inputs, deltas, updates, ib - 2)

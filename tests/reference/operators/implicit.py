@@ -56,8 +56,8 @@ class ImplicitWeight:
         self.name, self.shape = name, tuple(shape)
         self.digits = None
         if s.adaptive and not start:
-            self.digits = balanced_columns(f"{name}: start digits", 243, (-(2**43), 2**43 - 1), shape)
-            start = balanced_value(f"{name}: start", 243, self.digits)
+            self.digits = balanced_columns(f"{name}: start digits", 81, (-(2**43), 2**43 - 1), shape)
+            start = balanced_value(f"{name}: start", 81, self.digits)
         self.start = start or committed(f"{name}: start", 44, shape, signed=True)
         self.update = committed(f"{name}: update factor", 84 - e2, factors, signed=True)
         self.perturbation = committed(f"{name}: perturbation factor", 44, factors, signed=True)
