@@ -101,6 +101,7 @@ class DirectionalSharpness(Circuit):
             [sam.Parameter(p.name, p.first_passes, p.gradient, p.perturbation) for p in self.parameters.values()],
             statement.results,
             [_implicit_weight(layer, squares) for layer, squares in layers],
+            self.network.limb_bits,
         )
         squares = [component for _, squares in layers for component in squares.components]
         models = [model for model in (self.public_model, self.private_model) if model is not None]

@@ -136,12 +136,17 @@ def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[in
 
 
 class Norms(Gadget):
-    """v, V, kappa, n and E of all parameters. `squares`: V of every step, (T,)."""
+    """v, V, kappa, n and E of all parameters. `squares`: V of every step, (T,). limb_bits: of the remainders of v, n and E."""
 
     def __init__(
-        self, configuration: Configuration, parameters: Sequence[Parameter], implicit: Sequence[ImplicitWeight] = ()
+        self,
+        configuration: Configuration,
+        parameters: Sequence[Parameter],
+        implicit: Sequence[ImplicitWeight] = (),
+        limb_bits: int = DIGIT_BITS,
     ) -> None:
         super().__init__("norms")
+        self.limb_bits = limb_bits
         self.identities[PARAMETERS] = []  # comes before the blocks of large parameters
         self.configuration = configuration
         self.parameters = tuple(parameters)
@@ -175,7 +180,7 @@ class Norms(Gadget):
         bound: int | None = None,
     ) -> None:
         """State that `out` is the factors' product / 2^shift, rounded; |product| <= bound if their intervals do not say so."""
-        limbs = LimbColumns(f"{parameter.name}: {kind} remainder", LimbFormat(DIGIT_BITS, shift, False), out.shape)
+        limbs = LimbColumns(f"{parameter.name}: {kind} remainder", LimbFormat.within(self.limb_bits, shift, False), out.shape)
         remainder = self.remainders[kind, parameter.name] = self.own(Committed(limbs))
         total = None
         if bound is not None:

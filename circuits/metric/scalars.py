@@ -17,6 +17,7 @@ from zkds.circuits.metric.softmax import Softmax, loss_scale_tensor
 from zkds.circuits.metric.statistic import Statistic
 from zkds.circuits.trajectory import Trajectory
 from zkds.identities.gadget import Gadgets, joined
+from zkds.integers.identity import DIGIT_BITS
 from zkds.native import U32
 from zkds.tensors.tensor import Committed, Tensor
 
@@ -29,6 +30,7 @@ class Scalars(Gadgets):
     delta       `logit_delta_tensor`, committed here
     parameters  w, g of other relations, and E, committed here
     implicit    weights of which no gradient is committed; their E^ are committed here
+    limb_bits   of remainders and carries (`NetworkCircuit`)
     """
 
     def __init__(
@@ -40,13 +42,15 @@ class Scalars(Gadgets):
         parameters: Sequence[Parameter],
         results: Results,
         implicit: Sequence[ImplicitWeight] = (),
+        limb_bits: int = DIGIT_BITS,
     ) -> None:
         scale = loss_scale_tensor(configuration)
         self.softmax = Softmax(configuration, logits, records, delta, scale)
         self.loss_scale = LossScale(configuration, self.softmax.losses, scale)
-        self.norms = Norms(configuration, parameters, implicit)
+        self.norms = Norms(configuration, parameters, implicit, limb_bits)
         self.statistic = Statistic(configuration, self.softmax, self.loss_scale, self.norms, results)
-        super().__init__("scalars", [*self.softmax.gadgets, self.loss_scale, self.norms, *self.statistic.gadgets])
+        gadgets = [*self.softmax.gadgets, self.loss_scale, self.norms, *self.statistic.gadgets]
+        super().__init__("scalars", gadgets, limb_bits)
 
     def columns_of(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns, but for carries and those of tensors that go by the names of the trajectory's values."""

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.operator import Built, Placed, Schedule
 from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, Parameter
+from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.limb_columns import LimbColumns
 from zkds.tensors.circuit import Component
 from zkds.tensors.linear import SumTensor
 from zkds.tensors.tensor import Committed, Tensor
 
+WIDE_LIMBS = ((1 << 26, 22), (1 << 22, 20))  # so many rounded values or more, and their limbs' bits
+
+
+def limb_bits(network: Network, schedule: Schedule, implicit: Container[str] = ()) -> int:
+    """A fixed rule of public sizes: a table of 2^20 or 2^22 rows pays for itself where it saves more limbs than it has rows.
+
+    Counted are about the rounded values: outputs of nodes, and entries of parameters that are not implicit, in every pass.
+    """
+    outputs = schedule.batch_size * sum(math.prod(placed.output) for placed in network.placed)
+    weights = sum(math.prod(shape) for name, shape in network.parameters if name not in implicit)
+    values = schedule.passes * (outputs + weights)
+    return next((bits for least, bits in WIDE_LIMBS if values >= least), DIGIT_BITS)
+
 
 class NetworkCircuit:
     """The relations of all nodes, over given inputs (P, B, C, H, W), parameters, implicit ones and constants by their names.
 
+    limb_bits         of remainders and carries, where limbs of so many bits are fewer than those of 16
     components        what proves them, in order; those of the way back follow after `propagate`
     implicit_layers   of the nodes whose weight is implicit, after `propagate`, from the last to the first
     """
@@ -33,6 +49,7 @@ class NetworkCircuit:
     ) -> None:
         self.network = network
         self.schedule = schedule
+        self.limb_bits = limb_bits(network, schedule, implicit)
         self.components: list[Component] = []
         self._inputs = inputs
         self._parameters = parameters

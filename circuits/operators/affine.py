@@ -149,7 +149,9 @@ class BuiltAffine(Built):
         self.output = scope.output(placed)
         shift = [constant << placed.input_bits[0] for constant in operator.shift]
         total = ChannelAffine(f"{placed.name}: map", inputs, operator.scale, shift)
-        self.components = [RoundedSum(f"{placed.name}: forward", self.output, _forward_shift(placed), None, _all_of(total))]
+        self.limb_bits = scope.limb_bits
+        name, bits = f"{placed.name}: forward", _forward_shift(placed)
+        self.components = [RoundedSum(name, self.output, bits, None, _all_of(total), self.limb_bits)]
 
     def backward(self, delta: Tensor) -> BuiltBackward:
         if not self.placed.wanted[0]:
@@ -158,7 +160,8 @@ class BuiltAffine(Built):
         found = Committed(LimbColumns(f"{name}: input delta", DELTA, self.inputs.shape))
         total = ChannelAffine(f"{name}: delta", delta, scale, [0] * len(scale))
         bits = WEIGHT_BITS + self.placed.delta_bits
-        return BuiltBackward([found], [RoundedSum(f"{name}: input gradient", found, bits, None, _all_of(total))])
+        back = RoundedSum(f"{name}: input gradient", found, bits, None, _all_of(total), self.limb_bits)
+        return BuiltBackward([found], [back])
 
 
 class ChannelAffine(LinearTensor):

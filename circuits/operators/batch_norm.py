@@ -277,6 +277,7 @@ class BuiltBatchNorm(Built):
         self.runs = scope.schedule.runs
         self.weight = parameters["weight"]
         self.bias = parameters["bias"]
+        self.limb_bits = scope.limb_bits
         self.deviation = scope.constant(placed, VARIANCE)
         self.geometry = _geometry(inputs.shape)
         gamma, beta = self.weight.passes, self.bias.passes
@@ -289,7 +290,7 @@ class BuiltBatchNorm(Built):
         linear = bias_term(self.geometry, beta, _bias_shift(placed))
         self.components = [
             RoundedSum(self.scale.name, self.scale, SCALE_SHIFT, by_constant),
-            RoundedSum(f"{name}: forward", self.output, _forward_shift(placed), by_channel, linear),
+            RoundedSum(f"{name}: forward", self.output, _forward_shift(placed), by_channel, linear, self.limb_bits),
         ]
 
     def backward(self, delta: Tensor) -> BuiltBackward:
@@ -299,7 +300,10 @@ class BuiltBatchNorm(Built):
         if placed.wanted[0]:
             input_delta = Committed(LimbColumns(f"{name}: input delta", DELTA, delta.shape))
             products = ChannelProducts(self.scale, delta)
-            components.append(RoundedSum(f"{name}: input gradient", input_delta, _input_gradient_shift(placed), products))
+            sums = RoundedSum(
+                f"{name}: input gradient", input_delta, _input_gradient_shift(placed), products, limb_bits=self.limb_bits
+            )
+            components.append(sums)
         found = Committed(LimbColumns(f"{name}: scale delta", SCALE_DELTA, self.scale.shape))
         components.append(RoundedSum(found.name, found, _scale_delta_shift(placed), ChannelSums(self.centred, delta)))
         for index, run in enumerate(self.runs):

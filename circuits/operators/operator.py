@@ -167,6 +167,7 @@ class Scope(Protocol):
     """Where a node's relation is built: the whole network's circuit."""
 
     schedule: Schedule
+    limb_bits: int  # of remainders and carries of rounded sums
 
     def output(self, placed: Placed) -> Tensor:
         """The tensor [32] that the node's relation shall constrain as its rounded output: a new committed one, or the one by

@@ -137,7 +137,8 @@ class TrainingStep(Circuit):
         delta = logit_delta_tensor(descent.schedule, network.classes)
         passes.propagate(delta)
         self.labels = Labels(descent, passes.logits, records.labels, delta)
-        self.scalars = Gadgets("scalars", [self.labels, self.labels.scores, Moved(list(self.parameters.values()))])
+        gadgets = [self.labels, self.labels.scores, Moved(list(self.parameters.values()))]
+        self.scalars = Gadgets("scalars", gadgets, passes.limb_bits)
         for component in (records, PublicModel(self.starts | ends, weights), *passes.components, self.scalars):
             self.add(component)
         self.cells = sum(column.cells for column in self.columns)

@@ -17,7 +17,7 @@ from tests.harness.random_networks import OPERATORS as RANDOM_OPERATORS
 from tests.harness.random_networks import random_networks
 from tests.harness.sweeps import examples
 from tests.harness.twin import set_least_weights
-from tests.reference import shape_gadgets
+from tests.reference import shape_gadgets, sharpness_shape
 from tests.reference.claims import claim_sum
 from tests.reference.operators.registry import OPERATORS as TWINS
 from tests.reference.sharpness_shape import shape_of
@@ -31,6 +31,7 @@ from zkds.circuits.metric import sam
 from zkds.circuits.metric.logarithm import log_rows, power_rows
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.softmax import exponential_tables
+from zkds.circuits.networks import circuit
 from zkds.circuits.networks.graph import Network, Node, chain
 from zkds.circuits.operators.average_pool import AdaptiveAveragePool, AveragePool
 from zkds.circuits.operators.convolution.operator import Convolution
@@ -246,6 +247,28 @@ def test_large_parameters_beside_implicit_layers(monkeypatch):
     for module in (sam, shape_gadgets):
         monkeypatch.setattr(module, "LARGE", 5)
     require_equal_relations(statement_of(DENSE, Configuration(3, 2), VALUE))
+
+
+@pytest.mark.parametrize("bits", [20, 22])
+@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+def test_wide_limbs(bits, perturbation, monkeypatch):
+    """Of remainders and carries; networks of any size have them, if the border is moved."""
+    set_least_weights(monkeypatch, 12)
+    for module in (circuit, sharpness_shape):
+        monkeypatch.setattr(module, "WIDE_LIMBS", [(1, bits)])
+    for network in (EVERYTHING, DENSE):
+        require_equal_relations(statement_of(network, Configuration(3, 2, perturbation=perturbation), VALUE))
+
+
+@pytest.mark.parametrize(("least", "bits"), [(159, 20), (160, 16)])
+def test_what_has_wide_limbs(least, bits, monkeypatch):
+    """In 3 passes, nodes of 5, 5 and 3 outputs, parameters of 20, 5 and 15 entries."""
+    assert list(circuit.WIDE_LIMBS) == sharpness_shape.WIDE_LIMBS
+    for module in (circuit, sharpness_shape):
+        monkeypatch.setattr(module, "WIDE_LIMBS", [(1000, 22), (least, 20)])
+    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
+    assert DirectionalSharpness(statement).network.limb_bits == bits
+    require_equal_shapes(statement)
 
 
 def test_what_is_large():

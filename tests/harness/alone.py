@@ -34,6 +34,7 @@ class Alone:
     signs: set = field(default_factory=set)
 
     schedule = probe_schedule(CONFIGURATION)
+    limb_bits = 16
 
     def __post_init__(self):
         self.placed = placed(self.shape, self.bits, self.delta_bits, self.operator.output_bits([self.bits]))

@@ -39,17 +39,20 @@ def rounding(
     st.integers(1, 5000),
     st.integers(1, 60),
     st.integers(1, 60),
+    st.sampled_from([16, 20, 22]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_rounded_sums_of_products(left_width, right_width, terms, shift, output_width, rng):
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_rounded_sums_of_products(left_width, right_width, terms, shift, output_width, limb_bits, rng):
     left, right = LimbFormat(16, left_width, True), LimbFormat(16, right_width, True)
     output = LimbFormat(16, output_width, True)
     digits, total = rounding(left, right, terms, shift, output)
     try:
-        plan = plan_identity(digits, total)
+        plan = plan_identity(digits, total, limb_bits)
     except PlanRejected:
         return
+    assert plan.carry_limbs <= plan_identity(digits, total).carry_limbs
+    plan.check(digits, total)
     a = [rng.randint(left.interval.low, left.interval.high) for _ in range(min(terms, 5))]
     b = [rng.randint(right.interval.low, right.interval.high) for _ in a]
     exact = sum(x * y for x, y in zip(a, b, strict=True)) + (1 << (shift - 1))

@@ -184,7 +184,8 @@ def offset(tensor, axes, mu):
 
 def on_columns(tensor, axes, mu):
     """The weights of a claim on a committed tensor, and what its offsets add to the value."""
-    weights = [Weights(name, axes, scale) for (name, _), scale in zip(tensor.columns, mu, strict=True)]
+    scales = [scale * 2 ** (max(0, tensor.limb - 16) * j) for j, scale in enumerate(mu)]
+    weights = [Weights(name, axes, scale) for (name, _), scale in zip(tensor.columns, scales, strict=True)]
     return weights, offset(tensor, axes, mu)
 
 

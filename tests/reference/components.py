@@ -84,10 +84,10 @@ class RoundedSum:
 
     lookups = ()
 
-    def __init__(self, name, out, shift, products=(), linear=None):
+    def __init__(self, name, out, shift, products=(), linear=None, limb=16):
         self.name, self.out, self.shift, self.products, self.linear = name, out, shift, products, linear
         addend, exponent, m = linear[:3] if linear else (NONE, 0, 0)
-        self.remainder = committed(f"{name}: remainder", shift, out.shape)
+        self.remainder = committed(f"{name}: remainder", shift, out.shape, limb=limb)
         digits = columnwise(
             plus,
             [
@@ -105,7 +105,7 @@ class RoundedSum:
             times(self.remainder.interval, -1),
             times(out.interval, -(2**shift)),
         )
-        self.groups, self.carries = plan(name, digits, whole, out.shape)
+        self.groups, self.carries = plan(name, digits, whole, out.shape, limb)
 
     @property
     def tensors(self):

@@ -115,8 +115,8 @@ def is_large(parameter):
 class Scalars:
     """`tensors` and `lookups` of the gadgets, `identities` by block: S, Q, P, those of large parameters, F."""
 
-    def __init__(self, s, logits, labels, delta, parameters, implicit, rho_int, normalised, second_scale):
-        self.s, self.K = s, s.network.classes
+    def __init__(self, s, limb, logits, labels, delta, parameters, implicit, rho_int, normalised, second_scale):
+        self.s, self.limb, self.K = s, limb, s.network.classes
         self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": [], "P": []}
         self.gadget = ""
         scale = committed("loss scale", 41, (s.T,))
@@ -145,7 +145,9 @@ class Scalars:
     def identity(self, block, name, shape, terms, total=None):
         digits, found = intervals(terms)
         name = f"{self.gadget}: {name}"
-        self.identities.setdefault(block, []).append(Identity(name, shape, terms, *plan(name, digits, total or found, shape)))
+        self.identities.setdefault(block, []).append(
+            Identity(name, shape, terms, *plan(name, digits, total or found, shape, self.limb))
+        )
 
     def rounding(self, block, name, x, shift, out, remainder, total=None):
         terms = minus(x + number(2 ** (shift - 1)), entry(remainder), scaled(entry(out), 2**shift))
@@ -259,7 +261,7 @@ class Scalars:
         v = {}
         for p in parameters if scales else []:
             v[p.name] = self.tensor(f"{p.name}: scaled", 48, (T, *p.shape), signed=True, whole=True)
-            rest = self.tensor(f"{p.name}: scaled remainder", 40, (T, *p.shape), whole=True)
+            rest = self.tensor(f"{p.name}: scaled remainder", 40, (T, *p.shape), whole=True, limb=self.limb)
             self.elementwise("scaled", p, (p.first, p.gradient), 40, v[p.name], rest)
 
         def sum_of_squares(name, adaptive, steps):
@@ -328,13 +330,14 @@ class Scalars:
         shape = p.perturbation.shape
         if not self.s.perturbs_adaptively:
             self.own(p.perturbation)
-            rest = self.tensor(f"{p.name}: perturbation remainder", 32, shape, whole=True)
+            rest = self.tensor(f"{p.name}: perturbation remainder", 32, shape, whole=True, limb=self.limb)
             self.elementwise("perturbation", p, (p.gradient, kappa), 32, p.perturbation, rest, stated(p.perturbation))
             return
         n = self.tensor(f"{p.name}: normalised", normalised, shape, signed=True, whole=True)
         self.own(p.perturbation)
         rests = [
-            self.tensor(f"{p.name}: {k} remainder", w, shape, whole=True) for k, w in (("normalised", 32), ("perturbation", 40))
+            self.tensor(f"{p.name}: {k} remainder", w, shape, whole=True, limb=self.limb)
+            for k, w in (("normalised", 32), ("perturbation", 40))
         ]
         self.elementwise("normalised", p, (v, kappa), 32, n, rests[0], stated(n))
         self.elementwise("perturbation", p, (p.first, n), 40, p.perturbation, rests[1])

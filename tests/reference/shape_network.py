@@ -101,8 +101,8 @@ class Passes:
     It is the `scope` of the operators' twins.
     """
 
-    def __init__(self, s, e2, inputs, parameters):
-        self.T, self.B, self.e2 = s.T, s.B, e2
+    def __init__(self, s, e2, limb, inputs, parameters):
+        self.T, self.B, self.e2, self.limb = s.T, s.B, e2, limb
         self.network, self.inputs, self.parameters = s.network, inputs, parameters
         self.components, self.built, self.signs, self.implicit = [], {}, set(), []
         self.numbers = {node.place.name: number for number, node in enumerate(self.network.nodes, 1)}

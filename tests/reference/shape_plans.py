@@ -8,8 +8,8 @@ from itertools import zip_longest
 P = 2**61 - 1
 
 # columns: (name, width), width None: no range check; none of a virtual tensor, which is made of `sources`, to claims on which
-# `reduce(ledger, tensor)` turns those on it.
-Tensor = namedtuple("Tensor", "name shape digits interval columns sources reduce", defaults=((), None))
+# `reduce(ledger, tensor)` turns those on it. Digit j is a limb times 2^((limb - 16) j).
+Tensor = namedtuple("Tensor", "name shape digits interval columns sources reduce limb", defaults=((), None, 16))
 
 
 def plus(*intervals):
@@ -42,14 +42,17 @@ def widths(width, limb):
 
 
 def committed(name, width, shape, *, signed=False, limb=16, checked=True):
-    """A tensor of the format (limb, width, signed)."""
+    """A tensor of the format (limb, width, signed), or (16, width, signed) if it has no fewer limbs then."""
+    if limb > 16 and -(-width // limb) == -(-width // 16):
+        limb = 16
     bits = widths(width, limb)
     digits = [(0, 2**w - 1) for w in bits]
     if signed:
         digits[-1] = (-(2 ** (bits[-1] - 1)), 2 ** (bits[-1] - 1) - 1)
+    digits = [times(digit, 2 ** (max(0, limb - 16) * j)) for j, digit in enumerate(digits)]
     interval = (-(2 ** (width - 1)), 2 ** (width - 1) - 1) if signed else (0, 2**width - 1)
     columns = [(f"{name}/{j}", w if checked else None) for j, w in enumerate(bits)]
-    return Tensor(name, tuple(shape), digits, interval, columns)
+    return Tensor(name, tuple(shape), digits, interval, columns, limb=limb)
 
 
 def hull(*intervals):
@@ -75,14 +78,14 @@ def compositions(m):
     return [(k, *rest) for k in range(1, min(3, m) + 1) for rest in compositions(m - k)]
 
 
-def plan(name, digits, total, shape):
+def plan(name, digits, total, shape, limb=16):
     """(groups, carries) of an identity."""
     m = 0
     while magnitude(total) >= P << 16 * m:
         m += 1
     assert m <= 12, name
     found = []
-    for groups in compositions(m):
+    for groups in compositions(m) + (compositions(m + 1) if m and limb > 16 else []):
         carries, incoming, f = [], (0, 0), 0
         for k in groups:
             group = plus(incoming, *(times(get(digits, f + i), 2 ** (16 * i)) for i in range(k)))
@@ -91,7 +94,10 @@ def plan(name, digits, total, shape):
             width = max(1, signed + max(high.bit_length(), (low + 1).bit_length() if signed else 0))
             if width > 60:
                 break
-            carries.append(committed(f"{name}: carry {len(carries)}", width, shape, signed=signed))
+            limbs = -(-width // limb)
+            if limbs < -(-width // 16) and width - (limbs - 1) * limb > 16 and limbs * limb <= 60:
+                width = limbs * limb
+            carries.append(committed(f"{name}: carry {len(carries)}", width, shape, signed=signed, limb=limb))
             incoming, f = carries[-1].interval, f + k
             if magnitude(plus(group, times(incoming, -(2 ** (16 * k))))) >= P:
                 break

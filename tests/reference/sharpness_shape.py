@@ -61,12 +61,13 @@ class Shape:
         self.records = record_columns(s)
         elements, labels, _ = self.records
         delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.network.classes, 1, 1), signed=True)
-        passes = Passes(s, e2, input_tensor(s, elements), every | constants)
+        limb = limb_bits(s, self.parameters.values())
+        passes = Passes(s, e2, limb, input_tensor(s, elements), every | constants)
         passes.backwards(delta)
         layers = [LayerSquares(s, layer) for layer in passes.implicit]
         parameters, scale = list(self.parameters.values()), nearest(s.lr * 2**e2)
         weights = [squares.weight for squares in layers]
-        scalars = Scalars(s, passes.logits, labels, delta, parameters, weights, rho_int, normalised, scale)
+        scalars = Scalars(s, limb, passes.logits, labels, delta, parameters, weights, rho_int, normalised, scale)
         of_bytes = [start.sources[0] for start in starts.values()]
         self.private = [*of_bytes, model_randomness(self.model.values())] if s.private else []
         model = [*self.model.values(), *self.private]
@@ -78,6 +79,16 @@ class Shape:
             *(component for squares in layers for component in squares.components),
             gadgets(scalars),
         ]
+
+
+WIDE_LIMBS = [(2**26, 22), (2**22, 20)]
+
+
+def limb_bits(s, parameters):
+    """Section 20: of remainders and carries."""
+    outputs = s.B * sum(prod(node.place.output) for node in s.network.nodes)
+    values = (2 * s.T - 1) * (outputs + sum(parameter.count for parameter in parameters))
+    return max([bits for least, bits in WIDE_LIMBS if values >= least], default=16)
 
 
 def gadgets(scalars):

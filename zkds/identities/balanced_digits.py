@@ -116,6 +116,11 @@ class BalancedFormat(LimbFormat):
         return (self.digit_interval,) * self.count
 
     @property
+    def digit_factors(self) -> tuple[int, ...]:
+        """Digits are those of the base, not of 2^16."""
+        return (1,) * self.count
+
+    @property
     def table(self) -> RangeTable | ExplicitTable:
         """What a cell is looked up in: 0, ..., base - 1."""
         if self.base == 1 << self.limb_bits:
@@ -193,7 +198,7 @@ class BalancedValue(LinearTensor):
         offset = self.source.number.digit_offset
         result = [np.full(self.shape, -offset * sum(factors), dtype=np.int64) for factors in self._factors]
         for j, name in enumerate(self.source.columns.names):
-            cells = reader.read(name)
+            cells = reader.read(name).astype(np.int64)
             for total, factors in zip(result, self._factors, strict=True):
                 if factors[j]:
                     total += cells * np.int64(factors[j])

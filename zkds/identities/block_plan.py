@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zkds.commit.layout import Column
 from zkds.errors import PlanRejected
 from zkds.identities.expressions import Identity, Operand
-from zkds.integers.identity import IdentityPlan, plan_identity
+from zkds.integers.identity import DIGIT_BITS, IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.lookup import Lookup
@@ -45,16 +45,19 @@ class RightOperand:
 class BlockPlan:
     """Identities that are proved together, and the committed carries of their plans.
 
+    limb_bits   of the carries (`plan_identity`)
     Raises PlanRejected if an identity cannot be planned, ValueError for two identities of one name.
     """
 
-    def __init__(self, name: str, identities: Sequence[Identity]) -> None:
+    def __init__(self, name: str, identities: Sequence[Identity], limb_bits: int = DIGIT_BITS) -> None:
         if len({identity.name for identity in identities}) != len(identities) or not identities:
             raise ValueError(f"{name}: expected identities of different names, at least one")
         self.name = name
         self.identities = tuple(identities)
         self.intervals = [identity.intervals() for identity in identities]
-        self.plans = [_plan(identity.name, *found) for identity, found in zip(identities, self.intervals, strict=True)]
+        self.plans = [
+            _plan(identity.name, *found, limb_bits) for identity, found in zip(identities, self.intervals, strict=True)
+        ]
         self.carries = [
             [
                 Committed(LimbColumns(f"{identity.name}: carry {g}", carry, identity.shape))
@@ -105,8 +108,8 @@ class BlockPlan:
             plan.check(digits, total)
 
 
-def _plan(name: str, digits: list[Interval], total: Interval) -> IdentityPlan:
+def _plan(name: str, digits: list[Interval], total: Interval, limb_bits: int) -> IdentityPlan:
     try:
-        return plan_identity(digits, total)
+        return plan_identity(digits, total, limb_bits)
     except PlanRejected as error:
         raise PlanRejected(f"{name}: {error}") from None

@@ -124,22 +124,25 @@ class Gadget:
         self.identities.setdefault(block, []).append(Identity(f"{self.name}: {name}", shape, expression, total))
 
 
-def make_blocks(gadgets: Sequence[Gadget]) -> list[Block]:
-    """One block for each name, in order of first use."""
+def make_blocks(gadgets: Sequence[Gadget], limb_bits: int = DIGIT_BITS) -> list[Block]:
+    """One block for each name, in order of first use; limb_bits: of their carries."""
     identities: dict[str, list[Identity]] = {}
     for gadget in gadgets:
         for block, stated in gadget.identities.items():
             identities.setdefault(block, []).extend(stated)
-    return [Block(name, stated) for name, stated in identities.items() if stated]
+    return [Block(name, stated, limb_bits) for name, stated in identities.items() if stated]
 
 
 class Gadgets(Component):
-    """The relation of gadgets: their lookups, and blocks of their identities, in order of first use."""
+    """The relation of gadgets: their lookups, and blocks of their identities, in order of first use.
 
-    def __init__(self, name: str, gadgets: Sequence[Gadget]) -> None:
+    limb_bits   of the blocks' carries (`plan_identity`)
+    """
+
+    def __init__(self, name: str, gadgets: Sequence[Gadget], limb_bits: int = DIGIT_BITS) -> None:
         self.name = name
         self.gadgets = list(gadgets)
-        self.blocks: list[Block] = make_blocks(gadgets)
+        self.blocks: list[Block] = make_blocks(gadgets, limb_bits)
 
     @property
     def _parts(self) -> list[Gadget | Block]:

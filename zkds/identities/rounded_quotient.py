@@ -106,7 +106,7 @@ class RoundedQuotient(Component):
         scales = [(self.remainder.columns.names[0], ONE)]
         constant = K(self.divisor // 2)
         if isinstance(self.output, Committed):
-            output_weights = self._output_weights(1)
+            output_weights = self.output.limb_weights(self._output_weights(1))
             scales += list(zip(self.output.columns.names, output_weights, strict=True))
             constant = constant + output_weights[-1] * self.output.columns.format.top_offset
         names, factors = zip(*scales, strict=True)

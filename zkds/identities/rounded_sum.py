@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from operator import mul
 
 import numpy as np
 
@@ -54,7 +55,10 @@ ZERO_INTERVAL = Interval(0, 0)
 
 
 class RoundedSum(Component):
-    """The identity of one rounded tensor `output`, with the columns of its remainder and carries."""
+    """The identity of one rounded tensor `output`, with the columns of its remainder and carries.
+
+    limb_bits   of these, where limbs of so many bits are fewer than those of 16
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class RoundedSum(Component):
         shift: int,
         products: Products | Sequence[Scaled] | None,
         linear: Linear | None = None,
+        limb_bits: int = DIGIT_BITS,
     ) -> None:
         if products is None and linear is None:
             raise ValueError(f"{name}: expected products or a linear term")
@@ -73,9 +78,9 @@ class RoundedSum(Component):
         self.shift = shift
         self.products = _scaled(products)
         self.linear = linear
-        self.remainder = LimbColumns(f"{name}: remainder", LimbFormat(DIGIT_BITS, shift, signed=False), output.shape)
+        self.remainder = LimbColumns(f"{name}: remainder", LimbFormat.within(limb_bits, shift, False), output.shape)
         self.digits, self.total = self._intervals()
-        self.plan: IdentityPlan = plan_identity(self.digits, self.total)
+        self.plan: IdentityPlan = plan_identity(self.digits, self.total, limb_bits)
         self.carries = [LimbColumns(f"{name}: carry {g}", carry, output.shape) for g, carry in enumerate(self.plan.carries)]
         self.committed = [Committed(part) for part in self.parts]
 
@@ -94,7 +99,7 @@ class RoundedSum(Component):
             sums = [_up_to(digit, self.linear.terms) for digit in tensor.digits]
             digits = _sum(digits, _shifted(sums, self.linear.exponent))
         digits = _sum(digits, _shifted([Interval.point(1)], self.shift - 1))
-        digits = _sum(digits, [-digit for digit in self.remainder.format.coefficient_intervals])
+        digits = _sum(digits, [-digit for digit in self.remainder.format.digit_intervals])
         digits = _sum(digits, [-digit for digit in _shifted(self.output.digits, self.shift)])
         total = total - self.remainder.format.interval - self.output.interval.times(1 << self.shift)
         return digits, total
@@ -130,7 +135,7 @@ class RoundedSum(Component):
         count = self.plan.low_digits
         sums = self._low_sums(reader, count)
         for d, name in enumerate(self.remainder.names[:count]):
-            sums[d] -= reader.read(name)
+            sums[d] -= reader.read(name).astype(np.int64) * np.int64(self.remainder.format.digit_factors[d])
         whole, bits = divmod(self.shift - 1, DIGIT_BITS)
         if whole < count:
             sums[whole] += np.int64(1 << bits)
@@ -243,14 +248,15 @@ class RoundedSum(Component):
         weights, carry_weights = self._weights(gamma), self.plan.carry_weights(gamma)
         for (tensor, axes, digit_weights), value in zip(self._linear_claims(points, weights), values, strict=False):
             book.add(tensor, axes, digit_weights, value)
-        scales = list(zip(self.remainder.names, weights, strict=False))
+        of_limbs = map(mul, weights, self.remainder.format.digit_factors)
+        scales = list(zip(self.remainder.names, of_limbs, strict=False))
         (constant,) = _scaled_weights(weights, self.shift - 1, 1)
         for carry, weight in zip(self.carries, carry_weights, strict=True):
-            limbs = powers(K(1 << DIGIT_BITS), carry.format.limbs)
+            limbs = powers(K(1 << carry.format.limb_bits), carry.format.limbs)
             scales += [(name, -weight * limb) for name, limb in zip(carry.names, limbs, strict=True)]
             constant = constant - weight * carry.format.offset
         if isinstance(self.output, Committed):
-            output_weights = self._output_weights(weights)
+            output_weights = self.output.limb_weights(self._output_weights(weights))
             scales += list(zip(self.output.columns.names, output_weights, strict=True))
             constant = constant + output_weights[-1] * self.output.columns.format.top_offset
         names, factors = zip(*scales, strict=True)

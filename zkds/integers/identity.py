@@ -25,6 +25,7 @@ intervals; the verifier runs it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,9 +34,9 @@ import numpy as np
 from zkds.errors import PlanRejected
 from zkds.field import ZERO, K, P, powers
 from zkds.integers.intervals import Interval
+from zkds.integers.limbs import DIGIT_BITS as DIGIT_BITS
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
 
-DIGIT_BITS = 16
 MAX_GROUP = 3
 MAX_LOW_DIGITS = 12
 ZERO_INTERVAL = Interval(0, 0)
@@ -133,17 +134,23 @@ class IdentityPlan:
         return bytes([len(self.groups)]) + b"".join(bytes([size]) + carry.encode() for size, carry in groups)
 
 
-def plan_identity(digits: Sequence[Interval], total: Interval) -> IdentityPlan:
+def plan_identity(digits: Sequence[Interval], total: Interval, limb_bits: int = DIGIT_BITS) -> IdentityPlan:
     """The sound plan with the fewest committed carry limbs; ties go to fewer groups, then to longer first groups.
 
-    digits: exact intervals of e_0, e_1, ...; total: an interval of the identity's value. Raises PlanRejected if there is none.
+    digits      exact intervals of e_0, e_1, ...
+    total       an interval of the identity's value
+    limb_bits   of carries, where limbs of so many bits are fewer than those of 16; then it may be worth to show that one more
+                low digit vanishes than has to: the carry behind it may be a limb shorter
+    Raises PlanRejected if there is none.
     """
     needed = 0
     while total.magnitude() >= P << (DIGIT_BITS * needed):
         needed += 1
     if needed > MAX_LOW_DIGITS:
         raise PlanRejected(f"identity: a value of {total.magnitude().bit_length()} bits is too wide")
-    plans = [plan for groups in _compositions(needed) if (plan := _with_groups(digits, groups)) is not None]
+    most = needed + 1 if needed and limb_bits > DIGIT_BITS else needed
+    ways = itertools.chain.from_iterable(map(_compositions, range(needed, most + 1)))
+    plans = [plan for groups in ways if (plan := _with_groups(digits, groups, limb_bits)) is not None]
     if not plans:
         raise PlanRejected(f"identity: no groups of the lowest {needed} digits stay below p")
     best = min(plans, key=lambda plan: (plan.carry_limbs, len(plan.groups), [-size for size in plan.groups]))
@@ -160,13 +167,13 @@ def _compositions(total: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def _with_groups(digits: Sequence[Interval], groups: tuple[int, ...]) -> IdentityPlan | None:
+def _with_groups(digits: Sequence[Interval], groups: tuple[int, ...], limb_bits: int) -> IdentityPlan | None:
     """The plan with these groups and the narrowest carries, or None if a group could wrap around p."""
     carries: list[LimbFormat] = []
     incoming, first = ZERO_INTERVAL, 0
     for size in groups:
         group = _group_interval(digits, first, size) + incoming
-        carry = _narrowest(Interval(-(-group.low >> DIGIT_BITS * size), group.high >> DIGIT_BITS * size))
+        carry = _narrowest(Interval(-(-group.low >> DIGIT_BITS * size), group.high >> DIGIT_BITS * size), limb_bits)
         if carry is None:
             return None
         difference = group - carry.interval.times(1 << DIGIT_BITS * size)
@@ -177,14 +184,18 @@ def _with_groups(digits: Sequence[Interval], groups: tuple[int, ...]) -> Identit
     return IdentityPlan(groups, tuple(carries))
 
 
-def _narrowest(interval: Interval) -> LimbFormat | None:
-    """The narrowest format that holds the interval: unsigned where nothing is negative. None if no format is wide enough."""
+def _narrowest(interval: Interval, limb_bits: int) -> LimbFormat | None:
+    """The narrowest format that holds the interval, unsigned where nothing is negative; but a top limb of more than 16 bits is
+    a whole one, so that there are few tables. None if no format is wide enough.
+    """
     low, high = min(interval.low, interval.high), max(interval.low, interval.high)
     signed = low < 0
     width = max(high.bit_length(), (-low - 1).bit_length() if signed else 0) + signed
     if width > MAX_WIDTH:
         return None
-    return LimbFormat(DIGIT_BITS, max(width, 1), signed)
+    number = LimbFormat.within(limb_bits, max(width, 1), signed)
+    whole = number.limbs * number.limb_bits
+    return LimbFormat(number.limb_bits, whole, signed) if number.top_bits > DIGIT_BITS and whole <= MAX_WIDTH else number
 
 
 def _group_interval(digits: Sequence[Interval], first: int, size: int) -> Interval:

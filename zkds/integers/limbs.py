@@ -23,6 +23,7 @@ from zkds.native.columns import Digits
 
 I64 = NDArray[np.int64]
 
+DIGIT_BITS = 16  # of the base in which identities are written (identity.py)
 MAX_LIMB_BITS = 22  # the largest range table
 MAX_WIDTH = 60  # a wider value would not be unique modulo p = 2^61 - 1
 
@@ -59,6 +60,12 @@ class LimbFormat:
         if not 1 <= self.width <= MAX_WIDTH:
             raise PlanRejected(f"width: expected 1 to {MAX_WIDTH} bits, got {self.width}")
 
+    @classmethod
+    def within(cls, limb_bits: int, width: int, signed: bool) -> LimbFormat:
+        """Limbs of up to `limb_bits` bits, 16 or more, where these are fewer than those of 16 bits, else of 16 bits."""
+        fewer = -(-width // limb_bits) < -(-width // DIGIT_BITS)
+        return cls(limb_bits if fewer else DIGIT_BITS, width, signed)
+
     @property
     def limbs(self) -> int:
         """The number of limbs."""
@@ -73,6 +80,16 @@ class LimbFormat:
     def limb_widths(self) -> tuple[int, ...]:
         """The width of every limb, lowest first; their sum is `width`."""
         return (self.limb_bits,) * (self.limbs - 1) + (self.top_bits,)
+
+    @property
+    def digit_factors(self) -> tuple[int, ...]:
+        """What every coefficient counts as a digit of base 2^16: limb j of l bits is 2^((l - 16) j) times 2^(16 j)."""
+        return tuple(1 << max(0, self.limb_bits - DIGIT_BITS) * j for j in range(self.limbs))
+
+    @property
+    def digit_intervals(self) -> tuple[Interval, ...]:
+        """The interval of every digit of base 2^16, lowest first."""
+        return tuple(map(Interval.times, self.coefficient_intervals, self.digit_factors))
 
     @property
     def top_offset(self) -> int:

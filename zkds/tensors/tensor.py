@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -242,7 +242,7 @@ class Committed(Tensor):
         self.checked = checked
         self.name = columns.name
         self.shape = columns.shape
-        self.digits = columns.format.coefficient_intervals
+        self.digits = columns.format.digit_intervals
         self.interval = columns.format.interval
 
     @property
@@ -255,13 +255,26 @@ class Committed(Tensor):
         return RangeTable(self.columns.format.limb_widths[limb])
 
     def tables(self, reader: Reader) -> list[I64]:
-        return reader.coefficients(self.columns)
+        return self._digits(reader.coefficients(self.columns))
 
     def integers(self, reader: Reader) -> I64:
         return reader.values(self.columns)
 
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
-        return self.columns.format.coefficients([reader.read_entry(name, index) for name in self.columns.names])
+        limbs = [reader.read_entry(name, index) for name in self.columns.names]
+        return self._digits(self.columns.format.coefficients(limbs))
+
+    def _digits(self, coefficients: list[I64]) -> list[I64]:
+        pairs = zip(coefficients, self.columns.format.digit_factors, strict=True)
+        return [digit if factor == 1 else digit * np.int64(factor) for digit, factor in pairs]
+
+    def limb_weights(self, digit_weights: Sequence[K]) -> list[K]:
+        """What the limbs count where the digits count so much."""
+        pairs = zip(digit_weights, self.columns.format.digit_factors, strict=True)
+        return [weight if factor == 1 else weight * factor for weight, factor in pairs]
+
+    def _of_limbs(self, claim: TensorClaim[Value]) -> TensorClaim[Value]:
+        return replace(claim, digit_weights=tuple(self.limb_weights(claim.digit_weights)))
 
     def prove_claims(self, context: ProverContext) -> None:
         claims = self._take(context.layout, context.book)
@@ -296,7 +309,7 @@ class Committed(Tensor):
             if self.is_direct(claim.axes) and len(claims) <= MOST_SEPARATE_CLAIMS:
                 book.vector_claims.append(self.vector_claim(layout, claim))
             else:
-                others.append(claim)
+                others.append(self._of_limbs(claim))
         return others
 
     @staticmethod
@@ -306,6 +319,7 @@ class Committed(Tensor):
 
     def vector_claim(self, layout: Layout, claim: TensorClaim[Value]) -> Claim[Value]:
         """A claim with such axes, as one on the vector."""
+        claim = self._of_limbs(claim)
         return Claim(lambda: self._direct_pieces(layout, claim), claim.value + self._offset(claim))
 
     def _offset(self, claim: TensorClaim[Value]) -> K:

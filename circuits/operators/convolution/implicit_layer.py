@@ -51,6 +51,7 @@ class BuiltImplicitLayer(Built):
     ) -> None:
         self.geometry, self.placed, self.inputs, self.weight, self.bias = geometry, placed, inputs, weight, bias
         self.runs = scope.schedule.runs
+        self.limb_bits = scope.limb_bits
         self.bits = weight.bits
         self.passes, self.steps = zip(*pairs(geometry.steps), strict=True)
         self.perturbed = range(geometry.steps, geometry.passes)  # second passes, of steps 0, 1, ...
@@ -70,7 +71,8 @@ class BuiltImplicitLayer(Built):
             Scaled(perturbation, exponent, 1, PERTURBATION),
         ]
         linear = None if bias is None else bias_term(geometry, bias.passes, placed.input_bits[0])
-        forward = RoundedSum(f"{placed.name}: forward", self.output, self.bits.forward_shift, products, linear)
+        name, shift = f"{placed.name}: forward", self.bits.forward_shift
+        forward = RoundedSum(name, self.output, shift, products, linear, self.limb_bits)
         self.components = [gram, other, forward]
 
     def backward(self, delta: Tensor) -> BuiltBackward:
@@ -106,7 +108,8 @@ class BuiltImplicitLayer(Built):
             Scaled(perturbation, exponent, 1, PERTURBATION),
         ]
         name = f"{self.placed.name}: input gradient"
-        return [gram, other, RoundedSum(name, input_delta, bits.input_gradient_shift, products)]
+        shift = bits.input_gradient_shift
+        return [gram, other, RoundedSum(name, input_delta, shift, products, limb_bits=self.limb_bits)]
 
     # ---- products of rows: (pairs, B, Y, X, B, Y, X), and T - 1 in place of the pairs ----
 

@@ -295,11 +295,13 @@ class BuiltConvolution(Built):
         self.weight = parameters["weight"]
         self.bias = parameters.get("bias")
         self.runs = scope.schedule.runs
+        self.limb_bits = scope.limb_bits
         self.geometry = geometry_of(operator, placed, scope.schedule.steps, scope.schedule.batch_size)
         self.output = scope.output(placed)
         products = ForwardProducts(self.geometry, self.weight.passes, inputs)
         linear = None if self.bias is None else bias_term(self.geometry, self.bias.passes, placed.input_bits[0])
-        self.components = [RoundedSum(f"{placed.name}: forward", self.output, _forward_shift(placed), products, linear)]
+        name, shift = f"{placed.name}: forward", _forward_shift(placed)
+        self.components = [RoundedSum(name, self.output, shift, products, linear, self.limb_bits)]
 
     def backward(self, delta: Tensor) -> BuiltBackward:
         name, geometry = self.placed.name, self.geometry
@@ -309,11 +311,12 @@ class BuiltConvolution(Built):
             input_delta = Committed(LimbColumns(f"{name}: input delta", DELTA, geometry.input_shape))
             products = InputGradientProducts(geometry, self.weight.passes, delta)
             shift = _input_gradient_shift(self.placed)
-            components.append(RoundedSum(f"{name}: input gradient", input_delta, shift, products))
+            components.append(RoundedSum(f"{name}: input gradient", input_delta, shift, products, limb_bits=self.limb_bits))
         for index, run in enumerate(self.runs):
-            kind, shift = run.kind, gradient_shift(self.placed, run.kind)
+            of_weight, shift = f"{self.weight.name}: {run.kind.name}", gradient_shift(self.placed, run.kind)
             weights = WeightGradientProducts(geometry, delta, self.inputs, run.first, run.count)
-            components.append(RoundedSum(f"{self.weight.name}: {kind.name}", self.weight.rounded[index], shift, weights))
+            out = self.weight.rounded[index]
+            components.append(RoundedSum(of_weight, out, shift, weights, limb_bits=self.limb_bits))
             if self.bias is not None:
                 components.append(bias_gradient(self.bias, geometry, delta, self.placed, run, index))
         return BuiltBackward([input_delta], components)

@@ -39,7 +39,7 @@ class Affine(Operator):
     def build(self, place, scope, inputs, parameters):
         (x,), bits, output = inputs, place.input_bits[0], scope.output(place)
         total = self.mapped(f"{place.name}: map", x, [b * 2**bits for b in self.shift])
-        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, (), itself(total))
+        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, (), itself(total), scope.limb)
 
         def back(delta):
             if not place.wanted[0]:
@@ -47,7 +47,7 @@ class Affine(Operator):
             found = committed(f"{place.name}: input delta", 46, x.shape, signed=True)
             mapped = self.mapped(f"{place.name}: delta", delta, [0] * len(self.scale))
             bits = 40 + place.delta_bits
-            return [found], [RoundedSum(f"{place.name}: input gradient", found, bits, (), itself(mapped))]
+            return [found], [RoundedSum(f"{place.name}: input gradient", found, bits, (), itself(mapped), scope.limb)]
 
         return Built(output, [forward], back)
 

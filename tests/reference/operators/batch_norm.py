@@ -94,7 +94,7 @@ class BatchNorm(Operator):
 
         scale = RoundedSum(c.name, c, 40, [by_constant(gamma.passes, r, 0, passes)])
         forward = [by_channel(c, centred)], Linear(beta.passes, bits - 8, 1, bias_claim)
-        components = [scale, RoundedSum(f"{name}: forward", output, bits, *forward)]
+        components = [scale, RoundedSum(f"{name}: forward", output, bits, *forward, scope.limb)]
         return Built(output, components, lambda delta: self.back(place, scope, (c, centred, r), (gamma, beta), delta))
 
     def back(self, place, scope, tensors, parameters, delta):
@@ -102,7 +102,7 @@ class BatchNorm(Operator):
         components, found, more = [], None, place.delta_bits
         if place.wanted[0]:
             found = committed(f"{name}: input delta", 46, delta.shape, signed=True)
-            components.append(RoundedSum(f"{name}: input gradient", found, 32 + more, [by_channel(c, delta)]))
+            components.append(RoundedSum(f"{name}: input gradient", found, 32 + more, [by_channel(c, delta)], None, scope.limb))
 
         def claims(axes, at):
             return at, [times(axes[0], at[0]), at[1], times(axes[1], at[2]), *at[3:]]

@@ -155,7 +155,7 @@ class Convolution(Operator):
         n = self.ci // self.groups * most(triples[0], 0) * most(triples[1], 0)
         inner = [a.shape[0], self.groups, self.ci // self.groups, runs(self.co, self.groups), *self.kernel]
         products = Products(weight.passes, a, n, inner, claims)
-        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, [products], self.bias_term(bias, bits))
+        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, [products], self.bias_term(bias, bits), scope.limb)
         return Built(output, [forward], lambda delta: self.back(place, scope, a, delta, triples, (weight, bias)))
 
     def bias_term(self, bias, bits):
@@ -180,9 +180,14 @@ class Convolution(Operator):
             n = self.co // self.groups * most(triples[0], 2) * most(triples[1], 2)
             inner = [passes, self.groups, self.co // self.groups, runs(self.ci, self.groups), *self.kernel]
             products = Products(weight.passes, delta, n, inner, claims)
-            components.append(RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, [products]))
+            components.append(
+                RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, [products], None, scope.limb)
+            )
         for kind in self.kinds(place, scope):
-            components += [self.gradient(weight, kind, a, delta, triples), *self.bias_gradient_sum(bias, kind, delta, place)]
+            components += [
+                self.gradient(weight, kind, a, delta, triples, scope.limb),
+                *self.bias_gradient_sum(bias, kind, delta, place),
+            ]
         return [found], components
 
     @staticmethod
@@ -191,7 +196,7 @@ class Convolution(Operator):
         bits = place.input_bits[0] + place.delta_bits
         return ("gradient", 0, scope.T, bits), ("update", scope.T, scope.T - 1, bits + scope.e2 - 40)
 
-    def gradient(self, weight, kind, a, delta, triples):
+    def gradient(self, weight, kind, a, delta, triples, limb):
         name, first, count, shift = kind
         passes = a.shape[0]
 
@@ -206,7 +211,7 @@ class Convolution(Operator):
 
         n = delta.shape[1] * most(triples[0], 1) * most(triples[1], 1)
         products = Products(delta, a, n, [count, delta.shape[1], self.groups, *delta.shape[3:]], claims)
-        return RoundedSum(f"{weight.name}: {name}", getattr(weight, name), shift, [products])
+        return RoundedSum(f"{weight.name}: {name}", getattr(weight, name), shift, [products], None, limb)
 
     def bias_gradient_sum(self, bias, kind, delta, place):
         """Its sum, if there is a bias."""

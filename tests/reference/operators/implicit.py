@@ -84,7 +84,7 @@ def build(convolution, place, scope, a, parameters):
     components = [
         RoundedSum(products.name, products, 2 * ib - 30, [of_rows(a, passes, a, moved, patches)]),
         RoundedSum(perturbed.name, perturbed, 2 * ib - 30, [of_rows(a, second, a, firsts, patches)]),
-        RoundedSum(f"{place.name}: forward", output, 8 + ib, sums, convolution.bias_term(bias, ib)),
+        RoundedSum(f"{place.name}: forward", output, 8 + ib, sums, convolution.bias_term(bias, ib), scope.limb),
     ]
 
     def back(delta):
@@ -111,7 +111,7 @@ def build(convolution, place, scope, a, parameters):
         return [
             RoundedSum(products.name, products, 34 + db, [of_rows(delta, passes, weight.update, steps, outputs)]),
             RoundedSum(perturbed.name, perturbed, 34 + db, [of_rows(delta, second, weight.perturbation, firsts, outputs)]),
-            RoundedSum(f"{place.name}: input gradient", found, common + db, sums),
+            RoundedSum(f"{place.name}: input gradient", found, common + db, sums, None, scope.limb),
         ]
 
     return Built(output, components, back)
