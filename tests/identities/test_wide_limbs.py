@@ -8,7 +8,7 @@ import pytest
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, reason_of
 from tests.harness.circuit import Operands, circuit_of
 from tests.harness.limbs import join
-from zkds.circuits.operators.convolution.low_rank import StartForward
+from zkds.circuits.operators.channel_products import ChannelProducts
 from zkds.errors import PlanRejected
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.integers.identity import IdentityPlan
@@ -31,19 +31,21 @@ class Example:
 
     def __init__(self, limb_bits):
         generator = np.random.default_rng(1)
-        shapes = {"w": (44, (3, 1, 1, 1)), "a": (48, (2, 2, 1, 1, 1))}
+        shapes = {"w": (44, (2, 3)), "a": (48, (2, 2, 3, 1, 1))}
         self.values = {name: generator.integers(-(1 << w - 1), 1 << w - 1, shape) for name, (w, shape) in shapes.items()}
         w, a = (committed(name, LimbFormat(16, width, True), shape) for name, (width, shape) in shapes.items())
-        exact = self.values["a"].reshape(2, 2, 1).astype(object) * self.values["w"].reshape(3).astype(object)
+        exact = self.values["a"].astype(object) * self.values["w"].reshape(2, 1, 3, 1, 1).astype(object)
         self.sums, self.outputs = [], []
         columns = w.columns.split(self.values["w"]) | a.columns.split(self.values["a"])
         for bits in (16, limb_bits):
             out = committed(f"{bits}: out", LimbFormat.within(bits, OUT_WIDTH, True), (2, 2, 3, 1, 1))
-            part = RoundedSum(f"{bits}", out, SHIFT, StartForward(w, a), limb_bits=bits)
+            part = RoundedSum(f"{bits}", out, SHIFT, ChannelProducts(w, a), limb_bits=bits)
             rounded = exact + (1 << SHIFT - 1)
             columns |= out.columns.split((rounded >> SHIFT).astype(np.int64).reshape(out.shape))
             columns |= part.remainder.split((rounded % (1 << SHIFT)).astype(np.int64).reshape(out.shape))
-            columns |= part.witness(ColumnReader(columns))
+            reader = ColumnReader(columns)
+            reader.add(part.witness(reader))
+            columns = reader.columns
             self.sums.append(part)
             self.outputs.append(out)
         self.columns = columns

@@ -81,7 +81,7 @@ def test_nothing_has_the_size_of_an_implicit_weight_but_its_start():
     of_weights = {column.split("/")[0] for column in columns if column.startswith(("first.weight", "second.weight"))}
     kinds = {name.split(": ", 1)[1] for name in of_weights}
     assert {kind for kind in kinds if ": carry" not in kind} == {
-        "start digits", "update factor", "update factor: remainder", "perturbation factor",
+        "start", "update factor", "update factor: remainder", "perturbation factor",
     }  # fmt: skip
 
 
