@@ -48,6 +48,7 @@ CLAIMS = {
     "coefficients": (6, 5),
     "bit": (6, 0),
     "mask": (6, 0),
+    "selectors": (2, 3),
     "input": (6, 0),
     "output": (8, 2),
     "difference": (6, 0),

@@ -10,7 +10,14 @@ from tests.harness.circuit import Operands, circuit_of
 from tests.harness.limbs import completed
 from tests.harness.whole_proof import assert_rejected_in_both_modes
 from tests.reference.rounding import round_half_up
-from zkds.circuits.operators.convolution.low_rank import Corrections, RecordProducts, StartBackward, StartForward
+from zkds.circuits.operators.convolution.low_rank import (
+    InputCorrections,
+    OutputCorrections,
+    RowProducts,
+    StartBackward,
+    StartForward,
+)
+from zkds.circuits.operators.convolution.windows import Geometry, Window, one_by_one
 from zkds.identities.products import Scaled
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.integers.limb_columns import LimbColumns
@@ -27,6 +34,10 @@ PASSES = 2 * STEPS - 1
 RECORD, OUTPUTS = (2, 3, 1), 5
 PAIRS = [(p, u) for p in range(PASSES) for u in range(p if p < STEPS else p - STEPS)]
 SECOND = [(STEPS + t, t) for t in range(STEPS - 1)]
+WINDOWS = Window(3, 3, 1, 0, 1), Window(1, 1, 1, 0, 1)  # of a dense layer: the whole record
+GEOMETRY = Geometry(STEPS, BATCH, RECORD[0], OUTPUTS, *WINDOWS)
+ONES = one_by_one(1), one_by_one(1)
+ROW = (BATCH, 1, 1)
 
 
 @dataclass
@@ -47,7 +58,7 @@ def gram(left, right, pairs):
 
 def corrected(grams, moved, passes, shape):
     """For every pair q of a pass, gram_q times the rows that belong to it."""
-    total = np.zeros(shape, dtype=object)
+    total, grams = np.zeros(shape, dtype=object), grams.reshape(-1, BATCH, BATCH)
     for matrix, row, p in zip(grams, moved, passes, strict=True):
         total[p] += matrix.astype(object) @ row
     return total
@@ -67,21 +78,21 @@ def make_case(cheat=None):
     start, inputs = operand("start", 44, (OUTPUTS, *RECORD)), operand("inputs", 43, (PASSES, BATCH, *RECORD))
     deltas = operand("deltas", 46, (PASSES, BATCH, OUTPUTS, 1, 1))
     moves = operand("moves", 15, (STEPS - 1, BATCH, OUTPUTS, 1, 1))
-    grams = operand("grams", 50, (len(PAIRS), BATCH, BATCH))
-    others = operand("other grams", 50, (len(SECOND), BATCH, BATCH))
+    grams = operand("grams", 50, (len(PAIRS), *ROW, *ROW))
+    others = operand("other grams", 50, (len(SECOND), *ROW, *ROW))
     a, d, m = rows(values["inputs"]), rows(values["deltas"]), rows(values["moves"])
     w = values["start"].reshape(OUTPUTS, -1).astype(object)
     first, second = zip(*PAIRS, strict=True)
     passes, steps = zip(*SECOND, strict=True)
     forward = [
-        Scaled(StartForward(start, inputs)),
-        Scaled(Corrections(moves, grams, second, first, deltas.shape), 17, -1, "updates"),
-        Scaled(Corrections(moves, others, steps, passes, deltas.shape), 14, 1, "perturbation"),
+        Scaled(StartForward(GEOMETRY, start, inputs)),
+        Scaled(OutputCorrections(moves, grams, second, first, PASSES), 17, -1, "updates"),
+        Scaled(OutputCorrections(moves, others, steps, passes, PASSES), 14, 1, "perturbation"),
     ]
     backward = [
-        Scaled(StartBackward(start, deltas), 21),
-        Scaled(Corrections(inputs, grams, [STEPS + u for u in second], first, inputs.shape), 3, -1, "updates"),
-        Scaled(Corrections(inputs, others, steps, passes, inputs.shape), 0, 1, "perturbation"),
+        Scaled(StartBackward(GEOMETRY, start, deltas), 21),
+        Scaled(InputCorrections(inputs, grams, [STEPS + u for u in second], first, PASSES, WINDOWS), 3, -1, "updates"),
+        Scaled(InputCorrections(inputs, others, steps, passes, PASSES, WINDOWS), 0, 1, "perturbation"),
     ]
     rows_of = second if cheat != "rows of another step" else second[::-1]
     places = first if cheat != "a pair of another pass" else (*first[1:], first[0])
@@ -97,10 +108,10 @@ def make_case(cheat=None):
         "backward": (backward, 50, dx, (d @ weight << 21)
                      - kept * (corrected(values["grams"], a[[STEPS + u for u in rows_of]], places, a.shape) << 3)
                      + corrected(values["other grams"], a[list(steps)], passes, a.shape)),
-        "inputs of pairs": (RecordProducts(inputs, inputs, first, [STEPS + u for u in second]), 40,
-                            (len(PAIRS), BATCH, BATCH), gram(a, a, later)),
-        "deltas and moves": (RecordProducts(deltas, moves, first, second), 20,
-                             (len(PAIRS), BATCH, BATCH), gram(d, m, pairs)),
+        "inputs of pairs": (RowProducts(inputs, inputs, first, [STEPS + u for u in second], WINDOWS), 40,
+                            (len(PAIRS), *ROW, *ROW), gram(a, a, later)),
+        "deltas and moves": (RowProducts(deltas, moves, first, second, ONES), 20,
+                             (len(PAIRS), *ROW, *ROW), gram(d, m, pairs)),
     }  # fmt: skip
     identities, remainders, results = [], {}, {}
     for name, (products, shift, shape, sums) in exact.items():
@@ -155,12 +166,11 @@ def test_wrong_sums_are_rejected(cheat, name):
     [
         (lambda: Scaled(None, -1), "expected an exponent of 0 or more"),
         (lambda: Scaled(None, 1, 2, "updates"), "updates: expected an exponent of 0 or more and a sign 1 or -1"),
-        (lambda: StartForward(*two((3, 4), (2, 2, 5))), r"expected records of one shape, got \(4,\) and \(5,\)"),
-        (lambda: StartBackward(*two((3, 4), (2, 2, 4))), r"expected records of one shape, got \(3,\) and \(4,\)"),
-        (lambda: RecordProducts(*two((2, 3, 4), (2, 3, 5)), [0], [0]), "expected records of one shape"),
-        (lambda: RecordProducts(*two((2, 3, 4), (2, 3, 4)), [0], [0, 1]), "expected as many indices of each"),
-        (lambda: Corrections(*two((2, 3, 4), (2, 3, 3)), [0], [0], (2, 3, 4)), "expected 1 pairs of 3 records"),
-        (lambda: Corrections(*two((2, 3, 4), (1, 3, 3)), [0], [0], (2, 3, 5)), "expected records of one shape"),
+        (lambda: StartForward(GEOMETRY, *two((5, 2, 3, 1), (5, 3, 2, 4, 1))), "x: expected shape .5, 3, 2, 3, 1."),
+        (lambda: StartBackward(GEOMETRY, *two((5, 2, 3, 1), (5, 3, 4, 1, 1))), "x: expected shape .5, 3, 5, 1, 1."),
+        (lambda: RowProducts(*two((2, 3, 4, 1, 1), (2, 3, 5, 1, 1)), [0], [0], ONES), "expected images of one shape"),
+        (lambda: RowProducts(*two((2, 3, 4, 1, 1), (2, 3, 4, 1, 1)), [0], [0, 1], ONES), "expected as many indices of each"),
+        (lambda: OutputCorrections(*two((2, 3, 4, 1, 1), (2, *ROW, *ROW)), [0], [0], 2), "expected products of rows"),
     ],
 )
 def test_misuse_is_named(call, message):
