@@ -81,6 +81,13 @@ def pieces_made(statement, monkeypatch):
     return relation.columns, found, channel.constraints.messages
 
 
+def assert_counted(statement, monkeypatch):
+    columns, found, messages = pieces_made(statement, monkeypatch)
+    for column in columns:
+        assert found[column.name] <= pieces_of(column), column
+    assert messages <= counted(statement).rounds
+
+
 def small_statements():
     """Those of random ones that take little: most are large, or have no plan."""
     for seed in SMALL:
@@ -95,10 +102,7 @@ def many_steps():
 
 def test_no_column_has_more_pieces_than_are_counted_and_no_circuit_more_messages(monkeypatch):
     for statement in [*small_statements(), HOSTILE["64 layers"](), many_steps()]:
-        columns, found, messages = pieces_made(statement, monkeypatch)
-        for column in columns:
-            assert found[column.name] <= pieces_of(column), column
-        assert messages <= counted(statement).rounds
+        assert_counted(statement, monkeypatch)
 
 
 def test_large_parameters_are_counted(monkeypatch):
@@ -109,11 +113,8 @@ def test_large_parameters_are_counted(monkeypatch):
         for steps in (2, 3, 9):
             configuration = Configuration(steps, 2, sharpness=sharpness, perturbation=perturbation)
             statement = statement_of(network, configuration, features(6))
-            columns, found, messages = pieces_made(statement, monkeypatch)
+            assert_counted(statement, monkeypatch)
             assert Work.of(statement).large_steps == 3 * steps
-            for column in columns:
-                assert found[column.name] <= pieces_of(column), column
-            assert messages <= counted(statement).rounds
 
 
 def test_implicit_convolutions_are_counted(monkeypatch):
@@ -127,11 +128,8 @@ def test_implicit_convolutions_are_counted(monkeypatch):
     for steps, batch in itertools.product((2, 3, 5), (2, 3)):
         configuration = Configuration(steps, batch, sharpness="SAM")
         statement = statement_of(network, configuration)
-        columns, found, messages = pieces_made(statement, monkeypatch)
+        assert_counted(statement, monkeypatch)
         assert len(network.implicit(configuration)) == 3
-        for column in columns:
-            assert found[column.name] <= pieces_of(column), column
-        assert messages <= counted(statement).rounds
 
 
 def test_implicit_layers_are_counted(monkeypatch):
@@ -142,11 +140,8 @@ def test_implicit_layers_are_counted(monkeypatch):
     for sharpness, steps, batch in itertools.product(SHARPNESS, (2, 3, 9), (2, 3)):
         configuration = Configuration(steps, batch, sharpness=sharpness)
         statement = statement_of(network, configuration, features(6))
-        columns, found, messages = pieces_made(statement, monkeypatch)
+        assert_counted(statement, monkeypatch)
         assert len(network.implicit(configuration)) == 3
-        for column in columns:
-            assert found[column.name] <= pieces_of(column), column
-        assert messages <= counted(statement).rounds
 
 
 @pytest.mark.parametrize("private", [False, True])
