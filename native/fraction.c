@@ -42,8 +42,8 @@ static void subtree_task(void *context, size_t task, int worker) {
     const struct tree_job *job = context;
     size_t from = task * NODE_GRAIN, count = job->vectors < NODE_GRAIN ? job->vectors : NODE_GRAIN;
     if (job->leaves)
-        OPS(fraction)->leaf_parents(job->leaves, job->first_vector + 2 * from, count, job->p[0] + 16 * from,
-                                    job->q[0] + 16 * from);
+        OPS(fraction)->leaf_grandparents(job->leaves, job->first_vector + 4 * from, count, job->p[0] + 16 * from,
+                                         job->q[0] + 16 * from);
     for (size_t level = 1; level < job->levels && count > 1; level++) {
         from /= 2;
         count /= 2;
@@ -73,7 +73,7 @@ int zkds_leaf_values(const zkds_leaves *leaves, size_t first_leaf, size_t vector
 int zkds_fraction_levels(const zkds_leaves *leaves, size_t first_leaf, uint64_t *const *p, uint64_t *const *q, size_t levels,
                          size_t vectors) {
     if (levels < 1 || vectors < 1 || (vectors & (vectors - 1)) || vectors >> (levels - 1) == 0) return ZKDS_BAD_ARGUMENT;
-    if (leaves && (first_leaf % 8 || !leaves_cover(leaves, first_leaf, first_leaf + 16 * vectors))) return ZKDS_BAD_ARGUMENT;
+    if (leaves && (first_leaf % 8 || !leaves_cover(leaves, first_leaf, first_leaf + 32 * vectors))) return ZKDS_BAD_ARGUMENT;
     struct tree_job job = {leaves, first_leaf / 8, p, q, levels, vectors};
     zkds_parallel(task_count(vectors), subtree_task, &job);
     for (size_t level = 1, count = vectors / 2; level < levels; level++, count /= 2) /* what no subtree reached */
@@ -183,11 +183,25 @@ int zkds_product_round(const uint64_t *q, const uint64_t *challenge, uint64_t *q
     return run_round(round, OPS(fraction)->product_round, lanes, rest, rest_count, sums);
 }
 
+/* Whether there are leaves for a round: `vectors` of them for each child of a parent. */
+static int has_leaves(const zkds_leaves *leaves, size_t first_leaf, const uint64_t *challenge, size_t rest_count, size_t vectors) {
+    if (rest_count > MAX_REST || first_leaf % 8) return 0;
+    size_t parents = (size_t)(challenge ? 4 : 2) << rest_count;
+    return leaves_cover(leaves, first_leaf, first_leaf + 8 * vectors * 2 * parents);
+}
+
+int zkds_leaf_parents_round(const zkds_leaves *leaves, size_t first_leaf, const uint64_t *challenge, const uint64_t *lambda,
+                            uint64_t *p_out, uint64_t *q_out, const uint64_t *lanes, const uint64_t *rest, size_t rest_count,
+                            uint64_t *sums) {
+    if (!has_leaves(leaves, first_leaf, challenge, rest_count, 2)) return ZKDS_BAD_ARGUMENT;
+    struct fraction_round round = {.leaves = leaves, .first_vector = first_leaf / 8, .p_out = p_out, .q_out = q_out,
+                                   .challenge = challenge, .lambda = lambda, .merge = 1};
+    return run_round(round, OPS(fraction)->fraction_round, lanes, rest, rest_count, sums);
+}
+
 int zkds_leaf_round(const zkds_leaves *leaves, size_t first_leaf, const uint64_t *challenge, uint64_t *q_out,
                     const uint64_t *lanes, const uint64_t *rest, size_t rest_count, uint64_t *sums) {
-    if (rest_count > MAX_REST) return ZKDS_BAD_ARGUMENT;
-    size_t count = (size_t)(challenge ? 64 : 32) << rest_count; /* leaves: 8 lanes, 2 children, 2 or 4 parents a pair */
-    if (first_leaf % 8 || !leaves_cover(leaves, first_leaf, first_leaf + count)) return ZKDS_BAD_ARGUMENT;
+    if (!has_leaves(leaves, first_leaf, challenge, rest_count, 1)) return ZKDS_BAD_ARGUMENT;
     struct fraction_round round = {
         .leaves = leaves, .first_vector = first_leaf / 8, .q_out = q_out, .challenge = challenge};
     return run_round(round, OPS(fraction)->product_round, lanes, rest, rest_count, sums);

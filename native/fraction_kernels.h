@@ -101,16 +101,30 @@ static void leaf_parents(const zkds_leaves *leaves, size_t vector, size_t vector
     }
 }
 
-static void fraction_parents(const uint64_t *p, const uint64_t *q, size_t vectors, uint64_t *p_out, uint64_t *q_out) {
+INLINE void parents_of(const uint64_t *p, const uint64_t *q, size_t vectors, int prefetch, uint64_t *p_out, uint64_t *q_out) {
     for (size_t v = 0; v < vectors; v++) {
-        kv_prefetch(p, 2 * v + FRACTION_AHEAD);
-        kv_prefetch(p, 2 * v + FRACTION_AHEAD + 1);
-        kv_prefetch(q, 2 * v + FRACTION_AHEAD);
-        kv_prefetch(q, 2 * v + FRACTION_AHEAD + 1);
+        for (size_t k = 0; prefetch && k < 2; k++) {
+            kv_prefetch(p, 2 * v + k + FRACTION_AHEAD);
+            kv_prefetch(q, 2 * v + k + FRACTION_AHEAD);
+        }
         KV p0 = kv_load(p, 2 * v), p1 = kv_load(p, 2 * v + 1), q0 = kv_load(q, 2 * v), q1 = kv_load(q, 2 * v + 1);
         KV left = kv_mul(p0, q1), right = kv_mul(p1, q0);
         kv_store(p_out, v, (KV){v_add(left.re, right.re), v_add(left.im, right.im)});
         kv_store(q_out, v, kv_mul(q0, q1));
+    }
+}
+
+static void fraction_parents(const uint64_t *p, const uint64_t *q, size_t vectors, uint64_t *p_out, uint64_t *q_out) {
+    parents_of(p, q, vectors, 1, p_out, q_out);
+}
+
+/* Two levels above the leaves from leaf vector `vector`; the one between is in the first-level cache only. */
+static void leaf_grandparents(const zkds_leaves *leaves, size_t vector, size_t vectors, uint64_t *p, uint64_t *q) {
+    uint64_t parents[2][2 * FRACTION_BLOCK * 16] __attribute__((aligned(64)));
+    for (size_t from = 0; from < vectors; from += FRACTION_BLOCK) {
+        size_t count = vectors - from < FRACTION_BLOCK ? vectors - from : FRACTION_BLOCK;
+        leaf_parents(leaves, vector + 4 * from, 2 * count, parents[0], parents[1]);
+        parents_of(parents[0], parents[1], count, 0, p + 16 * from, q + 16 * from);
     }
 }
 
@@ -161,14 +175,29 @@ INLINE void merge_tables(uint64_t *p, const uint64_t *q, size_t parents, const K
         kv_store(p, 2 * w + 1, kv_mul_add(kv_load(q, 2 * w + 1), lambda, kv_load(p, 2 * w + 1)));
 }
 
-static void fraction_fold(const struct fraction_round *round, size_t from, size_t to) {
+/* Input vectors of a layer: of the tables, or a level above the leaves, formed in the buffers. */
+struct fractions {
+    const uint64_t *p, *q;
+};
+INLINE struct fractions input_fractions(const struct fraction_round *round, size_t vector, size_t count, uint64_t *p, uint64_t *q) {
+    if (!round->leaves) return (struct fractions){round->p + 16 * vector, round->q + 16 * vector};
+    leaf_parents(round->leaves, round->first_vector + 2 * vector, count, p, q);
+    return (struct fractions){p, q};
+}
+
+INLINE void fold_fractions(const struct fraction_round *round, struct fractions in, size_t from, size_t to) {
     KFactor r = kv_factor(k_from(round->challenge)), lambda = kv_factor(k_from(round->lambda));
-    fold_table(round->p + 64 * from, round->p_out + 32 * from, to - from, &r);
-    fold_table(round->q + 64 * from, round->q_out + 32 * from, to - from, &r);
+    fold_table(in.p, round->p_out + 32 * from, to - from, &r);
+    fold_table(in.q, round->q_out + 32 * from, to - from, &r);
     if (round->merge) merge_tables(round->p_out + 32 * from, round->q_out + 32 * from, to - from, &lambda);
 }
 
+static void fraction_fold(const struct fraction_round *round, size_t from, size_t to) {
+    fold_fractions(round, (struct fractions){round->p + 64 * from, round->q + 64 * from}, from, to);
+}
+
 static void fraction_round(const struct fraction_round *round, size_t from, size_t to, uint64_t *sums) {
+    uint64_t buffers[2][8 * 16 * FRACTION_BLOCK] __attribute__((aligned(64)));
     uint64_t terms[2][16 * FRACTION_BLOCK] __attribute__((aligned(64)));
     KFactor lambda = kv_factor(k_from(round->lambda));
     memset(sums, 0, 32 * sizeof *sums);
@@ -177,13 +206,17 @@ static void fraction_round(const struct fraction_round *round, size_t from, size
         for (size_t low = 0; low < round->low_count; low += FRACTION_BLOCK) {
             size_t pair = high * round->low_count + low, left = round->low_count - low;
             size_t count = left < FRACTION_BLOCK ? left : FRACTION_BLOCK;
+            size_t inputs = round->challenge ? 8 : 4; /* vectors a pair */
+            struct fractions in = input_fractions(round, inputs * pair, inputs * count, buffers[0], buffers[1]);
             if (round->challenge) {
-                fraction_fold(round, 2 * pair, 2 * (pair + count));
+                fold_fractions(round, in, 2 * pair, 2 * (pair + count));
                 fraction_terms(round->p_out + 64 * pair, round->q_out + 64 * pair, count, 0, &lambda, 0, terms[0], terms[1]);
+            } else if (round->leaves) {
+                fraction_terms(in.p, in.q, count, 1, &lambda, 0, terms[0], terms[1]);
             } else if (round->merge) {
-                fraction_terms(round->p + 64 * pair, round->q + 64 * pair, count, 1, &lambda, 1, terms[0], terms[1]);
+                fraction_terms(in.p, in.q, count, 1, &lambda, 1, terms[0], terms[1]);
             } else {
-                fraction_terms(round->p + 64 * pair, round->q + 64 * pair, count, 0, &lambda, 1, terms[0], terms[1]);
+                fraction_terms(in.p, in.q, count, 0, &lambda, 1, terms[0], terms[1]);
             }
             weigh_block(&at_zero, terms[0], (const KWeight *)round->low_weights + low, count);
             weigh_block(&at_infinity, terms[1], (const KWeight *)round->low_weights + low, count);
@@ -241,5 +274,5 @@ static void product_round(const struct fraction_round *round, size_t from, size_
     }
 }
 
-const struct fraction_ops ISA(fraction_ops) = {leaf_values,    leaf_parents,  fraction_parents, fraction_round,
-                                               product_round, fraction_fold, product_fold};
+const struct fraction_ops ISA(fraction_ops) = {leaf_values,   leaf_grandparents, fraction_parents, fraction_round,
+                                               product_round, fraction_fold,     product_fold};

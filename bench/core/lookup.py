@@ -12,8 +12,7 @@ from zkds.channel import ProverChannel, VerifierChannel
 from zkds.commit.layout import Column, Layout
 from zkds.field import K, P
 from zkds.lookup import Lookup, RangeTable, multiplicities, multiplicity_column, prove, verify
-from zkds.lookup.tree import FractionTree, TreeMemory
-from zkds.native.fraction import aligned_table
+from zkds.lookup.tree import FractionTree, TreeMemory, fraction_table
 from zkds.transcript import Transcript
 from zkds.wire import ProofReader, ProofWriter
 
@@ -23,15 +22,13 @@ BITS = 16
 def layer_seconds(log_size: int) -> tuple[float, float]:
     """(building, sumcheck) of the layer that adds up 2^(log_size + 1) stored fractions in pairs."""
     generator = np.random.default_rng(1)
-    tables = [aligned_table(2 << log_size >> 3) for _ in range(2)]
-    for table in tables:
-        table[...] = generator.integers(0, P, size=table.shape, dtype=np.uint64)
-    memory = TreeMemory(log_size + 1)
+    fractions = fraction_table(2 << log_size >> 3)
+    fractions[...] = generator.integers(0, P, size=fractions.shape, dtype=np.uint64)
+    memory = TreeMemory(log_size)
     for level in memory.levels.values():
-        for table in level:
-            table[...] = 0  # first touch
+        level[...] = 0  # first touch
     started = time.perf_counter()
-    tree = FractionTree(*tables, memory)
+    tree = FractionTree(fractions, memory)
     built = time.perf_counter()
     tree.bind_vectors(lambda message: message[0] + 1, log_size + 1, K(2, 3), [K(5, b + 1) for b in range(log_size)])
     return built - started, time.perf_counter() - built

@@ -28,7 +28,7 @@ CELL_BYTES = 4  # of the vector
 POINT_BYTES = 48  # of the code: roots of its transform, the tree over its columns
 WEIGHT_BYTES = 60  # of the model: as it was read, as integers, in the committed form
 # of which one is held at a time
-LEAF_BYTES = 32  # of a chunk of the lookup argument: two levels of a tree of fractions
+LEAF_BYTES = 16  # of a chunk of the lookup argument: a tree of fractions without its two lowest levels
 ROUNDED_BYTES = 64  # an entry of a rounded tensor while its carries are made: integers of 8 bytes
 FACTOR_BYTES = 40  # a digit of a product of a block: its table in F, that of the other factor in K, both bound, and copies
 VALUE_BYTES = 8  # a committed value in the trajectory, which goes as the vector is written

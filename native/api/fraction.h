@@ -1,8 +1,8 @@
 /* Trees of fractions and the sumchecks of their layers (LogUp-GKR).
  *
  * A level of a tree is a pair of blocked K tables, numerators p and denominators q. The children of node vector v are the
- * adjacent vectors 2v and 2v + 1 of the level below: (p, q) = (p0 q1 + p1 q0, q0 q1). The lowest level of the lookup side
- * has p = 1 and q formed on the fly from the uint32 cells; it is never stored.
+ * adjacent vectors 2v and 2v + 1 of the level below: (p, q) = (p0 q1 + p1 q0, q0 q1). The lowest level of the lookup side,
+ * the leaves, has p = 1 and q formed on the fly from the uint32 cells; neither it nor the level above is ever stored.
  *
  * A round takes the parents in pairs (2w, 2w + 1), the two values of the variable to be bound, and returns
  * sum over w and lanes of eq(rest, w) eq(lanes, lane) term at 0 and at infinity: four numbers, (re, im) of each. `rest` holds
@@ -27,7 +27,8 @@ typedef struct {
 /* q of `vectors` leaf vectors from leaf first_leaf, a multiple of 8. */
 int zkds_leaf_values(const zkds_leaves *leaves, size_t first_leaf, size_t vectors, uint64_t *q);
 /* Levels of a tree, from the lowest: p[j] and q[j] have `vectors` >> j vectors, `vectors` a power of two, at least one each.
- * Level 0 is formed from the leaves (two leaf vectors for each of its vectors), or given if `leaves` is NULL. */
+ * Level 0 is formed from the leaves, its children's children (four leaf vectors for each of its vectors), or given if `leaves`
+ * is NULL. */
 int zkds_fraction_levels(const zkds_leaves *leaves, size_t first_leaf, uint64_t *const *p, uint64_t *const *q, size_t levels,
                          size_t vectors);
 
@@ -37,6 +38,10 @@ int zkds_fraction_levels(const zkds_leaves *leaves, size_t first_leaf, uint64_t 
 int zkds_fraction_round(const uint64_t *p, const uint64_t *q, const uint64_t *challenge, const uint64_t *lambda, int merge,
                         uint64_t *p_out, uint64_t *q_out, const uint64_t *lanes, const uint64_t *rest, size_t rest_count,
                         uint64_t *sums);
+/* The same for a layer whose children are the parents of leaves, formed from the leaves from first_leaf; p1 without lambda q1. */
+int zkds_leaf_parents_round(const zkds_leaves *leaves, size_t first_leaf, const uint64_t *challenge, const uint64_t *lambda,
+                            uint64_t *p_out, uint64_t *q_out, const uint64_t *lanes, const uint64_t *rest, size_t rest_count,
+                            uint64_t *sums);
 /* The last fold: two parents into one. */
 int zkds_fraction_last_fold(const uint64_t *p, const uint64_t *q, const uint64_t *challenge, const uint64_t *lambda, int merge,
                             uint64_t *p_out, uint64_t *q_out);

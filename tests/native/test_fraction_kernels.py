@@ -71,9 +71,9 @@ def test_leaves(kernels, case):
     tail = fraction.aligned_table(3)
     fraction.leaf_values(leaves, case[0] + 40, tail)
     assert values(tail) == expected[40:]
-    p, q = fraction.aligned_table(4), fraction.aligned_table(4)
+    p, q = fraction.aligned_table(2), fraction.aligned_table(2)
     fraction.build_levels([(p, q)], leaves, case[0])
-    assert (values(p), values(q)) == slow.parents([K(1)] * 64, expected)
+    assert (values(p), values(q)) == slow.parents(*slow.parents([K(1)] * 64, expected))
 
 
 @pytest.mark.parametrize("log_vectors", [0, 4, 12])  # one task, and several with levels above all of them
@@ -165,6 +165,26 @@ def test_leaf_rounds(kernels, variables):
         if number < layer.rounds:
             assert tuple(from_pairs(sums)) == slow.layer_round(tables, term, point, 3)
     assert values(current) == tables[0] + tables[1]
+
+
+@pytest.mark.parametrize("variables", [5, 6])
+def test_rounds_above_the_leaves(kernels, variables):
+    rng = random.Random(6)
+    size = 4 << variables
+    leaves, expected = make_leaves(rng, 3 * size, 8, [size - 13, 4, 1, 8], [1, 3, 2, 0])
+    point, lam, r = [random_k(rng) for _ in range(variables)], random_k(rng), random_k(rng)
+    layer = fraction.LayerPoint(to_pairs(point))
+    p, q = slow.parents([K(1)] * size, expected)
+    tables = [*slow.children(p), *slow.children(q)]
+    sums = fraction.leaf_parents_round(leaves, pair(lam), 8, layer)
+    assert tuple(from_pairs(sums)) == slow.layer_round(tables, fraction_term(lam), point, 3)
+    out = fraction.aligned_table(1 << variables - 3), fraction.aligned_table(1 << variables - 3)
+    sums = fraction.leaf_parents_fold_round(leaves, pair(lam), 8, pair(r), *out, layer)
+    p0, p1, q0, q1 = tables = [slow.fold(values_, 3, r) for values_ in tables]
+    assert tuple(from_pairs(sums)) == slow.layer_round(tables, fraction_term(lam), point[:3] + point[4:], 3)
+    merged = [a + lam * b for a, b in zip(p1, q1, strict=True)]
+    for folded, children in zip(out, ((p0, merged), (q0, q1)), strict=True):
+        assert tuple(slow.children(values(folded))) == children
 
 
 def large_layer(variables):

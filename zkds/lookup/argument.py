@@ -32,10 +32,10 @@ from zkds.errors import ZkdsError
 from zkds.field import K
 from zkds.hidden import Hidden
 from zkds.lookup.plan import MAX_LOG_CHUNK, MULTIPLICITIES, Chunk, Lookup, LookupPlan
-from zkds.lookup.tree import NAME, FractionTree, LeafTree, Tree, TreeMemory, prove_tree, verify_tree
+from zkds.lookup.tree import NAME, FractionTree, LeafTree, Tree, TreeMemory, fraction_table, prove_tree, verify_tree
 from zkds.multilinear import LANE_VARIABLES, LANES
 from zkds.native import U32, array
-from zkds.native.fraction import aligned_table, leaf_values
+from zkds.native.fraction import leaf_values
 from zkds.soundness import ErrorTerm, algebraic
 
 SOURCE = "LogUp; Habock 2022, eprint 2022/1530"
@@ -133,7 +133,7 @@ def prove(
     plan = LookupPlan(lookups, layout, max_log_chunk)
     array("vector", vector, np.uint32, (layout.cells,))
     beta, alpha = (channel.challenge(term) for term in challenge_terms(plan))
-    memory = TreeMemory(max(plan.table_side.variables, *(chunk.log_size for chunk in plan.chunks)))
+    memory = TreeMemory(max(plan.table_side.variables - 1, *(chunk.log_size - 2 for chunk in plan.chunks)))
     leaves = plan.lookup_leaves(alpha, beta, vector)
     claims, roots = [], []
     for chunk in plan.chunks:
@@ -166,8 +166,8 @@ def _table_tree(plan: LookupPlan, alpha: K, beta: K, vector: U32, memory: TreeMe
     vectors = 1 << (plan.table_side.variables - LANE_VARIABLES)
     numerators = np.zeros(LANES * vectors, dtype=np.uint64)
     numerators[: plan.table_side.rows] = plan.layout.read(vector, MULTIPLICITIES)
-    p, q = aligned_table(vectors), aligned_table(vectors)
-    p[:, 0] = numerators.reshape(vectors, LANES)
-    p[:, 1] = 0
-    leaf_values(plan.table_side.leaves(alpha, beta), 0, q)
-    return FractionTree(p, q, memory)
+    fractions = fraction_table(vectors)
+    fractions[0, :, 0] = numerators.reshape(vectors, LANES)
+    fractions[0, :, 1] = 0
+    leaf_values(plan.table_side.leaves(alpha, beta), 0, fractions[1])
+    return FractionTree(fractions, memory)

@@ -15,6 +15,9 @@ The children p of the lookup side's lowest layer are 1. With mu = 1 / lambda,
 
 so the prover's kernels add up products of two tables there; messages are the same, whatever the kernels do. If lambda is 0
 (never, in practice), the prover stores the leaves and treats the layer like any other.
+
+Neither the leaves nor the level above them are stored otherwise: the kernels form them from the cells, for the level above and
+for the first two rounds of their own layers, the second of which folds them.
 """
 
 from __future__ import annotations
@@ -136,28 +139,34 @@ def _pair(element: K) -> tuple[int, int]:
     return element.re, element.im
 
 
-class TreeMemory:
-    """The tables of the levels 3, ..., n - 1 of a tree, for all trees up to a size: for level k two of 2^(k - 3) vectors.
+Levels = dict[int, U64]  # level k: p and q, 2^(k - 3) vectors each, (2, vectors, 2, 8)
+TopLevels = list[tuple[list[K], list[K]]]
 
-    A layer's sumcheck writes what it folds into the level above, which is done with, and then back into its own.
+
+def fraction_table(vectors: int) -> U64:
+    """An uninitialised table of a level's p and q, (2, vectors, 2, 8)."""
+    return fraction.aligned_table(2 * vectors).reshape(2, vectors, 2, LANES)
+
+
+class TreeMemory:
+    """The tables of the levels 3, ..., `highest` of a tree, for all trees up to a size.
+
+    A layer's sumcheck writes what it folds into the two levels above, which are done with, by turns.
     """
 
-    def __init__(self, variables: int) -> None:
-        self.levels = {
-            k: (fraction.aligned_table(1 << (k - LANE_VARIABLES)), fraction.aligned_table(1 << (k - LANE_VARIABLES)))
-            for k in range(LANE_VARIABLES, max(variables, LANE_VARIABLES + 1))
-        }
+    def __init__(self, highest: int) -> None:
+        stored = range(LANE_VARIABLES, max(highest, LANE_VARIABLES) + 1)
+        self.levels: Levels = {k: fraction_table(1 << (k - LANE_VARIABLES)) for k in stored}
 
 
 class FractionTree:
-    """A tree of stored fractions (p, q), blocked tables of 2^(variables - 3) vectors each, variables >= 3. Overwrites them."""
+    """A tree of stored fractions p and q, (2, vectors, 2, 8), 2^(variables - 3) vectors, variables >= 3. Overwrites them."""
 
     unit_numerators = False
 
-    def __init__(self, p: U64, q: U64, memory: TreeMemory) -> None:
-        self.variables = LANE_VARIABLES + (len(p) - 1).bit_length()
-        self.levels = dict(memory.levels)
-        self.levels[self.variables] = p, q
+    def __init__(self, fractions: U64, memory: TreeMemory) -> None:
+        self.variables = LANE_VARIABLES + (fractions.shape[1] - 1).bit_length()
+        self.levels = memory.levels | {self.variables: fractions}
         fraction.build_levels(_upwards(self.levels, self.variables))
         self.top = _top_levels(self.levels)
 
@@ -170,15 +179,15 @@ class FractionTree:
 
 
 class LeafTree:
-    """A tree over the 2^variables leaves 1 / denominator from leaf `first`, variables >= 5; the leaves are never stored."""
+    """A tree over the 2^variables leaves 1 / denominator from leaf `first`, variables >= 7; two levels of it are not stored."""
 
     unit_numerators = True
 
     def __init__(self, leaves: fraction.Leaves, first: int, variables: int, memory: TreeMemory) -> None:
         self.variables = variables
         self._leaves, self._first = leaves, first
-        self.levels = dict(memory.levels)
-        fraction.build_levels(_upwards(self.levels, variables - 1), leaves, first)
+        self.levels = memory.levels
+        fraction.build_levels(_upwards(self.levels, variables - 2), leaves, first)
         self.top = _top_levels(self.levels)
 
     def root(self) -> tuple[K, K]:
@@ -186,11 +195,22 @@ class LeafTree:
 
     def bind_vectors(self, exchange: Exchange, level: int, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
         """See `Tree`."""
-        if level < self.variables:
+        if level < self.variables - 1:
             return _bind_fractions(exchange, self.levels, self.top, level, lam, point)
+        if level < self.variables:
+            return self._bind_parents(exchange, lam, point)
         if not lam:
             return self._bind_stored_leaves(exchange, lam, point)
         return self._bind_leaves(exchange, lam, point)
+
+    def _bind_parents(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
+        layer = fraction.LayerPoint(to_pairs(point))
+        targets = _targets(self.levels, self.variables - 1)
+        p, q = targets[0]
+        r = exchange(from_pairs(fraction.leaf_parents_round(self._leaves, _pair(lam), self._first, layer)))
+        sums = fraction.leaf_parents_fold_round(self._leaves, _pair(lam), self._first, _pair(r), p, q, layer)
+        vectors, challenges = _fold_fractions(exchange, sums, targets[0], targets, lam, layer, 2)
+        return vectors, [r, *challenges]
 
     def _bind_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
         mu = lam.inverse()
@@ -200,7 +220,8 @@ class LeafTree:
             at_zero, at_infinity = from_pairs(sums)
             return exchange([lam * at_zero - mu, lam * at_infinity])
 
-        table, spare = self.levels[self.variables - 1]
+        # only q is folded here: half of the leaves' fill both tables of the level that has a quarter of their number
+        table, spare = (target.reshape(-1, 2, LANES) for target in _targets(self.levels, self.variables - 1))
         r = challenge(fraction.leaf_round(self._leaves, _pair(mu), self._first, layer))
         challenges = [r]
         sums = fraction.leaf_fold_round(self._leaves, _pair(mu), self._first, _pair(r), table, layer)
@@ -219,20 +240,16 @@ class LeafTree:
 
     def _bind_stored_leaves(self, exchange: Exchange, lam: K, point: Sequence[K]) -> tuple[U64, list[K]]:
         vectors = 1 << (self.variables - LANE_VARIABLES)
-        p, q = np.zeros((vectors, 2, LANES), dtype=np.uint64), fraction.aligned_table(vectors)
-        p[:, 0] = 1
-        fraction.leaf_values(self._leaves, self._first, q)
-        levels = {**self.levels, self.variables: (p, q)}
+        leaves = fraction_table(vectors)
+        leaves[0] = _constant_vectors(ONE, vectors)
+        fraction.leaf_values(self._leaves, self._first, leaves[1])
+        levels = self.levels | {self.variables - 1: fraction_table(vectors // 2), self.variables: leaves}
         return _bind_fractions(exchange, levels, self.top, self.variables, lam, point)
-
-
-Levels = dict[int, tuple[U64, U64]]
-TopLevels = list[tuple[list[K], list[K]]]
 
 
 def _upwards(levels: Levels, lowest: int) -> list[tuple[U64, U64]]:
     """The levels lowest, lowest - 1, ..., 3."""
-    return [levels[level] for level in range(lowest, LANE_VARIABLES - 1, -1)]
+    return [(levels[level][0], levels[level][1]) for level in range(lowest, LANE_VARIABLES - 1, -1)]
 
 
 def _top_levels(levels: Levels) -> TopLevels:
@@ -255,6 +272,11 @@ def _constant_vectors(value: K, count: int) -> U64:
     return vectors
 
 
+def _targets(levels: Levels, level: int) -> tuple[U64, U64]:
+    """Where the layer of this level's nodes writes what it folds by turns: first half of it, then a quarter."""
+    return levels[level - 1], levels[level - 2]
+
+
 def _bind_fractions(
     exchange: Exchange, levels: Levels, top: TopLevels, level: int, lam: K, point: Sequence[K]
 ) -> tuple[U64, list[K]]:
@@ -262,22 +284,30 @@ def _bind_fractions(
         p, q = top[level]
         half = len(p) // 2
         return np.concatenate([block(to_pairs(child)) for child in (p[:half], p[half:], q[:half], q[half:])]), []
-    table = levels[level]
+    if level == LANE_VARIABLES + 1:
+        return levels[level].reshape(4, 2, LANES), []
+    layer = fraction.LayerPoint(to_pairs(point))
+    p, q = levels[level]
+    sums = fraction.fraction_round(p, q, _pair(lam), True, layer, 0)
+    return _fold_fractions(exchange, sums, levels[level], _targets(levels, level), lam, layer, 1)
+
+
+def _fold_fractions(
+    exchange: Exchange, sums: U64, table: U64, targets: tuple[U64, U64], lam: K, layer: fraction.LayerPoint, first: int
+) -> tuple[U64, list[K]]:
+    """The rounds of a layer from `first` on, given the sums of the one before and the table that it added up."""
     challenges: list[K] = []
-    if level > LANE_VARIABLES + 1:
-        layer = fraction.LayerPoint(to_pairs(point))
-        spare = levels[level - 1]
-        sums = fraction.fraction_round(*table, _pair(lam), True, layer, 0)
-        for number in range(1, layer.rounds + 1):
-            r = exchange(from_pairs(sums))
-            challenges.append(r)
-            arguments = *table, _pair(r), _pair(lam), number == 1, *spare
-            if number < layer.rounds:
-                sums = fraction.fraction_fold_round(*arguments, layer, number)
-            else:
-                fraction.fraction_last_fold(*arguments)
-            table, spare = spare, table
+    for number in range(first, layer.rounds + 1):
+        r = exchange(from_pairs(sums))
+        challenges.append(r)
+        target = targets[(number - 1) % 2]
+        arguments = table[0], table[1], _pair(r), _pair(lam), number == 1, target[0], target[1]
+        if number < layer.rounds:
+            sums = fraction.fraction_fold_round(*arguments, layer, number)
+        else:
+            fraction.fraction_last_fold(*arguments)
+        table = target
     vectors = np.concatenate([table[0][:2], table[1][:2]])
-    if challenges:  # the tables hold p1 + lambda q1
-        vectors[1:2] = field.sub(vectors[1:2], field.k_scale(vectors[3:], np.array(_pair(lam), dtype=np.uint64)))
+    # the tables hold p1 + lambda q1
+    vectors[1:2] = field.sub(vectors[1:2], field.k_scale(vectors[3:], np.array(_pair(lam), dtype=np.uint64)))
     return vectors, challenges

@@ -100,13 +100,13 @@ def leaf_values(leaves: Leaves, first_leaf: int, out: U64) -> None:
 def build_levels(levels: Sequence[tuple[U64, U64]], leaves: Leaves | None = None, first_leaf: int = 0) -> None:
     """The levels (p, q) of a tree from the lowest up, each half as long as the one before, a power of two of vectors.
 
-    The first level is formed from the leaves 1 / denominator from first_leaf on, a multiple of 8, or given if there are none.
+    The first level is two above the leaves 1 / denominator from first_leaf on, a multiple of 8, or given if there are none.
     """
     vectors = len(levels[0][0])
     if vectors & (vectors - 1) or not vectors >> (len(levels) - 1):
         raise ValueError(f"levels: expected a power of two of vectors, at least 2^{len(levels) - 1}, got {vectors}")
     if leaves is not None:
-        leaves.require(first_leaf, 2 * LANES * vectors)
+        leaves.require(first_leaf, 4 * LANES * vectors)
     p = [_table(f"levels[{j}]: p", level[0], vectors >> j) for j, level in enumerate(levels)]
     q = [_table(f"levels[{j}]: q", level[1], vectors >> j) for j, level in enumerate(levels)]
     struct = ffi.NULL if leaves is None else leaves.struct()
@@ -160,6 +160,32 @@ def fraction_fold_round(
         *point.arguments(number), _words(sums),
     )  # fmt: skip
     check(code, "fraction_fold_round")
+    return sums
+
+
+def leaf_parents_round(leaves: Leaves, lam: Pair, first_leaf: int, point: LayerPoint) -> U64:
+    """`fraction_round` number 0 of a layer whose children are the parents of leaves, from first_leaf on; p1 is to be merged."""
+    sums = np.empty((2, 2), dtype=np.uint64)
+    leaves.require(first_leaf, 2 * LANES * point.input_vectors(0, False))
+    code = lib.zkds_leaf_parents_round(
+        leaves.struct(), first_leaf, ffi.NULL, lam, ffi.NULL, ffi.NULL, *point.arguments(0), _words(sums)
+    )
+    check(code, "leaf_parents_round")
+    return sums
+
+
+def leaf_parents_fold_round(
+    leaves: Leaves, lam: Pair, first_leaf: int, r: Pair, p_out: U64, q_out: U64, point: LayerPoint
+) -> U64:
+    """Bind the variable of round 0 of such a layer to r, into p_out and q_out, and return the sums of round 1."""
+    sums = np.empty((2, 2), dtype=np.uint64)
+    count = point.input_vectors(1, True)
+    leaves.require(first_leaf, 2 * LANES * count)
+    code = lib.zkds_leaf_parents_round(
+        leaves.struct(), first_leaf, r, lam, _table("p_out", p_out, count // 2), _table("q_out", q_out, count // 2),
+        *point.arguments(1), _words(sums),
+    )  # fmt: skip
+    check(code, "leaf_parents_fold_round")
     return sums
 
 
