@@ -11,7 +11,7 @@ STRICT := ZKDS_CFLAGS="-Wall -Wextra -Werror"
 SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 MNIST ?= ../shared/data/mnist.npz
 
-.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-audit bench-smoke experiments clean
+.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-growth bench-audit bench-smoke experiments clean
 
 test: lint unit ## everything that guards main, in a virtual environment of its own
 
@@ -55,6 +55,9 @@ bench-estimate: native ## what zkds estimate says beside proofs that are then ma
 bench-zkpot: native ## certificates beside proofs of training, Table 6 of the paper; writes bench/results/zkpot.json
 	$(BIN)/python -m bench.zkpot
 
+bench-growth: native ## how seconds, memory, bytes grow with the circuit; writes bench/results/growth.json, docs/images/growth.png
+	$(BIN)/python -m bench.main.growth
+
 bench-audit: native ## an audit of a VGG-16-BN beside evaluating its accuracy; writes bench/results/audit.json
 	$(BIN)/python -m bench.audit
 
@@ -62,7 +65,7 @@ bench-smoke: native ## every bench once at a toy size, so that none rots
 	$(BIN)/python -m bench.core --log-size 14 --repeat 1 --output $(VENV)/core-smoke.json
 	$(BIN)/python -m bench.audit --images 40 --repeat 1 --width 0.125 --output $(VENV)/audit-smoke.json
 	$(BIN)/python -m bench.main --toy --models $(VENV)/models --output $(VENV)/main-smoke.json
-	$(BIN)/python -m bench.main.large --networks digits-cnn --steps 2
+	$(BIN)/python -m bench.main.growth --networks digits-mlp digits-cnn --steps 2 --output $(VENV)/growth-smoke.json --picture $(VENV)/growth-smoke.png
 	$(BIN)/python -m bench.main.semantics --repeat 1
 	$(BIN)/python -m bench.main.precision --toy
 	$(BIN)/python -m bench.work --statements 2 --only "64 layers" --most 0.3 --output $(VENV)/work-smoke.json
