@@ -13,7 +13,7 @@ MNIST ?= ../shared/data/mnist.npz
 
 .PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-growth bench-audit bench-smoke experiments clean
 
-test: lint unit ## everything that guards main, in a virtual environment of its own
+test: lint unit ## what every change must pass, in a virtual environment of its own; .ci/run has test-long and more
 
 demo: native ## train small networks, calibrate, commit, prove, verify; files in build/demo
 	$(BIN)/python -m bench.demo --folder build/demo --probes $(PROBES)
@@ -37,11 +37,11 @@ lint: venv ## ruff on the files, mypy on a copy of the package as it is installe
 	cd build/typed && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zkds | sed 's,^zkds/circuits/,circuits/,'
 
 unit: native
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
-	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not any_kernels and not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
 
-test-long: native ## the sweeps, with ZKDS_LONG_TESTS times their usual examples: about ten seconds for each 1
-	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m sweep --durations=0
+test-long: native ## what `make test` leaves out; the portable kernels; sweeps with ZKDS_LONG_TESTS times their usual examples
+	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "sweep or long"
+	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not any_kernels and not slow and not long"
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)

@@ -165,6 +165,7 @@ REASONS = {
 }
 
 
+@pytest.mark.long
 def test_every_column_of_the_layer_has_one_value():
     honest = cheat(CASE)
     generator = np.random.default_rng(4)

@@ -15,7 +15,7 @@ from tests.harness.graphs import GRAPHS
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.random_networks import OPERATORS as RANDOM_OPERATORS
 from tests.harness.random_networks import random_networks
-from tests.harness.sweeps import examples
+from tests.harness.sweeps import examples, long_but
 from tests.harness.twin import set_least_weights
 from tests.reference import shape_gadgets, sharpness_shape
 from tests.reference.claims import claim_sum
@@ -199,14 +199,16 @@ class Recorder(DryRun):
 
 @pytest.mark.parametrize("sharpness", SHARPNESS)
 @pytest.mark.parametrize("perturbation", PERTURBATIONS)
-@pytest.mark.parametrize(("results", "private"), [(VALUE, False), (THRESHOLD, True)])
+@pytest.mark.parametrize(("results", "private"), [pytest.param(VALUE, False, marks=pytest.mark.long), (THRESHOLD, True)])
 def test_every_kind_of_layer_and_configuration(sharpness, perturbation, results, private):
     configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
     require_equal_relations(statement_of(EVERYTHING, configuration, results, private=private))
 
 
 @pytest.mark.parametrize("sharpness", SHARPNESS)
-@pytest.mark.parametrize(("steps", "results", "private"), [(2, VALUE, False), (4, THRESHOLD, True)])
+@pytest.mark.parametrize(
+    ("steps", "results", "private"), [(2, VALUE, False), pytest.param(4, THRESHOLD, True, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("least", [1, 12])
 def test_implicit_layers(monkeypatch, sharpness, steps, results, private, least):
     set_least_weights(monkeypatch, least)
@@ -233,7 +235,7 @@ def test_an_implicit_layer_of_the_least_size():
 
 @pytest.mark.parametrize("sharpness", SHARPNESS)
 @pytest.mark.parametrize("perturbation", PERTURBATIONS)
-@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("private", long_but([True], [False, True]))
 def test_large_parameters(sharpness, perturbation, private, monkeypatch):
     """Some are, of a network of any size, if the border is moved."""
     for module in (sam, shape_gadgets):
@@ -249,7 +251,7 @@ def test_large_parameters_beside_implicit_layers(monkeypatch):
     require_equal_relations(statement_of(DENSE, Configuration(3, 2), VALUE))
 
 
-@pytest.mark.parametrize("bits", [20, 22])
+@pytest.mark.parametrize("bits", long_but([22], [20, 22]))
 @pytest.mark.parametrize("perturbation", PERTURBATIONS)
 def test_wide_limbs(bits, perturbation, monkeypatch):
     """Of remainders and carries; networks of any size have them, if the border is moved."""
@@ -283,7 +285,7 @@ def test_two_bytes_an_element_and_a_label(pairs):
     require_equal_relations(statement_of(network, Configuration(2, 2), VALUE, schema=schema))
 
 
-@pytest.mark.parametrize("rho", [Fraction(1, 1 << 28), Fraction(1, 20), Fraction(7)])
+@pytest.mark.parametrize("rho", long_but([Fraction(7)], [Fraction(1, 1 << 28), Fraction(1, 20), Fraction(7)]))
 @pytest.mark.parametrize("learning_rate", [Fraction(1, 1 << 20), Fraction(1, 10**4), Fraction(8)])
 def test_extreme_configurations(rho, learning_rate):
     eps = max(rho**2 / (1 << 40), Fraction(1, (1 << 64) - 1))
@@ -318,7 +320,7 @@ def test_every_operator_has_a_twin_and_is_drawn():
 
 
 @pytest.mark.parametrize("network", [SMALL, DENSE])
-@pytest.mark.parametrize("entry", range(0, 300, 40))
+@pytest.mark.parametrize("entry", long_but(range(0, 300, 80), range(0, 300, 40)))
 def test_every_message_counts(monkeypatch, network, entry):
     """One changed message changes an equation or a claim: the comparison above is no empty one."""
     set_least_weights(monkeypatch, 30)  # the largest layer of DENSE is implicit

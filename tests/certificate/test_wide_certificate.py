@@ -8,6 +8,7 @@ import pytest
 from tests.harness import certificates
 from tests.harness.certificates import Case, cheat, rejection
 from tests.harness.cheating import NOT_IN_TABLE
+from tests.harness.sweeps import long_but
 from zkds.circuits.certificate.verifying import Pins, verify_certificate
 from zkds.circuits.networks import circuit
 
@@ -30,7 +31,7 @@ def wide(monkeypatch, bits):
     monkeypatch.setattr(circuit, "WIDE_LIMBS", ((1, bits),))
 
 
-@pytest.mark.parametrize("bits", [20, 22])
+@pytest.mark.parametrize("bits", long_but([20], [20, 22]))
 @pytest.mark.parametrize("name", CASES)
 def test_honest_certificates_are_accepted(monkeypatch, name, bits):
     wide(monkeypatch, bits)

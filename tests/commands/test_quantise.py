@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.harness.commands import PROBE, SEED, save, shell
+from tests.harness.commands import PROBE, SEED, save, shell, within
 from tests.harness.shell import ENVIRONMENT, ROOT
 from zkds.api import VanishingWeights, commit_model, load_model, prove, verify
 from zkds.circuits.networks.weights import model_digest
@@ -92,25 +92,25 @@ VANISH = "weights that vanish on the grid: expected none"
 def test_an_attack_by_weights_that_vanish(folder):
     """The certificate says that every prediction is right; of the file that is shown beside it none is."""
     assert accuracy(folder / "attack.pt2") == 0
-    refused = shell(f"{PROVE} --model attack.pt2 -o attack.bin", folder)
+    refused = within(f"{PROVE} --model attack.pt2 -o attack.bin", folder)
     assert refused.returncode == 2 and VANISH in refused.stderr and not (folder / "attack.bin").exists()
     assert "in first, 10 in last, of attack.pt2" in refused.stderr
-    proved = shell(f"{PROVE} --model attack.pt2 -o attack.bin --allow-vanishing-weights --json", folder)
+    proved = within(f"{PROVE} --model attack.pt2 -o attack.bin --allow-vanishing-weights --json", folder)
     assert proved.returncode == 0 and json.loads(proved.stdout)["accuracy"] == 1
-    verified = shell("verify attack.bin --model attack.pt2 --min-accuracy 100%", folder)
+    verified = within("verify attack.bin --model attack.pt2 --min-accuracy 100%", folder)
     assert verified.returncode == 1 and verified.stdout.startswith(f"REJECTED   {VANISH}"), verified
     assert "10 in last, of attack.pt2" in verified.stdout
-    known = shell("verify attack.bin --model attack.pt2 --min-accuracy 100% --allow-vanishing-weights", folder)
+    known = within("verify attack.bin --model attack.pt2 --min-accuracy 100% --allow-vanishing-weights", folder)
     assert known.returncode == 0 and "warning: weights that vanish on the grid: " in known.stdout
     assert "           last: 2.3e-13, relative 1, 10 of 100 vanish" in known.stdout.splitlines()
 
 
 def test_the_certified_model_is_what_the_attack_certifies(folder):
-    done = shell("quantise attack.pt2 -o certified.pt2", folder)
+    done = within("quantise attack.pt2 -o certified.pt2", folder)
     assert done.returncode == 0 and "warning: weights that vanish on the grid: " in done.stdout, done
     assert accuracy(folder / "certified.pt2") == 1
-    proved = shell(f"{PROVE} --model attack.pt2 -o again.bin --allow-vanishing-weights --json", folder)
-    verified = shell("verify again.bin --model certified.pt2 --min-accuracy 100% --json", folder)
+    proved = within(f"{PROVE} --model attack.pt2 -o again.bin --allow-vanishing-weights --json", folder)
+    verified = within("verify again.bin --model certified.pt2 --min-accuracy 100% --json", folder)
     assert verified.returncode == 0 and json.loads(verified.stdout)["warnings"] == []
     assert json.loads(proved.stdout)["model"] == json.loads(verified.stdout)["model"]
     assert not any(layer["vanishing"] for layer in json.loads(verified.stdout)["differences"])
@@ -124,31 +124,31 @@ def test_the_whole_way(folder):
     assert (done.returncode, found["model"], found["certified"], found["warnings"]) == (0, "m.pt", "certified.pt", [])
     assert [layer["layer"] for layer in found["differences"]] == ["fc1", "fc2"]
     assert 0 < found["differences"][0]["absolute"] <= 2.0**-41
-    words = shell("verify proof.bin --model m.pt", folder)
+    words = within("verify proof.bin --model m.pt", folder)
     for layer in found["differences"]:
         line = f"           {layer['layer']}: {layer['absolute']:.2g}, relative {layer['relative']:.2g}"
         assert (line in words.stdout.splitlines()) == (layer["absolute"] > 0)
     assert "grid       the model that was given differs from the certified one by " in words.stdout
-    verdict = json.loads(shell("verify proof.bin --model m.pt --json", folder).stdout)
+    verdict = json.loads(within("verify proof.bin --model m.pt --json", folder).stdout)
     assert verdict["differences"] == found["differences"] and verdict["model"] == found["digest"]
-    exact = shell("verify proof.bin --model certified.pt", folder)
+    exact = within("verify proof.bin --model certified.pt", folder)
     assert exact.returncode == 0 and "grid       the model that was given is the certified one" in exact.stdout
-    assert json.loads(shell("verify proof.bin --json", folder).stdout)["differences"] is None
+    assert json.loads(within("verify proof.bin --json", folder).stdout)["differences"] is None
     proved = shell(f"{PROVE} --model certified.pt -o other.bin --json", folder)
     assert json.loads(proved.stdout)["model"] == found["digest"] and (folder / "proof.bin").read_bytes() == before
-    assert shell("audit --model certified.pt --data train.npz --batch-size 2 --steps 2", folder).returncode == 0
+    assert within("audit --model certified.pt --data train.npz --batch-size 2 --steps 2", folder).returncode == 0
 
 
 def test_quantised_twice_is_quantised_once(folder):
     for kind in ("pt", "pt2"):
         source = {"pt": "m.pt", "pt2": "attack.pt2"}[kind]
         for name, of in (("once", source), ("twice", f"once.{kind}")):
-            done = shell(f"quantise {of} -o {name}.{kind}", folder)
+            done = within(f"quantise {of} -o {name}.{kind}", folder)
             assert done.returncode == 0, done
         assert (folder / f"once.{kind}").read_bytes() == (folder / f"twice.{kind}").read_bytes()
     assert (
         "grid       the model that was given is the certified one: every weight is on the grid"
-        in shell("quantise once.pt -o twice.pt", folder).stdout
+        in within("quantise once.pt -o twice.pt", folder).stdout
     )
 
 
@@ -173,7 +173,7 @@ def test_nobody_else_reads_what_only_the_owner_could(folder):
     save(folder / "secret.pt", 5)
     os.chmod(folder / "secret.pt", 0o600)
     for source, mode in (("secret.pt", 0o600), ("m.pt", 0o666 & ~umask())):
-        assert shell(f"quantise {source} -o mode.pt", folder).returncode == 0
+        assert within(f"quantise {source} -o mode.pt", folder).returncode == 0
         assert (folder / "mode.pt").stat().st_mode & 0o777 == mode
 
 
@@ -195,12 +195,12 @@ def test_every_command_that_makes_something_of_a_model_refuses(folder, monkeypat
     for make in (lambda: prove("off.pt", "data.root"), lambda: commit_model("off.pt", "off.root")):
         with pytest.raises(VanishingWeights, match=r"got 3 in fc1, of off\.pt"):
             make()
-    assert shell("commit-model --model off.pt -o off.root", folder).returncode == 2 and not (folder / "off.root").exists()
-    assert shell("commit-model --model off.pt -o off.root --allow-vanishing-weights", folder).returncode == 0
+    assert within("commit-model --model off.pt -o off.root", folder).returncode == 2 and not (folder / "off.root").exists()
+    assert within("commit-model --model off.pt -o off.root --allow-vanishing-weights", folder).returncode == 0
     with pytest.raises(VanishingWeights, match="weights that vanish on the grid") as caught:
         verify("proof.bin", model="off.pt")
     assert caught.value.reason == "weights that vanish on the grid" and "3 in fc1" in caught.value.actual
-    rejected = json.loads(shell("verify proof.bin --model off.pt --json", folder).stdout)
+    rejected = json.loads(within("verify proof.bin --model off.pt --json", folder).stdout)
     assert rejected["accepted"] is False and rejected["reason"] == "weights that vanish on the grid"
 
 

@@ -71,7 +71,9 @@ def test_columns_and_digests_are_the_slow_twins(instruction_set, shape, salt_see
         assert digests[position].tobytes() == reference.leaf(rows, position, matrix.log_size, salt_seed)
 
 
-@pytest.mark.parametrize("log_data,log_size", [(10, 12), (11, 12), (12, 13), (13, 15), (14, 15)])
+@pytest.mark.parametrize(
+    ("log_data", "log_size"), [(10, 12), (11, 12), (12, 13), *(pytest.param(n, 15, marks=pytest.mark.long) for n in (13, 14))]
+)
 def test_many_rows_in_batches(log_data, log_size):
     """Digests are those of the columns, and columns are values of the rows; all instruction sets and threads agree."""
     matrix = random_matrix(5, (35 << log_data) + 5, 18, 1, 100, log_data, log_size)

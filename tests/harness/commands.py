@@ -1,5 +1,7 @@
 """The command line through a shell, with networks of the zoo to prove something about."""
 
+import contextlib
+import io
 import shlex
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import torch
 
 from tests.harness.shell import ENVIRONMENT, HANGS
 from zkds.circuits.networks.torch_module import build, save_checkpoint
+from zkds.cli import main
 
 ZKDS = f"{shlex.quote(sys.executable)} -m zkds"
 SEED = "0123456789abcdef" * 4
@@ -19,6 +22,14 @@ def shell(arguments, cwd, environment=ENVIRONMENT):
     """`zkds` with these arguments; a shell reads them, so that they may redirect."""
     command = f"{ZKDS} {arguments}"
     return subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, timeout=HANGS)
+
+
+def within(arguments, cwd):
+    """What `shell` returns, of a command that runs in this process: it needn't load torch again."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(shlex.split(arguments))
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def interruptible():

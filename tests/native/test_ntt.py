@@ -1,5 +1,7 @@
 """Transforms against the sums that define them, on every instruction set."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -23,18 +25,22 @@ def value_at(coefficients: list[K], point: K) -> K:
     return total
 
 
+@functools.cache
+def some_values(log_size: int, coset: bool) -> dict[int, list[K]]:
+    """position -> the values of both rows of `random_pairs(log_size, 2, size)`, all of a small size."""
+    size = 1 << log_size
+    polynomials = [from_pairs(row) for row in random_pairs(log_size, 2, size)]
+    root = root_of_unity(log_size + coset)
+    positions = range(size) if size <= 64 else sorted({0, 1, 2, size // 2, size // 3, size - 1})
+    return {j: [value_at(each, root ** (2 * j + 1 if coset else j)) for each in polynomials] for j in positions}
+
+
 @pytest.mark.parametrize("coset", [False, True])
 @pytest.mark.parametrize("log_size", range(16))
 def test_forward_is_evaluation(instruction_set, log_size, coset):
-    size = 1 << log_size
-    rows = random_pairs(log_size, 2, size)
-    values = ntt(rows, coset=coset)
-    root = root_of_unity(log_size + coset)
-    for row in range(2):
-        coefficients = from_pairs(rows[row])
-        for j in range(size) if size <= 64 else sorted({0, 1, 2, size // 2, size // 3, size - 1}):
-            point = root ** (2 * j + 1 if coset else j)
-            assert from_pairs(values[row, j : j + 1])[0] == value_at(coefficients, point)
+    values = ntt(random_pairs(log_size, 2, 1 << log_size), coset=coset)
+    for j, expected in some_values(log_size, coset).items():
+        assert from_pairs(values[:, j]) == expected
 
 
 @pytest.mark.parametrize("coset", [False, True])

@@ -9,6 +9,7 @@ import pytest
 from tests.harness import cheating
 from tests.harness.cheating import FALSE_CLAIM
 from tests.harness.circuit import network_circuit, random_weights, run
+from tests.harness.sweeps import long_but
 from tests.harness.whole_proof import LIGERO_REASON
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.exact import Rounded
@@ -85,7 +86,7 @@ def test_nothing_has_the_size_of_an_implicit_weight_but_its_start():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", long_but(["behind an average pool, before an explicit one"], NETWORKS))
 def test_every_kind_of_cell_has_one_value(name):
     circuit, columns = honest(name)
     rows = {lookup.primary: lookup.table.rows for lookup in circuit.relation.lookups}
