@@ -24,8 +24,10 @@ from zkds.circuits.certificate.statement import SharpnessStatement, StatementErr
 from zkds.circuits.certificate.work import Work
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks import zoo
-from zkds.circuits.networks.graph import Network, chain
+from zkds.circuits.networks.graph import Network, Node, chain
+from zkds.circuits.operators.add import Add
 from zkds.circuits.operators.average_pool import AveragePool
+from zkds.circuits.operators.concatenate import Concatenate
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.maximum import MaxPool
 from zkds.circuits.operators.operator import Operator
@@ -95,6 +97,33 @@ def _long_axes() -> SharpnessStatement:
     return statement_of(network, Configuration.of(steps=2, batch_size=1), features(8))
 
 
+def _concatenations(channels: int, count: int) -> SharpnessStatement:
+    """A layer's outputs, twice in each of many concatenations, of which nothing is committed; their sum is classified."""
+    twice = [Node(Concatenate(), (1, 1)) for _ in range(count)]
+    nodes = [
+        Node(Convolution.dense(channels, (1, 1, 1)), (0,), "l0"),
+        *twice,
+        Node(Add(), tuple(range(2, count + 2))),
+        Node(Convolution.dense(2, (2 * channels, 1, 1)), (count + 2,), "scores"),
+    ]
+    configuration = Configuration.of(steps=2, batch_size=1, perturbation="ASAM")
+    return statement_of(Network((1, 1, 1), tuple(nodes)), configuration, features(1))
+
+
+def _implicit_layers(count: int) -> SharpnessStatement:
+    """Of 8 taps that are far from each other, side by side behind one image of 2^20 rows, most of them padding."""
+    rows, taps = 1 << 20, 8
+    layer = Convolution(8192, 1, (taps, 1), (1, 1), dilation=((rows - 1) // taps, 1))
+    nodes = [
+        Node(Convolution(1, 1, (1, 1), (rows, 1), before=(rows - LONGEST, 0)), (0,), "first"),
+        *(Node(layer, (1,), f"l{index}") for index in range(count)),
+        Node(Concatenate(), tuple(range(2, count + 2))),
+        Node(Convolution.dense(2, (8192 * count, 1, 1)), (count + 2,), "scores"),
+    ]
+    configuration = Configuration.of(steps=2, batch_size=1, sharpness="SAM")
+    return statement_of(Network((1, LONGEST, 1), tuple(nodes)), configuration)
+
+
 def _large_network() -> SharpnessStatement:
     return statement_of(zoo.network("vgg16-bn"), Configuration())
 
@@ -128,6 +157,8 @@ HOSTILE: dict[str, Callable[[], SharpnessStatement]] = {
         dense(2000, 2000, 1500, 7), Configuration.of(steps=2, batch_size=1), features(2000), private=True
     ),
     "long axes": _long_axes,
+    "concatenations": lambda: _concatenations(1 << 18, 8),
+    "implicit layers": lambda: _implicit_layers(7),
     "vgg16-bn": _large_network,
     "samples": lambda: statement_of(dense(8, 2), Configuration.of(steps=16, batch_size=1000), features(8)),
     "long records": lambda: statement_of(

@@ -7,6 +7,8 @@ costs (`python -m bench.work` measures both beside it, for random statements and
 
     nodes           plans of identities, sumchecks of a node that rounds; four others count as one
     windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
+    sides           channels, rows and columns of what nodes take and make, for each of their inputs: claims bring weights along
+                    them, which are kept until a tensor has all of its claims
     tables          operators of different kinds with tables of their own: making and evaluating them
     table_rows      of tables for the quotients of average pools
     boxes           of all columns (zkds/commit/layout.py)
@@ -80,12 +82,17 @@ LARGE_CLAIMS = {
 LARGE_MESSAGES = 300  # of the two blocks of a step
 IMPLICIT_MESSAGES = 250  # of a step: four for each of 26 variables of the squares, and the records
 
+# On what a node takes or makes, with weights of their own along channels, rows and columns. An implicit layer makes the most:
+# one of its sum, two of each Gram matrix, two of the corrections, two of the digits.
+CLAIMS_ALONG_SIDES = 9
+
 # seconds and bytes: of any verification, then of one of each
 BASE = (0.8, 100 << 20)
 COSTS = {
     "nodes": (0.01, 1 << 18),
     "windows": (3e-7, 0),
     "widest": (0.0, 100),
+    "sides": (1e-6, 16 * CLAIMS_ALONG_SIDES),
     "tables": (0.5, 16 << 20),
     "table_rows": (2e-7, 16),
     "boxes": (2e-5, 1500),
@@ -116,6 +123,7 @@ class Work:
     nodes: int
     windows: int
     widest: int
+    sides: int
     fan_out: int
     tables: int
     table_rows: int
@@ -142,6 +150,7 @@ class Work:
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
             max(windows, default=0),
+            sum(sum(taken) + sum(placed.output) for _, placed in nodes for taken in placed.inputs),
             max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             sum(node.operator.table_rows(placed) for node, placed in nodes),

@@ -46,13 +46,17 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
+def make_small(monkeypatch):
     """Larger layers of the networks are implicit."""
     monkeypatch.setattr(rule, "MIN_WEIGHTS", 20)
     monkeypatch.setattr(rule, "WEIGHTS_A_PRODUCT", 0)
     monkeypatch.setitem(certificates.NETWORKS, "implicit", NETWORK)
     monkeypatch.setitem(certificates.NETWORKS, "implicit convolutions", CONVOLUTIONS)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    make_small(monkeypatch)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -17,7 +17,7 @@ from tests.harness.random_networks import OPERATORS as RANDOM_OPERATORS
 from tests.harness.random_networks import random_networks
 from tests.harness.sweeps import examples, long_but
 from tests.harness.twin import set_least_weights
-from tests.reference import shape_gadgets, sharpness_shape
+from tests.reference import claims_squares, shape_gadgets, sharpness_shape
 from tests.reference.claims import claim_sum
 from tests.reference.operators.registry import OPERATORS as TWINS
 from tests.reference.sharpness_shape import shape_of
@@ -42,6 +42,7 @@ from zkds.circuits.operators.smooth import derivative_rows, unit_rows, value_row
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.field import ZERO, K, P
+from zkds.identities import product_squares
 from zkds.lookup import ExplicitTable, RangeTable
 from zkds.soundness import LOG2_K
 from zkds.statement import Statement
@@ -215,6 +216,18 @@ def test_implicit_layers(monkeypatch, sharpness, steps, results, private, least)
     configuration = Configuration(steps, 3, learning_rate=Fraction(1, 100), sharpness=sharpness)
     assert len(DENSE.implicit(configuration)) == (3 if least == 1 else 2)
     require_equal_relations(statement_of(DENSE, configuration, results, private=private))
+
+
+def test_chunks_of_an_implicit_layer(monkeypatch):
+    """Numbers of them that are no powers of two; a tiny layer has several if coefficients may be smaller."""
+    set_least_weights(monkeypatch, 16)
+    monkeypatch.setattr(product_squares, "MAX_COEFFICIENT", (1 << 40) - 1)
+    monkeypatch.setattr(claims_squares, "COEFFICIENT", (1 << 40) - 1)
+    statement = statement_of(SMALL, Configuration(2, 1), Results(1, 1, 0, 1, value=5))
+    parts = DirectionalSharpness(statement).components
+    (squares,) = (part for part in parts if isinstance(part, product_squares.ProductSquares))
+    assert [step.shape[1] for step in squares.steps] == [3, 5]
+    require_equal_relations(statement)
 
 
 @pytest.mark.parametrize(("steps", "results", "private"), [(2, VALUE, True), (3, THRESHOLD, False)])

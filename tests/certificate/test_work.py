@@ -10,13 +10,14 @@ import sys
 import pytest
 
 from bench.work.__main__ import HOSTILE, RECORDS, RESULTS, dense, features, random_statement, statement_of
+from tests.harness.graphs import GRAPHS
 from tests.harness.shell import ENVIRONMENT, HANGS
 from zkds import api
 from zkds.channel import DryRun
 from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
-from zkds.circuits.certificate.work import DEFAULT_BYTES, Work, WorkRejected, pieces_of
+from zkds.circuits.certificate.work import CLAIMS_ALONG_SIDES, DEFAULT_BYTES, Work, WorkRejected, pieces_of
 from zkds.circuits.metric import sam
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import chain
@@ -29,10 +30,12 @@ from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Schema
 from zkds.errors import ConstraintRejected
 from zkds.statement import MAGIC, VERSION, Mode, Statement
+from zkds.tensors.axes import VectorAxis
+from zkds.tensors.tensor import Book
 
 pytestmark = pytest.mark.slow
 
-REFUSED = ("1023 steps", "classes")
+REFUSED = ("1023 steps", "classes", "concatenations", "implicit layers")
 ALLOWED = ("64 layers", "features", "samples", "long records", "batches", "windows", "a wide window")
 SMALL = (14, 28, 41, 45, 57, 82, 114, 121)  # seeds
 
@@ -82,10 +85,22 @@ def pieces_made(statement, monkeypatch):
 
 
 def assert_counted(statement, monkeypatch):
+    kept: dict[int, VectorAxis] = {}
+    add = Book.add
+
+    def keeping(book, tensor, axes, *claim):
+        if len(axes) >= 5:  # passes, records, channels, rows, columns
+            kept.update({id(axis): axis for axis in axes[2:5] if isinstance(axis, VectorAxis)})
+        add(book, tensor, axes, *claim)
+
+    monkeypatch.setattr(Book, "add", keeping)
     columns, found, messages = pieces_made(statement, monkeypatch)
+    monkeypatch.setattr(Book, "add", add)
     for column in columns:
         assert found[column.name] <= pieces_of(column), column
-    assert messages <= counted(statement).rounds
+    work = counted(statement)
+    assert messages <= work.rounds
+    assert sum(axis.length for axis in kept.values()) <= CLAIMS_ALONG_SIDES * work.sides
 
 
 def small_statements():
@@ -103,6 +118,11 @@ def many_steps():
 def test_no_column_has_more_pieces_than_are_counted_and_no_circuit_more_messages(monkeypatch):
     for statement in [*small_statements(), HOSTILE["64 layers"](), many_steps()]:
         assert_counted(statement, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["concatenation of two binary points", "slices, zeros and axes in another order"])
+def test_weights_along_channels_are_counted(name, monkeypatch):
+    assert_counted(statement_of(GRAPHS[name], Configuration(2, 1)), monkeypatch)
 
 
 def test_large_parameters_are_counted(monkeypatch):

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from tests.reference.identities import identity_at, violations
+from zkds.circuits.arithmetic.fixed_point import LOSS_WIDTH, MAX_LOSS_SCALE, Configuration, Place
 from zkds.circuits.arithmetic.tables import log_table
+from zkds.circuits.metric.batch_loss import batch_loss
 from zkds.circuits.metric.deviation import LOSSES, RATIOS, logarithm
 from zkds.circuits.metric.logarithm import Logarithm
+from zkds.circuits.metric.loss_scale import LossScale
+from zkds.circuits.metric.softmax import loss_scale_tensor
 from zkds.identities.expressions import Identity
 from zkds.identities.gadget import CellFormat, Gadget, split, square_root, value_table
 from zkds.integers.limbs import WitnessOverflow
@@ -80,6 +84,42 @@ def test_every_other_shift_of_a_logarithm_is_excluded():
             columns |= split(owned, np.array(value, dtype=object))
         found = {name.removeprefix("log: ") for name in violations(identities_of([gadget]), columns)}
         assert (not found & {"W", "W, low digits", "M"}) == (k == right)
+
+
+def test_a_batch_has_one_loss_scale_by_exhaustion():
+    """Of all k from 0 to 40 and both bits `loss is zero`, one pair has numbers for all that follows, whatever the loss is."""
+    target = Configuration.of(batch_size=3).loss_target
+    ends = (1, 2, 1 << target - 41, 1 << target - 40, 1 << target - 39, 1 << target - 7, 1 << target - 1, 1 << target)
+    losses = [0, *sorted({loss + change for loss in ends for change in (-1, 0, 1)} - {0}), (1 << LOSS_WIDTH) - 1]
+    configuration = Configuration.of(steps=len(losses), batch_size=3)
+    shape, owner = (len(losses),), Gadget("losses")
+    given = owner.wide("losses", LOSS_WIDTH, (3, *shape))
+    gadget = LossScale(configuration, given, loss_scale_tensor(configuration))
+    stated = {identity for identity in identities_of([gadget]) if not identity.name.endswith("scaled eps")}
+    columns = given.split(np.array([losses, [0] * len(losses), [0] * len(losses)], dtype=object))
+    found = []
+    for empty, k in itertools.product((0, 1), range(MAX_LOSS_SCALE + 1)):
+        least = [loss + empty - 1 for loss in losses]
+        product = [(number + 1) << k for number in least]
+        values = {
+            gadget.least: least,
+            gadget.product: product,
+            gadget.above: [(1 << target) - 1 - number if k else 0 for number in product],
+            gadget.below: [2 * number - (1 << target) if k < MAX_LOSS_SCALE else 0 for number in product],
+        }
+        selectors = [[int(j == k)] * len(losses) for j in range(MAX_LOSS_SCALE + 1)]
+        changed = columns | split(gadget.empty, np.full(shape, empty)) | split(gadget.scale, np.full(shape, 1 << k))
+        changed |= split(gadget.selectors, np.array(selectors))
+        for wide, own in values.items():
+            limit = 1 << sum(part.columns.format.width for part in wide.parts)
+            changed |= wide.split(np.array([number if 0 <= number < limit else 0 for number in own], dtype=object))
+        cache = {}
+        for i in range(len(losses)):
+            if not any(identity_at(identity, changed, (i,), cache) for identity in stated):
+                found.append((losses[i], empty, k))
+    place = Place(0)
+    expected = [(loss, int(loss == 0), batch_loss([loss], configuration, place).scale) for loss in losses]
+    assert sorted(found) == expected
 
 
 def test_square_roots():

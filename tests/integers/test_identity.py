@@ -1,6 +1,8 @@
 """Integer identities (zkds/integers/identity.py) against plain integers; forged carries where a plan is too weak."""
 
+import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from zkds.errors import PlanRejected
 from zkds.field import ZERO, K, P
+from zkds.integers import identity, limbs
 from zkds.integers.identity import IdentityPlan, plan_identity
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import LimbFormat
@@ -106,6 +109,49 @@ def test_a_violated_identity_leaves_no_carries():
         fitting = [q for q in solutions if plan.carries[0].interval.low <= q <= plan.carries[0].interval.high]
         assert all(q << 32 == group for q in fitting)
         assert bool(fitting) == (group % (1 << 32) == 0)
+
+
+@pytest.mark.parametrize("prime", [31, 61, 127])
+@pytest.mark.parametrize("limb_bits", [2, 3])
+@pytest.mark.parametrize("most", [2, 3, 4, 6, 8])
+def test_plans_modulo_a_tiny_prime_by_exhaustion(prime, limb_bits, most, monkeypatch):
+    """Digits of two bits, three digit sums up to `most`, limbs of carries of two or three bits.
+
+    Under a plan that passes its check an identity that holds has one tuple of carries, and one that does not hold has none;
+    with wider carries, which the check refuses, some have.
+    """
+    monkeypatch.setattr(identity, "P", prime)
+    for module in (identity, limbs):
+        monkeypatch.setattr(module, "DIGIT_BITS", 2)
+    digits, total = [Interval(-most, most)] * 3, Interval(-21 * most, 21 * most)
+    plan = plan_identity(digits, total, limb_bits)
+    assert solutions(plan, most, prime) == ({1}, {0})
+    for group, wider in itertools.product(range(len(plan.carries)), range(1, 6)):
+        carries = list(plan.carries)
+        carries[group] = replace(carries[group], width=carries[group].width + wider)
+        other = IdentityPlan(plan.groups, tuple(carries))
+        try:
+            other.check(digits, total)
+        except PlanRejected:
+            assert solutions(other, most, prime)[1] != {0}
+        else:
+            assert solutions(other, most, prime) == ({1}, {0})
+
+
+def solutions(plan, most, prime):
+    """How many carries an identity of three digits in base 4 has modulo a prime: if it holds, and if it does not."""
+    sums = [np.arange(-most, most + 1)] * 3
+    carries = [np.arange(carry.interval.low, carry.interval.high + 1) for carry in plan.carries]
+    axes = np.meshgrid(*sums, *carries, indexing="ij", sparse=True)
+    value = axes[0] + 4 * axes[1] + 16 * axes[2]
+    accepted, incoming, first = value % prime == 0, 0, 0
+    for size, carry in zip(plan.groups, axes[3:], strict=True):
+        group = sum(4**i * axes[first + i] for i in range(size))
+        accepted = accepted & ((incoming + group - 4**size * carry) % prime == 0)
+        incoming, first = carry, first + size
+    count = np.broadcast_to(accepted, [len(axis) for axis in (*sums, *carries)]).reshape(*value.shape[:3], -1).sum(axis=-1)
+    holds = value.reshape(count.shape) == 0
+    return set(count[holds].tolist()), set(count[~holds].tolist())
 
 
 def test_plans_that_are_too_weak_are_refused():

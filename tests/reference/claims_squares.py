@@ -114,7 +114,8 @@ class ProductSquares:
         of_step = [self.of_entry(t) for t in range(self.steps)]
         self.terms = max(map(len, of_step))
         self.low_bits = [self.chunk_bits(max(map(magnitude, own))) for own in of_step]
-        chunks = [2 ** (bits(self.index) - k) for k in self.low_bits]
+        entries = self.index[0] * prod(2 ** bits_of(n) for n in self.index[1:])
+        chunks = [-(-entries // 2**k) for k in self.low_bits]
         self.committed = [
             committed(f"{name}: step {t}", 60, (self.terms, count), signed=True) for t, count in enumerate(chunks)
         ]
