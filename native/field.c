@@ -135,3 +135,66 @@ int zkds_k_bind(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vect
     zkds_parallel(tasks_of(&job), k_bind_task, &job);
     return ZKDS_OK;
 }
+
+/* ---- tables of integers ------------------------------------------------------------------------------------------ */
+
+struct table_job {
+    const int64_t *integers;
+    uint64_t *table;
+    size_t dimensions, rows, rows_a_task; /* a row is all of the last dimension */
+    size_t shape[ZKDS_TABLE_DIMENSIONS], sides[ZKDS_TABLE_DIMENSIONS];
+    int64_t strides[ZKDS_TABLE_DIMENSIONS];
+};
+
+static void table_row(uint64_t *row, const int64_t *integers, int64_t stride, size_t count) {
+    for (size_t j = 0; j < count; j++) {
+        const int64_t value = integers[(int64_t)j * stride];
+        row[j] = (uint64_t)value + (value < 0 ? P61 : 0);
+    }
+}
+
+static void table_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct table_job *job = context;
+    const size_t last = job->dimensions - 1, side = job->sides[last];
+    const size_t first = task * job->rows_a_task, end = first + job->rows_a_task < job->rows ? first + job->rows_a_task : job->rows;
+    size_t index[ZKDS_TABLE_DIMENSIONS];
+    for (size_t d = last, rest = first; d-- > 0; rest /= job->sides[d]) index[d] = rest % job->sides[d];
+    for (size_t row = first; row < end; row++) {
+        uint64_t *out = job->table + row * side;
+        const int64_t *in = job->integers;
+        size_t used = job->shape[last];
+        for (size_t d = 0; d < last; d++) {
+            in += (int64_t)index[d] * job->strides[d];
+            if (index[d] >= job->shape[d]) used = 0;
+        }
+        if (used) table_row(out, in, job->strides[last], used);
+        memset(out + used, 0, 8 * (side - used));
+        for (size_t d = last; d-- > 0 && ++index[d] == job->sides[d];) index[d] = 0;
+    }
+}
+
+int zkds_f_table(const int64_t *integers, size_t dimensions, const uint64_t *shape, const int64_t *strides, const uint64_t *sides,
+                 uint64_t *table) {
+    struct table_job job = {.integers = integers, .table = table, .rows = 1};
+    if (dimensions < 1 || dimensions > ZKDS_TABLE_DIMENSIONS) return ZKDS_BAD_ARGUMENT;
+    for (size_t d = 0; d < dimensions; d++) {
+        if (shape[d] > sides[d]) return ZKDS_BAD_ARGUMENT;
+        const size_t last = job.dimensions - 1; /* neighbouring dimensions that are one run on both sides become one */
+        if (d && shape[d] == sides[d] && job.strides[last] == strides[d] * (int64_t)shape[d]) {
+            job.shape[last] *= shape[d];
+            job.sides[last] *= sides[d];
+            job.strides[last] = strides[d];
+        } else {
+            job.shape[job.dimensions] = shape[d];
+            job.sides[job.dimensions] = sides[d];
+            job.strides[job.dimensions++] = strides[d];
+        }
+    }
+    for (size_t d = 0; d + 1 < job.dimensions; d++) job.rows *= job.sides[d];
+    const size_t side = job.sides[job.dimensions - 1];
+    if (!job.rows || !side) return ZKDS_OK;
+    job.rows_a_task = side < GRAIN ? GRAIN / side : 1;
+    zkds_parallel((job.rows + job.rows_a_task - 1) / job.rows_a_task, table_task, &job);
+    return ZKDS_OK;
+}

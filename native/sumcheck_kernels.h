@@ -276,6 +276,67 @@ static KV weigh_products(const uint64_t *products, size_t pairs, const KWeight *
     return kacc_value(&sum);
 }
 
+/* ---- weighted sums of products of two on a whole block ------------------------------------------------------------------ */
+
+/* Terms of one coefficient, a product of two factors each: both K, or F times K for all of them. */
+#define MOST_DOTS 64
+struct dots {
+    const uint64_t *left[MOST_DOTS], *right[MOST_DOTS];
+    size_t count;
+    int base;
+};
+
+/* sum over pairs of eq * (sum over terms at a node): one reduction for the terms of a pair. */
+INLINE KV dots_at_node(const struct dots *dots, size_t pairs, int node, const KWeight *eq_low) {
+    KAcc total = kacc_zero();
+    for (size_t w = 0; w < pairs; w++) {
+        KV sum;
+        if (dots->base) {
+            FAcc re = facc_zero(), im = facc_zero();
+            for (size_t t = 0; t < dots->count; t++) {
+                V s = node_base(dots->left[t], w, node);
+                KV y = node_operand(dots->right[t], w, node);
+                facc_add(&re, s, y.re);
+                facc_add(&im, s, y.im);
+            }
+            sum = (KV){facc_value(&re), facc_value(&im)};
+        } else {
+            KAcc terms = kacc_zero();
+            for (size_t t = 0; t < dots->count; t++)
+                kacc_add(&terms, node_operand(dots->left[t], w, node), node_operand(dots->right[t], w, node));
+            sum = kacc_value(&terms);
+        }
+        kacc_add_weight(&total, sum, &eq_low[w]);
+    }
+    return kacc_value(&total);
+}
+static KV weigh_dots(const struct dots *dots, size_t pairs, int node, const KWeight *eq_low) {
+    switch (node) {
+    case NODE_ZERO: return dots_at_node(dots, pairs, NODE_ZERO, eq_low);
+    case NODE_INFINITY: return dots_at_node(dots, pairs, NODE_INFINITY, eq_low);
+    case NODE_TWO: return dots_at_node(dots, pairs, NODE_TWO, eq_low);
+    default: return dots_at_node(dots, pairs, NODE_THREE, eq_low);
+    }
+}
+
+/* Append a term, unless it is no such product or a factor ends in or before the block: then 0. */
+static int append_dot(struct dots *dots, const struct sumcheck_round *round, const struct zkds_term *term, size_t first, size_t last) {
+    struct zkds_table tables[2];
+    if (term->degree != 2 || dots->count == MOST_DOTS) return 0;
+    for (int j = 0; j < 2; j++) {
+        tables[j] = round->tables[term->factors[j]];
+        if (round->r) tables[j] = sumcheck_bound(&tables[j]);
+        if (tables[j].length / 16 < last || tables[j].kind == ZKDS_TABLE_U32) return 0;
+    }
+    const int base = (tables[0].kind == ZKDS_TABLE_F) + (tables[1].kind == ZKDS_TABLE_F), swap = tables[0].kind == ZKDS_TABLE_K;
+    if (base == 2 || (dots->count && dots->base != base)) return 0;
+    const struct zkds_table *left = &tables[swap], *right = &tables[!swap];
+    dots->base = base;
+    dots->left[dots->count] = (const uint64_t *)left->entries + (base ? 16 : 32) * first;
+    dots->right[dots->count++] = (const uint64_t *)right->entries + 32 * first;
+    return 1;
+}
+
 static int same_coefficient(const struct zkds_term *a, const struct zkds_term *b) {
     return a->coefficient[0] == b->coefficient[0] && a->coefficient[1] == b->coefficient[1];
 }
@@ -291,16 +352,19 @@ static void bind_once(const struct sumcheck_round *round, size_t table, size_t f
 static void group_on_block(const struct sumcheck_round *round, size_t from, size_t to, size_t first, size_t last,
                            unsigned char *flags, struct block_scratch *scratch, KV sums[SUMCHECK_NODES]) {
     KV group[SUMCHECK_NODES] = {kv_zero(), kv_zero(), kv_zero(), kv_zero()};
+    struct dots dots = {.count = 0};
     memset(scratch->filled, 0, sizeof scratch->filled);
     for (size_t t = from; t < to; t++) {
         const struct zkds_term *term = &round->terms[t];
         for (int j = 0; j < term->degree; j++) bind_once(round, (size_t)term->factors[j], first, last, flags);
-        term_on_block(round, term, first, last, scratch, group);
+        if (!round->eq_low || !append_dot(&dots, round, term, first, last)) term_on_block(round, term, first, last, scratch, group);
     }
     K1 coefficient = {round->terms[from].coefficient[0], round->terms[from].coefficient[1]};
     KFactor factor = kv_factor(coefficient);
     for (int node = 0; node < round->degree; node++) {
         if (round->eq_low) group[node] = weigh_products(scratch->products[node], scratch->filled[node], round->eq_low);
+        if (dots.count && (node != NODE_INFINITY || round->degree == 2))
+            group[node] = kv_add(group[node], weigh_dots(&dots, last - first, node, round->eq_low));
         if (coefficient.re == 1 && coefficient.im == 0)
             sums[node] = kv_add(sums[node], group[node]);
         else

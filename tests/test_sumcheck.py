@@ -41,10 +41,10 @@ def entries(table, variables):
     return (values + [ZERO] * (1 << variables))[: 1 << variables]
 
 
-def prove_bytes(tables, terms, eq_point=None, variables=None):
+def prove_bytes(tables, terms, eq_point=None, variables=None, first=None):
     writer = ProofWriter()
     channel = ProverChannel(Transcript(), writer, None)
-    point, finals = sumcheck.prove(channel, tables, terms, eq_point, name="test", variables=variables)
+    point, finals = sumcheck.prove(channel, tables, terms, eq_point, name="test", variables=variables, first=first)
     return writer.to_bytes(), point, finals
 
 
@@ -178,6 +178,43 @@ def test_instruction_sets_and_threads_agree(large_proofs, kernels, case):
     assert prove_bytes(large_tables(kinds), terms, eq_point, LARGE) == large_proofs[case]
 
 
+@pytest.fixture(scope="module")
+def many_terms():
+    """More products of two than the kernels add up at once, of all kinds, over whole blocks and parts; with their sum."""
+    rng, variables = random.Random(5), 11
+    shapes = (("f", 2048), ("f", 1200), ("k", 2048), ("k", 1600))
+    tables = [random_table(rng, variables, kind, length) for kind, length in shapes]
+    pairs = [(0, 2), (3, 1), (1, 2), (2, 3), (0, 1)]
+    terms = [(ONE if t < 70 else K(t, 1), pairs[t % 5]) for t in range(75)]
+    eq_point = random_point(rng, variables)
+    return tables, terms, eq_point, reference.full_sum([entries(table, variables) for table in tables], terms, eq_point)
+
+
+def test_many_terms(kernels, many_terms):
+    tables, terms, eq_point, claim = many_terms
+    total = sumcheck.total(tables, terms, eq_point, variables=11)
+    assert total.value == claim
+    for first in (None, total.first):
+        proof, point, finals = prove_bytes([table.copy() for table in tables], terms, eq_point, 11, first)
+        assert verify_bytes(proof, claim, 11, 2, eq_point) == (point, term_sum(finals, terms))
+
+
+def test_largest_values_of_many_terms_do_not_overflow(kernels):
+    """The same for sums over the terms of a pair."""
+    rng, variables = random.Random(6), 11
+    eq_point = random_point(rng, variables)
+    for kind, value in (("k", K(P - 1, P - 1)), ("f", K(P - 1))):
+        left = random_table(rng, variables, kind)
+        left[...] = P - 1
+        right = np.full((1 << variables >> 3, 2, 8), P - 1, dtype=np.uint64)
+        right[1::2] = 0
+        claim = value * K(P - 1, P - 1) * 64 * (1 - eq_point[3])
+        terms = [(ONE, (0, 1))] * 64
+        assert sumcheck.total([left, right], terms, eq_point, variables=variables).value == claim
+        proof, point, finals = prove_bytes([left, right], terms, eq_point, variables)
+        assert verify_bytes(proof, claim, variables, 2, eq_point) == (point, finals[0] * finals[1] * 64)
+
+
 def test_largest_values_do_not_overflow(kernels):
     """All entries, challenges aside, at p - 1: the lazily accumulated sums at their maximum."""
     variables = 12
@@ -223,7 +260,12 @@ def test_the_sum_itself(kernels, variables, with_eq):
             for j in factors:
                 product = product * columns[j][x]
             expected = expected + product
-    assert sumcheck.total(tables, terms, eq_point, variables=variables) == expected
+    total = sumcheck.total(tables, terms, eq_point, variables=variables)
+    assert total.value == expected and (total.first is None) == (variables < 4)
+    for some in (terms, [(ONE, (3,))]):  # the messages are the same with and without the first one
+        total = sumcheck.total(tables, some, eq_point, variables=variables)
+        proofs = [prove_bytes([t.copy() for t in tables], some, eq_point, variables, first) for first in (None, total.first)]
+        assert proofs[0] == proofs[1]
 
 
 def test_the_sum_of_a_higher_degree_is_refused():

@@ -160,6 +160,7 @@ def prove(
     *,
     name: str,
     variables: int | None = None,
+    first: Sequence[K] | None = None,
 ) -> tuple[tuple[K, ...], list[K]]:
     """The prover's side: returns (point, the values of all tables at the point); sends no value of a table.
 
@@ -168,6 +169,7 @@ def prove(
     terms      (coefficient, indices of 1 to 4 tables); the largest number of indices is the verifier's `degree`
     eq_point   the point of the eq factor, without zero coordinates (ValueError)
     variables  default: the length of eq_point, or what the longest table needs
+    first      the first round's message, where the sum's `Total` has it
     """
     variables = _variables(tables, eq_point, variables)
     _check_terms(terms, len(tables))
@@ -181,7 +183,7 @@ def prove(
     high: list[K] = []
     if variables > LANE_VARIABLES:
         rounds = VectorRounds(tables, native_terms, variables, eq_pairs)
-        high = _run(channel, rounds, variables - LANE_VARIABLES, degree, name)
+        high = _run(channel, rounds, variables - LANE_VARIABLES, degree, name, first)
         tables = rounds.finish((high[-1].re, high[-1].im))
     lanes = min(variables, LANE_VARIABLES)
     low, finals = _prove_lanes(
@@ -190,16 +192,28 @@ def prove(
     return (*low, *high), finals
 
 
-def total(tables: Sequence[Table], terms: Sequence[Term], eq_point: Sequence[K] | None = None, *, variables: int) -> K:
+@dataclass(frozen=True)
+class Total:
+    """A sum that a prover has still to find out: its value, and the first message of its proof, [h(0)] or [h(0), h(infinity)];
+    None over fewer than four variables."""
+
+    value: K
+    first: tuple[K, ...] | None
+
+
+def total(tables: Sequence[Table], terms: Sequence[Term], eq_point: Sequence[K] | None = None, *, variables: int) -> Total:
     """The sum that `prove` proves, of terms of 1 or 2 factors. Tables as there; none is overwritten.
 
     Over fewer than four variables it is h(0) for a fourth one, at which all tables end; else h(1), in (1 - z) h(0) + z h(1) or
-    h(0) + h(1), follows from three nodes of the first round: 3 h(1) = h(0) + 3 h(2) - h(3) for a degree of at most 2.
+    h(0) + h(1), follows from three nodes of the first round, and so does the coefficient of X^2: for a degree of at most 2
+
+        3 h(1) = h(0) + 3 h(2) - h(3)        6 h(infinity) = h(0) - 3 h(2) + 2 h(3)
     """
     _variables(tables, eq_point, variables)
     _check_terms(terms, len(tables))
     _check_eq_point(eq_point, variables)
-    if max(len(factors) for _, factors in terms) > 2:
+    degree = max(len(factors) for _, factors in terms)
+    if degree > 2:
         raise ValueError("terms: expected at most 2 factors")
     native_terms = [((coefficient.re, coefficient.im), factors) for coefficient, factors in terms]
     missing = [ZERO] * max(0, LANE_VARIABLES + 1 - variables)
@@ -207,12 +221,12 @@ def total(tables: Sequence[Table], terms: Sequence[Term], eq_point: Sequence[K] 
     rounds = VectorRounds(tables, native_terms, variables + len(missing), None if point is None else to_pairs(point))
     at_zero, _, at_two, at_three = from_pairs(rounds.at_nodes(4))
     if missing:
-        return at_zero
+        return Total(at_zero, None)
     at_one = at_two + (at_zero - at_three) * K(3).inverse()
-    if eq_point is None:
-        return at_zero + at_one
-    z = eq_point[LANE_VARIABLES]
-    return at_zero * (1 - z) + at_one * z
+    at_infinity = (at_zero - at_two * 3 + at_three * 2) * K(6).inverse()
+    z = None if eq_point is None else eq_point[LANE_VARIABLES]
+    value = at_zero + at_one if z is None else at_zero * (1 - z) + at_one * z
+    return Total(value, (at_zero, at_infinity)[:degree])
 
 
 def _variables(tables: Sequence[Table], eq_point: Sequence[K] | None, variables: int | None) -> int:
@@ -241,15 +255,24 @@ def _check_terms(terms: Sequence[Term], tables: int) -> None:
                 raise ValueError(f"terms[{t}]: expected table indices from 0 to {tables - 1}, got {j}")
 
 
-def _run(channel: ProverChannel, rounds: VectorRounds | LaneRounds, count: int, degree: int, name: str) -> list[K]:
+def _run(
+    channel: ProverChannel,
+    rounds: VectorRounds | LaneRounds,
+    count: int,
+    degree: int,
+    name: str,
+    first: Sequence[K] | None = None,
+) -> list[K]:
     """`count` rounds, at least one. Returns the challenges; the tables are not yet bound to the last one."""
     term = round_term(name, degree)
+    message = from_pairs(rounds.first()) if first is None else first
     challenges: list[K] = []
-    for _ in range(count):
-        sums = rounds.next((challenges[-1].re, challenges[-1].im)) if challenges else rounds.first()
-        channel.send(f"{name}: round polynomial", from_pairs(sums))
+    while True:
+        channel.send(f"{name}: round polynomial", message)
         challenges.append(channel.challenge(term))
-    return challenges
+        if len(challenges) == count:
+            return challenges
+        message = from_pairs(rounds.next((challenges[-1].re, challenges[-1].im)))
 
 
 def _prove_lanes(

@@ -16,3 +16,8 @@ int zkds_f_matmul(const uint64_t *weights, size_t rows, size_t count, const uint
 /* Bind the lowest vector variable to r: out[v] = a[2v] + r (a[2v+1] - a[2v]), a missing vector being zero.
  * `out` has ceil(vectors / 2) vectors and does not overlap `a`. */
 int zkds_k_bind(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
+enum { ZKDS_TABLE_DIMENSIONS = 8 };
+/* A row-major table of F with sides[d] >= shape[d] entries a dimension: the integers of an array with these strides (in entries),
+ * above -p and below p, and zeros beyond its shape. */
+int zkds_f_table(const int64_t *integers, size_t dimensions, const uint64_t *shape, const int64_t *strides, const uint64_t *sides,
+                 uint64_t *table);

@@ -72,9 +72,11 @@ class Block(BlockPlan, Component):
         terms = [(ONE, (j, count + j)) for j in range(count)]
         eq_point = None if self.is_summed else weights.point
         total = sumcheck.total(tables, terms, eq_point, variables=self.variables)
-        context.channel.send(f"{self.name}: sum", [total])
-        settle_prover(context, self.name, [weights.linear_equation(total)])
-        point, finals = sumcheck.prove(context.channel, tables, terms, eq_point, name=self.name, variables=self.variables)
+        context.channel.send(f"{self.name}: sum", [total.value])
+        settle_prover(context, self.name, [weights.linear_equation(total.value)])
+        point, finals = sumcheck.prove(
+            context.channel, tables, terms, eq_point, name=self.name, variables=self.variables, first=total.first
+        )
         context.channel.send(f"{self.name}: factors", finals)
         settle_prover(context, self.name, weights.factor_equations(context, point, finals))
 

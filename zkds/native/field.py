@@ -3,14 +3,17 @@
 A scalar of K is a (2,) uint64 array: real part, imaginary part.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from zkds.native import U64, array, check, lib, pointer
+from zkds.native import U64, array, check, ffi, lib, pointer
 
 BLOCKED = (None, 2, 8)
+MAX_DIMENSIONS = int(lib.ZKDS_TABLE_DIMENSIONS)
 
 
 def _elementwise(name: str, kernel: Callable[..., int], a: U64, b: U64, out: U64 | None) -> U64:
@@ -91,6 +94,22 @@ def f_matmul(weights: U64, tables: U64) -> U64:
     inputs = (pointer(weights, "uint64_t *"), rows, count, pointer(tables, "uint64_t *"), vectors)
     check(lib.zkds_f_matmul(*inputs, pointer(result, "uint64_t *")), "f_matmul")
     return result
+
+
+def f_table(integers: NDArray[np.int64], sides: Sequence[int], table: U64) -> None:
+    """Integers above -p and below p as elements of F in the first prod(sides) entries of `table`, zeros beyond their shape.
+
+    integers: any strides; sides: as many, at least the lengths of its shape. table: (n,), C-contiguous.
+    """
+    if integers.dtype != np.int64 or not 1 <= integers.ndim <= MAX_DIMENSIONS or len(sides) != integers.ndim:
+        raise ValueError(f"integers: expected int64 of {len(sides)} dimensions, got {integers.dtype} of {integers.shape}")
+    array("table", table, np.uint64, (None,))
+    if math.prod(sides) > len(table) or any(side < length for side, length in zip(sides, integers.shape, strict=True)):
+        raise ValueError(f"sides: expected {integers.shape} or more, and at most {len(table)} entries, got {tuple(sides)}")
+    strides = [stride // integers.itemsize for stride in integers.strides]
+    entries = ffi.cast("int64_t *", integers.ctypes.data)
+    code = lib.zkds_f_table(entries, integers.ndim, integers.shape, strides, list(sides), pointer(table, "uint64_t *"))
+    check(code, "f_table")
 
 
 def k_bind(a: U64, r: U64) -> U64:

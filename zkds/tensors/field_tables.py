@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.field import K, P, to_pairs
+from zkds.field import K, to_pairs
 from zkds.integers.limbs import I64
 from zkds.native import U64, field
-from zkds.tensors.axes import Axis, EqAxis, axes_table, ones_axis, padded
-from zkds.tensors.contraction import canonical
+from zkds.tensors.axes import Axis, EqAxis, axes_table, ones_axis
 
 LANES = 8
 
@@ -31,11 +30,11 @@ def flat_tables(digits: Sequence[I64], shape: Sequence[int]) -> U64:
     (number, entries) uint64, with zeros up to a multiple of 8 entries.
     """
     sides = (shape[0], *(1 << (length - 1).bit_length() for length in shape[1:]))
-    entries = flat_length(shape)
-    result = np.zeros((len(digits), -(-entries // LANES) * LANES), dtype=np.uint64)
-    inside = tuple(slice(length) for length in shape)
+    entries = math.prod(sides)
+    result = np.empty((len(digits), -(-entries // LANES) * LANES), dtype=np.uint64)
+    result[:, entries:] = 0
     for row, digit in zip(result, digits, strict=True):
-        row[:entries].reshape(sides)[inside] = np.where(digit < 0, digit + P, digit)
+        field.f_table(np.broadcast_to(digit, shape), sides, row)
     return result
 
 
@@ -61,5 +60,6 @@ def scale_outer(tables: U64, axes: Sequence[Axis], inner: Sequence[int]) -> None
 
 
 def field_table(values: NDArray[np.int64]) -> U64:
-    """A tensor of small integers as elements of F over the padded index space, flat."""
-    return padded(canonical(values), values.shape)
+    """A tensor of small integers as elements of F: a flat table."""
+    table: U64 = flat_tables([values], values.shape)[0]
+    return table
