@@ -29,7 +29,7 @@ from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor,
 from zkds.circuits.metric.loss import LogitDelta, Softmax, logit_delta, losses, softmax
 from zkds.circuits.metric.perturbation import Perturbation, perturb, scaled_gradients, squared_norm
 from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.implicit import ImplicitWeight, OuterProducts, PassProducts, pairs, pairs_of_pass
+from zkds.circuits.operators.implicit import ImplicitWeight, Movement, OuterProducts, PassProducts, pairs, pairs_of_pass
 from zkds.circuits.operators.operator import Backward, Forward, GradientKind, Weight, gradient_kinds
 from zkds.circuits.trajectory import Trajectory
 from zkds.integers.limbs import I64, LimbFormat
@@ -157,6 +157,9 @@ class _Probe:
         self.sharpness_squares: list[int] = []
         self.perturbations: list[Perturbation] = []
         self.log_ratios: list[int] = []
+        for name, bits in self.bits.items():
+            if bits.movement is Movement.ROUNDED:
+                self.stacks.put(f"{name}: weights", 0, configuration.steps, weights[name])
 
     def step(self, step: int, progress: Progress) -> None:
         """Both passes of a step; only the first of the last one."""
@@ -176,12 +179,24 @@ class _Probe:
         moved = self._perturbed(step, directions[kind], place, outer, implicit[kind])
         updates = self._second_pass(step, moved)
         progress(2 * step + 2, configuration.passes)
-        self._update(_arrays(updates), _outer(updates))
+        self._update(step, _arrays(updates), _outer(updates))
 
-    def _update(self, updates: Parameters, outer: Mapping[str, OuterProducts]) -> None:
+    def _update(self, step: int, updates: Parameters, outer: Mapping[str, OuterProducts]) -> None:
         """w_(t+1)."""
-        explicit = {name: value - updates[name] for name, value in _arrays(self.weights).items()}
-        self.weights = explicit | {name: value.updated(outer[name]) for name, value in _implicit(self.weights).items()}
+        moved: dict[str, Weight] = {name: value - updates[name] for name, value in _arrays(self.weights).items()}
+        for name, weight in _implicit(self.weights).items():
+            if self.bits[name].movement is Movement.EXACT:
+                moved[name] = weight.updated(outer[name])
+            else:
+                moved[name] = self._rounded_update(step, name, weight, outer[name])
+        self.weights = moved
+
+    def _rounded_update(self, step: int, name: str, weight: ImplicitWeight, update: OuterProducts) -> ImplicitWeight:
+        """w_(t+1) of an implicit weight whose updates are rounded."""
+        moved, remainder = weight.rounded(update, Place(step, second=True).at(name))
+        self.stacks.put(f"{name}: update: remainder", step, self.configuration.steps - 1, remainder)
+        self.stacks.put(f"{name}: weights", step + 1, self.configuration.steps, moved.start.values)
+        return moved
 
     def _first_pass(self, step: int) -> Gradients:
         """The gradients g_t, times 2^k; records the losses."""

@@ -20,7 +20,7 @@ from zkds.circuits.arithmetic.fixed_point import WEIGHT_BITS, Configuration
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.convolution import exact
 from zkds.circuits.operators.convolution.operator import Convolution
-from zkds.circuits.operators.implicit import output_rows
+from zkds.circuits.operators.implicit import FACTOR_BITS, Movement, output_rows
 from zkds.integers.limbs import I64
 
 
@@ -43,7 +43,10 @@ class Trajectory:
                  NODE: perturbed input products     H (T - 1, R, R) [30], and NODE: perturbed delta products, L [e + 4]
                  NODE.weight: squares               Q (T,) of Python ints [88]
                  NODE.weight: scaled squares        V (T,) of Python ints [88]; none unless the sharpness is ASAM
-             and "TENSOR: remainder" of each; K and L where something needs the deltas of the layer's inputs
+             and "TENSOR: remainder" of each; K and L where something needs the deltas of the layer's inputs. If its updates are
+             rounded there is no G and no K, but
+                 NODE.weight: weights               w_t (T, M, C, kernel) [40], all steps
+                 NODE.weight: update: remainder     of U = w_u - w_(u+1) (T - 1, M, C, kernel)
     weights  the integers of the model by their names: w_0 of the parameters, (*shape) [40], and the constants
     inputs   (T, B, *network.input_shape) [32]
 
@@ -133,13 +136,15 @@ class Trajectory:
             explicit: Integers = self.weights_at(name, pass_index).astype(object)
             return explicit, WEIGHT_BITS
         start, steps, step = self.weights[name], self.configuration.steps, self.step_of(pass_index)
-        moved = start.reshape(len(start), -1).astype(object) * (1 << bits.weight_bits - WEIGHT_BITS)
-        for earlier in range(step):
+        rounded, grid = bits.movement is Movement.ROUNDED, FACTOR_BITS + bits.input_bits
+        moved = (self.values[f"{name}: weights"][step] if rounded else start).reshape(len(start), -1).astype(object)
+        moved = moved * (1 << grid - WEIGHT_BITS)
+        for earlier in range(0 if rounded else step):
             moved = moved - self._outer_product(f"{name}: update factor", earlier, steps + earlier)
         if pass_index >= steps:
             moved = moved + self._outer_product(f"{name}: perturbation factor", step, step)
         exact: Integers = moved.reshape(start.shape)
-        return exact, bits.weight_bits
+        return exact, grid
 
     def _outer_product(self, factor: str, step: int, pass_index: int) -> Integers:
         """A factor's rows times the patches that its layer saw in a pass (M, N), as Python ints."""

@@ -18,6 +18,7 @@ witness. They were fitted to measured proofs by `python -m bench.estimate --fit`
     entries    of all tensors' digits
     products   of blocks of identities: entries of the tables that they are proved by
     squared    entries of implicit weights, in every step, whose products are squared
+    outer      these times the rows of which they are sums
     parameters entries of the model
 """
 
@@ -44,13 +45,20 @@ from zkds.tensors.field_tables import flat_length
 # Stage -> count -> (unit, factor). "once" counts 1.
 COSTS: Mapping[str, Mapping[str, tuple[str, float]]] = {
     "model": {"once": ("message", 5000.0), "parameters": ("entry", 20.0)},  # once: modules are loaded
-    "probe": {"columns": ("message", 36.0), "macs": ("mac", 6.0), "cells": ("entry", 20.0), "squared": ("position", 22.0)},
+    "probe": {
+        "columns": ("message", 36.0),
+        "macs": ("mac", 6.0),
+        "cells": ("entry", 20.0),
+        "squared": ("position", 18.0),
+        "outer": ("position", 0.5),
+    },
     "commitment": {"encoded": ("encoded", 0.65)},
     "directional sharpness": {
         "messages": ("message", 4.0),
         "entries": ("entry", 15.0),
         "products": ("position", 1.8),
-        "squared": ("position", 11.0),
+        "squared": ("position", 10.5),
+        "outer": ("position", 0.06),
     },
     "lookups": {"once": ("message", 2200.0), "leaves": ("leaf", 0.8)},
     "batching": {"messages": ("message", 0.25), "cells": ("entry", 2.7)},
@@ -80,6 +88,7 @@ class Counts:
     entries: int
     products: int
     squared: int
+    outer: int
     parameters: int
 
     @classmethod
@@ -99,6 +108,7 @@ class Counts:
             entries=sum(math.prod(tensor.shape) * len(tensor.digits) for tensor in relation.tensors),
             products=sum(left.digits * flat_length(left.shape) for left in lefts),
             squared=sum(part.step_count * flat_length(part.shape) for part in squares),
+            outer=sum(part.step_count * flat_length(part.shape) * part.rank for part in squares),
             parameters=relation.statement.network.tensor_count,
         )
 

@@ -29,7 +29,7 @@ from zkds.circuits.models.public_model import PublicModel, committed_start
 from zkds.circuits.networks.circuit import NetworkCircuit
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.operator import probe_schedule
-from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, ProbeParameter, constant
+from zkds.circuits.operators.parameter import ImplicitLayer, ProbeParameter, RoundedParameter, constant, implicit_parameter
 from zkds.circuits.operators.records import InputTensor, Records
 from zkds.circuits.trajectory import Trajectory
 from zkds.commit.layout import Layout
@@ -77,7 +77,7 @@ class DirectionalSharpness(Circuit):
             if name not in implicit
         }
         self.implicit = {
-            name: ImplicitParameter(name, shape, configuration, implicit[name], starts.get(name))
+            name: implicit_parameter(name, shape, configuration, implicit[name], starts.get(name))
             for name, shape in network.parameters
             if name in implicit
         }
@@ -131,6 +131,7 @@ class DirectionalSharpness(Circuit):
                 bits.weight_bits - WEIGHT_BITS,
                 bits.squares_shift,
                 bits.scaled_squares_shift,
+                weight.weights if isinstance(weight, RoundedParameter) else None,
             ),
         )
 
@@ -159,7 +160,7 @@ class DirectionalSharpness(Circuit):
         columns.add(self.scalars.columns_of(trajectory))
         public = self.public_model is not None
         owners = {name: committed_start(start) if public else start for name, start in self.model_tensors.items()}
-        values |= {owners[name].name: start for name, start in trajectory.weights.items()}
+        values |= {owners[name].name: start for name, start in trajectory.weights.items() if owners[name].name not in values}
         self.complete(columns, values)
 
 

@@ -1,6 +1,6 @@
 """What a proof of directional sharpness says: every public choice, and the results.
 
-    zkds sharpness statement v5      label
+    zkds sharpness statement v6      label
     network, configuration           their encodings
     data root                        the root file's bytes: count, schema, tree
     seed                             32 bytes: which records are in which batch
@@ -28,8 +28,8 @@ from zkds.dataset.sampling import SEED_BYTES, batches
 from zkds.errors import MalformedProof, NotAProof, ZkdsError
 from zkds.wire import ProofReader, encode_number, read_number
 
-LABEL = b"zkds sharpness statement v5"
-LABELS_BEFORE = {b"zkds sharpness statement v%d" % version: version for version in (1, 2, 3, 4)}  # refused by name
+LABEL = b"zkds sharpness statement v6"
+LABELS_BEFORE = {b"zkds sharpness statement v%d" % version: version for version in (1, 2, 3, 4, 5)}  # refused by name
 DIGEST_BYTES = 32
 MAX_PART = 1 << 23  # bytes of one encoded part
 RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits

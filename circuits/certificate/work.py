@@ -63,6 +63,7 @@ CLAIMS = {
     "update": (2, 4),
     "scaled": (3, 3),
     "perturbation": (2, 3),
+    "weights": (0, 5),  # of implicit layers whose updates are rounded: four users, and a slice by the squares of each step
     "q": (1, 3),
     "W": (1, 9),
 }

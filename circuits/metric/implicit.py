@@ -42,7 +42,7 @@ def gradient_squares(gradient: OuterProducts, bits: ImplicitBits, place: Place) 
 
 
 def scaled_squares(weight: ImplicitWeight, gradient: OuterProducts, place: Place) -> tuple[int, int]:
-    """V and its remainder: |w o g|^2, w on the grid [f_w] of updates. Raises Overflow from 2^112 on."""
+    """V and its remainder: |w o g|^2, w on its grid [f_w]. Raises Overflow from 2^112 on."""
     bits, start = weight.bits, weight.start.values.reshape(len(weight.start.values), -1)
     nothing = [np.zeros((0, length), dtype=np.int64) for length in start.shape]
     updates, movements = weight.movements if weight.updates else nothing

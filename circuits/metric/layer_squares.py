@@ -3,8 +3,9 @@
 g_t = d_t^T a_t and w_t = w_0 - sum_(u < t) D^_u^T a_(T + u) are exact products of small tensors. These are committed a second
 time, in balanced digits, so that the sums are values of polynomials with small coefficients; a carry chain rounds them to 88
 fractional bits. V takes digits of base 3 (zkds/identities/product_squares.py), and of w_0 of base 81, in which it is committed
-alone; that of a private model, whose bytes are, a second time. Q alone takes a and d of first passes, in the largest base whose
-coefficients fit (zkds/identities/gram_squares.py).
+alone; that of a private model, whose bytes are, a second time. Of a weight whose updates are rounded it takes w_t of every
+step, in digits in which it is committed alone, and a and d of first passes. Q alone takes a and d of first passes, in the
+largest base whose coefficients fit (zkds/identities/gram_squares.py).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class LowRankWeight:
     updates    D^ (T - 1, B, M, Y, X)
     exponent   e: w_t is 2^e w_0 - sum_(u < t) D^_u^T a_(T + u), on the grid of the latter
     squares_shift, scaled_squares_shift   from |g|^2 and |w o g|^2 to 88 fractional bits
+    weights    w_t (T, M, C, kernel), if updates are rounded
     """
 
     name: str
@@ -52,10 +54,11 @@ class LowRankWeight:
     exponent: int
     squares_shift: int
     scaled_squares_shift: int
+    weights: BalancedColumns | None = None
 
 
 class LayerSquares:
-    """Q and V of one weight; V of a dense layer's.
+    """Q and V of one weight.
 
     components       what proves them, in order
     squares          Q (T,)
@@ -66,7 +69,8 @@ class LayerSquares:
         name = weight.name
         self.scaled_squares: RoundedValue | None = None
         if configuration.sharpness == "ASAM":
-            digits, gram, products = self._both(configuration, weight)
+            make = self._both if weight.weights is None else self._of_steps
+            digits, gram, products = make(configuration, weight)
             self.scaled_squares = self._rounded(f"{name}: scaled squares", products, weight.scaled_squares_shift)
             parts: list[Component] = [gram, products]
         else:
@@ -79,16 +83,23 @@ class LayerSquares:
     @staticmethod
     def _gram(configuration: Configuration, weight: LowRankWeight) -> tuple[list[BalancedDigits], GramSquares]:
         """Q alone, from the fewest digits."""
-        name, first = weight.name, configuration.steps
-        named = (("input digits", weight.inputs), ("delta digits", weight.deltas))
         for base in BASES:
-            inputs, deltas = digits = [
-                BalancedDigits(f"{name}: {word}", tensor, base, (first, *tensor.shape[1:])) for word, tensor in named
-            ]
-            gram = GramSquares(f"{name}: gradient", inputs, deltas, weight.rows)
+            inputs, deltas = digits = _first_digits(configuration, weight, base)
+            gram = GramSquares(f"{weight.name}: gradient", inputs, deltas, weight.rows)
             if gram.fits:
                 break
         return digits, gram
+
+    @staticmethod
+    def _of_steps(
+        configuration: Configuration, weight: LowRankWeight
+    ) -> tuple[list[BalancedDigits], GramSquares, ProductSquares]:
+        """Both, with w_t as it is."""
+        inputs, deltas = digits = _first_digits(configuration, weight, BASE)
+        gram = GramSquares(f"{weight.name}: gradient", inputs, deltas, weight.rows)
+        assert weight.weights is not None
+        name = f"{weight.name}: scaled gradient"
+        return digits, gram, ProductSquares(name, weight.weights, inputs, deltas, None, rows=weight.rows)
 
     @staticmethod
     def _both(configuration: Configuration, weight: LowRankWeight) -> tuple[list[BalancedDigits], GramSquares, ProductSquares]:
@@ -107,6 +118,13 @@ class LayerSquares:
     @staticmethod
     def _rounded(name: str, sums: GramSquares | ProductSquares, shift: int) -> RoundedValue:
         return RoundedValue(name, sums.coefficients, sums.base, shift, SQUARES_WIDTH, name)
+
+
+def _first_digits(configuration: Configuration, weight: LowRankWeight, base: int) -> list[BalancedDigits]:
+    """Of a and d of first passes."""
+    named = (("input digits", weight.inputs), ("delta digits", weight.deltas))
+    steps = configuration.steps
+    return [BalancedDigits(f"{weight.name}: {word}", own, base, (steps, *own.shape[1:])) for word, own in named]
 
 
 def _start_digits(weight: LowRankWeight) -> BalancedColumns:

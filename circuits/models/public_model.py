@@ -26,6 +26,7 @@ from zkds.native import U32
 from zkds.soundness import algebraic
 from zkds.tensors.axes import eq_axes, padded
 from zkds.tensors.circuit import Component
+from zkds.tensors.linear import EntryOf
 from zkds.tensors.tensor import (
     Committed,
     Context,
@@ -43,7 +44,8 @@ SOURCE = "Schwartz-Zippel lemma; multilinear in every coordinate"
 class PublicModel(Component):
     """The relation over w_0 of every parameter, and every constant.
 
-    starts    name of the parameter or constant -> its tensor: `Committed` in limbs of the format WEIGHT, or a `BalancedValue`
+    starts    name of the parameter or constant -> its tensor: `Committed` in limbs of the format WEIGHT, a `BalancedValue`, or
+              an entry of one
     weights   a verifier's own integers of the model; None: they are not checked
     """
 
@@ -121,8 +123,10 @@ class PublicModel(Component):
 
 
 def committed_start(start: Tensor) -> Committed:
-    """What the integers of a tensor of a public model are committed in."""
-    owner = start.source if isinstance(start, BalancedValue) else start
+    """What the integers of a tensor of a public model are committed in, perhaps with those of later steps."""
+    owner = start
+    while isinstance(owner, BalancedValue | EntryOf):
+        owner = owner.source
     assert isinstance(owner, Committed)
     return owner
 

@@ -198,9 +198,11 @@ class Network:
         """The parameters that are implicit in such a probe (circuits/operators/implicit.py), with sizes and binary points."""
         second_bits = configuration.second_bits
         return {
-            f"{node.name}.{word}": ImplicitBits(placed.input_bits[0], placed.delta_bits, second_bits, placed.output[1:])
+            f"{node.name}.{word}": ImplicitBits(
+                placed.input_bits[0], placed.delta_bits, second_bits, placed.output[1:], movement
+            )
             for node, placed in zip(self.nodes, self.placed, strict=True)
-            for word in node.operator.implicit(placed.inputs, configuration)
+            for word, movement in node.operator.implicit(placed.inputs, configuration).items()
         }
 
     @cached_property

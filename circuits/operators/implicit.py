@@ -9,37 +9,43 @@ perturbations by SAM, unless they are rounded entry by entry. Here the small mat
 
 and U_u = D^_u^T a_(T+u) and E_t = E^_t^T a_t are exact, as is the gradient g_t = d_t^T a_t. d: deltas of the layer's outputs,
 a: the patches of its inputs (R, N), what the kernel meets at each position; db and ib: their fractional bits as `Placed` counts
-them (`delta_bits`, `input_bits`). This module says which weights are implicit, all formats and shifts, and what such a weight
-is; circuits/operators/convolution/implicit.py computes with it.
+them (`delta_bits`, `input_bits`). Where sums of squares of w_t o g_t have no room for updates of many rows, U_u is rounded to
+the grid of weights, and w_t is a matrix of its own in every step; E_t and g_t are what they are. This module says which weights
+are implicit, all formats and shifts, and what such a weight is; circuits/operators/convolution/implicit.py computes with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 
-from zkds.circuits.arithmetic.exact import WORD_BITS, Integers, Operand, Rounded, Wide, round_integers
+from zkds.circuits.arithmetic.exact import WORD_BITS, Integers, Operand, Rounded, Wide, matrix_product, round_integers
 from zkds.circuits.arithmetic.fixed_point import (
     ACTIVATION_BITS,
     DELTA,
     GRADIENT_BITS,
     KAPPA_BITS,
     LIMB_BITS,
+    WEIGHT,
     WEIGHT_BITS,
     Configuration,
     Overflow,
     Place,
+    require_format,
 )
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
 
 MIN_WEIGHTS = 1 << 16  # of a layer whose weight is implicit
-MAX_BATCH = 8  # records, sharpness ASAM: the sums of (w g)^2 take the fourth power of it in cells
-MAX_UPDATES = 32  # rows of all updates' factors together, B (T - 1), likewise
+MAX_ROWS = 128  # R
 
-MAX_ROWS = 128  # R, sharpness SAM
-MAX_MOVEMENT = 512  # rows of all updates' factors together, R (T - 1), likewise
+MAX_BATCH = 8  # records, sharpness ASAM, exact updates: the sums of (w g)^2 take the fourth power of it in cells
+MAX_UPDATES = 32  # rows of all updates' factors together, B (T - 1), likewise
+WEIGHTS_AN_ENTRY = 8  # at least, rounded updates, for every entry of a batch's inputs and outputs, whose digits are committed
+
+MAX_MOVEMENT = 512  # sharpness SAM: rows of all updates' factors together, R (T - 1)
 WEIGHTS_A_PRODUCT = 4  # at least, for every product of a row with one of the updates'
 
 PERTURBATION_FACTOR = LimbFormat(LIMB_BITS, 44, signed=True)  # E^
@@ -47,6 +53,8 @@ PRODUCTS = LimbFormat(LIMB_BITS, 50, signed=True)  # G, H, K, L
 
 BASE = 3  # of the digits of a, d and D^ in sums of squares
 START_BASE = BASE**4  # of those of w_0; 7 digits of 6.3 bits are fewer cells, with those of the sums, than 6 of 7.9 bits
+WEIGHT_STRIDES = ((32, 7), (64, 6), (MAX_ROWS, 5))  # up to so many rows: digits of w_t have the base BASE^stride; likewise
+UPDATE = LimbFormat(LIMB_BITS, WEIGHT.width + 1, signed=True)  # the difference of two weights
 
 FACTOR_BITS = 38  # fractional bits of D^ and E^
 INPUT_PRODUCTS_BITS = 30  # of G and H
@@ -54,19 +62,38 @@ DELTA_PRODUCTS_BITS = 4  # of K and L, beyond those of the scores' deltas
 SQUARES_BITS = 2 * GRADIENT_BITS  # fractional bits of sums of squares
 
 
-def is_low_rank(weights: int, positions: int, dense: bool, configuration: Configuration) -> bool:
+class Movement(Enum):
+    """By what an implicit weight moves from step to step."""
+
+    EXACT = "products of small matrices"
+    ROUNDED = "these, rounded to the grid of weights: w_t is a matrix of its own in every step"
+
+
+def movement_of(weights: int, positions: int, entries: int, dense: bool, configuration: Configuration) -> Movement | None:
     """Whether a layer of so many weights is implicit: a fixed public rule of sizes, no search for what is cheaper.
 
     positions   of an output
-    dense       whether there is one, at which the kernel is the whole input
+    entries     of a record's input and output together
+    dense       whether there is one position, at which the kernel is the whole input
+    None for an explicit layer.
     """
-    if configuration.perturbation != "SAM" or weights < MIN_WEIGHTS:
-        return False
     rows = configuration.batch_size * positions
     moving = rows * (configuration.steps - 1)
+    if configuration.perturbation != "SAM" or weights < MIN_WEIGHTS or rows > MAX_ROWS:
+        return None
     if configuration.sharpness == "ASAM":
-        return dense and rows <= MAX_BATCH and moving <= MAX_UPDATES
-    return rows <= MAX_ROWS and moving <= MAX_MOVEMENT and weights >= WEIGHTS_A_PRODUCT * rows * moving
+        if dense and rows <= MAX_BATCH and moving <= MAX_UPDATES:
+            return Movement.EXACT
+        return Movement.ROUNDED if weights >= WEIGHTS_AN_ENTRY * configuration.batch_size * entries else None
+    return Movement.EXACT if moving <= MAX_MOVEMENT and weights >= WEIGHTS_A_PRODUCT * rows * moving else None
+
+
+def weight_base(rows: int) -> int:
+    """Of the digits of w_t, if updates are rounded. Raises ValueError for more than MAX_ROWS rows."""
+    for most, stride in WEIGHT_STRIDES:
+        if rows <= most:
+            return int(BASE**stride)
+    raise ValueError(f"rows: expected at most {MAX_ROWS}, got {rows}")
 
 
 def pairs(steps: int) -> list[tuple[int, int]]:
@@ -112,12 +139,14 @@ class ImplicitBits:
     delta_bits    db: by how many fractional bits the deltas d of its outputs exceed those of the scores
     second_bits   e_2, of the scores' deltas in second passes
     positions     (Y, X), of an output
+    movement      of the weight
     """
 
     input_bits: int
     delta_bits: int
     second_bits: int
     positions: tuple[int, ...] = (1, 1)
+    movement: Movement = Movement.EXACT
 
     # ---- factors ----
 
@@ -135,6 +164,11 @@ class ImplicitBits:
     def perturbation_shift(self) -> int:
         """From kappa [28] times a delta of a first pass to E^."""
         return KAPPA_BITS + GRADIENT_BITS - FACTOR_BITS + self.delta_bits
+
+    @property
+    def rounding_shift(self) -> int:
+        """From D^^T a [38 + ib] to U [40], if updates are rounded."""
+        return FACTOR_BITS + self.input_bits - WEIGHT_BITS
 
     # ---- their products with what a pass sees ----
 
@@ -186,8 +220,8 @@ class ImplicitBits:
 
     @property
     def weight_bits(self) -> int:
-        """f_w, of w_t and w_t + E_t, exactly: those of U and E, which are more than the 40 of w_0 since ib is at least 32."""
-        return FACTOR_BITS + self.input_bits
+        """f_w, of w_t exactly. Those of exact U, as of E, are more than the 40 of w_0, since ib is at least 32."""
+        return FACTOR_BITS + self.input_bits if self.movement is Movement.EXACT else WEIGHT_BITS
 
     @property
     def gradient_bits(self) -> int:
@@ -243,8 +277,8 @@ class PassProducts:
 class ImplicitWeight:
     """The weight of an implicit layer in one pass: w_0 - sum_u D^_u^T a_u + E^^T a, of which only the parts exist.
 
-    start          w_0 (M, C, H, W) [40], as a factor of exact products
-    updates        D^_u [38] and a_(T+u) [ib], for all steps u before the pass's
+    start          w_0 (M, C, H, W) [40], as a factor of exact products; w_t, if updates are rounded
+    updates        D^_u [38] and a_(T+u) [ib], for all steps u before the pass's; none, if they are rounded
     perturbation   E^_t [38] and a_t [ib], in a second pass
     """
 
@@ -256,6 +290,15 @@ class ImplicitWeight:
     def updated(self, update: OuterProducts) -> ImplicitWeight:
         """w_(t+1)."""
         return replace(self, updates=(*self.updates, update))
+
+    def rounded(self, update: OuterProducts, place: Place) -> tuple[ImplicitWeight, I64]:
+        """w_(t+1) = w_t - round(D^^T a) [40], and the remainders of the rounding, of the weight's shape. Raises Overflow."""
+        exact = matrix_product(np.ascontiguousarray(update.rows.T), update.patches)
+        found, remainder = (part.reshape(self.start.values.shape) for part in exact.round(self.bits.rounding_shift))
+        require_format(found, UPDATE, "update", place)
+        moved = self.start.values - found
+        require_format(moved, WEIGHT, "weight", place)
+        return replace(self, start=Operand.of(moved)), remainder
 
     def perturbed(self, perturbation: OuterProducts) -> ImplicitWeight:
         """w_t + E_t."""

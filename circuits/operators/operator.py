@@ -32,7 +32,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     Place,
     Updates,
 )
-from zkds.circuits.operators.implicit import ImplicitWeight, OuterProducts, PassProducts
+from zkds.circuits.operators.implicit import ImplicitWeight, Movement, OuterProducts, PassProducts
 from zkds.circuits.operators.parameter import ImplicitLayer, ImplicitParameter, Parameter
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.tensors.circuit import Component
@@ -267,9 +267,9 @@ class Operator(ABC):
         """`Placed.delta_bits` of the inputs' deltas, from that of the output's."""
         return 0 if self.rounds else delta_bits
 
-    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> tuple[str, ...]:
-        """The last words of those parameters that are `ImplicitWeight` in all passes (circuits/operators/implicit.py)."""
-        return ()
+    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> dict[str, Movement]:
+        """Those parameters that are `ImplicitWeight` in all passes (circuits/operators/implicit.py), by their last words."""
+        return {}
 
     def windows(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
         """Of every axis along which the operator moves windows: what a verifier's sums of weights along it cost, in entries."""

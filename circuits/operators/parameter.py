@@ -10,13 +10,14 @@ A parameter's values in all passes are linear in the committed start w0, the inc
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, WEIGHT, Configuration
-from zkds.circuits.operators.implicit import PERTURBATION_FACTOR, START_BASE, ImplicitBits
+from zkds.circuits.operators.implicit import PERTURBATION_FACTOR, START_BASE, ImplicitBits, Movement, weight_base
 from zkds.claims import Value
 from zkds.field import ZERO, K, from_pairs, to_pairs
 from zkds.identities.balanced_digits import BalancedColumns, BalancedFormat, BalancedValue
@@ -27,8 +28,8 @@ from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import U64, field
 from zkds.tensors.axes import VectorAxis
 from zkds.tensors.contraction import weigh_groups
-from zkds.tensors.linear import LinearTensor, Term
-from zkds.tensors.tensor import Committed, Reader, Tensor, TensorClaim
+from zkds.tensors.linear import DifferencesOf, EntryOf, LinearTensor, Term
+from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS, Committed, Reader, Tensor, TensorClaim
 
 ZERO_INTERVAL = Interval(0, 0)
 
@@ -232,6 +233,69 @@ def _implicit_start(name: str, shape: tuple[int, ...], configuration: Configurat
         return Committed(LimbColumns(f"{name}: start", WEIGHT, shape))
     number = BalancedFormat.holding(START_BASE, WEIGHT.interval)
     return BalancedValue(f"{name}: start", BalancedColumns(f"{name}: start digits", number, shape))
+
+
+class RoundedParameter(ImplicitParameter):
+    """Such a weight whose updates are rounded, U = round(D^^T a): w_t of every step is committed, and nothing else of its size.
+
+    weights        w_t (T, M, C, kernel), in the digits of which sums of squares are made
+    first_passes   the same, for identities; start is its first entry, unless it is given
+    passes         w_t of the step of every pass (P, M, C, kernel): without E, which is implicit
+    update         U (T - 1, M, C, kernel): the differences of first_passes
+    """
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], configuration: Configuration, bits: ImplicitBits, start: Tensor | None = None
+    ) -> None:
+        steps, rows = configuration.steps, configuration.batch_size * math.prod(bits.positions)
+        number = BalancedFormat.holding(weight_base(rows), WEIGHT.interval)
+        most = MOST_SEPARATE_CLAIMS + steps  # the sums of squares of every step, and those of all users of first_passes
+        self.weights = BalancedColumns(f"{name}: weights", number, (steps, *shape), most_separate=most)
+        self.first_passes = BalancedValue(f"{name}: first passes", self.weights)
+        self.passes = StepTensor(f"{name}: passes", self.first_passes)
+        self.update = DifferencesOf(f"{name}: update", self.first_passes)
+        self.given = start
+        own = EntryOf(f"{name}: start", self.first_passes, 0)
+        super().__init__(name, shape, configuration, bits, own)
+
+
+def implicit_parameter(
+    name: str, shape: tuple[int, ...], configuration: Configuration, bits: ImplicitBits, start: Tensor | None = None
+) -> ImplicitParameter:
+    """By what its updates are."""
+    kind = ImplicitParameter if bits.movement is Movement.EXACT else RoundedParameter
+    return kind(name, shape, configuration, bits, start)
+
+
+class StepTensor(LinearTensor):
+    """(2 T - 1, ..): in the first and the second pass of a step what `source` (T, ..) has of it."""
+
+    def __init__(self, name: str, source: Tensor) -> None:
+        self.name = name
+        self.source = source
+        self.sources = (source,)
+        self.steps = source.shape[0]
+        self.shape = (2 * self.steps - 1, *source.shape[1:])
+        self.digits, self.interval = source.digits, source.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return [np.concatenate([table, table[:-1]]) for table in reader.tables(self.source)]
+
+    def tables_at(self, reader: Reader, index: int) -> list[I64]:
+        return self.source.tables_at(reader, index % self.steps)
+
+    def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
+        """As that of a `WeightTensor`."""
+        tables = zip(reader.tables(self.source), self.digits, strict=True)
+        by_step = (weigh_groups(table, axis, weights[None], digit.magnitude()) for table, digit in tables)
+        return [np.concatenate([table, table[:-1]]) for table in by_step]
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        by_pass, *rest = claim.axes
+        weights = by_pass.vector()
+        by_step = weights[: self.steps].copy()
+        by_step[:-1] = field.add(np.ascontiguousarray(by_step[:-1]), np.ascontiguousarray(weights[self.steps :]))
+        return [Term(self.source, [VectorAxis(by_step), *rest], claim.digit_weights)], ZERO
 
 
 @dataclass(frozen=True)

@@ -171,9 +171,9 @@ def test_versions_and_labels():
     for position, reason in ((0, "magic"), (8, "version"), (12, "mode")):
         changed = proof[:position] + b"\x07" + proof[position + 1 :]
         assert rejection(changed).reason == reason
-    label = proof.index(b"zkds sharpness statement v5")
-    for version in (1, 2, 3, 4):
-        older = rejection(proof.replace(b"zkds sharpness statement v5", b"zkds sharpness statement v%d" % version))
+    label = proof.index(b"zkds sharpness statement v6")
+    for version in (1, 2, 3, 4, 5):
+        older = rejection(proof.replace(b"zkds sharpness statement v6", b"zkds sharpness statement v%d" % version))
         assert older.reason == f"statement of version {version}: made by an older zkds, prove again"
     assert rejection(proof[:label] + b"Z" + proof[label + 1 :]).reason == "statement: label"
     length = (MAX_STATEMENT_BYTES + 1).to_bytes(8, "little")

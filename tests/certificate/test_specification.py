@@ -230,10 +230,11 @@ def test_chunks_of_an_implicit_layer(monkeypatch):
     require_equal_relations(statement)
 
 
+@pytest.mark.parametrize("sharpness", SHARPNESS)
 @pytest.mark.parametrize(("steps", "results", "private"), [(2, VALUE, True), (3, THRESHOLD, False)])
-def test_implicit_convolutions(monkeypatch, steps, results, private):
+def test_implicit_convolutions(monkeypatch, sharpness, steps, results, private):
     set_least_weights(monkeypatch, 1)
-    configuration = Configuration(steps, 2, learning_rate=Fraction(1, 100), sharpness="SAM")
+    configuration = Configuration(steps, 2, learning_rate=Fraction(1, 100), sharpness=sharpness)
     weights = {name for name, shape in CONVOLUTIONS.parameters if len(shape) > 1}
     assert CONVOLUTIONS.implicit(configuration).keys() == weights
     require_equal_relations(statement_of(CONVOLUTIONS, configuration, results, private=private))
@@ -324,7 +325,8 @@ def test_random_networks(network, steps, batch_size):
 def test_random_networks_of_implicit_layers(network, steps, batch_size):
     with pytest.MonkeyPatch.context() as patch:
         set_least_weights(patch, 1)
-        configuration = Configuration(steps, batch_size, sharpness="SAM")
+        sharpness = SHARPNESS[batch_size - 1]
+        configuration = Configuration(steps, batch_size, sharpness=sharpness)
         require_equal_relations(statement_of(network, configuration, Results(1, 1, 1, 2, value=5)))
 
 

@@ -141,12 +141,20 @@ def test_implicit_convolutions_are_counted(monkeypatch):
     """Of any size, whose products of rows have many boxes."""
     monkeypatch.setattr(implicit, "MIN_WEIGHTS", 1)
     monkeypatch.setattr(implicit, "WEIGHTS_A_PRODUCT", 0)
+    monkeypatch.setattr(implicit, "WEIGHTS_AN_ENTRY", 0)
     first = Convolution.over((1, 3, 5), 3, (3, 2), padding=(1, 1))
     second = Convolution.over((3, 3, 6), 2, (2, 3), stride=(1, 2), dilation=(1, 2))
     scores = Convolution.dense(2, (2, 2, 1))
     network = chain((1, 3, 5), ("first", first), Relu(), ("second", second), Relu(), ("scores", scores))
-    for steps, batch in itertools.product((2, 3, 5), (2, 3)):
-        configuration = Configuration(steps, batch, sharpness="SAM")
+    for steps, batch, sharpness in [
+        (2, 2, "SAM"),
+        (3, 3, "SAM"),
+        (5, 3, "SAM"),
+        (2, 2, "ASAM"),
+        (5, 3, "ASAM"),
+        (9, 1, "ASAM"),
+    ]:
+        configuration = Configuration(steps, batch, sharpness=sharpness)
         statement = statement_of(network, configuration)
         assert_counted(statement, monkeypatch)
         assert len(network.implicit(configuration)) == 3

@@ -9,18 +9,22 @@ import numpy as np
 
 from tests.harness.circuit import Operands, circuit_of
 from tests.harness.limbs import completed
+from zkds.circuits.operators.convolution.low_rank import Patches
+from zkds.circuits.operators.convolution.windows import Window, one_by_one
 from zkds.identities import product_squares
-from zkds.identities.balanced_digits import BalancedDigits, Decomposition
+from zkds.identities.balanced_digits import BalancedColumns, BalancedDigits, BalancedFormat, Decomposition
 from zkds.identities.gadget import make_blocks
 from zkds.identities.gram_squares import GramSquares
 from zkds.identities.product_squares import ProductSquares
 from zkds.identities.rounded_value import RoundedValue
+from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import LimbFormat
 from zkds.tensors.circuit import Component
 from zkds.tensors.tensor import Committed
 
 WEIGHT_SHIFT, GRADIENT_SHIFT, WIDTH = 100, 64, 112
+WEIGHT = Interval(-(2**43), 2**43 - 1)
 WIDTHS = {"w": 44, "a": 43, "d": 46, "D": 15}
 
 
@@ -130,6 +134,56 @@ class SquaresRelation:
             g = outer(d[t], a[t])
             found.append((int(((weight * g) ** 2).sum()), int((g**2).sum())))
         return found
+
+
+@dataclass
+class StepSquares:
+    """V of weights that are given for every step, (T, M, C, kernel), at patches of images: overlapping ones, with padding."""
+
+    steps: int = 3
+    log: int = 40
+
+    def __post_init__(self):
+        rows, columns = Window(3, 2, 1, 1, 3), Window(2, 1, 1, 0, 2)
+        batch, channels, outputs = 2, 3, 5
+        self.shape = (outputs, channels, 2, 1)
+        self.a = committed("a", (2 * self.steps - 1, batch, channels, 3, 2))
+        self.d = committed("d", (2 * self.steps - 1, batch, outputs, 3, 2))
+        self.weights = BalancedColumns("w", BalancedFormat.holding(3**5, WEIGHT), (self.steps, *self.shape))
+        self.inputs = BalancedDigits("a digits", self.a, 3, (self.steps, *self.a.shape[1:]))
+        self.deltas = BalancedDigits("d digits", self.d, 3, (self.steps, *self.d.shape[1:]))
+        self.views = Patches(batch, channels, (rows, columns)), Patches(batch, outputs, tuple(map(one_by_one, (3, 2))))
+        with patch.object(product_squares, "LARGEST_CHUNK_LOG", self.log):
+            self.products = ProductSquares("V", self.weights, self.inputs, self.deltas, None, rows=self.views)
+        self.rounded = RoundedValues(RoundedValue("V", self.products.coefficients, 3, WEIGHT_SHIFT, WIDTH, "chains"))
+        self.decomposition = Decomposition("digits", [self.inputs, self.deltas])
+        operands = Operands(self.a, self.d, self.weights)
+        self.relation = circuit_of(operands, self.decomposition, self.products, self.rounded)
+
+    def values(self):
+        rng = np.random.default_rng(3)
+        bits = {"w": 43, "a": 20, "d": 20}
+        return {o.name: rng.integers(-(1 << bits[o.name]), 1 << bits[o.name], o.shape) for o in (self.weights, self.a, self.d)}
+
+    def columns(self, values):
+        return self.relation.witness({}, values)
+
+    def after_digits(self, columns):
+        """The columns of everything that follows from digits, of these digits."""
+        return completed(columns, self.products, self.rounded)
+
+    def gradient(self, a, d):
+        """sum over records and positions of d[b, o, y, x] times what tap (e, 0) of channel c meets, as Python ints."""
+        g = np.zeros(self.shape, dtype=object)
+        for b, y, x, e in np.ndindex(2, 3, 2, 2):
+            if 0 <= y + e - 1 < 3:
+                g[:, :, e, 0] += np.multiply.outer(d[b, :, y, x].astype(object), a[b, :, y + e - 1, x].astype(object))
+        return g
+
+    def exact(self, values):
+        """V_t, exact integers."""
+        w, a, d = (values[name].astype(object) for name in "wad")
+        return [int(((w[t] * self.gradient(a[t], d[t])) ** 2).sum()) for t in range(self.steps)]
 
 
 def outer(left, right):

@@ -31,7 +31,8 @@ def same(array, expected):
 
 def set_least_weights(monkeypatch, least):
     """Of an implicit layer, in both."""
-    for fast, slow_name in (("MIN_WEIGHTS", "LEAST_WEIGHTS"), ("WEIGHTS_A_PRODUCT", "A_PRODUCT")):
+    names = ("MIN_WEIGHTS", "LEAST_WEIGHTS"), ("WEIGHTS_A_PRODUCT", "A_PRODUCT"), ("WEIGHTS_AN_ENTRY", "AN_ENTRY")
+    for fast, slow_name in names:
         monkeypatch.setattr(implicit, fast, least if fast == "MIN_WEIGHTS" else 0)
         monkeypatch.setattr(slow_implicit, slow_name, least if fast == "MIN_WEIGHTS" else 0)
 
@@ -94,6 +95,9 @@ def check_implicit(found, t, expected):
     last, kinds = t == found.configuration.steps - 1, found.configuration.sharpness
     names = ["squares", *(["scaled squares"] if kinds == "ASAM" else [])]
     names += [] if last else ["perturbation factor", "update factor"]
+    for parameter, (moved, remainder) in expected.get("moved", {}).items():
+        for tensor, step, values in (("weights", t + 1, moved), ("update: remainder", t, remainder)):
+            assert np.array_equal(found.values[f"{parameter}: {tensor}"][step].reshape(values.shape), values)
     for name in names:
         for parameter, pair in expected[name].items():
             for i, tensor in enumerate((name, f"{name}: remainder")):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, lying, reason_of, reason_of_cells
 from tests.harness.limbs import completed, join
-from tests.harness.squares_relation import GRADIENT_SHIFT, WEIGHT_SHIFT, SquaresRelation
+from tests.harness.squares_relation import GRADIENT_SHIFT, WEIGHT_SHIFT, SquaresRelation, StepSquares
 from tests.reference import squares as reference
 from zkds.errors import PlanRejected
 from zkds.field import P
@@ -171,17 +171,22 @@ def test_what_is_moved_between_terms_is_rejected():
     assert reason_of_cells(relation.relation, completed(changed, relation.rounded)) == SQUARE
 
 
-@pytest.mark.parametrize("owner", ["products", "grams"])
-def test_a_coefficient_moved_by_p_is_rejected_by_its_range(owner):
-    """Every equation modulo p holds; 60 bits do not hold it. (A coefficient less p has no cells at all, 2^59 being below p.)"""
-    relation, _, columns = chunked()
-    step = relation.products.steps[0] if owner == "products" else relation.grams.coefficients
+def moved_by_p(step, columns):
+    """The columns of coefficients, one of them p more."""
     number = step.columns.format
     cells = [cell.copy() for cell in step.columns.limbs(columns)]
     shifted = number.offset + int(join(number, cells)[3, 0]) + P
     for j, cell in enumerate(cells):
         cell[3, 0] = shifted >> 16 * j & (0xFFFF if j < 3 else 0xFFFFFFFF)
-    changed = columns | dict(zip(step.columns.names, cells, strict=True))
+    return dict(zip(step.columns.names, cells, strict=True))
+
+
+@pytest.mark.parametrize("owner", ["products", "grams"])
+def test_a_coefficient_moved_by_p_is_rejected_by_its_range(owner):
+    """Every equation modulo p holds; 60 bits do not hold it. (A coefficient less p has no cells at all, 2^59 being below p.)"""
+    relation, _, columns = chunked()
+    step = relation.products.steps[0] if owner == "products" else relation.grams.coefficients
+    changed = columns | moved_by_p(step, columns)
     assert reason_of(relation.relation, changed) == NOT_IN_TABLE
 
 
@@ -276,6 +281,88 @@ def test_a_lie_about_the_update_is_rejected(label):
 
     expected = "V: records: product of the factors" if position == 3 else FALSE_CLAIM
     assert reason_of(relation.relation, columns, channel=Lying) == expected
+
+
+# ---- weights of every step, rows of images ------------------------------------------------------------------------------
+
+
+@functools.cache
+def of_steps():
+    relation = StepSquares(log=4)
+    values = relation.values()
+    return relation, values, relation.columns(values)
+
+
+@pytest.mark.parametrize("log", [0, 1, 4, 60])
+def test_squares_of_the_weights_of_every_step(log):
+    """Chunks of less than a kernel, of kernels, and of the whole."""
+    relation = StepSquares(log=log)
+    columns, values = relation.columns(relation.values()), relation.values()
+    (gadget,) = relation.rounded.gadgets
+    expected = [(exact + (1 << WEIGHT_SHIFT - 1)) >> WEIGHT_SHIFT for exact in relation.exact(values)]
+    assert list(gadget.values(ColumnReader(columns))) == expected and min(expected) > 1 << 40
+    for own, chunks in zip(relation.products.steps, relation.products.chunk_logs, strict=True):
+        assert own.shape[1] == -(-5 * 8 // (1 << chunks))
+
+
+def swapped(values, name):
+    """The values of the first two steps exchanged."""
+    return values | {name: values[name][[1, 0, *range(2, len(values[name]))]]}
+
+
+def shifted(values):
+    """Every image one row down."""
+    return values | {"a": np.roll(values["a"], 1, axis=3)}
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda v: swapped(v, "w"), lambda v: swapped(v, "a"), lambda v: swapped(v, "d"), shifted], ids="wads"
+)
+def test_coefficients_of_other_factors_are_rejected(wrong):
+    """Of weights, inputs or deltas of another step, of patches that are shifted by a row: each with its value."""
+    relation, values, columns = of_steps()
+    other = relation.columns(wrong(values))
+    changed = dict(columns)
+    for step in relation.products.steps:
+        changed |= {name: other[name] for name in step.columns.names}
+    assert reason_of_cells(relation.relation, completed(changed, relation.rounded)) == SQUARE
+
+
+@pytest.mark.parametrize("kind", ["coefficient", "moved by p"])
+def test_wrong_coefficients_of_a_step_are_rejected(kind):
+    relation, _, columns = of_steps()
+    step = relation.products.steps[2]
+    if kind == "coefficient":
+
+        def change(values):
+            values[9, 1] -= 1
+
+        assert reason_of_cells(relation.relation, with_coefficients(step, columns, change)) == SQUARE
+    else:
+        assert reason_of(relation.relation, columns | moved_by_p(step, columns)) == NOT_IN_TABLE
+
+
+@pytest.mark.parametrize(
+    ("label", "position", "reason"),
+    [
+        ("V: sum", 0, SQUARE),
+        ("V: factors", 0, "V: product of the factors"),
+        ("V: factors", 1, "V: product of the factors"),
+        ("V: records: round polynomial", 0, "V: records: product of the factors"),
+        ("V: records: factors", 1, "V: records: product of the factors"),
+    ],
+)
+def test_a_lie_about_a_step_is_rejected(label, position, reason):
+    relation, _, columns = of_steps()
+    assert reason_of(relation.relation, columns, channel=lying(label, position)) == reason
+
+
+@pytest.mark.parametrize("zero_knowledge", [False, True])
+def test_whole_proofs_of_every_step(zero_knowledge):
+    relation, _, columns = of_steps()
+    relation.relation.check()
+    proof = prove(relation.relation, columns, zero_knowledge=zero_knowledge)
+    assert verify(proof, relation.relation, allow_plain=True).bits >= 100
 
 
 # ---- plans -------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,14 @@ from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution.exact import Window
 from zkds.circuits.operators.convolution.implicit import forward_sum, input_gradient_sum
 from zkds.circuits.operators.convolution.operator import Convolution
-from zkds.circuits.operators.implicit import ImplicitBits, ImplicitWeight, OuterProducts, pairs, pairs_of_pass
+from zkds.circuits.operators.implicit import (
+    ImplicitBits,
+    ImplicitWeight,
+    Movement,
+    OuterProducts,
+    pairs,
+    pairs_of_pass,
+)
 from zkds.circuits.operators.permute import Permute
 from zkds.circuits.operators.relu import Relu
 from zkds.circuits.probe import run
@@ -71,7 +78,7 @@ def small_layers(monkeypatch):
 
 
 def is_implicit(operator, inputs=(4, 64, 64), **options):
-    return operator.implicit([inputs], Configuration.of(**options)) == ("weight",)
+    return operator.implicit([inputs], Configuration.of(**options)) == {"weight": Movement.EXACT}
 
 
 def test_large_dense_layers_are_implicit():
@@ -84,7 +91,7 @@ def test_large_dense_layers_are_implicit():
     assert not is_implicit(Convolution(1 << 10, 4, (64, 63), (1, 1)))
     assert not is_implicit(Convolution(1 << 10, 4, (64, 63), (1, 2)))
     assert not is_implicit(Convolution(1 << 10, 1 << 10, (1, 1), (1, 1), dilation=(2, 2)), (1 << 10, 1, 1))
-    assert Relu().implicit([inputs], Configuration()) == ()
+    assert Relu().implicit([inputs], Configuration()) == {}
 
 
 @pytest.mark.parametrize(
@@ -170,14 +177,21 @@ def test_pools_before_and_behind(small_layers, sharpness, learning_rate):
 
 
 @pytest.mark.parametrize("learning_rate", ["0.01", "0.000001", "1"])
-def test_convolutions(small_layers, learning_rate):
-    configuration = Configuration.of(steps=3, batch_size=2, learning_rate=learning_rate, sharpness="SAM")
+@pytest.mark.parametrize("sharpness", ["ASAM", "SAM"])
+def test_convolutions(small_layers, sharpness, learning_rate):
+    configuration = Configuration.of(steps=3, batch_size=2, learning_rate=learning_rate, sharpness=sharpness)
     assert IMAGES.implicit(configuration).keys() == {name for name, shape in IMAGES.parameters if len(shape) > 1}
     arguments = probe(IMAGES, configuration, np.random.default_rng(5), 0.3)
     found = check_against_twin(IMAGES, configuration, *arguments)
-    assert found.values["same: input products"].shape == (4, 2 * 12, 2 * 12)
-    assert found.values["apart: delta products"].shape == (4, 2 * 4, 2 * 4)
     assert found.values["same.weight: perturbation factor"].shape == (2, 2, 3, 3, 4)
+    assert found.values["scores.weight: update factor"].shape == (2, 2, 2, 1, 1)
+    if sharpness == "SAM":
+        assert found.values["same: input products"].shape == (4, 2 * 12, 2 * 12)
+        assert found.values["apart: delta products"].shape == (4, 2 * 4, 2 * 4)
+    else:
+        assert found.values["same.weight: weights"].shape == (3, 3, 2, 3, 2)
+        assert not {"same: input products", "apart: delta products", "same.weight: update"} & found.values.keys()
+        assert found.values["same: perturbed input products"].shape == (2, 2 * 12, 2 * 12)
 
 
 def test_a_layer_that_just_passes_the_rule():
@@ -312,16 +326,17 @@ def test_overflows_of_factors_and_gradients():
 # ---- float64 ----------------------------------------------------------------------------------------------------------
 
 
-CONVOLUTIONS = chain(  # 72 rows, 92,160 weights
-    (64, 3, 3),
-    ("conv", Convolution.over((64, 3, 3), 160, (3, 3), padding=(1, 1))),
+CONVOLUTIONS = chain(  # 72 rows, 184,320 weights, 10.3 for each entry of inputs and outputs
+    (128, 3, 3),
+    ("conv", Convolution.over((128, 3, 3), 160, (3, 3), padding=(1, 1))),
     Relu(),
     ("scores", Convolution.dense(10, (160, 3, 3))),
 )
 
 
 @pytest.mark.parametrize(
-    "network, sharpness", [(dense(512, 128, 10), "ASAM"), (dense(512, 128, 10), "SAM"), (CONVOLUTIONS, "SAM")]
+    "network, sharpness",
+    [(dense(512, 128, 10), "ASAM"), (dense(512, 128, 10), "SAM"), (CONVOLUTIONS, "SAM"), (CONVOLUTIONS, "ASAM")],
 )
 @pytest.mark.parametrize("learning_rate", ["0.0001", "0.01"])
 def test_metric(network, sharpness, learning_rate):

@@ -201,7 +201,7 @@ def weights_at(combined, points, count):
 def reduce_committed(ledger, tensor):
     """Section 15."""
     claims = ledger.take(tensor)
-    few = len(claims) <= 8
+    few = len(claims) <= tensor.separate
     others = [claim for claim in claims if not (few and is_direct(tensor, claim.axes))]
     for claim in claims:
         if few and is_direct(tensor, claim.axes):

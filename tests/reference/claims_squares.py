@@ -102,15 +102,20 @@ def of_gamma(coefficients, gamma):
 
 
 class ProductSquares:
-    """`coefficients`: (terms, T), those of V_t(X)."""
+    """`coefficients`: (terms, T), those of V_t(X). Without `updates`, `weights` has those of every step.
 
-    def __init__(self, name, weights, inputs, deltas, updates, exponent):
+    rows   how rows lie in inputs and deltas; default: as records
+    """
+
+    def __init__(self, name, weights, inputs, deltas, updates, exponent, rows=None):
         self.name, self.base = name, inputs.base
-        self.w, self.a, self.d, self.moved = (own.tensor for own in (weights, inputs, deltas, updates))
-        self.steps, self.batch, _ = self.d.shape
+        self.w, self.a, self.d = (own.tensor for own in (weights, inputs, deltas))
+        self.moved = updates and updates.tensor
+        self.of_a, self.of_d = rows or (Records(self.a.shape), Records(self.d.shape))
+        self.steps = self.d.shape[0]
         self.stride = next(stride for stride in range(1, 60) if self.base**stride == weights.base)
         self.factor = power_of_two(exponent, self.base)
-        self.index = self.w.shape
+        self.index = self.w.shape if updates else self.w.shape[1:]
         of_step = [self.of_entry(t) for t in range(self.steps)]
         self.terms = max(map(len, of_step))
         self.low_bits = [self.chunk_bits(max(map(magnitude, own))) for own in of_step]
@@ -123,14 +128,19 @@ class ProductSquares:
 
     def of_entry(self, t):
         """(w_t g_t)^2 at one entry."""
-        g = multiple(convolution(self.d.digits, self.a.digits), self.batch)
+        rows = prod(self.of_d.index)
+        g = multiple(convolution(self.d.digits, self.a.digits), rows)
         w = [digit for one in self.w.digits for digit in [one, *[(0, 0)] * (self.stride - 1)]]
         w = convolution([(c, c) for c in self.factor], w[: len(w) - self.stride + 1])
-        if t:
-            moved = multiple(convolution(self.moved.digits, self.a.digits), -t * self.batch)
+        if self.earlier(t):
+            moved = multiple(convolution(self.moved.digits, self.a.digits), -t * rows)
             w = [plus(x, y) for x, y in zip_longest(w, moved, fillvalue=(0, 0))]
         both = convolution(w, g)
         return convolution(both, both)
+
+    def earlier(self, t):
+        """How many updates w_t has."""
+        return t if self.moved else 0
 
     def chunk_bits(self, largest):
         assert largest <= COEFFICIENT, self.name
@@ -163,7 +173,7 @@ class ProductSquares:
 
     @property
     def component(self):
-        tensors = [*self.committed, self.w, self.a, self.d, self.moved, self.coefficients]
+        tensors = [*self.committed, self.w, self.a, self.d, *([self.moved] if self.moved else []), self.coefficients]
         return Component(tensors, self.verify)
 
     def verify(self, ledger):
@@ -178,32 +188,38 @@ class ProductSquares:
         in_base = [K(2 ** (16 * j)) for j in range(len(own.digits))]
         ledger.claim(own, [Axis(powers(gamma, self.terms), is_point=True), eq(own.shape[1], z)], in_base, value)
         r, e = ledger.sumcheck(name, bits(self.index), 4, value * HALF**low, [HALF] * low + z)
-        w, g, both, *moved = ledger.hidden(f"{name}: factors", 4 if t else 3)
+        earlier = self.earlier(t)
+        w, g, both, *moved = ledger.hidden(f"{name}: factors", 4 if earlier else 3)
         ledger.equation(f"{name}: product of the factors", w * g - both)
         ledger.equation(f"{name}: square of the product", e - both * both)
         (moved,) = moved or [ZERO]
         at = eqs(self.index, split(self.index, r))
         scale = of_gamma(self.factor, gamma)
-        ledger.claim(self.w, at, [scale * gamma ** (self.stride * j) for j in range(len(self.w.digits))], w + moved)
-        mix = ledger.challenge(f"{name}: mix", 1) if t else ONE
+        mu = [scale * gamma ** (self.stride * j) for j in range(len(self.w.digits))]
+        of_step = [] if self.moved else [Axis([ONE if step == t else ZERO for step in range(self.steps)])]
+        ledger.claim(self.w, [*of_step, *at], mu, w + moved)
+        mix = ledger.challenge(f"{name}: mix", 1) if earlier else ONE
         self.verify_records(ledger, t, gamma, mix, moved + mix * g, at)
 
     def verify_records(self, ledger, t, gamma, mix, claim, at):
-        name, batch = f"{self.name}: records", self.batch
-        point, e = ledger.sumcheck(name, bits((t + 1, batch)), 2, claim)
-        left, right, *own = ledger.hidden(f"{name}: factors", 3 if t else 2)
+        name, earlier = f"{self.name}: records", self.earlier(t)
+        index = (earlier + 1, *self.of_d.index)
+        point, e = ledger.sumcheck(name, bits(index), 2, claim)
+        left, right, *own = ledger.hidden(f"{name}: factors", 3 if earlier else 2)
         ledger.equation(f"{name}: product of the factors", e - left * right)
-        q, s = eqs((t + 1, batch), split((t + 1, batch), point))
+        q, *row = eqs(index, split(index, point))
         (own,) = own or [left]
         passes = [ZERO] * self.a.shape[0]
-        passes[self.steps : self.steps + t] = q.weights[:t]
-        passes[t] = mix * q.weights[t]
-        of_step = [q.weights[t] if step == t else ZERO for step in range(self.steps)]
-        ledger.claim(self.a, [Axis(passes), s, *at[1:]], powers(gamma, len(self.a.digits)), right)
-        ledger.claim(self.d, [Axis(of_step), s, at[0]], powers(gamma, len(self.d.digits)), own)
-        if t:
-            earlier = Axis(q.weights[:t] + [ZERO] * (self.steps - 1 - t))
-            ledger.claim(self.moved, [earlier, s, at[0]], powers(gamma, len(self.moved.digits)), left - own)
+        passes[self.steps : self.steps + earlier] = q.weights[:earlier]
+        passes[t] = mix * q.weights[earlier]
+        of_step = Axis([q.weights[earlier] if step == t else ZERO for step in range(self.steps)])
+        outputs = [at[0], *(eq(1, []) for _ in self.of_d.entries[1:])]
+        ledger.claim(self.a, [Axis(passes), *self.of_a.axes(row, at[1:])], powers(gamma, len(self.a.digits)), right)
+        ledger.claim(self.d, [of_step, *self.of_d.axes(row, outputs)], powers(gamma, len(self.d.digits)), own)
+        if earlier:
+            before = Axis(q.weights[:t] + [ZERO] * (self.steps - 1 - t))
+            mu = powers(gamma, len(self.moved.digits))
+            ledger.claim(self.moved, [before, *self.of_d.axes(row, outputs)], mu, left - own)
 
 
 # ---- 17.3

@@ -155,8 +155,9 @@ def run(network, weights, inputs, labels, configuration):
     rho_int, s2, eps_int = nearest(rho * 2**32), nearest(rate * 2**e2), nearest(eps * 2**56 / (batch * rho**2))
     firsts, seconds, records = [], [], []
     constants = {name: weights[name] for name in network.constants}
-    nodes = network.implicit((steps, batch, configuration.perturbation == "ASAM", configuration.sharpness == "ASAM"))
-    implicit = {name: Weight(node.place, e2, matrix(weights[name])) for name, node in nodes.items()}
+    found = network.implicit((steps, batch, configuration.perturbation == "ASAM", configuration.sharpness == "ASAM"))
+    nodes = {name: node for name, (node, _) in found.items()}
+    implicit = {name: Weight(node.place, e2, matrix(weights[name]), kind) for name, (node, kind) in found.items()}
     weights = {name: weights[name] for name in network.parameters if name not in implicit}
     for t in range(steps):
 
@@ -204,7 +205,12 @@ def run(network, weights, inputs, labels, configuration):
         second["products"] = {nodes[name].name: weight.products for name, weight in there.items()}
         seconds.append(second)
         record["update factor"] = factors = {name: weight.update_factor() for name, weight in there.items()}
-        implicit = {name: weight.updated(factors[name][0], there[name].inputs) for name, weight in implicit.items()}
+        record["moved"] = {}
+        for name, weight in implicit.items():
+            update = factors[name][0], there[name].inputs
+            implicit[name] = weight.updated(*update)
+            if weight.kind == "rounded":
+                record["moved"][name] = (implicit[name].start, weight.rounded_update(*update)[1])
         record["update"] = u = {name: second["gradients"][name] for name in weights}
         weights = {name: elementwise(lambda w, pair: w - pair[0], weights[name], u[name]) for name in weights}
     ratios = [record["log_ratio"] for record in records]

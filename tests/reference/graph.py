@@ -54,8 +54,12 @@ class Network:
         return {f"{n.name}.{word}": shape for n in self.nodes for word, shape in n.operator.parameters().items()}
 
     def implicit(self, probe):
-        """Name -> node of those that are implicit."""
-        return {f"{n.name}.{word}": n for n in self.nodes for word in n.operator.implicit(n.place.inputs[0], probe)}
+        """Name -> node of those that are implicit, and what their updates are."""
+        found = {}
+        for n in self.nodes:
+            for word, kind in n.operator.implicit(n.place.inputs[0], probe).items():
+                found[f"{n.name}.{word}"] = n, kind
+        return found
 
     @property
     def constants(self):

@@ -4,18 +4,25 @@ import numpy as np
 
 from tests.reference.integers import rounded
 
-LEAST_WEIGHTS, A_PRODUCT = 2**16, 4
+LEAST_WEIGHTS, A_PRODUCT, AN_ENTRY = 2**16, 4, 8
 
 
-def is_implicit(probe, weights, positions, dense):
-    """Whether a layer is in a probe: steps, batch, whether its perturbation and its sharpness are ASAM."""
+def kind_of(probe, weights, positions, entries, dense):
+    """What the updates of a layer are in a probe, "exact" or "rounded"; None if it is explicit.
+
+    probe     steps, batch, whether its perturbation and its sharpness are ASAM
+    entries   of a record's input and output
+    """
     steps, batch, adaptive, scaled = probe
     rows = batch * positions
     moving = rows * (steps - 1)
-    small = dense and rows <= 8 and moving <= 32
+    if adaptive or weights < LEAST_WEIGHTS or rows > 128:
+        return None
     if not scaled:
-        small = rows <= 128 and moving <= 512 and weights >= A_PRODUCT * rows * moving
-    return not adaptive and weights >= LEAST_WEIGHTS and small
+        return "exact" if moving <= 512 and weights >= A_PRODUCT * rows * moving else None
+    if dense and rows <= 8 and moving <= 32:
+        return "exact"
+    return "rounded" if weights >= AN_ENTRY * batch * entries else None
 
 
 def matrix(tensor):
@@ -39,22 +46,33 @@ def to_nearest(array, shift, width=None):
 class Weight:
     """w_0 (M, N), (D^_u, a_(T+u)) of earlier steps, (E^_t, a_t) or None; then what a pass makes of it.
 
+    If `kind` is "rounded", `start` is w_t, and there are no earlier steps.
+
     products   name -> [(quotient, remainder), ...] of inner products
     inputs     a (R, N), patches
     deltas     d (R, M)
     """
 
-    def __init__(self, place, e2, start, updates=(), perturbation=None):
+    def __init__(self, place, e2, start, kind, updates=(), perturbation=None):
         self.place, self.e2, self.start, self.updates, self.perturbation = place, e2, start, list(updates), perturbation
+        self.kind = kind
         self.ib, self.db = place.input_bits[0], place.delta_bits
         self.products = {}
         assert self.ib >= 32
 
     def updated(self, factor, inputs):
-        return Weight(self.place, self.e2, self.start, [*self.updates, (factor, inputs)])
+        if self.kind == "exact":
+            return Weight(self.place, self.e2, self.start, self.kind, [*self.updates, (factor, inputs)])
+        moved = self.start - self.rounded_update(factor, inputs)[0]
+        assert all(-(2**43) <= w < 2**43 for w in moved.reshape(-1))
+        return Weight(self.place, self.e2, moved, self.kind)
+
+    def rounded_update(self, factor, inputs):
+        """U [40] and its remainder."""
+        return to_nearest(factor.T @ inputs, 38 + self.ib - 40)
 
     def perturbed(self, factor, inputs):
-        return Weight(self.place, self.e2, self.start, self.updates, (factor, inputs))
+        return Weight(self.place, self.e2, self.start, self.kind, self.updates, (factor, inputs))
 
     def terms(self):
         """(sign, "" or "perturbed ", left factor, right factor)."""
@@ -101,8 +119,12 @@ class Weight:
 
     def scaled_squares(self):
         """V [88] and its remainder."""
-        v = self.exact() * (self.deltas.T @ self.inputs)
-        return rounded(int((v * v).sum()), 2 * (38 + self.ib + 44 + self.db + self.ib) - 88)
+        if self.kind == "rounded":
+            w, bits = self.start, 40
+        else:
+            w, bits = self.exact(), 38 + self.ib
+        v = w * (self.deltas.T @ self.inputs)
+        return rounded(int((v * v).sum()), 2 * (bits + 44 + self.db + self.ib) - 88)
 
     def update_factor(self):
         return to_nearest(self.deltas, self.e2 - 38 + self.db, 84 - self.e2)

@@ -9,7 +9,9 @@ P = 2**61 - 1
 
 # columns: (name, width), width None: no range check; none of a virtual tensor, which is made of `sources`, to claims on which
 # `reduce(ledger, tensor)` turns those on it. Digit j is a limb times 2^((limb - 16) j).
-Tensor = namedtuple("Tensor", "name shape digits interval columns sources reduce limb", defaults=((), None, 16))
+# separate: claims on a committed one that stay apart.
+FIELDS = "name shape digits interval columns sources reduce limb separate"
+Tensor = namedtuple("Tensor", FIELDS, defaults=((), None, 16, 8))
 
 
 def plus(*intervals):

@@ -22,7 +22,11 @@ class LayerSquares:
     def __init__(self, s, layer):
         weight, a, d, patches, own, ib, db = layer
         name, outputs = weight.name, weight.shape[0]
-        if s.adaptive:
+        if weight.rounded:
+            inputs = balanced(f"{name}: input digits", 3, whole(a), (s.T, *a.shape[1:]))
+            deltas = balanced(f"{name}: delta digits", 3, whole(d), (s.T, *d.shape[1:]))
+            gram = GramSquares(f"{name}: gradient", inputs, deltas, patches, own)
+        elif s.adaptive:
             inputs = balanced(f"{name}: input digits", 3, whole(a), a.shape)
             deltas = balanced(f"{name}: delta digits", 3, dense(d), (s.T, s.B, outputs))
             gram = GramSquares(f"{name}: gradient", inputs, deltas, Records(a.shape), Records(deltas.tensor.shape))
@@ -34,7 +38,12 @@ class LayerSquares:
                 if gram.fits:
                     break
         digits, parts, values = [inputs, deltas], [gram], [RoundedValue(f"{name}: squares", gram, 2 * (db + ib))]
-        if s.adaptive:
+        if weight.rounded:
+            weights = Balanced(weight.digits, weight.base, None)
+            products = ProductSquares(f"{name}: scaled gradient", weights, inputs, deltas, None, 0, (patches, own))
+            parts.append(products)
+            values.append(RoundedValue(f"{name}: scaled squares", products, 2 * (40 + db + ib)))
+        elif s.adaptive:
             start = Balanced(weight.digits, 81, None)
             if weight.digits is None:
                 start = balanced(f"{name}: start digits", 81, whole(weight.start), weight.shape)

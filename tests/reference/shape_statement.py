@@ -15,7 +15,7 @@ Schema = namedtuple("Schema", "element fraction shape classes means deviations")
 
 
 def parse(data):
-    source = Bytes(data, b"zkds sharpness statement v5")
+    source = Bytes(data, b"zkds sharpness statement v6")
     network, configuration, root, _, _, _, private, results = (source.take(source.number()) for _ in range(8))
     steps, batch, *rationals, sharpness, perturbation = Bytes(configuration, b"zkds configuration v1").numbers(10)
     rho, lr, eps = (Fraction(*rationals[i : i + 2]) for i in (0, 2, 4))

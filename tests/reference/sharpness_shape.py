@@ -49,7 +49,7 @@ class Shape:
             if name not in implicit
         }
         every = self.parameters | {
-            name: ImplicitWeight(s, name, shape, e2, implicit[name].operator.outputs, starts.get(name))
+            name: ImplicitWeight(s, name, shape, e2, implicit[name][0].operator.outputs, implicit[name][1], starts.get(name))
             for name, shape in s.network.parameters.items()
             if name in implicit
         }
@@ -57,7 +57,7 @@ class Shape:
             name: starts.get(name) or committed(f"{name}: constant", 44, shape, signed=True)
             for name, shape in s.network.constants.items()
         }
-        self.model = {name: every[name].start for name in s.network.parameters} | constants
+        self.model = {name: starts.get(name) or every[name].start for name in s.network.parameters} | constants
         self.records = record_columns(s)
         elements, labels, _ = self.records
         delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.network.classes, 1, 1), signed=True)

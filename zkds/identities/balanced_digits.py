@@ -15,7 +15,7 @@ tensor whose digits of base 2^16 are linear in them, for identities.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +31,14 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
 from zkds.lookup import ExplicitTable, Lookup, RangeTable, Table
+from zkds.native import U32
 from zkds.native.columns import Digits
 from zkds.soundness import algebraic
 from zkds.tensors.axes import eq_axes
 from zkds.tensors.circuit import Component
 from zkds.tensors.linear import LinearTensor, Term, base_digits
 from zkds.tensors.tensor import (
+    MOST_SEPARATE_CLAIMS,
     SCHWARTZ_ZIPPEL,
     Columns,
     Committed,
@@ -139,10 +141,12 @@ class BalancedColumns(Committed):
     it must not be used (`BalancedValue`).
     """
 
-    def __init__(self, name: str, number: BalancedFormat, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, name: str, number: BalancedFormat, shape: tuple[int, ...], *, most_separate: int = MOST_SEPARATE_CLAIMS
+    ) -> None:
         self.number = number
         self.base = number.base
-        super().__init__(LimbColumns(name, number, shape))
+        super().__init__(LimbColumns(name, number, shape), most_separate=most_separate)
 
     def table(self, limb: int) -> Table:
         return self.number.table
@@ -195,13 +199,22 @@ class BalancedValue(LinearTensor):
         self.digits = tuple(source.number.digit_interval.times(sum(factors)) for factors in self._factors)
 
     def tables(self, reader: Reader) -> list[I64]:
-        offset = self.source.number.digit_offset
-        result = [np.full(self.shape, -offset * sum(factors), dtype=np.int64) for factors in self._factors]
-        for j, name in enumerate(self.source.columns.names):
-            cells = reader.read(name).astype(np.int64)
+        return self._tables(reader.read(name) for name in self.source.columns.names)
+
+    def tables_at(self, reader: Reader, index: int) -> list[I64]:
+        return self._tables(reader.read_entry(name, index) for name in self.source.columns.names)
+
+    def _tables(self, columns: Iterable[U32]) -> list[I64]:
+        """From the cells of all digits."""
+        offset = np.int64(self.source.number.digit_offset)
+        result: list[I64] = []
+        for j, column in enumerate(columns):
+            digit = column.astype(np.int64) - offset
+            if not result:
+                result = [np.zeros_like(digit) for _ in self._factors]
             for total, factors in zip(result, self._factors, strict=True):
                 if factors[j]:
-                    total += cells * np.int64(factors[j])
+                    total += digit * np.int64(factors[j])
         return result
 
     def integers(self, reader: Reader) -> I64:

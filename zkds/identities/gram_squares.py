@@ -177,7 +177,7 @@ class GramSquares(Component):
         context.channel.send(f"{self.name}: sum", [value])
         context.book.add(coefficients, axes, weights, value)
         shape = self._shape
-        sides = [_at(digits, context.reader, gamma)[: shape[0]] for digits, _ in self.sides]
+        sides = [digits_at(digits, context.reader, gamma)[: shape[0]] for digits, _ in self.sides]
         grams = [self._gram_table(view, side) for (_, view), side in zip(self.sides, sides, strict=True)]
         point, finals = sumcheck.prove(
             context.channel, grams, [(ONE, (0, 1))], _halves(shape[1:], tau), name=self.name, variables=variables(shape)
@@ -278,7 +278,7 @@ def _halves(inner: Sequence[int], outer: Sequence[K]) -> list[K]:
     return [HALF] * variables(inner) + list(outer)
 
 
-def _at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
+def digits_at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
     """The polynomials at gamma: (first axis, others flat, 2)."""
     shape = (math.prod(digits.shape),)
     tables = [table.reshape(shape) for table in digits.tables(reader)]

@@ -34,10 +34,10 @@ class LowDigits:
             raise ValueError(f"{names}: sums of {products.terms} products of digits exceed 2^{SUM_BITS}")
         return cls(reader.tables(left)[:count], reader.tables(right)[:count], bits)
 
-    def sums(self, where: ArrayProducts, count: int, passes: slice = slice(None)) -> list[I64]:
-        """For d < count, sum_(i + j = d) left_i right_j, in these passes: indices of the factors' first axis."""
-        left = [where.left(digit[passes]) for digit in self.left]
-        right = [where.right(digit[passes]) for digit in self.right]
+    def sums(self, where: ArrayProducts, count: int) -> list[I64]:
+        """For d < count, sum_(i + j = d) left_i right_j, entry by entry of the factors' first axis."""
+        left = [where.left(digit) for digit in self.left]
+        right = [where.right(digit) for digit in self.right]
         totals = [np.zeros((len(left[0]), *where.shape), dtype=np.int64) for _ in range(count)]
         for view in where.products:
             exact.digits(left, view.left, right, view.right, self.bits, totals, view.out)

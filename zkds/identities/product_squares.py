@@ -3,22 +3,24 @@
     V_t = sum_(o, k) (w_t g_t)[o, k]^2      g_t = sum_s d_(t, s)[o] a_(t, s)[k]
                                             w_t = 2^exponent w_0[o, k] - sum_(u < t) sum_s D_(u, s)[o] a_(T + u, s)[k]
 
-for steps t < T, records s < B. w_0, a, d, D are given by digits of a small base X (w_0: of a power of it), so all of them are
-polynomials, and so are w_t, g_t and V_t. The prover commits the coefficients C of V_t(X) for every chunk of 2^c consecutive
+for steps t < T and rows s of a and d, which are records or what else a `RowView` says. Or w_t is given itself, for every step.
+w, a, d, D are given by digits of a small base X (w: of a power of it), so all of them are polynomials, and so are w_t, g_t and
+V_t. The prover commits the coefficients C of V_t(X) for every chunk of 2^c consecutive
 entries: c is so small, by exact intervals, that no coefficient of a chunk exceeds 2^59. Two polynomials whose coefficients
 differ by less than p are equal if they are modulo p, which is shown at challenges: gamma for X, z for the chunks,
 
     sum_c eq(z, c) sum_m gamma^m C_(c, m) = sum_x eq(z, chunk of x) w_gamma(x)^2 g_gamma(x)^2
 
 by a sumcheck of degree 4, which ends in w_gamma and g_gamma at a point (o*, k*). Their parts of low rank are inner products
-over the records there, a sumcheck over a few dozen indices; then all that is left are claims on digits.
+over the rows there, a sumcheck over a few dozen or hundred indices; then all that is left are claims on digits.
 
-Messages for every step: the sum; the sumcheck; w, g, w g, and from the second step on the update at its end; the sumcheck over
-the records; its factors. The formulas and the argument are in protocol.md, section 17.2.
+Messages for every step: the sum; the sumcheck; w, g, w g, and from the second step on the update at its end, if there are any;
+the sumcheck over the rows; its factors. The formulas and the argument are in protocol.md, section 17.2.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,17 +43,18 @@ from zkds.identities.digit_polynomials import (
     product_intervals,
     sum_intervals,
 )
+from zkds.identities.gram_squares import Records, RowView, digits_at
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
-from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
 from zkds.multilinear import eq_table
-from zkds.native import U64, field, squares
+from zkds.native import U32, U64, field, squares
 from zkds.native.fraction import aligned_table
 from zkds.soundness import algebraic
-from zkds.tensors.axes import Axis, EqAxis, VectorAxis, eq_axes, split_point, variables
+from zkds.tensors.axes import Axis, EqAxis, VectorAxis, eq_axes, split_point, unit_axis, variables
 from zkds.tensors.circuit import Component
-from zkds.tensors.contraction import multiply, padded_pairs
+from zkds.tensors.contraction import multiply, outer_product, padded_pairs
 from zkds.tensors.field_tables import LANES, flat_length, weighed
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
@@ -72,11 +75,13 @@ LARGEST_CHUNK_LOG = 40
 class ProductSquares(Component):
     """V_t for all steps; commits `steps`, for each t the coefficients of all chunks, (terms, chunks).
 
-    weights    (M, *inner), digits of w_0 of base X^stride
-    inputs     (2 T - 1, B, *inner), digits of a of base X; step t has a_t, and a_(T + t) for t < T - 1
-    deltas     (T, B, M), digits of d of base X
-    updates    (T - 1, B, M), digits of D of base X; None for a single step
+    weights    (M, *inner), digits of w_0 of base X^stride; or (T, M, *inner), those of w_t
+    inputs     (2 T - 1, ..), digits of a of base X; step t has a_t, and a_(T + t) for t < T - 1; without updates T or more
+    deltas     (T, ..), digits of d of base X
+    updates    (T - 1, ..), digits of D of base X; None for a single step, or if w_t is given
     exponent   at least 0
+    rows       of inputs and of deltas and updates, indexed alike, (*inner) and (M); default: their records, (P, B, *inner) and
+               (T, B, M)
     Raises ValueError for other shapes and bases, PlanRejected if a coefficient of one entry may exceed 2^59 - 1.
     """
 
@@ -87,16 +92,19 @@ class ProductSquares(Component):
         inputs: BalancedDigits,
         deltas: BalancedDigits,
         updates: BalancedDigits | None,
-        exponent: int,
+        exponent: int = 0,
+        rows: tuple[RowView, RowView] | None = None,
     ) -> None:
         self.name = name
         self.weights, self.inputs, self.deltas, self.updates = weights, inputs, deltas, updates
+        self.of_inputs, self.of_deltas = rows or (Records(inputs.shape), Records(deltas.shape))
         self.exponent = exponent
         self.base = inputs.base
+        self.shape = (*self.of_deltas.entries[:1], *self.of_inputs.entries)
+        self.moves = weights.shape == self.shape  # by updates, if there is more than one step
         self._check_shapes()
         self.stride = _logarithm(weights.base, self.base, name)
         self.scale = integer_digits(1 << exponent, self.base)
-        self.shape = weights.shape
         entries = [self.entry_intervals(step) for step in range(self.step_count)]
         self.bounds = [magnitude(intervals) for intervals in entries]
         self.terms = max(map(len, entries))
@@ -109,14 +117,19 @@ class ProductSquares(Component):
         self.coefficients: Tensor = CoefficientSums(f"{name}: coefficients", self.steps)
 
     def _check_shapes(self) -> None:
-        steps, batch, rows = self.deltas.shape
+        steps = self.step_count
         operands = [self.inputs, self.deltas, *([] if self.updates is None else [self.updates])]
         if any(operand.base != self.base for operand in operands):
             raise ValueError(f"{self.name}: expected digits of base {self.base}")
-        if self.inputs.shape != (2 * steps - 1, batch, *self.weights.shape[1:]) or self.weights.shape[0] != rows:
-            raise ValueError(f"{self.name}: expected inputs of {2 * steps - 1} passes, {batch} records, and {rows} rows")
-        if (None if self.updates is None else self.updates.shape) != ((steps - 1, batch, rows) if steps > 1 else None):
-            raise ValueError(f"{self.name}: expected updates of {steps - 1} steps")
+        if self.of_inputs.rows != self.of_deltas.rows:
+            raise ValueError(f"{self.name}: expected as many rows of inputs as of deltas")
+        if self.weights.shape not in (self.shape, (steps, *self.shape)):
+            raise ValueError(f"{self.name}: expected weights {self.shape}, or of {steps} steps, got {self.weights.shape}")
+        moved = self.moves and steps > 1
+        if (None if self.updates is None else self.updates.shape) != ((steps - 1, *self.deltas.shape[1:]) if moved else None):
+            raise ValueError(f"{self.name}: expected updates of {steps - 1 if moved else 0} steps")
+        if self.inputs.shape[0] < (2 * steps - 1 if moved else steps):
+            raise ValueError(f"{self.name}: expected inputs of {2 * steps - 1 if moved else steps} passes")
         if self.exponent < 0:
             raise ValueError(f"{self.name}: expected an exponent of at least 0, got {self.exponent}")
 
@@ -125,8 +138,13 @@ class ProductSquares(Component):
         return self.deltas.shape[0]
 
     @property
-    def batch(self) -> int:
-        return self.deltas.shape[1]
+    def rank(self) -> int:
+        """The number of rows."""
+        return math.prod(self.of_deltas.rows)
+
+    def _earlier(self, step: int) -> int:
+        """How many updates w_t has."""
+        return step if self.moves else 0
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -143,8 +161,8 @@ class ProductSquares(Component):
         gradient = product_intervals(self.deltas.digits, self.inputs.digits)
         if step and self.updates is not None:
             update = product_intervals(self.updates.digits, self.inputs.digits)
-            own = sum_intervals(own, [interval.times(-step * self.batch) for interval in update])
-        return own, [interval.times(self.batch) for interval in gradient]
+            own = sum_intervals(own, [interval.times(-step * self.rank) for interval in update])
+        return own, [interval.times(self.rank) for interval in gradient]
 
     def entry_intervals(self, step: int) -> list[Interval]:
         """Of the coefficients of (w_t g_t)^2 at one entry."""
@@ -176,18 +194,9 @@ class ProductSquares(Component):
             factors = self.factor_intervals(step)
             if max(map(magnitude, factors)) >= 1 << 15 or magnitude(product_intervals(*factors)) >= 1 << 31:
                 raise ValueError(f"{self.name}: coefficients of factors need more than 16 bits, or of their product than 32")
-        steps, batch, _ = self.deltas.shape
-        weights = np.ascontiguousarray(_digits(self.weights, reader, 1).swapaxes(0, 1))
-        inner = np.ascontiguousarray(np.moveaxis(_digits(self.inputs, reader, 2), 0, 2))  # (passes, records, digits, columns)
-        deltas = _by_row(self.deltas, reader)
-        updates = deltas[:, :0] if self.updates is None else _by_row(self.updates, reader)
-        for step, (committed, log) in enumerate(zip(self.steps, self.chunk_logs, strict=True)):
-            earlier = inner[steps : steps + step].reshape(step * batch, *inner.shape[2:])
-            own = np.ascontiguousarray(deltas[:, step * batch : (step + 1) * batch])
-            update, gradient = squares.LowRank(updates, earlier), squares.LowRank(own, inner[step])
-            scale = np.array(self.scale, dtype=np.int16)
-            found = squares.product_squares(weights, self.stride, scale, update, gradient, log, self.terms)
-            yield committed.columns, np.ascontiguousarray(found.T)
+        digits = _Digits.of(self, reader)
+        for step, committed in enumerate(self.steps):
+            yield committed.columns, np.ascontiguousarray(digits.coefficients(step).T)
 
     # ---- protocol ----------------------------------------------------------------------------------------------------
 
@@ -198,30 +207,30 @@ class ProductSquares(Component):
             self._prove_step(context, step, gamma, tables)
 
     def _prove_step(self, context: ProverContext, step: int, gamma: K, tables: _Tables) -> None:
-        channel, book = context.channel, context.book
+        channel, book, earlier = context.channel, context.book, self._earlier(step)
         z = self._draw_chunk(context, step)
         value = self._chunk_sum(context.reader, step, gamma, z)
         channel.send(f"{self.name}: sum", [value])
         self._coefficient_claim(book, step, gamma, z, value)
         eq_point = [HALF] * self.chunk_logs[step] + list(z)
-        factors = tables.factors(step)
+        factors = tables.factors(step, context.reader)
         point, (w, g) = sumcheck.prove(
             channel, factors, [(ONE, (0, 0, 1, 1))], eq_point, name=self.name, variables=variables(self.shape)
         )
-        left, right = tables.records(step, point, self.shape)
-        update = _inner(left[:step], right[:step]) if step else ZERO
-        channel.send(f"{self.name}: factors", [w, g, w * g, *([update] if step else [])])
-        self._weight_claim(book, gamma, point, w + update)
+        left, right = tables.records(step, point)
+        update = _inner(left[:earlier], right[:earlier]) if earlier else ZERO
+        channel.send(f"{self.name}: factors", [w, g, w * g, *([update] if earlier else [])])
+        self._weight_claim(book, step, gamma, point, w + update)
         mix = self._draw_mix(context, step)
-        right[step] = _scaled(right[step], mix)
-        index = (step + 1, self.batch)
-        inner_tables = [padded_pairs(left), padded_pairs(right)]
+        right[earlier] = _scaled(right[earlier], mix)
+        index = self._record_index(step)
+        inner_tables = [padded_pairs(side.reshape(*index, 2)) for side in (left, right)]
         name = f"{self.name}: records"
         end, (a, b) = sumcheck.prove(channel, inner_tables, [(ONE, (0, 1))], name=name, variables=variables(index))
         place = split_point(index, end)
-        deltas = _at_last(left, place)
-        channel.send(f"{name}: factors", [a, b, *([deltas] if step else [])])
-        self._record_claims(book, step, gamma, mix, point, place, (a, b, deltas if step else a))
+        deltas = self._at_last(left, place)
+        channel.send(f"{name}: factors", [a, b, *([deltas] if earlier else [])])
+        self._record_claims(book, step, gamma, mix, point, place, (a, b, deltas if earlier else a))
 
     def verify(self, context: VerifierContext) -> None:
         gamma = self._draw_gamma(context)
@@ -229,25 +238,30 @@ class ProductSquares(Component):
             self._verify_step(context, step, gamma)
 
     def _verify_step(self, context: VerifierContext, step: int, gamma: K) -> None:
-        channel, book = context.channel, context.book
+        channel, book, earlier = context.channel, context.book, self._earlier(step)
         z = self._draw_chunk(context, step)
         (value,) = channel.receive(f"{self.name}: sum", 1)
         self._coefficient_claim(book, step, gamma, z, value)
         log = self.chunk_logs[step]
         eq_point = [HALF] * log + list(z)
         point, final = sumcheck.verify(channel, value * HALF**log, variables(self.shape), 4, eq_point, name=self.name)
-        w, g, product, *rest = channel.receive(f"{self.name}: factors", 4 if step else 3)
-        update = rest[0] if step else Hidden.public(ZERO)
+        w, g, product, *rest = channel.receive(f"{self.name}: factors", 4 if earlier else 3)
+        update = rest[0] if earlier else Hidden.public(ZERO)
         channel.assert_zero(channel.product(w, g) - product, f"{self.name}: product of the factors")
         channel.assert_zero(final - channel.product(product, product), f"{self.name}: square of the product")
-        self._weight_claim(book, gamma, point, w + update)
+        self._weight_claim(book, step, gamma, point, w + update)
         mix = self._draw_mix(context, step)
-        index = (step + 1, self.batch)
+        index = self._record_index(step)
         name = f"{self.name}: records"
         end, final = sumcheck.verify(channel, update + g * mix, variables(index), 2, name=name)
-        a, b, *rest = channel.receive(f"{name}: factors", 3 if step else 2)
+        a, b, *rest = channel.receive(f"{name}: factors", 3 if earlier else 2)
         channel.assert_zero(final - channel.product(a, b), f"{name}: product of the factors")
-        self._record_claims(book, step, gamma, mix, point, split_point(index, end), (a, b, rest[0] if step else a))
+        place = split_point(index, end)
+        self._record_claims(book, step, gamma, mix, point, place, (a, b, rest[0] if earlier else a))
+
+    def _record_index(self, step: int) -> tuple[int, ...]:
+        """Rows of the earlier updates, then those of the step."""
+        return (self._earlier(step) + 1, *self.of_deltas.rows)
 
     # ---- challenges --------------------------------------------------------------------------------------------------
 
@@ -262,7 +276,7 @@ class ProductSquares(Component):
 
     def _draw_mix(self, context: Context, step: int) -> K:
         """What g counts beside the update; 1 where there is none."""
-        if not step:
+        if not self._earlier(step):
             return ONE
         return context.channel.challenge(algebraic(f"{self.name}: mix", 1, "1 / |K|", SCHWARTZ_ZIPPEL))
 
@@ -276,9 +290,12 @@ class ProductSquares(Component):
         axes = (terms, EqAxis(committed.shape[1], tuple(z)))
         book.add(committed, axes, [factor * limb for limb in limbs], value)
 
-    def _weight_claim(self, book: Book[Value], gamma: K, point: Sequence[K], value: Value) -> None:
-        """2^exponent w_0, a polynomial at gamma, at the end of the sumcheck = value."""
-        book.add(self.weights, eq_axes(self.shape, split_point(self.shape, point)), self.weight_powers(gamma), value)
+    def _weight_claim(self, book: Book[Value], step: int, gamma: K, point: Sequence[K], value: Value) -> None:
+        """2^exponent w_0, or 2^exponent w_t, a polynomial at gamma, at the end of the sumcheck = value."""
+        axes: list[Axis] = list(eq_axes(self.shape, split_point(self.shape, point)))
+        if not self.moves:
+            axes.insert(0, unit_axis(step, self.step_count))
+        book.add(self.weights, axes, self.weight_powers(gamma), value)
 
     def weight_powers(self, gamma: K) -> list[K]:
         """What the digits of w_0 count in w_t at gamma."""
@@ -296,27 +313,37 @@ class ProductSquares(Component):
         place: tuple[tuple[K, ...], ...],
         values: tuple[Value, Value, Value],
     ) -> None:
-        """Both factors at the end of the sumcheck over the records; values: D and d together, a, d alone."""
+        """Both factors at the end of the sumcheck over the rows; values: D and d together, a, d alone."""
         both, right, deltas = values
-        row, *inner = split_point(self.shape, point)
-        by_pass = EqAxis(step + 1, place[0]).vector()
-        records = EqAxis(self.batch, place[1])
+        earlier, (outer, *inner) = self._earlier(step), split_point(self.shape, point)
+        by_pass = EqAxis(earlier + 1, place[0]).vector()
         digits = powers(gamma, max(self.inputs.number.count, self.deltas.number.count))
         passes = np.zeros((self.inputs.shape[0], 2), dtype=np.uint64)
-        passes[self.step_count : self.step_count + step] = by_pass[:step]
-        passes[step] = _scaled(by_pass[step:], mix)[0]
-        axes: list[Axis] = [VectorAxis(passes), records, *eq_axes(self.shape[1:], inner)]
-        book.add(self.inputs, axes, digits[: self.inputs.number.count], right)
-        outer: list[Axis] = [records, EqAxis(self.shape[0], row)]
+        passes[self.step_count : self.step_count + earlier] = by_pass[:earlier]
+        passes[step] = _scaled(by_pass[earlier:], mix)[0]
+        of_inputs = self.of_inputs.axes(VectorAxis(passes), place[1:], inner)
+        book.add(self.inputs, of_inputs, digits[: self.inputs.number.count], right)
         last = np.zeros((self.step_count, 2), dtype=np.uint64)
-        last[step] = by_pass[step]
-        book.add(self.deltas, [VectorAxis(last), *outer], digits[: self.deltas.number.count], deltas)
-        if step:
+        last[step] = by_pass[earlier]
+        axes = self._delta_axes(last, place[1:], outer)
+        book.add(self.deltas, axes, digits[: self.deltas.number.count], deltas)
+        if earlier:
             assert self.updates is not None
-            earlier = np.zeros((self.step_count - 1, 2), dtype=np.uint64)
-            earlier[:step] = by_pass[:step]
+            before = np.zeros((self.step_count - 1, 2), dtype=np.uint64)
+            before[:earlier] = by_pass[:earlier]
             own = powers(gamma, self.updates.number.count)
-            book.add(self.updates, [VectorAxis(earlier), *outer], own, both - deltas)
+            book.add(self.updates, self._delta_axes(before, place[1:], outer), own, both - deltas)
+
+    def _delta_axes(self, steps: U64, row: Points, outer: Sequence[K]) -> Sequence[Axis]:
+        """The weights on d and D; their entries are (o), or (o, 0, 0)."""
+        entry = (tuple(outer), *((),) * (len(self.of_deltas.entries) - 1))
+        return self.of_deltas.axes(VectorAxis(steps), row, entry)
+
+    def _at_last(self, left: U64, place: Points) -> K:
+        """The last step's part of the multilinear extension of (steps, rows) at a point."""
+        weight = EqAxis(len(left), tuple(place[0])).vector()[-1]
+        rows = outer_product(eq_axes(self.of_deltas.rows, place[1:]))
+        return K(*weight.tolist()) * K(*field.k_dot(block(left[-1]), block(rows)).tolist())
 
     def _chunk_sum(self, reader: Reader, step: int, gamma: K, z: Sequence[K]) -> K:
         """sum_c eq(z, c) sum_m gamma^m C_(c, m)."""
@@ -346,62 +373,89 @@ def _logarithm(power: int, base: int, name: str) -> int:
 class _Tables:
     """Everything at gamma: pairs, (.., 2), but `inputs` and `weight`, blocked.
 
-    deltas, updates   (steps, records, rows, 2)
-    inputs            (passes, records, columns / 8, 2, 8)
+    deltas, updates   (steps, rows, M, 2)
+    inputs            (passes, rows, columns / 8, 2, 8)
     weight            w_t over the whole index, of one step after the other
+    powers            what the weights' digits count
     factor_tables     w_t and g_t of a step, which its sumcheck overwrites
     """
 
     owner: ProductSquares
     deltas: U64
     updates: U64
-    inputs: U64
+    inputs: list[U64]
     weight: U64
+    powers: list[K]
     factor_tables: list[U64]
 
     @classmethod
     def at(cls, owner: ProductSquares, reader: Reader, gamma: K) -> _Tables:
-        rows = owner.shape[0]
-        inputs = _at(owner.inputs, reader, gamma)
-        inputs = inputs.reshape(*owner.inputs.shape[:2], -1, 2)
-        deltas = _at(owner.deltas, reader, gamma).reshape(*owner.deltas.shape[:2], -1, 2)[:, :, :rows]
+        of_deltas, of_inputs = owner.of_deltas, owner.of_inputs
+        inputs = [_padded_rows(of_inputs.of(own), of_inputs.entries) for own in digits_at(owner.inputs, reader, gamma)]
+        deltas = np.stack([of_deltas.of(own) for own in digits_at(owner.deltas, reader, gamma)])
         updates = deltas[:0]
         if owner.updates is not None:
-            updates = _at(owner.updates, reader, gamma).reshape(*owner.updates.shape[:2], -1, 2)[:, :, :rows]
-        weight = _weight(owner, reader, owner.weight_powers(gamma))
-        return cls(owner, deltas, updates, _blocked_rows(inputs), weight, [aligned_table(len(weight)) for _ in range(2)])
+            updates = np.stack([of_deltas.of(own) for own in digits_at(owner.updates, reader, gamma)])
+        size = -(-flat_length(owner.shape) // LANES)
+        weight, weight_powers = aligned_table(size), owner.weight_powers(gamma)
+        return cls(owner, deltas, updates, inputs, weight, weight_powers, [aligned_table(size) for _ in range(2)])
 
-    def factors(self, step: int) -> list[U64]:
+    def factors(self, step: int, reader: Reader) -> list[U64]:
         """w_t and g_t over the whole index, blocked. For one step after the other: w_t is w_(t - 1) less what moved it."""
         owner, columns = self.owner, 1 << variables(self.owner.shape[1:])
         w, g = self.factor_tables
+        if not owner.moves or not step:
+            self._read_weight(reader, step)
         for first, last in _row_blocks(owner.shape[0], columns):
             here = slice(first * columns // LANES, -(-last * columns // LANES))
-            if step:
+            if owner.moves and step:
                 moved = _outer(self.updates[step - 1, :, first:last], self.inputs[owner.step_count + step - 1], columns)
                 field.sub(self.weight[here], moved, out=self.weight[here])
             w[here] = self.weight[here]
             _outer(self.deltas[step, :, first:last], self.inputs[step], columns, out=g[here])
         return [w, g]
 
-    def records(self, step: int, point: Sequence[K], shape: Sequence[int]) -> tuple[U64, U64]:
-        """D and d at o*, a at k*, for the updates before a step and then the step: (step + 1, records, 2) pairs each."""
-        columns = variables(shape[1:])
-        row = unblock(eq_table(point[columns:]), shape[0])
-        outer = np.concatenate([self.updates[:step], self.deltas[step : step + 1]])
+    def records(self, step: int, point: Sequence[K]) -> tuple[U64, U64]:
+        """D and d at o*, a at k*, for the updates before a step and then the step: (steps, rows, 2) pairs each."""
+        owner, earlier = self.owner, self.owner._earlier(step)
+        columns = variables(owner.shape[1:])
+        row = unblock(eq_table(point[columns:]), owner.shape[0])
+        outer = np.concatenate([self.updates[:earlier], self.deltas[step : step + 1]])
         left = multiply(outer, row[:, None])[..., 0, :]
         weights = eq_table(point[:columns])
-        steps = self.owner.step_count
-        inner = np.concatenate([self.inputs[steps : steps + step], self.inputs[step : step + 1]])
+        steps = owner.step_count
+        inner = [*self.inputs[steps : steps + earlier], self.inputs[step]]
         right = np.array([[field.k_dot(table, weights) for table in tables] for tables in inner], dtype=np.uint64)
         return left, right
 
+    def _read_weight(self, reader: Reader, step: int) -> None:
+        """weight = sum_j powers_j digit_j over the whole index, zero in the padding; blocked."""
+        owner, shape = self.owner, self.owner.shape
+        inner = tuple(1 << (length - 1).bit_length() for length in shape[1:])
+        columns, inside = math.prod(inner), (slice(None), *(slice(length) for length in shape[1:]))
+        factors = to_pairs([*self.powers, sum(self.powers, ZERO) * -owner.weights.number.digit_offset])[None]
+        limbs = [_step_of(owner, reader, name, step) for name in owner.weights.columns.names]
+        for first, last in _row_blocks(shape[0], columns):
+            size = (last - first) * columns
+            cells = np.zeros((len(self.powers) + 1, -(-size // LANES) * LANES), dtype=np.uint64)
+            sides = cells[:, :size].reshape(-1, last - first, *inner)
+            for row, limb in zip(sides, limbs, strict=False):
+                row[inside] = limb[first:last]
+            sides[-1][inside] = 1
+            self.weight[first * columns // LANES : -(-last * columns // LANES)] = field.f_matmul(factors, cells)[0]
 
-def _at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
-    """The polynomials at gamma, over the index with every axis but the first two padded: pairs."""
-    shape = (digits.shape[0] * digits.shape[1], *digits.shape[2:])
-    tables = [table.reshape(shape) for table in digits.tables(reader)]
-    return unblock(weighed(tables, powers(gamma, len(tables)), shape), flat_length(shape))
+
+def _step_of(owner: ProductSquares, reader: Reader, name: str, step: int) -> U32:
+    """A column of the weights: all of w_0, or what belongs to a step."""
+    return reader.read(name) if owner.moves else reader.read_entry(name, step)
+
+
+def _padded_rows(rows: U64, entries: Sequence[int]) -> U64:
+    """(rows, entries, 2) pairs -> (rows, columns / 8, 2, 8), the axes of entries padded."""
+    sides = tuple(1 << (length - 1).bit_length() for length in entries)
+    padded = np.zeros((len(rows), *sides, 2), dtype=np.uint64)
+    padded[(slice(None), *map(slice, entries))] = rows.reshape(len(rows), *entries, 2)
+    return _blocked_rows(padded.reshape(len(rows), -1, 2))
 
 
 def _blocked_rows(pairs: U64) -> U64:
@@ -417,24 +471,6 @@ def _row_blocks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
     height = max(1, BLOCK_ENTRIES // columns) if columns >= LANES else rows
     for first in range(0, rows, height):
         yield first, min(rows, first + height)
-
-
-def _weight(owner: ProductSquares, reader: Reader, weights: Sequence[K]) -> U64:
-    """sum_j weights_j digit_j of w_0 over the whole index, zero in the padding; blocked."""
-    shape = owner.shape
-    inner = tuple(1 << (length - 1).bit_length() for length in shape[1:])
-    columns, inside = int(np.prod(inner)), (slice(None), *(slice(length) for length in shape[1:]))
-    factors = to_pairs([*weights, sum(weights, ZERO) * -owner.weights.number.digit_offset])[None]
-    weight = aligned_table(-(-shape[0] * columns // LANES))
-    for first, last in _row_blocks(shape[0], columns):
-        size = (last - first) * columns
-        cells = np.zeros((len(weights) + 1, -(-size // LANES) * LANES), dtype=np.uint64)
-        sides = cells[:, :size].reshape(-1, last - first, *inner)
-        for row, name in zip(sides, owner.weights.columns.names, strict=False):
-            row[inside] = reader.read(name)[first:last]
-        sides[-1][inside] = 1
-        weight[first * columns // LANES : -(-last * columns // LANES)] = field.f_matmul(factors, cells)[0]
-    return weight
 
 
 def _outer(weights: U64, tables: U64, columns: int, out: U64 | None = None) -> U64:
@@ -459,29 +495,74 @@ def _scaled(pairs: U64, factor: K) -> U64:
     return unblock(field.k_scale(block(pairs), to_pairs([factor])[0]), len(pairs))
 
 
-def _at_last(left: U64, place: tuple[tuple[K, ...], ...]) -> K:
-    """The last row's part of the multilinear extension of (rows, records) at a point."""
-    weight = EqAxis(len(left), place[0]).vector()[-1]
-    value = field.k_dot(block(left[-1]), block(EqAxis(left.shape[1], place[1]).vector()))
-    return K(*weight.tolist()) * K(*value.tolist())
-
-
 # ---- digits for the witness ------------------------------------------------------------------------------------------------
 
 
-def _digits(owner: BalancedColumns, reader: Reader, lead: int) -> squares.I16:
-    """The digits, (digits, *the first `lead` axes, all others, padded and flat) int16, zero in the padding."""
-    inner = owner.shape[lead:]
-    sides = tuple(1 << (length - 1).bit_length() for length in inner)
-    result = np.zeros((owner.number.count, *owner.shape[:lead], *sides), dtype=np.int16)
-    inside = (..., *(slice(length) for length in inner))
-    for digit, name in zip(result, owner.columns.names, strict=True):
-        digit[inside] = reader.read(name)
-        digit[inside] -= np.int16(owner.number.digit_offset)
-    return result.reshape(*result.shape[: 1 + lead], -1)
+@dataclass(frozen=True, repr=False)
+class _Digits:
+    """All digits as int16: inputs (passes, cells, digits), deltas and updates (M, steps rows, digits)."""
+
+    owner: ProductSquares
+    reader: Reader
+    inputs: squares.I16
+    deltas: squares.I16
+    updates: squares.I16
+
+    @classmethod
+    def of(cls, owner: ProductSquares, reader: Reader) -> _Digits:
+        deltas = _by_output(owner.of_deltas, _digits(owner.deltas, reader))
+        updates = deltas[:, :0] if owner.updates is None else _by_output(owner.of_deltas, _digits(owner.updates, reader))
+        return cls(owner, reader, _digits(owner.inputs, reader), deltas, updates)
+
+    def coefficients(self, step: int) -> I64:
+        """(chunks, terms). A chunk that has all taps of its kernels is the sum, over the taps, of chunks without that axis."""
+        owner, log, (_, *taps) = self.owner, self.owner.chunk_logs[step], self.owner.shape[1:]
+        limbs = np.stack([_step_of(owner, self.reader, name, step) for name in owner.weights.columns.names], axis=1)
+        weights = limbs.astype(np.int16) - np.int16(owner.weights.number.digit_offset)  # (M, digits, *inner)
+        before = [self._rows(owner.step_count + u) for u in range(owner._earlier(step))]
+        nothing = np.zeros((0, 1, *owner.shape[1:]), dtype=np.int16)
+        rows = (np.concatenate(before) if before else nothing, self._rows(step))
+        bits = variables(taps)
+        if log < bits:
+            return self._products(step, weights, rows, log)
+        found = np.zeros((-(-flat_length(owner.shape) >> log), owner.terms), dtype=np.int64)
+        for tap in np.ndindex(*taps):
+            here = (..., *tap)
+            found += self._products(step, weights[here], (rows[0][here], rows[1][here]), log - bits)
+        return found
+
+    def _products(self, step: int, weights: squares.I16, rows: tuple[squares.I16, squares.I16], log: int) -> I64:
+        """Of weights (M, digits, ..) and rows of earlier updates and of the step (rows, digits, ..), at all taps or one."""
+        own, rank = self.owner, self.owner.rank
+        outer = self.updates, np.ascontiguousarray(self.deltas[:, step * rank : (step + 1) * rank])
+        update, gradient = (squares.LowRank(left, _padded(right)) for left, right in zip(outer, rows, strict=True))
+        scale = np.array(own.scale, dtype=np.int16)
+        return squares.product_squares(_padded(weights), own.stride, scale, update, gradient, log, own.terms)
+
+    def _rows(self, index: int) -> squares.I16:
+        """The rows of a pass's inputs: (rows, digits, *inner)."""
+        rows = np.moveaxis(self.owner.of_inputs.of(self.inputs[index]), -1, 1)
+        return rows.reshape(*rows.shape[:2], *self.owner.of_inputs.entries)
 
 
-def _by_row(owner: BalancedDigits, reader: Reader) -> squares.I16:
-    """(steps, records, rows) -> (rows, steps records, digits) int16."""
-    digits = _digits(owner, reader, 3)[..., 0]
-    return np.ascontiguousarray(np.moveaxis(digits, (0, 3), (3, 0)).reshape(owner.shape[2], -1, len(digits)))
+def _padded(values: squares.I16) -> squares.I16:
+    """All axes but the first two padded with zeros to powers of two, and flat."""
+    sides = tuple(1 << (length - 1).bit_length() for length in values.shape[2:])
+    result = np.zeros((*values.shape[:2], *sides), dtype=np.int16)
+    result[(slice(None), slice(None), *map(slice, values.shape[2:]))] = values
+    return result.reshape(*values.shape[:2], math.prod(sides))
+
+
+def _digits(owner: BalancedDigits, reader: Reader) -> squares.I16:
+    """(steps, cells, digits) int16."""
+    result = np.empty((owner.shape[0], math.prod(owner.shape[1:]), owner.number.count), dtype=np.int16)
+    for j, name in enumerate(owner.columns.names):
+        result[..., j] = reader.read(name).reshape(result.shape[:2])
+    result -= np.int16(owner.number.digit_offset)
+    return result
+
+
+def _by_output(view: RowView, digits: squares.I16) -> squares.I16:
+    """(steps, cells, digits) -> (M, steps rows, digits)."""
+    rows = np.stack([view.of(own) for own in digits])  # (steps, rows, M, digits)
+    return np.ascontiguousarray(np.moveaxis(rows, 2, 0).reshape(rows.shape[2], -1, rows.shape[3]))

@@ -103,6 +103,13 @@ def eq_axes(shape: Sequence[int], points: Sequence[Sequence[K]]) -> tuple[EqAxis
     return tuple(EqAxis(length, tuple(point)) for length, point in zip(shape, points, strict=True))
 
 
+def unit_axis(index: int, length: int) -> VectorAxis:
+    """The weights of one entry."""
+    weights = np.zeros((length, 2), dtype=np.uint64)
+    weights[index, 0] = 1
+    return VectorAxis(weights)
+
+
 def axes_table(axes: Sequence[Axis]) -> U64:
     """prod_d w_d(x_d) over the padded index space, the last axis in the lowest bits: blocked, zero outside the real indices."""
     high, low = high_and_low(axes)

@@ -21,7 +21,8 @@ from zkds.hidden import Hidden
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
-from zkds.tensors.axes import Axis, eq_axes, split_point, variables
+from zkds.native import field as native
+from zkds.tensors.axes import Axis, VectorAxis, eq_axes, split_point, unit_axis, variables
 from zkds.tensors.contraction import weighted_sum
 from zkds.tensors.field_tables import field_table
 from zkds.tensors.tensor import (
@@ -145,6 +146,50 @@ class SumTensor(LinearTensor):
             weights = claim.digit_weights[first : first + len(source.digits)]
             terms.append(Term(source, claim.axes, [weight * factor for weight in weights]))
         return terms, ZERO
+
+
+class EntryOf(LinearTensor):
+    """Entry `index` along the first axis of another tensor."""
+
+    def __init__(self, name: str, source: Tensor, index: int) -> None:
+        self.name = name
+        self.source = source
+        self.index = index
+        self.sources = (source,)
+        self.shape = source.shape[1:]
+        self.digits, self.interval = source.digits, source.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return self.source.tables_at(reader, self.index)
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        return [Term(self.source, [unit_axis(self.index, self.source.shape[0]), *claim.axes], claim.digit_weights)], ZERO
+
+
+class DifferencesOf(LinearTensor):
+    """source[i] - source[i + 1] along the first axis, digit by digit; nothing is carried."""
+
+    def __init__(self, name: str, source: Tensor) -> None:
+        self.name = name
+        self.source = source
+        self.sources = (source,)
+        self.shape = (source.shape[0] - 1, *source.shape[1:])
+        self.digits = tuple(digit - digit for digit in source.digits)
+        self.interval = source.interval - source.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return [table[:-1] - table[1:] for table in reader.tables(self.source)]
+
+    def tables_at(self, reader: Reader, index: int) -> list[I64]:
+        pairs = zip(self.source.tables_at(reader, index), self.source.tables_at(reader, index + 1), strict=True)
+        return [this - following for this, following in pairs]
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        first, *rest = claim.axes
+        nothing = np.zeros((1, 2), dtype=np.uint64)
+        own = first.vector()
+        weights = native.sub(np.concatenate([own, nothing]), np.concatenate([nothing, own]))
+        return [Term(self.source, [VectorAxis(weights), *rest], claim.digit_weights)], ZERO
 
 
 class AffineTensor(LinearTensor):

@@ -230,16 +230,19 @@ class Committed(Tensor):
     """A tensor whose limbs are columns.
 
     A claim at a point, with any weights along the first axis, is a claim on the vector as it stands. All others become one by a
-    sumcheck, and so do all if there are more than MOST_SEPARATE_CLAIMS.
+    sumcheck, and so do all if there are more than `most_separate`.
 
-    checked   whether its columns need the range checks of their widths; not if constraints force the cells into a smaller range
+    checked         whether its columns need the range checks of their widths; not if constraints force the cells into a smaller
+                    range
+    most_separate   claims that stay apart; more than MOST_SEPARATE_CLAIMS where a sumcheck over the tensor costs more than they
     """
 
     sources = ()
 
-    def __init__(self, columns: LimbColumns, *, checked: bool = True) -> None:
+    def __init__(self, columns: LimbColumns, *, checked: bool = True, most_separate: int = MOST_SEPARATE_CLAIMS) -> None:
         self.columns = columns
         self.checked = checked
+        self.most_separate = most_separate
         self.name = columns.name
         self.shape = columns.shape
         self.digits = columns.format.digit_intervals
@@ -306,7 +309,7 @@ class Committed(Tensor):
         """Move the claims that are claims on the vector there; return the others, or all if they are many."""
         claims, others = book.take(self), []
         for claim in claims:
-            if self.is_direct(claim.axes) and len(claims) <= MOST_SEPARATE_CLAIMS:
+            if self.is_direct(claim.axes) and len(claims) <= self.most_separate:
                 book.vector_claims.append(self.vector_claim(layout, claim))
             else:
                 others.append(self._of_limbs(claim))

@@ -12,6 +12,8 @@ pass p and s of the pass that left a factor,
 
 and every product brought to one binary point (`ImplicitBits`).
 
+If updates are rounded, w_0 is w_t, and there is no G and no K.
+
 Nothing wraps: exact products hold sums of up to 113 bits of factors of up to 51, and at the common binary point what w_0 gives,
 and what all corrections give together, is an `Overflow` from 2^92 on. So the two, a bias below 2^43 2^ib and half a unit are
 below the 2^94 of a `Wide`.

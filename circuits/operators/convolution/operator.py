@@ -30,7 +30,7 @@ from zkds.circuits.arithmetic.fixed_point import (
 )
 from zkds.circuits.operators.convolution import exact, implicit
 from zkds.circuits.operators.convolution.gradients import bias_gradient, gradient_shift
-from zkds.circuits.operators.convolution.implicit_layer import BuiltImplicitLayer
+from zkds.circuits.operators.convolution.implicit_layer import built_implicit_layer
 from zkds.circuits.operators.convolution.sums import (
     ForwardProducts,
     InputGradientProducts,
@@ -38,7 +38,7 @@ from zkds.circuits.operators.convolution.sums import (
     bias_term,
 )
 from zkds.circuits.operators.convolution.windows import Geometry, Window
-from zkds.circuits.operators.implicit import ImplicitWeight, OuterProducts, PassProducts, is_low_rank
+from zkds.circuits.operators.implicit import ImplicitWeight, Movement, OuterProducts, PassProducts, movement_of
 from zkds.circuits.operators.operator import (
     Backward,
     Built,
@@ -193,15 +193,17 @@ class Convolution(Operator):
         kernel, outputs, stride, before, dilation = ((pairs[j], pairs[j + 1]) for j in (0, 2, 4, 6, 8))
         return cls(channels_out, channels_in, kernel, outputs, stride, before, read_bool("bias", bias), dilation, groups)
 
-    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> tuple[str, ...]:
+    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> dict[str, Movement]:
         """The weight, if it is large and outputs are few, at any stride; without groups.
 
         Dense layers: their one output position sees their whole input, at every tap one entry.
         """
         sees_all = self.outputs == (1, 1) and self.kernel == inputs[0][1:] and self.before == (0, 0)
         dense = sees_all and self.dilation == (1, 1)
-        small = is_low_rank(math.prod(self.weight_shape), math.prod(self.outputs), dense, configuration)
-        return ("weight",) if small and self.groups == 1 else ()
+        positions = math.prod(self.outputs)
+        entries = math.prod(inputs[0]) + self.channels_out * positions
+        movement = movement_of(math.prod(self.weight_shape), positions, entries, dense, configuration)
+        return {} if movement is None or self.groups > 1 else {"weight": movement}
 
     # ---- semantics ----
 
@@ -255,7 +257,7 @@ class Convolution(Operator):
         if weight is None:
             return BuiltConvolution(self, placed, scope, inputs[0], parameters)
         geometry = geometry_of(self, placed, scope.schedule.steps, scope.schedule.batch_size)
-        return BuiltImplicitLayer(geometry, placed, scope, inputs[0], weight, parameters.get("bias"))
+        return built_implicit_layer(geometry, placed, scope, inputs[0], weight, parameters.get("bias"))
 
     # ---- torch ----
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zkds.circuits.operators.convolution.views import layer_views
 from zkds.circuits.operators.convolution.windows import Geometry, Window
-from zkds.circuits.operators.parameter import WeightTensor
+from zkds.circuits.operators.parameter import StepTensor, WeightTensor
 from zkds.field import K
 from zkds.identities.low_digits import LowDigits
 from zkds.identities.products import DigitProducts, Linear
@@ -197,6 +197,9 @@ class WeightGradientProducts(DigitProducts):
 
     def __init__(self, geometry: Geometry, deltas: Tensor, inputs: Tensor, first: int, count: int) -> None:
         _require_shape(deltas, geometry.output_shape)
+        self._initialise(geometry, deltas, inputs, first, count)
+
+    def _initialise(self, geometry: Geometry, deltas: Tensor, inputs: Tensor, first: int, count: int) -> None:
         _require_shape(inputs, geometry.input_shape)
         if not 0 <= first < first + count <= geometry.passes:
             raise ValueError(f"passes: expected a part of {geometry.passes}, got {first} to {first + count}")
@@ -217,7 +220,7 @@ class WeightGradientProducts(DigitProducts):
     def left_tables(self, reader: Reader, points: Points) -> list[U64]:
         by_step, outputs, *_ = _vectors(self.output_shape, points)
         by_group = outputs.reshape(self.geometry.groups, -1, 2)
-        return [scale_rows(table, by_step) for table in _weigh_digits(self.left, reader, 2, by_group, self._part)]
+        return [scale_rows(table, by_step) for table in _weigh_digits(self.left, reader, 2, by_group, self._left)]
 
     def right_tables(self, reader: Reader, points: Points) -> list[U64]:
         _, _, inputs, d, e = _vectors(self.output_shape, points)
@@ -230,8 +233,12 @@ class WeightGradientProducts(DigitProducts):
     def _part(self) -> slice:
         return slice(self.first, self.first + self.count)
 
+    @property
+    def _left(self) -> slice:
+        return self._part
+
     def left_axes(self, points: Points, inner: Points) -> tuple[Axis, ...]:
-        by_step = self._placed(_product_axis(self.count, points[0], inner[0]))
+        by_step = self._placed_left(_product_axis(self.count, points[0], inner[0]))
         record, group, y, x = _eq(self.inner[1:], inner[1:])
         outputs = EqAxis(self.geometry.channels_out, tuple(points[1]))
         if self.geometry.groups == 1:
@@ -250,8 +257,28 @@ class WeightGradientProducts(DigitProducts):
     def _placed(self, axis: Axis) -> VectorAxis:
         return place(axis, self.first, self.geometry.passes)
 
+    def _placed_left(self, axis: Axis) -> Axis:
+        return self._placed(axis)
+
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).weight_gradient, count, self._part)
+        digits = LowDigits.of(self, reader, count)
+        own = replace(digits, left=[d[self._left] for d in digits.left], right=[d[self._part] for d in digits.right])
+        return own.sums(layer_views(self.geometry).weight_gradient, count)
+
+
+class UpdateProducts(WeightGradientProducts):
+    """The same of factors (T - 1, B, Cout, Y, X) in place of the deltas, with the inputs of second passes."""
+
+    def __init__(self, geometry: Geometry, factors: Tensor, inputs: Tensor) -> None:
+        _require_shape(factors, (geometry.steps - 1, *geometry.output_shape[1:]))
+        self._initialise(geometry, factors, inputs, geometry.steps, geometry.steps - 1)
+
+    @property
+    def _left(self) -> slice:
+        return slice(None)
+
+    def _placed_left(self, axis: Axis) -> Axis:
+        return axis
 
 
 def bias_term(geometry: Geometry, bias: Tensor, exponent: int) -> Linear:
@@ -311,7 +338,7 @@ def _eq(shape: Sequence[int], points: Points) -> list[EqAxis]:
 
 def _weigh_digits(tensor: Tensor, reader: Reader, axis: int, weights: U64, part: slice = slice(None)) -> list[U64]:
     """Every digit's sums over the runs of an axis, by weights (runs, n, 2) or the same for all runs, (1, n, 2)."""
-    if isinstance(tensor, WeightTensor):
+    if isinstance(tensor, WeightTensor | StepTensor):
         return tensor.weigh(reader, axis, weights[0])
     tables = zip(reader.tables(tensor), tensor.digits, strict=True)
     return [weigh_groups(table[part], axis, weights, digit.magnitude()) for table, digit in tables]

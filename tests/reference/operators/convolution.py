@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.reference.claims_ledger import Axis, bits_of, eq, product_of_totals, total
 from tests.reference.components import Linear, Products, RoundedSum
-from tests.reference.implicit import Weight, is_implicit
+from tests.reference.implicit import Weight, kind_of
 from tests.reference.integers import box, fits, rounded
 from tests.reference.operators.implicit import ImplicitWeight
 from tests.reference.operators.implicit import build as build_implicit
@@ -36,7 +36,9 @@ class Convolution(Operator):
     def implicit(self, inputs, probe):
         is_dense = (self.kernel, self.outputs, self.before, self.dilation) == (inputs[1:], (1, 1), (0, 0), (1, 1))
         weights = self.co * self.ci * prod(self.kernel)
-        return ["weight"] if self.groups == 1 and is_implicit(probe, weights, prod(self.outputs), is_dense) else []
+        entries = prod(inputs) + self.co * prod(self.outputs)
+        kind = kind_of(probe, weights, prod(self.outputs), entries, is_dense)
+        return {"weight": kind} if self.groups == 1 and kind else {}
 
     def meetings(self, inputs):
         """For rows and columns: the triples (output, tap, input) that belong together."""
@@ -145,7 +147,11 @@ class Convolution(Operator):
         if isinstance(weight, ImplicitWeight):
             return build_implicit(self, place, scope, a, parameters)
         triples, bits, output = self.meetings(place.inputs[0]), place.input_bits[0], scope.output(place)
+        products = self.forward_products(weight.passes, a, triples)
+        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, [products], self.bias_term(bias, bits), scope.limb)
+        return Built(output, [forward], lambda delta: self.back(place, scope, a, delta, triples, (weight, bias)))
 
+    def forward_products(self, weights, a, triples):
         def claims(axes, at):
             high, low = cut(axes[2], self.groups)
             left = [times(axes[0], at[0]), combined(at[1], at[3], low), at[2], *at[4:]]
@@ -154,9 +160,35 @@ class Convolution(Operator):
 
         n = self.ci // self.groups * most(triples[0], 0) * most(triples[1], 0)
         inner = [a.shape[0], self.groups, self.ci // self.groups, runs(self.co, self.groups), *self.kernel]
-        products = Products(weight.passes, a, n, inner, claims)
-        forward = RoundedSum(f"{place.name}: forward", output, 8 + bits, [products], self.bias_term(bias, bits), scope.limb)
-        return Built(output, [forward], lambda delta: self.back(place, scope, a, delta, triples, (weight, bias)))
+        return Products(weights, a, n, inner, claims)
+
+    def backward_products(self, weights, delta, triples, exponent=0):
+        def claims(axes, at):
+            high, low = cut(axes[2], self.groups)
+            left = [times(axes[0], at[0]), combined(at[1], at[2]), combined(at[3], low), *at[4:]]
+            spatial = [contracted(triples[k], {2: axes[3 + k], 1: at[4 + k]}, 0, delta.shape[3 + k]) for k in range(2)]
+            return left, [at[0], axes[1], by_group(at, high), *spatial]
+
+        n = self.co // self.groups * most(triples[0], 2) * most(triples[1], 2)
+        inner = [delta.shape[0], self.groups, self.co // self.groups, runs(self.ci, self.groups), *self.kernel]
+        return Products(weights, delta, n, inner, claims, exponent)
+
+    def gradient_products(self, delta, a, triples, first, count):
+        """Of `count` passes from `first` on; of deltas of these alone, or of all passes."""
+
+        def claims(axes, at):
+            channels = axes[1]
+            if self.groups > 1:
+                size = self.co // self.groups
+                channels = Axis(w * at[2].weights[o // size] for o, w in enumerate(axes[1].weights))
+            steps = times(axes[0], at[0])
+            steps = steps if delta.shape[0] == count else placed(steps, first, delta.shape[0])
+            left = [steps, at[1], channels, *at[3:]]
+            spatial = [contracted(triples[k], {1: axes[3 + k], 0: at[3 + k]}, 2, a.shape[3 + k]) for k in range(2)]
+            return left, [placed(at[0], first, a.shape[0]), at[1], combined(at[2], axes[2]), *spatial]
+
+        n = delta.shape[1] * most(triples[0], 1) * most(triples[1], 1)
+        return Products(delta, a, n, [count, delta.shape[1], self.groups, *delta.shape[3:]], claims)
 
     def bias_term(self, bias, bits):
         def claim(axes):
@@ -167,19 +199,10 @@ class Convolution(Operator):
 
     def back(self, place, scope, a, delta, triples, parameters):
         weight, bias = parameters
-        components, found, passes = [], None, a.shape[0]
+        components, found = [], None
         if place.wanted[0]:
             found = committed(f"{place.name}: input delta", 46, a.shape, signed=True)
-
-            def claims(axes, at):
-                high, low = cut(axes[2], self.groups)
-                left = [times(axes[0], at[0]), combined(at[1], at[2]), combined(at[3], low), *at[4:]]
-                spatial = [contracted(triples[k], {2: axes[3 + k], 1: at[4 + k]}, 0, delta.shape[3 + k]) for k in range(2)]
-                return left, [at[0], axes[1], by_group(at, high), *spatial]
-
-            n = self.co // self.groups * most(triples[0], 2) * most(triples[1], 2)
-            inner = [passes, self.groups, self.co // self.groups, runs(self.ci, self.groups), *self.kernel]
-            products = Products(weight.passes, delta, n, inner, claims)
+            products = self.backward_products(weight.passes, delta, triples)
             components.append(
                 RoundedSum(f"{place.name}: input gradient", found, 40 + place.delta_bits, [products], None, scope.limb)
             )
@@ -198,19 +221,7 @@ class Convolution(Operator):
 
     def gradient(self, weight, kind, a, delta, triples, limb):
         name, first, count, shift = kind
-        passes = a.shape[0]
-
-        def claims(axes, at):
-            channels = axes[1]
-            if self.groups > 1:
-                size = self.co // self.groups
-                channels = Axis(w * at[2].weights[o // size] for o, w in enumerate(axes[1].weights))
-            left = [placed(times(axes[0], at[0]), first, passes), at[1], channels, *at[3:]]
-            spatial = [contracted(triples[k], {1: axes[3 + k], 0: at[3 + k]}, 2, a.shape[3 + k]) for k in range(2)]
-            return left, [placed(at[0], first, passes), at[1], combined(at[2], axes[2]), *spatial]
-
-        n = delta.shape[1] * most(triples[0], 1) * most(triples[1], 1)
-        products = Products(delta, a, n, [count, delta.shape[1], self.groups, *delta.shape[3:]], claims)
+        products = self.gradient_products(delta, a, triples, first, count)
         return RoundedSum(f"{weight.name}: {name}", getattr(weight, name), shift, [products], None, limb)
 
     def bias_gradient_sum(self, bias, kind, delta, place):

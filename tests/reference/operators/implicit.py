@@ -5,11 +5,12 @@ from math import prod
 
 from tests.reference.claims_ledger import Axis, total
 from tests.reference.claims_squares import balanced_columns, balanced_value
-from tests.reference.components import Linear, Products, RoundedSum
+from tests.reference.claims_tensors import linear
+from tests.reference.components import Linear, Products, RoundedSum, equal
 from tests.reference.operators.operator import Built
 from tests.reference.operators.windows import contracted, most
-from tests.reference.shape_plans import committed
-from zkds.field import ZERO
+from tests.reference.shape_plans import committed, plus, times
+from zkds.field import ONE, ZERO
 
 # What norms need: the weight's tensors, a and d with how their rows lie in them, ib and db
 Layer = namedtuple("Layer", "weight inputs deltas patches outputs input_bits delta_bits")
@@ -49,13 +50,25 @@ def met(triples, output, tap, length):
 
 
 class ImplicitWeight:
-    """The tensors of a weight. `start`: the virtual one of a private model; else committed here, for ASAM in `digits`."""
+    """The tensors of a weight. `start`: the virtual one of a private model; else committed here, for ASAM in `digits`.
 
-    def __init__(self, s, name, shape, e2, positions, start=None):
+    If its updates are rounded (`kind`), `digits` are of the weights of all steps, and `given` is what else has its start.
+    """
+
+    def __init__(self, s, name, shape, e2, positions, kind, start=None):
         factors = (s.T - 1, s.B, shape[0], *positions)
         self.name, self.shape = name, tuple(shape)
-        self.digits = None
-        if s.adaptive and not start:
+        self.digits, self.rounded, self.given = None, kind == "rounded", start
+        if self.rounded:
+            rows = s.B * prod(positions)
+            self.base = 3 ** next(stride for most, stride in ((32, 7), (64, 6), (128, 5)) if rows <= most)
+            weights = balanced_columns(f"{name}: weights", self.base, (-(2**43), 2**43 - 1), (s.T, *shape))
+            self.digits = weights._replace(separate=8 + s.T)
+            first = balanced_value(f"{name}: first passes", self.base, self.digits)
+            self.passes = of_passes(f"{name}: passes", first)
+            self.moved = differences(f"{name}: update", first)
+            start = first_entry(f"{name}: start", first)
+        elif s.adaptive and not start:
             self.digits = balanced_columns(f"{name}: start digits", 81, (-(2**43), 2**43 - 1), shape)
             start = balanced_value(f"{name}: start", 81, self.digits)
         self.start = start or committed(f"{name}: start", 44, shape, signed=True)
@@ -76,13 +89,15 @@ def build(convolution, place, scope, a, parameters):
     products = products_of(f"{place.name}: input products", len(passes), patches)
     perturbed = products_of(f"{place.name}: perturbed input products", len(firsts), patches)
     exponent = ib - 28
-    sums = [
-        forwards(weight.start, a, patches),
-        output_rows(weight.update, steps, products, passes, exponent, -1, "updates"),
-        output_rows(weight.perturbation, firsts, perturbed, second, exponent, 1, "perturbation"),
-    ]
-    components = [
-        RoundedSum(products.name, products, 2 * ib - 30, [of_rows(a, passes, a, moved, patches)]),
+    components, sums = [], []
+    if weight.rounded:
+        sums.append(convolution.forward_products(weight.passes, a, triples))
+    else:
+        components.append(RoundedSum(products.name, products, 2 * ib - 30, [of_rows(a, passes, a, moved, patches)]))
+        sums.append(forwards(weight.start, a, patches))
+        sums.append(output_rows(weight.update, steps, products, passes, exponent, -1, "updates"))
+    sums.append(output_rows(weight.perturbation, firsts, perturbed, second, exponent, 1, "perturbation"))
+    components += [
         RoundedSum(perturbed.name, perturbed, 2 * ib - 30, [of_rows(a, second, a, firsts, patches)]),
         RoundedSum(f"{place.name}: forward", output, 8 + ib, sums, convolution.bias_term(bias, ib), scope.limb),
     ]
@@ -90,6 +105,10 @@ def build(convolution, place, scope, a, parameters):
     def back(delta):
         scope.implicit.append(Layer(weight, a, delta, patches, outputs, ib, place.delta_bits))
         found, made = None, [update_factor(scope, weight, delta, place.delta_bits)]
+        if weight.rounded:
+            own = convolution.gradient_products(weight.update, a, triples, scope.T, scope.T - 1)
+            made.append(RoundedSum(weight.moved.name, weight.moved, ib - 2, [own], None, scope.limb))
+            made += [equal(weight.start.name, weight.start, weight.given)] if weight.given else []
         if place.wanted[0]:
             found = committed(f"{place.name}: input delta", 46, a.shape, signed=True)
             made += input_gradient(found, a, delta)
@@ -103,18 +122,57 @@ def build(convolution, place, scope, a, parameters):
         perturbed = products_of(f"{place.name}: perturbed delta products", len(firsts), outputs)
         common = max(40, ib + 4)
         exponent = common + db - 4 - ib
-        sums = [
-            backwards(weight.start, delta, triples, common - 40),
-            input_rows(a, moved, products, passes, patches, exponent, -1, "updates"),
-            input_rows(a, firsts, perturbed, second, patches, exponent, 1, "perturbation"),
-        ]
+        made, sums = [], []
+        if weight.rounded:
+            sums.append(convolution.backward_products(weight.passes, delta, triples, common - 40))
+        else:
+            of_updates = of_rows(delta, passes, weight.update, steps, outputs)
+            made.append(RoundedSum(products.name, products, 34 + db, [of_updates]))
+            sums.append(backwards(weight.start, delta, triples, common - 40))
+            sums.append(input_rows(a, moved, products, passes, patches, exponent, -1, "updates"))
+        sums.append(input_rows(a, firsts, perturbed, second, patches, exponent, 1, "perturbation"))
         return [
-            RoundedSum(products.name, products, 34 + db, [of_rows(delta, passes, weight.update, steps, outputs)]),
+            *made,
             RoundedSum(perturbed.name, perturbed, 34 + db, [of_rows(delta, second, weight.perturbation, firsts, outputs)]),
             RoundedSum(f"{place.name}: input gradient", found, common + db, sums, None, scope.limb),
         ]
 
     return Built(output, components, back)
+
+
+def first_entry(name, source):
+    def terms(claim):
+        return [(source, [Axis([ONE] + [ZERO] * (source.shape[0] - 1)), *claim.axes], claim.mu)], ZERO
+
+    return linear(name, source.shape[1:], source.digits, source.interval, [source], terms)
+
+
+def of_passes(name, source):
+    """Of every pass what belongs to its step."""
+    steps = source.shape[0]
+
+    def terms(claim):
+        w = claim.axes[0].weights
+        of_step = Axis(w[t] + (w[steps + t] if t < steps - 1 else ZERO) for t in range(steps))
+        return [(source, [of_step, *claim.axes[1:]], claim.mu)], ZERO
+
+    shape = (2 * steps - 1, *source.shape[1:])
+    return linear(name, shape, source.digits, source.interval, [source], terms)
+
+
+def differences(name, source):
+    """Each entry less the next one."""
+
+    def less(interval):
+        return plus(interval, times(interval, -1))
+
+    def terms(claim):
+        w = claim.axes[0].weights
+        own = Axis(a - b for a, b in zip([*w, ZERO], [ZERO, *w], strict=True))
+        return [(source, [own, *claim.axes[1:]], claim.mu)], ZERO
+
+    shape = (source.shape[0] - 1, *source.shape[1:])
+    return linear(name, shape, list(map(less, source.digits)), less(source.interval), [source], terms)
 
 
 def pairs(steps):

@@ -38,8 +38,8 @@ class Operator(ABC):
         return {}
 
     def implicit(self, inputs, probe):
-        """The last words of those that are implicit; probe: steps, batch, whether the perturbation is ASAM."""
-        return []
+        """The last words of those that are implicit, and what their updates are; probe: as in tests/reference/implicit.py."""
+        return {}
 
     def constants(self):
         """Of the model, likewise: what is no parameter."""
