@@ -146,7 +146,8 @@ class Work:
         nodes = list(zip(network.nodes, network.placed, strict=True))
         windows = [entries for node, placed in nodes for entries in node.operator.windows(placed.inputs)]
         rounded = sum(node.operator.rounds for node in network.nodes)
-        parameters = network.tensor_count
+        parameters, steps = network.tensor_count, statement.configuration.steps
+        implicit = network.implicit(statement.configuration)
         return cls(
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
@@ -159,8 +160,8 @@ class Work:
             6 * parameters if statement.private_model else 0,
             statement.samples,
             statement.root.committed_bytes,
-            statement.configuration.steps * sum(is_large(shape) for _, shape in network.parameters),
-            statement.configuration.steps * len(network.implicit(statement.configuration)),
+            steps * sum(is_large(shape) for name, shape in network.parameters if name not in implicit),
+            steps * len(implicit),
         )
 
     def with_columns(self, columns: Sequence[Column]) -> Work:
