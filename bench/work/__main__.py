@@ -124,6 +124,18 @@ def _implicit_layers(count: int) -> SharpnessStatement:
     return statement_of(Network((1, LONGEST, 1), tuple(nodes)), configuration)
 
 
+def _overlapping_pools(count: int) -> SharpnessStatement:
+    """Maxima over windows of half an image that begin at every row, side by side."""
+    shape = (1, 2047, 1)
+    nodes = [
+        Node(Convolution.over(shape, 1, (1, 1)), (0,), "first"),
+        *(Node(MaxPool((1024, 1), (1, 1)), (1,)) for _ in range(count)),
+        Node(Add(), tuple(range(2, count + 2))),
+        Node(Convolution.dense(2, (1, 1024, 1)), (count + 2,), "scores"),
+    ]
+    return statement_of(Network(shape, tuple(nodes)), Configuration.of(steps=2, batch_size=1))
+
+
 def _large_network() -> SharpnessStatement:
     return statement_of(zoo.network("vgg16-bn"), Configuration())
 
@@ -159,6 +171,7 @@ HOSTILE: dict[str, Callable[[], SharpnessStatement]] = {
     "long axes": _long_axes,
     "concatenations": lambda: _concatenations(1 << 18, 8),
     "implicit layers": lambda: _implicit_layers(7),
+    "overlapping pools": lambda: _overlapping_pools(8),
     "vgg16-bn": _large_network,
     "samples": lambda: statement_of(dense(8, 2), Configuration.of(steps=16, batch_size=1000), features(8)),
     "long records": lambda: statement_of(

@@ -7,8 +7,8 @@ costs (`python -m bench.work` measures both beside it, for random statements and
 
     nodes           plans of identities, sumchecks of a node that rounds; four others count as one
     windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
-    sides           channels, rows and columns of what nodes take and make, for each of their inputs: claims bring weights along
-                    them, which are kept until a tensor has all of its claims
+    sides           channels, rows and columns of what nodes take and make, for each of their inputs, and of what they unfold:
+                    claims bring weights along them, which are kept until a tensor has all of its claims
     tables          operators of different kinds with tables of their own: making and evaluating them
     table_rows      of tables for the quotients of average pools
     boxes           of all columns (zkds/commit/layout.py)
@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.metric.sam import is_large
+from zkds.circuits.operators.operator import Operator, Placed
 from zkds.commit.layout import Column
 from zkds.errors import ProofRejected
 from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS
@@ -152,7 +153,7 @@ class Work:
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
             max(windows, default=0),
-            sum(sum(taken) + sum(placed.output) for _, placed in nodes for taken in placed.inputs),
+            sum(_sides(node.operator, placed) for node, placed in nodes),
             max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             sum(node.operator.table_rows(placed) for node, placed in nodes),
@@ -201,6 +202,11 @@ class Work:
                 f"up to {self.seconds:.0f} s and {self.memory / (1 << 30):.1f} GiB; "
                 f"--max-work {math.ceil(self.ratio)} (max_work= in Python) allows it",
             )
+
+
+def _sides(operator: Operator, placed: Placed) -> int:
+    """Of one node."""
+    return sum(sum(taken) + sum(placed.output) for taken in placed.inputs) + sum(operator.unfolded(placed.inputs))
 
 
 def pieces_of(column: Column, fan_out: int = 1) -> int:

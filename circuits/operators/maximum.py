@@ -76,6 +76,10 @@ class Maximum(Operator):
         unfolding = self.unfolding(inputs[0][1:])
         return tuple(axis.entries.size + axis.length for axis in (unfolding.rows, unfolding.columns))
 
+    def unfolded(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
+        unfolding = self.unfolding(inputs[0][1:])
+        return unfolding.rows.entries.size, unfolding.columns.entries.size
+
     def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
         unfolding = self.unfolding(placed.inputs[0][1:])
         entries = unfolding.unfold(inputs[0], max_pool.padding_value(_width(placed)))

@@ -275,6 +275,10 @@ class Operator(ABC):
         """Of every axis along which the operator moves windows: what a verifier's sums of weights along it cost, in entries."""
         return ()
 
+    def unfolded(self, inputs: Sequence[Shape]) -> tuple[int, ...]:
+        """Rows and columns of what it makes of its inputs besides the output, such as the entries of all windows."""
+        return ()
+
     def table_rows(self, placed: Placed) -> int:
         """Of the tables that are of its own sizes, so that no other operator shares them."""
         return 0

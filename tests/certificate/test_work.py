@@ -35,7 +35,7 @@ from zkds.tensors.tensor import Book
 
 pytestmark = pytest.mark.slow
 
-REFUSED = ("1023 steps", "classes", "concatenations", "implicit layers")
+REFUSED = ("1023 steps", "classes", "concatenations", "implicit layers", "overlapping pools")
 ALLOWED = ("64 layers", "features", "samples", "long records", "batches", "windows", "a wide window")
 SMALL = (14, 28, 41, 45, 57, 82, 114, 121)  # seeds
 
@@ -120,8 +120,8 @@ def test_no_column_has_more_pieces_than_are_counted_and_no_circuit_more_messages
         assert_counted(statement, monkeypatch)
 
 
-@pytest.mark.parametrize("name", ["concatenation of two binary points", "slices, zeros and axes in another order"])
-def test_weights_along_channels_are_counted(name, monkeypatch):
+@pytest.mark.parametrize("name", ["concatenation of two binary points", "pools whose windows overlap"])
+def test_weights_along_channels_rows_and_columns_are_counted(name, monkeypatch):
     assert_counted(statement_of(GRAPHS[name], Configuration(2, 1)), monkeypatch)
 
 

@@ -14,7 +14,7 @@ from tests.reference.claims_ledger import Axis, Weights, bits, bits_of, eq, eqs,
 from tests.reference.claims_tensors import linear
 from tests.reference.components import Component, value_weights
 from tests.reference.shape_gadgets import base_digits, operand_interval
-from tests.reference.shape_plans import Tensor, committed, magnitude, multiply, plus, times
+from tests.reference.shape_plans import P, Tensor, committed, magnitude, multiply, plus, times
 from zkds.field import ONE, ZERO, K
 
 Balanced = namedtuple("Balanced", "tensor base operand")  # operand: what the digits are those of
@@ -27,7 +27,10 @@ COEFFICIENT = 2**59 - 1  # the largest true one
 
 
 def balanced(name, base, operand, shape):
-    return Balanced(balanced_columns(name, base, operand_interval(operand, operand.tensor.interval), shape), base, operand)
+    interval = operand_interval(operand, operand.tensor.interval)
+    digits = balanced_columns(name, base, interval, shape)
+    assert magnitude(plus(digits.interval, times(interval, -1))) < P, name
+    return Balanced(digits, base, operand)
 
 
 def balanced_columns(name, base, interval, shape):
@@ -37,6 +40,7 @@ def balanced_columns(name, base, interval, shape):
     count, reach = 0, 0
     while not least * reach <= low <= high <= greatest * reach:
         count, reach = count + 1, base * reach + 1
+    assert magnitude((least * reach, greatest * reach)) < 2**59, name
     table = ("below", base) if base & (base - 1) else (base - 1).bit_length()
     columns = [(f"{name}/{j}", table) for j in range(count)]
     return Tensor(name, tuple(shape), [(least, greatest)] * count, (least * reach, greatest * reach), columns)
