@@ -26,12 +26,14 @@ costs (`python -m bench.work` measures both beside it, for random statements and
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.metric.sam import is_large
-from zkds.circuits.operators.operator import Operator, Placed
+from zkds.circuits.networks.graph import Node
+from zkds.circuits.operators.implicit import ImplicitBits, Movement
+from zkds.circuits.operators.operator import Placed
 from zkds.commit.layout import Column
 from zkds.errors import ProofRejected
 from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS
@@ -153,7 +155,7 @@ class Work:
             rounded + -(-(len(network.nodes) - rounded) // 4),
             sum(windows),
             max(windows, default=0),
-            sum(_sides(node.operator, placed) for node, placed in nodes),
+            sum(_sides(node, placed, _claims(node, implicit, steps)) for node, placed in nodes),
             max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             sum(node.operator.table_rows(placed) for node, placed in nodes),
@@ -204,9 +206,16 @@ class Work:
             )
 
 
-def _sides(operator: Operator, placed: Placed) -> int:
-    """Of one node."""
-    return sum(sum(taken) + sum(placed.output) for taken in placed.inputs) + sum(operator.unfolded(placed.inputs))
+def _claims(node: Node, implicit: Mapping[str, ImplicitBits], steps: int) -> int:
+    """On what it takes or makes: if a weight's updates are rounded, one more for each step, of its sum of squares."""
+    bits = implicit.get(f"{node.name}.weight")
+    return CLAIMS_ALONG_SIDES + (steps if bits is not None and bits.movement is Movement.ROUNDED else 0)
+
+
+def _sides(node: Node, placed: Placed, claims: int) -> int:
+    """Of one node, as many times as there are that many claims."""
+    own = sum(sum(taken) + sum(placed.output) for taken in placed.inputs) + sum(node.operator.unfolded(placed.inputs))
+    return own * -(-claims // CLAIMS_ALONG_SIDES)
 
 
 def pieces_of(column: Column, fan_out: int = 1) -> int:

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import pytest
 
-from tests.certificate.test_implicit_certificate import CASE, IMAGES, make_small
+from tests.certificate.test_implicit_certificate import CASE, IMAGES, ROUNDED, make_small
 from tests.harness.certificates import Case, cheat
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Configuration
 from zkds.circuits.networks import circuit
@@ -31,6 +31,7 @@ CASES = {
     "dense": Case("dense", "features", Configuration.of(steps=2, batch_size=3, rho="0.001", learning_rate="0.000001")),
     "implicit": CASE,
     "implicit convolutions": IMAGES,
+    "rounded updates": ROUNDED,
     "wide limbs": IMAGES,
 }
 

@@ -160,6 +160,18 @@ def test_implicit_convolutions_are_counted(monkeypatch):
         assert len(network.implicit(configuration)) == 3
 
 
+def test_the_squares_of_many_steps_are_counted(monkeypatch):
+    """Of a convolution whose updates are rounded: weights along rows and columns for each step, all kept."""
+    monkeypatch.setattr(implicit, "MIN_WEIGHTS", 18)
+    monkeypatch.setattr(implicit, "WEIGHTS_AN_ENTRY", 0)
+    far = Convolution.over((1, 60, 60), 2, (3, 3), dilation=(29, 29))
+    network = chain((1, 60, 60), ("far", far), ("scores", Convolution.dense(2, (2, 2, 2))))
+    statement = statement_of(network, Configuration(30, 1))
+    (bits,) = network.implicit(statement.configuration).values()
+    assert bits.movement is implicit.Movement.ROUNDED
+    assert_counted(statement, monkeypatch)
+
+
 def test_implicit_layers_are_counted(monkeypatch):
     """Dense layers of any size, if the border is moved."""
     monkeypatch.setattr(implicit, "MIN_WEIGHTS", 32)
