@@ -12,6 +12,7 @@ engineer wants to read. From the ground up, each room imports those above it in 
     model_files     files that hold a model, read strictly: checkpoints, programs, safetensors; from torch to networks
     probe           a whole probe on integers, executable by itself (docs/fixed-point.md)
     probe_records   from records to its inputs and labels
+    evaluation      w_0 on other records, forwards only
     training        one step of training, by the same circuit with one pass
     certificate     the relation, statements, proving, verifying, the simulator, what both cost
 

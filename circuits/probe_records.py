@@ -36,10 +36,13 @@ def probe_records(
     return probe.run(network, weights, inputs, numbers, configuration)
 
 
-def network_inputs(schema: Schema, records: Mapping[str, NDArray[Any]]) -> tuple[I64, I64]:
-    """What the network sees of the columns of `Membership`: inputs (T, B, C, H, W) int64, 32 fractional bits; labels (T, B)."""
-    elements = _little_endian(records[ELEMENTS], schema.element_bytes)
-    labels = _little_endian(records[LABELS], schema.label_bytes)
+def network_inputs(schema: Schema, records: Mapping[str, NDArray[Any]], prefix: str = "") -> tuple[I64, I64]:
+    """What the network sees of the columns of `Membership`: inputs (T, B, C, H, W) int64, 32 fractional bits; labels (T, B).
+
+    prefix: of the columns' names
+    """
+    elements = _little_endian(records[f"{prefix}{ELEMENTS}"], schema.element_bytes)
+    labels = _little_endian(records[f"{prefix}{LABELS}"], schema.label_bytes)
     channels = [schema.affine(channel) for channel in range(schema.shape[0])]
     slope, constant = (np.array(part, dtype=np.int64).reshape(-1, 1, 1) for part in zip(*channels, strict=True))
     shape = schema.shape if len(schema.shape) == 3 else (*schema.shape, 1, 1)

@@ -12,8 +12,9 @@ needs it: torch modules as models, and `audit` with its classes.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -28,6 +29,7 @@ from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.summary import supposed_statement
 from zkds.circuits.certificate.threshold import Threshold, read_threshold
 from zkds.circuits.certificate.verifying import (
+    EvaluationLimits,
     Pins,
     Status,
     ThresholdRejected,
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from zkds.sharpness import SharpnessConfig, SharpnessResult
 
 Number = str | int | Decimal | Fraction
+Evaluated = tuple["DataRoot | str | Path", int]
 MAX_PROOF_BYTES = 1 << 26
 
 LOADED_WITH_TORCH = ("SharpnessConfig", "SharpnessResult")  # public too, but not in __all__: * must work without torch
@@ -266,6 +269,7 @@ def estimate(
     seed: bytes | None = None,
     hide_value: bool = False,
     private_model: bool = False,
+    evaluations: Sequence[Evaluated] = (),
 ) -> Estimate:
     """What a proof would be and take on this machine: cells, lookups, bytes, memory, seconds. Needs no data.open.
 
@@ -273,6 +277,7 @@ def estimate(
     commitment      the data root, or the path of data.root
     seed            of the batches, on which the length of a Merkle proof depends; None: another one
     hide_value, private_model   whether the proof hides the value, or the weights; a model.root is private anyway
+    evaluations     as in `prove`
 
     Takes about a second to run the kernels. Raises ValueError or a ZkdsError for what cannot be proved.
     """
@@ -291,6 +296,7 @@ def estimate(
         seed=seed if seed is not None else bytes(SEED_BYTES),
         private_model=private_model,
         hidden_value=hide_value,
+        evaluations=_evaluated(evaluations),
     )
     return estimate_certificate(statement, calibrate())
 
@@ -301,6 +307,7 @@ def prove(
     configuration: Configuration | None = None,
     *,
     seed: bytes | None = None,
+    evaluations: Sequence[tuple[str | Path, int]] = (),
     tau: Number | None = None,
     max_work: float = 1,
     allow_vanishing_weights: bool = False,
@@ -313,6 +320,8 @@ def prove(
                     model.root, beside which model.open lies: the weights stay hidden
     configuration   `Configuration.of(steps=5, batch_size=8, rho="0.05", ...)`; None: the defaults
     seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
+    evaluations     (data root, n) of data sets on n records of which, drawn by the seed, the model's loss and accuracy are
+                    proved as well; of each path the opening lies beside it. `commitment` may be among them
     tau             hide the value and prove that it is at most tau
     max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
     allow_vanishing_weights   prove something about a model of which some weights are 0 in the proof and not in the file
@@ -331,7 +340,7 @@ def prove(
         network, weights = found.network, found.quantised(allow_vanishing=allow_vanishing_weights)
     else:
         network, weights = private_model.network, private_model.weights
-    with Opening(opening_path(commitment), root) as opening:
+    with open_data_sets(commitment, root, evaluations) as (opening, evaluated):
         data, _ = prove_certificate(
             network,
             weights,
@@ -339,6 +348,7 @@ def prove(
             configuration if configuration is not None else Configuration.of(),
             seed if seed is not None else os.urandom(SEED_BYTES),
             seed_given=seed is not None,
+            evaluations=evaluated,
             tau=_limit("tau", tau),
             private_model=private_model,
             max_work=max_work,
@@ -358,6 +368,10 @@ def verify(
     max_loss: Number | None = None,
     min_accuracy: Number | None = None,
     min_records: int | None = None,
+    evaluations: Sequence[Evaluated] | None = None,
+    evaluated_max_loss: Mapping[Any, Number] | None = None,
+    evaluated_min_accuracy: Mapping[Any, Number] | None = None,
+    max_gap: Number | None = None,
     allow_saturated: bool = False,
     allow_surplus_classes: bool = False,
     allow_vanishing_weights: bool = False,
@@ -374,6 +388,10 @@ def verify(
                    its own, and `verdict.warnings` tells where the proof's are others
     max_loss, min_accuracy   the largest mean loss in nats and the least accuracy, in [0, 1], to accept
     min_records    the smallest data set to accept
+    evaluations    (data root, or its path, and n) of every evaluation, in order: the proof must have these and no others
+    evaluated_max_loss, evaluated_min_accuracy   the same limits for every evaluation of a data set, by its root; the proof must
+                   have one of each data set that is named
+    max_gap        the most by which the mean loss of an evaluation of another data set may exceed that of one of the probe's
     allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
     allow_vanishing_weights   accept a model of which some weights are 0 in the proof and not in the file: likewise
@@ -395,6 +413,9 @@ def verify(
         max_loss=_limit("max_loss", max_loss),
         min_accuracy=_limit("min_accuracy", min_accuracy),
         min_records=min_records,
+        evaluations=None if evaluations is None else tuple(_evaluated(evaluations)),
+        limits=_evaluation_limits(evaluated_max_loss or {}, evaluated_min_accuracy or {}),
+        max_gap=_limit("max_gap", max_gap),
         allow_saturated=allow_saturated,
         allow_surplus_classes=allow_surplus_classes,
     )
@@ -454,6 +475,25 @@ def data_root(commitment: DataRoot | str | Path) -> DataRoot:
         raise FileError(f"{commitment}: expected a data.root, this is {kind}") from None
 
 
+@contextlib.contextmanager
+def open_data_sets(
+    commitment: str | Path, root: DataRoot, evaluations: Sequence[tuple[str | Path, int]]
+) -> Iterator[tuple[Opening, list[tuple[Opening, int]]]]:
+    """The opening of `commitment`, and those of evaluations with the number of records of each: every file is opened once."""
+    with contextlib.ExitStack() as stack:
+        opened: dict[Path, Opening] = {}
+
+        def of(path: str | Path, expected: DataRoot) -> Opening:
+            own = Path(opening_path(path)).resolve()
+            if own not in opened:
+                opened[own] = stack.enter_context(Opening(own, expected))
+            if opened[own].root != expected:
+                raise FileError(f"{own}: belongs to another data.root than {path}")
+            return opened[own]
+
+        yield of(commitment, root), [(of(path, data_root(path)), count) for path, count in evaluations]
+
+
 def as_model(model: torch.nn.Module | Model | str | Path, record_shape: tuple[int, ...]) -> Model:
     """A torch module, for records of this shape, or a model file, as a network with its parameters.
 
@@ -489,6 +529,20 @@ def _given_shape(model: object, record_shape: tuple[int, ...] | None) -> tuple[i
     if not isinstance(model, Model | str | Path) and record_shape is None:
         raise ValueError("record_shape: expected the shape of a record, such as (1, 28, 28), with a torch module")
     return record_shape or ()
+
+
+def _evaluated(evaluations: Sequence[Evaluated]) -> list[tuple[DataRoot, int]]:
+    return [(data_root(commitment), count) for commitment, count in evaluations]
+
+
+def _evaluation_limits(
+    max_loss: Mapping[Any, Number], min_accuracy: Mapping[DataRoot | str | Path, Number]
+) -> tuple[EvaluationLimits, ...]:
+    losses = [EvaluationLimits(data_root(root), max_loss=_limit("max_loss", most)) for root, most in max_loss.items()]
+    accuracies = [
+        EvaluationLimits(data_root(root), min_accuracy=_limit("min_accuracy", least)) for root, least in min_accuracy.items()
+    ]
+    return (*losses, *accuracies)
 
 
 def _limit(name: str, value: Number | None) -> Fraction | None:

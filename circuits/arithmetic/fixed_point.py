@@ -7,7 +7,7 @@ semantics is in docs/fixed-point.md; the modules of zkds/circuits/semantics comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
 from math import floor
@@ -76,22 +76,25 @@ class Overflow(WitnessOverflow):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the trajectory something is computed; `second` says which of the step's two passes, None if neither.
+    """Where something is computed: in a step of the trajectory; `second` says which of its two passes, None if neither.
 
     layer: the name of a layer or of a parameter, "" for what belongs to the whole network.
+    evaluation: the number of an evaluation, which is no part of the trajectory; 0: of none
     """
 
-    step: int
+    step: int = 0
     second: bool | None = None
     layer: str = ""
+    evaluation: int = 0
 
     def __str__(self) -> str:
         passes = {None: "", False: "first pass of ", True: "second pass of "}[self.second]
-        return f"{self.layer + ', ' if self.layer else ''}{passes}step {self.step}"
+        where = f"evaluation {self.evaluation}" if self.evaluation else f"{passes}step {self.step}"
+        return f"{self.layer + ', ' if self.layer else ''}{where}"
 
     def at(self, layer: str) -> Place:
         """The same pass, at a layer or parameter."""
-        return Place(self.step, self.second, layer)
+        return replace(self, layer=layer)
 
 
 def round_half_up(value: int, shift: int) -> int:

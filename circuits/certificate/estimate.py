@@ -31,10 +31,9 @@ from typing import Any
 
 from zkds.circuits.certificate.calibration import Rates
 from zkds.circuits.certificate.relation import DirectionalSharpness
-from zkds.circuits.certificate.resources import prover_bytes
+from zkds.circuits.certificate.resources import blocks_of, prover_bytes
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.work import Work
-from zkds.identities.block import Block
 from zkds.identities.product_squares import ProductSquares
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.lookup.plan import cut_into_chunks
@@ -96,7 +95,7 @@ class Counts:
         code, checked = statement.parameters.code, statement.layout.checked_cells
         sums = [part for part in relation.components if isinstance(part, RoundedSum)]
         squares = [part for part in relation.components if isinstance(part, ProductSquares)]
-        lefts = [left for block in _blocks(relation) for left in block.products]
+        lefts = [left for block in blocks_of(relation) for left in block.products]
         return cls(
             cells=statement.layout.cells,
             encoded=code.rows * code.points,
@@ -118,11 +117,6 @@ class Counts:
             stage: sum(factor * getattr(self, name, 1) * getattr(rates, unit) for name, (unit, factor) in terms.items())
             for stage, terms in COSTS.items()
         }
-
-
-def _blocks(relation: DirectionalSharpness) -> list[Block]:
-    found = [part for part in relation.components if isinstance(part, Block)]
-    return [*found, *relation.scalars.blocks]
 
 
 @dataclass(frozen=True)

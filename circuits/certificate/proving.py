@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from zkds import lookup, prover
-from zkds.circuits import probe
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits import evaluation, probe
+from zkds.circuits.arithmetic.fixed_point import Configuration, Place
+from zkds.circuits.certificate.evaluations import Evaluation, prefix
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.resources import is_small, require_memory
 from zkds.circuits.certificate.statement import SharpnessStatement, require_fit
 from zkds.circuits.certificate.verifying import hidden
 from zkds.circuits.certificate.work import Work
+from zkds.circuits.evaluation import Evaluated
 from zkds.circuits.metric.results import Results, results_of
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
 from zkds.circuits.networks.graph import Network
@@ -23,6 +25,7 @@ from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import batches
 from zkds.integers.limbs import I64
+from zkds.native import U32
 from zkds.statement import Statement
 
 PROBE = "probe"
@@ -38,6 +41,7 @@ def prove_certificate(
     seed: bytes,
     *,
     seed_given: bool,
+    evaluations: Sequence[tuple[Opening, int]] = (),
     tau: Fraction | None = None,
     private_model: OpenedModel | None = None,
     zero_knowledge: bool = True,
@@ -49,22 +53,31 @@ def prove_certificate(
     weights         w_0, quantised (zkds/circuits/networks/weights.py): int64, 40 fractional bits
     opening         the opened data.open
     seed            32 bytes that decide the batches; seed_given: whether somebody else drew them
+    evaluations     opened data sets, and on how many records of each the network is evaluated as well
     tau             hide the value and prove that it is at most tau; None: show the value
     private_model   prove it of the weights under this model's root, which stay hidden; None: of a public model
     zero_knowledge  False: a plain proof, which hides nothing
     max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
     progress        called with the name of each stage as it begins
 
-    Raises StatementError if network, configuration and data do not fit together or the value is above tau, WorkRejected if the
-    proof takes more work to verify, MemoryRejected if the machine can't hold it, Overflow if a value of the probe leaves its
-    range, OpeningError if the opening is damaged.
+    Raises StatementError if network, configuration and data do not fit together or the value is above tau, ValueError for more
+    records of a data set than it has, WorkRejected if the proof takes more work to verify, MemoryRejected if the machine can't
+    hold it, Overflow if a value leaves its range, OpeningError if an opening is damaged.
     """
     report = progress if progress is not None else lambda stage: None
     report(PROBE)
     require_fit(network, configuration, opening.root)
     model = model_digest(network, weights) if private_model is None else private_model.root()
     supposed = SharpnessStatement(
-        network, configuration, opening.root, seed, seed_given, model, private_model is not None, UNKNOWN_RESULTS
+        network,
+        configuration,
+        opening.root,
+        seed,
+        seed_given,
+        model,
+        private_model is not None,
+        UNKNOWN_RESULTS,
+        tuple(Evaluation(opened.root, samples) for opened, samples in evaluations),
     )
     Work.of(supposed).require(max_work)
     if not is_small(supposed):  # else nobody waits long for a refusal
@@ -73,18 +86,44 @@ def prove_certificate(
     membership, records = Membership.open(opening, indices)
     inputs, labels = network_inputs(opening.root.schema, records)
     trajectory = probe.run(network, weights, inputs, labels, configuration)
-    statement = replace(supposed, results=results_of(trajectory))
+    evaluated = [_evaluated(network, weights, opened, supposed, number) for number, (opened, _) in enumerate(evaluations, 1)]
+    statement = replace(supposed, results=results_of(trajectory), evaluations=tuple(found.evaluation for found in evaluated))
     if tau is not None:
         statement = hidden(statement, tau)
     opened = None if private_model is None else PrivateModel(network, statement.model, private_model)
-    relation = DirectionalSharpness(statement, membership=membership, private_model=opened)
+    relation = DirectionalSharpness(
+        statement,
+        membership=membership,
+        evaluated=[found.membership for found in evaluated],
+        private_model=opened,
+    )
     Work.of(statement).with_columns(relation.columns).require(max_work)
     proved = Statement(relation)
-    vector = relation.vector_of(proved.layout, trajectory, records)
-    del trajectory
+    vector = relation.vector_of(proved.layout, trajectory, records, [(found.values, found.records) for found in evaluated])
+    del trajectory, evaluated
     lookup.multiplicities(proved.lookups, proved.layout, vector)
     data = prover.prove_vector(proved, vector, zero_knowledge=zero_knowledge, progress=report)
     return data, statement
+
+
+@dataclass(frozen=True, repr=False)
+class _Evaluated:
+    """One evaluation with its results, and what proves it."""
+
+    evaluation: Evaluation
+    membership: Membership
+    values: Evaluated
+    records: Mapping[str, U32]
+
+
+def _evaluated(
+    network: Network, weights: Mapping[str, I64], opening: Opening, statement: SharpnessStatement, number: int
+) -> _Evaluated:
+    supposed, indices = statement.evaluations[number - 1], statement.evaluated_indices[number - 1]
+    membership, records = Membership.open(opening, indices, prefix(number))
+    inputs, labels = network_inputs(opening.root.schema, records, prefix(number))
+    found = evaluation.run(network, weights, inputs, labels, Place(evaluation=number))
+    return _Evaluated(replace(supposed, total_loss=found.total_loss, correct=found.correct), membership, found, records)
 
 
 def _require_resources(statement: SharpnessStatement, max_work: float) -> None:

@@ -6,6 +6,7 @@
     softmax          probabilities, losses, deltas of the logits; labels; correct predictions
     sharpness        v = w o g, its squares, the perturbations E
     statistic        the logarithms l_t, their standard deviation, the published value or its threshold
+    evaluations      w_0 on other records, forwards (evaluated.py)
 
 Everything here is a public function of the statement, the same for prover and verifier. The parts put claims on tensors into a
 book; when all have, the tensors' claims are reduced, users before what they use, and what is left are claims on the vector.
@@ -13,13 +14,16 @@ book; when all have, the tensors' claims are reduced, users before what they use
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
 from zkds.circuits.arithmetic.fixed_point import WEIGHT_BITS
+from zkds.circuits.certificate.evaluated import EvaluationCircuit
+from zkds.circuits.certificate.evaluations import prefix
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
+from zkds.circuits.evaluation import Evaluated
 from zkds.circuits.metric import sam
 from zkds.circuits.metric.layer_squares import LayerSquares, LowRankWeight
 from zkds.circuits.metric.scalars import Scalars
@@ -42,12 +46,15 @@ from zkds.tensors.tensor import ColumnReader, Tensor, VectorWriter
 NAME = "directional sharpness"
 MAX_CELLS = 1 << 36  # so many lookups are as many as 24 bits of grinding make up for (protocol.md, section 12)
 
+EvaluatedRecords: TypeAlias = tuple[Evaluated, Mapping[str, U32]]  # what the semantics computed, and the columns of membership
+
 
 class DirectionalSharpness(Circuit):
     """The relation of one statement.
 
     weights         a verifier's own weights of a public model, int64 [40]: then the proof must be about them
     membership      the prover's, made by `Membership.open`; a verifier has none
+    evaluated       likewise, one for each evaluation, with its prefix
     private_model   the prover's, with its opening; a verifier has none
 
     Raises PlanRejected if there is no sound plan for an identity, StatementError for more than MAX_CELLS cells.
@@ -59,6 +66,7 @@ class DirectionalSharpness(Circuit):
         weights: Mapping[str, I64] | None = None,
         *,
         membership: Membership | None = None,
+        evaluated: Sequence[Membership] = (),
         private_model: PrivateModel | None = None,
     ) -> None:
         super().__init__(NAME, statement.encode())
@@ -105,7 +113,9 @@ class DirectionalSharpness(Circuit):
         )
         squares = [component for _, squares in layers for component in squares.components]
         models = [model for model in (self.public_model, self.private_model) if model is not None]
-        for component in (records, *models, *self.network.components, *squares, self.scalars):
+        self.evaluations = self._evaluations(evaluated)
+        others = [component for circuit in self.evaluations for component in circuit.components]
+        for component in (records, *models, *self.network.components, *squares, self.scalars, *others):
             self.add(component)
         self.cells = sum(column.cells for column in self.columns)
         if self.cells > MAX_CELLS:
@@ -116,6 +126,19 @@ class DirectionalSharpness(Circuit):
         every = {name: parameter.start for name, parameter in self.parameters.items()}
         every |= {name: parameter.start for name, parameter in self.implicit.items()}
         return {name: every[name] for name, _ in network.parameters}
+
+    def _evaluations(self, evaluated: Sequence[Membership]) -> list[EvaluationCircuit]:
+        statement = self.statement
+        memberships = evaluated or [
+            Membership(evaluation.root, indices, prefix=prefix(number))
+            for number, (evaluation, indices) in enumerate(
+                zip(statement.evaluations, statement.evaluated_indices, strict=True), 1
+            )
+        ]
+        return [
+            EvaluationCircuit(number, evaluation, statement.network, self.model_tensors, membership)
+            for number, (evaluation, membership) in enumerate(zip(statement.evaluations, memberships, strict=True), 1)
+        ]
 
     def _squares(self, layer: ImplicitLayer) -> LayerSquares:
         weight, bits = layer.weight, layer.weight.bits
@@ -135,16 +158,24 @@ class DirectionalSharpness(Circuit):
             ),
         )
 
-    def columns_of(self, trajectory: Trajectory, records: Mapping[str, U32]) -> dict[str, U32]:
+    def columns_of(
+        self, trajectory: Trajectory, records: Mapping[str, U32], evaluated: Sequence[EvaluatedRecords] = ()
+    ) -> dict[str, U32]:
         """All columns, from what the semantics computed and the columns of membership."""
         columns = ColumnReader({})
-        self._write(columns, trajectory, records, dict(trajectory.values))
+        self._write(columns, trajectory, records, evaluated, dict(trajectory.values))
         return columns.columns
 
-    def vector_of(self, layout: Layout, trajectory: Trajectory, records: Mapping[str, U32]) -> U32:
+    def vector_of(
+        self,
+        layout: Layout,
+        trajectory: Trajectory,
+        records: Mapping[str, U32],
+        evaluated: Sequence[EvaluatedRecords] = (),
+    ) -> U32:
         """The vector, without multiplicities. The trajectory's values are gone then: each went as its cells were written."""
         columns = VectorWriter(layout)
-        self._write(columns, trajectory, records, trajectory.values)
+        self._write(columns, trajectory, records, evaluated, trajectory.values)
         return columns.finished(column.name for column in self.columns)
 
     def _write(
@@ -152,12 +183,15 @@ class DirectionalSharpness(Circuit):
         columns: ColumnReader | VectorWriter,
         trajectory: Trajectory,
         records: Mapping[str, U32],
+        evaluated: Sequence[EvaluatedRecords],
         values: dict[str, NDArray[Any]],
     ) -> None:
         columns.add(records)
         if self.private_model is not None:
             columns.add(self.private_model.opened_columns())
         columns.add(self.scalars.columns_of(trajectory))
+        for circuit, of_records in zip(self.evaluations, evaluated, strict=True):
+            values |= circuit.write(columns, *of_records)
         public = self.public_model is not None
         owners = {name: committed_start(start) if public else start for name, start in self.model_tensors.items()}
         values |= {owners[name].name: start for name, start in trajectory.weights.items() if owners[name].name not in values}

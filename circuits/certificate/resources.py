@@ -77,7 +77,7 @@ def _largest_stage(relation: Sized, whole: Statement) -> int:
     """What the stage that holds the most holds beside the vector."""
     chunks = cut_into_chunks(whole.layout.checked_cells)
     sums = [math.prod(part.output.shape) for part in relation.components if isinstance(part, RoundedSum)]
-    factors = [sum(left.digits * flat_length(left.shape) for left in block.products) for block in _blocks(relation)]
+    factors = [sum(left.digits * flat_length(left.shape) for left in block.products) for block in blocks_of(relation)]
     return max(
         LEAF_BYTES << max(chunk.log_size for chunk in chunks),
         ROUNDED_BYTES * max(sums, default=0),
@@ -85,7 +85,8 @@ def _largest_stage(relation: Sized, whole: Statement) -> int:
     )
 
 
-def _blocks(relation: Sized) -> list[Block]:
+def blocks_of(relation: Sized) -> list[Block]:
+    """All blocks of identities, of gadgets and by themselves."""
     of_gadgets = [block for part in relation.components if isinstance(part, Gadgets) for block in part.blocks]
     return of_gadgets + [part for part in relation.components if isinstance(part, Block)]
 
@@ -98,7 +99,9 @@ def _trajectory(relation: Sized) -> int:
 def is_small(statement: SharpnessStatement) -> bool:
     """Whether a proof takes at most a few GiB whatever the operators, by the weights of all steps and outputs of all passes."""
     network, configuration = statement.network, statement.configuration
-    outputs = configuration.passes * configuration.batch_size * sum(math.prod(placed.output) for placed in network.placed)
+    records = configuration.passes * configuration.batch_size
+    records += sum(evaluation.samples for evaluation in statement.evaluations)
+    outputs = records * sum(math.prod(placed.output) for placed in network.placed)
     return configuration.steps * network.tensor_count + outputs <= SMALL_VALUES
 
 
@@ -108,8 +111,8 @@ def require_memory(relation: Sized) -> None:
     if needed > available:
         raise MemoryRejected(
             f"memory: proving takes about {needed / GIB:.1f} GiB for {relation.cells:,} cells, available are "
-            f"{available / GIB:.1f} GiB; fewer steps (--steps), a smaller batch (--batch-size) or SAM sharpness "
-            "(--sharpness SAM) take less"
+            f"{available / GIB:.1f} GiB; fewer steps (--steps), a smaller batch (--batch-size), fewer evaluated records "
+            "(--evaluate) or SAM sharpness (--sharpness SAM) take less"
         )
 
 

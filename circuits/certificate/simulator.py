@@ -17,11 +17,12 @@ records and a trajectory with these results, the simulator needs none. Only test
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from zkds.circuits.certificate.evaluations import prefix
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.models.private_model import PrivateModel
@@ -40,12 +41,14 @@ from zkds.zk.simulator import simulate
 class Leakage:
     """What a certificate shows beside its statement.
 
-    records   the commitments of the records at the seed's indices, and their Merkle proof
-    model     a public model's weights, int64 [40]; or the commitments of a private one's chunks, (chunks, ROWS) uint64
+    records     the commitments of the records at the seed's indices, and their Merkle proof
+    model       a public model's weights, int64 [40]; or the commitments of a private one's chunks, (chunks, ROWS) uint64
+    evaluated   as `records`, of every evaluation
     """
 
     records: Revealed
     model: Mapping[str, I64] | U64
+    evaluated: Sequence[Revealed] = ()
 
 
 def simulate_certificate(program: bytes, statement: SharpnessStatement, leakage: Leakage) -> bytes:
@@ -58,6 +61,12 @@ def simulate_certificate(program: bytes, statement: SharpnessStatement, leakage:
     relation = DirectionalSharpness(
         statement,
         membership=Membership(statement.root, statement.batches, leakage.records),
+        evaluated=[
+            Membership(evaluation.root, indices, revealed, prefix(number))
+            for number, (evaluation, indices, revealed) in enumerate(
+                zip(statement.evaluations, statement.evaluated_indices, leakage.evaluated, strict=True), 1
+            )
+        ],
         private_model=None
         if isinstance(leakage.model, Mapping)
         else ShownModel(statement.network, statement.model, leakage.model),

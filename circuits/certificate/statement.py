@@ -8,6 +8,7 @@
     model                            32 bytes: the digest of the quantised weights, or of a private model's root
     private model                    1 byte: 1 if `model` is a root that hides the weights
     results                          value or threshold, total loss, correct predictions, degenerate batches
+    evaluations                      of other records: data root, how many, total loss, correct predictions
 
 The encoding opens the transcript and stands at the head of proof.bin, so a proof says what it is about; `decode` parses
 untrusted bytes, and everything else (layout, plan, lookups, indices) is recomputed from the result.
@@ -15,21 +16,31 @@ untrusted bytes, and everything else (layout, plan, lookups, indices) is recompu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from zkds.circuits.arithmetic.fixed_point import MAX_CLASSES, RESULT_FRACTION_BITS, Configuration
 from zkds.circuits.certificate.degenerate import degenerate_warnings
+from zkds.circuits.certificate.evaluations import (
+    MAX_EVALUATED,
+    MAX_EVALUATED_BYTES,
+    MAX_EVALUATIONS,
+    Evaluation,
+    decode_evaluations,
+    encode_evaluations,
+)
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.graph import Network
 from zkds.dataset.root import DataRoot
 from zkds.dataset.sampling import SEED_BYTES, batches
+from zkds.dataset.schema import Schema
 from zkds.errors import MalformedProof, NotAProof, ZkdsError
 from zkds.wire import ProofReader, encode_number, read_number
 
 LABEL = b"zkds sharpness statement v6"
-LABELS_BEFORE = {b"zkds sharpness statement v%d" % version: version for version in (1, 2, 3, 4, 5)}  # refused by name
+LABELS_BEFORE = {b"zkds sharpness statement v%d" % version: version for version in range(1, 6)}  # refused by name
 DIGEST_BYTES = 32
 MAX_PART = 1 << 23  # bytes of one encoded part
 RESULT_BITS = 60  # of a loss or a value, at 48 fractional bits
@@ -60,6 +71,7 @@ class SharpnessStatement:
     seed_given     what the prover says of the seed's source; only a verifier that pins the seed knows
     model          32 bytes: `weights.model_digest`, or the digest of a private model's root
     private_model  whether `model` is such a root
+    evaluations    in the order in which their records are drawn
     """
 
     network: Network
@@ -70,12 +82,14 @@ class SharpnessStatement:
     model: bytes
     private_model: bool
     results: Results
+    evaluations: tuple[Evaluation, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value, length in (("seed", self.seed, SEED_BYTES), ("model", self.model, DIGEST_BYTES)):
             if not isinstance(value, bytes) or len(value) != length:
                 raise StatementError(f"{name}: expected {length} bytes")
         require_fit(self.network, self.configuration, self.root)
+        require_evaluations(self.network, self.evaluations)
         for field in ("value", "threshold", "total_loss", "correct"):
             number = getattr(self.results, field)
             if number is not None and number >= 1 << RESULT_BITS:
@@ -106,10 +120,20 @@ class SharpnessStatement:
             surplus_classes=self.surplus_classes,
         )
 
+    @property
+    def roots(self) -> list[DataRoot]:
+        """Of the probe's data set, then of every evaluation's."""
+        return [self.root, *(evaluation.root for evaluation in self.evaluations)]
+
     @cached_property
     def batches(self) -> list[list[int]]:
         """The indices of the records of every batch: (T, B), recomputed from the seed."""
         return batches(self.seed, self.root.count, self.configuration.steps, self.configuration.batch_size)
+
+    @cached_property
+    def evaluated_indices(self) -> list[list[list[int]]]:
+        """The indices of the records of every evaluation: (1, n) each, recomputed from the seed."""
+        return [evaluation.indices(self.seed, number) for number, evaluation in enumerate(self.evaluations, 1)]
 
     @property
     def value(self) -> Fraction | None:
@@ -131,6 +155,19 @@ class SharpnessStatement:
         """The fraction of the probe's samples that the network classifies correctly, exactly."""
         return Fraction(self.results.correct, self.samples)
 
+    @property
+    def gap(self) -> Fraction | None:
+        """Held-out less training loss, in nats.
+
+        The largest mean loss of an evaluation of another data set than the probe's, less the least one of an evaluation of the
+        probe's; None unless there are both.
+        """
+        own = self.root.digest()
+        training, held_out = (
+            [found.loss for found in self.evaluations if (found.root.digest() == own) is of_own] for of_own in (True, False)
+        )
+        return max(held_out) - min(training) if training and held_out else None
+
     def encode(self) -> bytes:
         """Canonical: the label, then each part after its length (8 bytes, little-endian)."""
         parts = (
@@ -142,6 +179,7 @@ class SharpnessStatement:
             self.model,
             bytes([self.private_model]),
             encode_results(self.results),
+            encode_evaluations(self.evaluations),
         )
         return LABEL + b"".join(encode_number(len(part)) + part for part in parts)
 
@@ -164,6 +202,7 @@ class SharpnessStatement:
                 _part(reader, "model"),
                 _flag(_part(reader, "private model"), "private model"),
                 _decode_results(_part(reader, "results")),
+                decode_evaluations(_part(reader, "evaluations")),
             )
         except (ValueError, OverflowError) as error:
             raise MalformedProof(f"statement: {error}") from None
@@ -175,7 +214,31 @@ class SharpnessStatement:
 
 def require_fit(network: Network, configuration: Configuration, root: DataRoot) -> None:
     """Raise StatementError unless the network can be probed on the data set."""
-    schema = root.schema
+    _require_schema(network, root.schema)
+    samples = configuration.steps * configuration.batch_size
+    if samples > root.count:
+        raise StatementError(f"configuration: T B = {samples} records are needed, the data set has {root.count}")
+    _require_bounded(network, configuration, root)
+
+
+def require_evaluations(network: Network, evaluations: Sequence[Evaluation]) -> None:
+    """Raise StatementError unless the network can be evaluated on so many records of these data sets."""
+    for evaluation in evaluations:
+        _require_schema(network, evaluation.root.schema)
+    sizes = (
+        ("evaluations", len(evaluations), MAX_EVALUATIONS),
+        ("evaluations: records", sum(found.samples for found in evaluations), MAX_EVALUATED),
+        (
+            "evaluations: bytes of records",
+            sum(found.samples * found.root.committed_bytes for found in evaluations),
+            MAX_EVALUATED_BYTES,
+        ),
+    )
+    _require_sizes(sizes)
+
+
+def _require_schema(network: Network, schema: Schema) -> None:
+    """Raise StatementError unless the network takes records of this schema."""
     shape = schema.shape if len(schema.shape) == 3 else (*schema.shape, 1, 1)
     if shape != network.input_shape:
         raise StatementError(f"network: expected an input of {shape}, as the data set's, got {network.input_shape}")
@@ -185,10 +248,6 @@ def require_fit(network: Network, configuration: Configuration, root: DataRoot) 
         raise StatementError(str(error)) from None
     if network.classes < schema.classes:
         raise StatementError(f"network: {network.classes} outputs, but the data set has {schema.classes} classes")
-    samples = configuration.steps * configuration.batch_size
-    if samples > root.count:
-        raise StatementError(f"configuration: T B = {samples} records are needed, the data set has {root.count}")
-    _require_bounded(network, configuration, root)
 
 
 def _require_bounded(network: Network, configuration: Configuration, root: DataRoot) -> None:
@@ -199,6 +258,10 @@ def _require_bounded(network: Network, configuration: Configuration, root: DataR
         ("configuration: T B", samples, MAX_SAMPLES),
         ("probe: bytes of records", samples * root.committed_bytes, MAX_RECORD_BYTES),
     )
+    _require_sizes(sizes)
+
+
+def _require_sizes(sizes: Sequence[tuple[str, int, int]]) -> None:
     for name, size, most in sizes:
         if size > most:
             raise StatementError(f"{name}: expected at most {most}, got {size}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.evaluations import Evaluation
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.metric.results import Results
@@ -81,14 +83,17 @@ def supposed_statement(
     seed: bytes = bytes(SEED_BYTES),
     private_model: bool = False,
     hidden_value: bool = False,
+    evaluations: Sequence[tuple[DataRoot, int]] = (),
 ) -> SharpnessStatement:
     """A statement about results and a model that do not exist, and without a root a data set: what is asked of it is its size.
 
-    Raises StatementError if network, configuration and data set do not fit together.
+    evaluations: data roots, and how many of their records are evaluated
+    Raises StatementError if network, configuration and data sets do not fit together, ValueError for too many records.
     """
     root = root if root is not None else DataRoot(SUPPOSED_RECORDS, supposed_schema(network), bytes(DIGEST_BYTES))
     results = Results(0, 0, 0, 0, threshold=0) if hidden_value else Results(0, 0, 0, 0, value=0)
-    return SharpnessStatement(network, configuration, root, seed, False, bytes(DIGEST_BYTES), private_model, results)
+    found = tuple(Evaluation(evaluated, samples) for evaluated, samples in evaluations)
+    return SharpnessStatement(network, configuration, root, seed, False, bytes(DIGEST_BYTES), private_model, results, found)
 
 
 def summarise(network: Network, configuration: Configuration) -> Summary:

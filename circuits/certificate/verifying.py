@@ -37,8 +37,14 @@ from zkds.statement import Mode, claimed_relation
 
 MAX_STATEMENT_BYTES = 1 << 24
 PINS = {"model": "model", "data": "root", "seed": "seed", "probe": "configuration"}  # name in a verdict -> field of Pins
+EVALUATIONS = "evaluations"  # likewise, name and field, of a proof that has any
 LIMITS = {"value": "tau", "loss": "max_loss", "accuracy": "min_accuracy"}  # likewise
-ASKED = (*PINS.values(), *LIMITS.values(), "min_records")  # fields of Pins that ask for something
+ASKED = (*PINS.values(), EVALUATIONS, *LIMITS.values(), "min_records", "max_gap")  # fields of Pins that ask for something
+NOT_EVALUATED = "data set not evaluated"
+EVALUATED_LOSS = "loss of an evaluation above the maximum"
+EVALUATED_ACCURACY = "accuracy of an evaluation below the minimum"
+NO_GAP = "no gap"
+GAP = "gap above the maximum"
 MAX_RESULT = 1 << RESULT_BITS - RESULT_FRACTION_BITS  # losses and values are below it, in nats
 
 
@@ -55,6 +61,18 @@ class Status(enum.Enum):
 
 
 @dataclass(frozen=True)
+class EvaluationLimits:
+    """What every evaluation of a data set has to reach, of which the proof must have one: as in `Pins`."""
+
+    root: DataRoot
+    max_loss: Fraction | None = None
+    min_accuracy: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        _require_limits(self)
+
+
+@dataclass(frozen=True)
 class Pins:
     """What a verifier knows or asks for; None: not given, and the verdict says so.
 
@@ -66,6 +84,9 @@ class Pins:
     max_loss        the largest mean loss to accept, in nats, in [0, 4096)
     min_accuracy    the smallest accuracy to accept, in [0, 1]
     min_records     the smallest data set to accept, in records
+    evaluations     (data root, records) of every evaluation, in order: a proof must have these and no others
+    limits          of evaluations, by their data sets
+    max_gap         the largest gap to accept (`SharpnessStatement.gap`), in nats
 
     allow_saturated         accept batches whose loss is below the floor, and ratios below eps (degenerate.py)
     allow_surplus_classes   accept a network with more outputs than the data set has classes
@@ -81,18 +102,31 @@ class Pins:
     max_loss: Fraction | None = None
     min_accuracy: Fraction | None = None
     min_records: int | None = None
+    evaluations: tuple[tuple[DataRoot, int], ...] | None = None
+    limits: tuple[EvaluationLimits, ...] = ()
+    max_gap: Fraction | None = None
     allow_saturated: bool = False
     allow_surplus_classes: bool = False
 
     def __post_init__(self) -> None:
         if self.min_records is not None and (type(self.min_records) is not int or self.min_records < 1):
             raise ValueError(f"min_records: expected a positive int, got {self.min_records!r}")
-        for name in ("tau", "max_loss"):
-            limit = getattr(self, name)
-            if limit is not None and not 0 <= limit < MAX_RESULT:
-                raise ValueError(f"{name}: expected 0 to {MAX_RESULT} nats, got {float(limit):g}")
-        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
-            raise ValueError(f"min_accuracy: expected a number between 0 and 1, got {float(self.min_accuracy):g}")
+        _require_nats("tau", self.tau)
+        _require_limits(self)
+        if self.max_gap is not None and not -MAX_RESULT < self.max_gap < MAX_RESULT:
+            raise ValueError(f"max_gap: expected -{MAX_RESULT} to {MAX_RESULT} nats, got {float(self.max_gap):g}")
+
+
+def _require_limits(limits: Pins | EvaluationLimits) -> None:
+    """Raise ValueError for a loss or an accuracy that asks for nothing, or for what no proof can say."""
+    _require_nats("max_loss", limits.max_loss)
+    if limits.min_accuracy is not None and not 0 <= limits.min_accuracy <= 1:
+        raise ValueError(f"min_accuracy: expected a number between 0 and 1, got {float(limits.min_accuracy):g}")
+
+
+def _require_nats(name: str, limit: Fraction | None) -> None:
+    if limit is not None and not 0 <= limit < MAX_RESULT:
+        raise ValueError(f"{name}: expected 0 to {MAX_RESULT} nats, got {float(limit):g}")
 
 
 @dataclass(frozen=True)
@@ -118,8 +152,10 @@ class Verdict:
 
     @property
     def chosen_by_prover(self) -> tuple[str, ...]:
-        """Which of "model", "data", "seed", "probe" the verifier did not give."""
-        return tuple(name for name, given in PINS.items() if getattr(self.pins, given) is None)
+        """Which of "model", "data", "seed", "probe" the verifier did not give, nor "evaluations" of a proof that has some."""
+        missing = tuple(name for name, given in PINS.items() if getattr(self.pins, given) is None)
+        chosen = self.statement.evaluations and self.pins.evaluations is None
+        return (*missing, EVALUATIONS) if chosen else missing
 
     @property
     def without_limit(self) -> tuple[str, ...]:
@@ -128,7 +164,7 @@ class Verdict:
 
     @property
     def status(self) -> Status:
-        if all(getattr(self.pins, name) is None for name in ASKED):
+        if all(getattr(self.pins, name) is None for name in ASKED) and not self.pins.limits:
             return Status.NOTHING_PINNED
         return Status.VALID if self.chosen_by_prover or self.without_limit else Status.ACCEPTED
 
@@ -176,7 +212,8 @@ def verify_certificate(
 ) -> Verdict:
     """Check a proof of directional sharpness and everything that is pinned.
 
-    strict       refuse to work, with ValueError, unless all of `PINS` and `LIMITS` are given: the verdict is `ACCEPTED`, if any
+    strict       refuse to work, with ValueError, unless all of `PINS` and `LIMITS` are given: a verdict is `ACCEPTED`, if any;
+                 and reject evaluations that were not given
     allow_plain  accept a proof that hides nothing
     max_work     the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
     Raises ProofRejected, or a subclass of it, that names the reason.
@@ -187,6 +224,7 @@ def verify_certificate(
         raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
     _, statement = read_statement(data)
     _require_pins(statement, pins)
+    _require_evaluations(statement, () if strict and pins.evaluations is None else pins.evaluations)
     weights = pins.model[1] if isinstance(pins.model, tuple) else None
     work = Work.of(statement)
     work.require(max_work)
@@ -200,6 +238,9 @@ def verify_certificate(
         raise ProofRejected(f"statement: {error}") from None
     _require_meaning(statement, pins)
     _require_thresholds(statement, pins)
+    for limits in pins.limits:
+        _require_evaluated(statement, limits)
+    _require_gap(statement, pins.max_gap)
     return Verdict(statement, pins, result.mode, result.bits, result.budget, result.sizes, tuple(statement.warnings))
 
 
@@ -243,6 +284,41 @@ def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
     if pins.configuration is not None and pins.configuration != statement.configuration:
         asked, found = pins.configuration.differences(statement.configuration)
         raise PinMismatch("probe", asked, found)
+
+
+def _require_evaluations(statement: SharpnessStatement, pinned: Sequence[tuple[DataRoot, int]] | None) -> None:
+    """Raise PinMismatch unless the proof has these evaluations, in this order, and no others."""
+    if pinned is None:
+        return
+    found = [(evaluation.root.digest(), evaluation.samples) for evaluation in statement.evaluations]
+    asked = [(root.digest(), samples) for root, samples in pinned]
+    if found != asked:
+        words = [", ".join(f"{samples} of {digest.hex()}" for digest, samples in pairs) or "none" for pairs in (asked, found)]
+        raise PinMismatch(EVALUATIONS, *words)
+
+
+def _require_evaluated(statement: SharpnessStatement, limits: EvaluationLimits) -> None:
+    """Raise ThresholdRejected unless every evaluation of a data set reaches what it has to, and there is one."""
+    digest = limits.root.digest()
+    found = [evaluation for evaluation in statement.evaluations if evaluation.root.digest() == digest]
+    if not found:
+        raise ThresholdRejected(NOT_EVALUATED, f"an evaluation of {digest.hex()}", "none")
+    for evaluation in found:
+        most, least = limits.max_loss, limits.min_accuracy
+        if most is not None and evaluation.loss > most:
+            raise ThresholdRejected(EVALUATED_LOSS, *_told_apart("at most", most, evaluation.loss))
+        if least is not None and evaluation.accuracy < least:
+            raise ThresholdRejected(EVALUATED_ACCURACY, *_told_apart("at least", least, evaluation.accuracy))
+
+
+def _require_gap(statement: SharpnessStatement, most: Fraction | None) -> None:
+    """Raise ThresholdRejected for a gap above `most`, or if the proof has none."""
+    if most is None:
+        return
+    if statement.gap is None:
+        raise ThresholdRejected(NO_GAP, "evaluations of the probe's data set and of another one", len(statement.evaluations))
+    if statement.gap > most:
+        raise ThresholdRejected(GAP, *_told_apart("at most", most, statement.gap))
 
 
 def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:

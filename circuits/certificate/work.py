@@ -5,7 +5,7 @@ keep a verifier busy for an hour. So the cost is counted first: from the sizes o
 then from the shapes of the columns. Seconds, on one core, and bytes are upper bounds: every count times more than one of it
 costs (`python -m bench.work` measures both beside it, for random statements and for hostile ones).
 
-    nodes           plans of identities, sumchecks of a node that rounds; four others count as one
+    nodes           plans of identities, sumchecks of a node that rounds; four others count as one, and so do two forwards
     windows         pairs of outputs and taps of windows along an axis, and its entries (convolution/windows.py)
     sides           channels, rows and columns of what nodes take and make, for each of their inputs, and of what they unfold:
                     claims bring weights along them, which are kept until a tensor has all of its claims
@@ -59,14 +59,14 @@ CLAIMS = {
     "difference": (6, 0),
     "elements": (6, 0),
     "randomness": (6, 0),
-    "bytes": (6, 0),
-    "start": (6, 0),
+    "bytes": (MOST_SEPARATE_CLAIMS, 0),
+    "start": (MOST_SEPARATE_CLAIMS, 0),
     "kappa": (140, 140),  # one for each parameter, and for each large one on slices; of either 128 at most
     "gradient": (4, 3),
     "update": (2, 4),
     "scaled": (3, 3),
     "perturbation": (2, 3),
-    "weights": (0, 5),  # of implicit layers whose updates are rounded: four users, and a slice by the squares of each step
+    "weights": (MOST_SEPARATE_CLAIMS, 5),  # of implicit layers whose updates are rounded: users, and slices by squares of steps
     "q": (1, 3),
     "W": (1, 9),
 }
@@ -151,18 +151,20 @@ class Work:
         rounded = sum(node.operator.rounds for node in network.nodes)
         parameters, steps = network.tensor_count, statement.configuration.steps
         implicit = network.implicit(statement.configuration)
+        evaluations = statement.evaluations
+        counted = rounded + -(-(len(network.nodes) - rounded) // 4)
         return cls(
-            rounded + -(-(len(network.nodes) - rounded) // 4),
-            sum(windows),
+            counted + -(-counted * len(evaluations) // 2),
+            sum(windows) * (1 + len(evaluations)),
             max(windows, default=0),
-            sum(_sides(node, placed, _claims(node, implicit, steps)) for node, placed in nodes),
+            sum(_sides(node, placed, _claims(node, implicit, steps)) for node, placed in nodes) * (1 + len(evaluations)),
             max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             sum(node.operator.table_rows(placed) for node, placed in nodes),
             parameters,
             6 * parameters if statement.private_model else 0,
-            statement.samples,
-            statement.root.committed_bytes,
+            statement.samples + sum(evaluation.samples for evaluation in evaluations),
+            sum(root.committed_bytes for root in statement.roots),
             steps * sum(is_large(shape) for name, shape in network.parameters if name not in implicit),
             steps * len(implicit),
         )

@@ -48,7 +48,7 @@ from zkds.circuits.metric.loss import DISTANCE_SHIFT, FACTOR_BITS, LOG_ONE
 from zkds.circuits.operators.operator import Schedule
 from zkds.circuits.trajectory import Trajectory
 from zkds.identities.expressions import ONLY, Along, Expression, Over, UpTo, tensor
-from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, joined, round_identity, split, value_table
+from zkds.identities.gadget import CELL_BITS, CellFormat, Gadget, Wide, joined, round_identity, split, value_table
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64, LimbFormat
@@ -87,8 +87,6 @@ class ScoredPasses(Protocol):
     @property
     def logits(self) -> I64: ...
     @property
-    def logit_delta_remainder(self) -> NDArray[Any]: ...
-    @property
     def maximum(self) -> I64: ...
     @property
     def exponential_product(self) -> I64: ...
@@ -102,21 +100,25 @@ class ScoredPasses(Protocol):
     def exponential_sum(self) -> NDArray[Any]: ...
 
 
-class Scores(Gadget):
-    """Selectors, exponentials and deltas of the passes start, ..., start + count - 1.
+class PassesWithDeltas(ScoredPasses, Protocol):
+    """And of the deltas of the logits."""
 
-    logits, delta   (P, B, K, 1, 1)
-    labels          one-hot, (K, T, B); pass start + t belongs to step t
-    scale           S
+    @property
+    def logit_delta_remainder(self) -> NDArray[Any]: ...
+
+
+class Exponentials(Gadget):
+    """Selectors and exponentials of the passes start, ..., start + count - 1, the window (start, count).
+
+    logits   (P, B, K, 1, 1)
     """
 
-    def __init__(self, name: str, logits: Tensor, delta: Committed, labels: Committed, window: tuple[int, int], scale: int):
+    def __init__(self, name: str, logits: Tensor, window: tuple[int, int]) -> None:
         super().__init__(name)
         self.start, count = window
         _, batch_size, classes, _, _ = logits.shape
         if classes > MAX_CLASSES:
             raise ValueError(f"logits: expected at most {MAX_CLASSES} classes, got {classes}")
-        self.scale, self.delta, self.batch_size = scale, delta, batch_size
         self.shape = (classes, count, batch_size)
         self.totals_shape = (count, batch_size)
         self.selectors = self.integer("selectors", 1, self.shape)
@@ -129,12 +131,8 @@ class Scores(Gadget):
         self.exponential = self.integer("exponential", VALUE_BITS, self.shape)
         self.exponential_remainder = self.integer("exponential, remainder", FACTOR_BITS, self.shape)
         self.total = self.wide("sum", (classes << EXPONENTIAL_BITS).bit_length(), self.totals_shape)
-        width = (2 * batch_size * classes << EXPONENTIAL_BITS).bit_length()
-        self.remainder = self.wide("delta, remainder", width, self.shape)
-        self.gap = self.wide("delta, gap", width, self.shape)
         self._state_selection(logits)
         self._state_exponentials()
-        self._state_delta(labels)
 
     def _looked_up(self, limb: int) -> tuple[Committed, Committed, Committed]:
         """The value that a table gives for a limb of u: its two cells and the number in limbs."""
@@ -167,6 +165,56 @@ class Scores(Gadget):
         self.identity(SCALARS, "exponential", self.shape, second)
         self.identity(SCALARS, "sum", self.totals_shape, summed - total)
 
+    def _of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A tensor (P, B, K) of all passes as those of the window have it, (K, count, B)."""
+        return np.moveaxis(values[self._window], 2, 0)
+
+    @property
+    def _window(self) -> slice:
+        return slice(self.start, self.start + self.shape[1])
+
+    def exponentials_witness(self, passes: ScoredPasses) -> dict[str, U32]:
+        """The columns, but for carries."""
+        logits = self._of(passes.logits)
+        selectors = np.arange(self.shape[0])[:, None, None] == passes.maximum[self._window]
+        maximum = logits.max(axis=0)
+        distance = maximum - logits
+        values = [
+            (self.selectors, selectors),
+            (self.maximum, maximum),
+            (self.distance, distance),
+            (self.before, distance - 1 + np.cumsum(selectors, axis=0)),
+            (self.product, self._of(passes.exponential_product)),
+            (self.product_remainder, self._of(passes.exponential_product_remainder)),
+            (self.exponential, self._of(passes.exponential)),
+            (self.exponential_remainder, self._of(passes.exponential_remainder)),
+        ]
+        for limb, table in enumerate((tables.exp_lo(), tables.exp_hi(), tables.exp_int())):
+            value = table[distance >> DIGIT_BITS * limb & (len(table) - 1)]
+            parts = (value & ((1 << CELL_BITS) - 1), value >> CELL_BITS, value)
+            values += list(zip(self.factors[limb], parts, strict=True))
+        columns = joined([split(owner, value) for owner, value in values])
+        return columns | self.total.split(passes.exponential_sum[self._window])
+
+
+class Scores(Exponentials):
+    """And the deltas of the logits.
+
+    delta    (P, B, K, 1, 1)
+    labels   one-hot, (K, T, B); pass start + t belongs to step t
+    scale    S
+    """
+
+    def __init__(
+        self, name: str, logits: Tensor, delta: Committed, labels: Committed, window: tuple[int, int], scale: int
+    ) -> None:
+        super().__init__(name, logits, window)
+        self.scale, self.delta, self.batch_size = scale, delta, logits.shape[1]
+        width = (2 * self.batch_size * self.shape[0] << EXPONENTIAL_BITS).bit_length()
+        self.remainder = self.wide("delta, remainder", width, self.shape)
+        self.gap = self.wide("delta, gap", width, self.shape)
+        self._state_delta(labels)
+
     def _state_delta(self, labels: Committed) -> None:
         delta = tensor(self.delta, Along(1, self.start), 2, 0, ONLY, ONLY)
         total, remainder = self.total.expression(1, 2), self.remainder.expression()
@@ -179,35 +227,11 @@ class Scores(Gadget):
         """e_i - y_i sum."""
         return tensor(self.exponential) - self.total.expression(1, 2) * tensor(labels)
 
-    def witness(self, trajectory: ScoredPasses) -> dict[str, U32]:
+    def witness(self, passes: PassesWithDeltas) -> dict[str, U32]:
         """The columns, but for carries and the deltas."""
-        window = slice(self.start, self.start + self.shape[1])
-
-        def of(values: NDArray[Any]) -> NDArray[Any]:
-            return np.moveaxis(values[window], 2, 0)
-
-        logits = of(trajectory.logits)
-        selectors = np.arange(self.shape[0])[:, None, None] == trajectory.maximum[window]
-        maximum = logits.max(axis=0)
-        distance = maximum - logits
-        total, remainder = trajectory.exponential_sum[window], of(trajectory.logit_delta_remainder)
-        values = [
-            (self.selectors, selectors),
-            (self.maximum, maximum),
-            (self.distance, distance),
-            (self.before, distance - 1 + np.cumsum(selectors, axis=0)),
-            (self.product, of(trajectory.exponential_product)),
-            (self.product_remainder, of(trajectory.exponential_product_remainder)),
-            (self.exponential, of(trajectory.exponential)),
-            (self.exponential_remainder, of(trajectory.exponential_remainder)),
-        ]
-        for limb, table in enumerate((tables.exp_lo(), tables.exp_hi(), tables.exp_int())):
-            value = table[distance >> DIGIT_BITS * limb & (len(table) - 1)]
-            parts = (value & ((1 << CELL_BITS) - 1), value >> CELL_BITS, value)
-            values += list(zip(self.factors[limb], parts, strict=True))
-        columns = joined([split(owner, value) for owner, value in values])
+        total, remainder = passes.exponential_sum[self._window], self._of(passes.logit_delta_remainder)
         gap = 2 * self.batch_size * total - 1 - remainder
-        return columns | self.total.split(total) | self.remainder.split(remainder) | self.gap.split(gap)
+        return self.exponentials_witness(passes) | self.remainder.split(remainder) | self.gap.split(gap)
 
 
 class ScaledScores(Scores):
@@ -245,6 +269,20 @@ def state_labels(gadget: Gadget, labels: Committed, records: Committed) -> None:
     gadget.identity(SCALARS, "label", tuple(shape), tensor(labels, Over(tuple(range(classes))), 0, 1) - label)
 
 
+def state_losses(gadget: Gadget, losses: Wide, labels: Committed, scores: Exponentials, logarithm: Logarithm) -> None:
+    """That the losses (B, T) are those of the scores; the class is what is summed over. logarithm: LOG(sum), (B, T)."""
+    classes = labels.shape[0]
+    distance = (tensor(scores.distance, 2, 1, 0) * tensor(labels, 2, 1, 0)).summed(classes)
+    loss = logarithm.value - LOG_ONE + distance * (1 << DISTANCE_SHIFT)
+    gadget.identity(SUMS, "losses", logarithm.shape, loss - losses.expression())
+
+
+def correct_predictions(labels: Committed, scores: Exponentials) -> Expression:
+    """How many of the selected classes are those of the labels, over (1,)."""
+    product = tensor(labels, 1, 2, 3) * tensor(scores.selectors, 1, 2, 3)
+    return product.summed(*labels.shape)
+
+
 class Softmax(Gadget):
     """Labels and losses, the scores of first and second passes, and the deltas of all.
 
@@ -268,21 +306,13 @@ class Softmax(Gadget):
         self.second = Scores("second passes", logits, delta, self.labels, (steps, steps - 1), configuration.second_scale)
         sums = self.first.total.expression(1, 0)
         self.logarithm = Logarithm("log of sums", (batch_size, steps), sums, SCALARS, LOSSES)
-        self._state_losses()
-        product = tensor(self.labels, 1, 2, 3) * tensor(self.first.selectors, 1, 2, 3)
-        self.correct = product.summed(classes, steps, batch_size)
+        state_losses(self, self.losses, self.labels, self.first, self.logarithm)
+        self.correct = correct_predictions(self.labels, self.first)
 
     @property
     def gadgets(self) -> list[Gadget]:
         """This one and those that it is made of."""
         return [self, self.first, self.second, self.logarithm]
-
-    def _state_losses(self) -> None:
-        """Over (B, T); the class is what is summed over."""
-        classes, shape = self.labels.shape[0], self.logarithm.shape
-        distance = (tensor(self.first.distance, 2, 1, 0) * tensor(self.labels, 2, 1, 0)).summed(classes)
-        shifted = distance * (1 << DISTANCE_SHIFT)
-        self.identity(SUMS, "losses", shape, self.logarithm.value - LOG_ONE + shifted - self.losses.expression())
 
     def witness(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns of all of `gadgets`, but for carries."""

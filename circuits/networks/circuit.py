@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION
@@ -33,6 +34,7 @@ def limb_bits(network: Network, schedule: Schedule, implicit: Container[str] = (
 class NetworkCircuit:
     """The relations of all nodes, over given inputs (P, B, C, H, W), parameters, implicit ones and constants by their names.
 
+    prefix            of the names of all tensors, where a circuit has several networks
     limb_bits         of remainders and carries, where limbs of so many bits are fewer than those of 16
     components        what proves them, in order; those of the way back follow after `propagate`
     implicit_layers   of the nodes whose weight is implicit, after `propagate`, from the last to the first
@@ -46,8 +48,11 @@ class NetworkCircuit:
         parameters: Mapping[str, Parameter],
         constants: Mapping[str, Tensor],
         implicit: Mapping[str, ImplicitParameter] = MappingProxyType({}),
+        prefix: str = "",
     ) -> None:
         self.network = network
+        self._placed = [replace(placed, name=f"{prefix}{placed.name}") for placed in network.placed]
+        self._names = {placed.name: node.name for placed, node in zip(self._placed, network.nodes, strict=True)}
         self.schedule = schedule
         self.limb_bits = limb_bits(network, schedule, implicit)
         self.components: list[Component] = []
@@ -58,7 +63,7 @@ class NetworkCircuit:
         self.implicit_layers: list[ImplicitLayer] = []
         self._built: dict[int, Built] = {}  # by the number of the node, from 1
         self._signs: set[str] = set()
-        self._number = {name: index for index, name in enumerate(network.names, 1)}
+        self._number = {placed.name: index for index, placed in enumerate(self._placed, 1)}
         for index in range(1, len(network.nodes) + 1):
             self._build(index)
 
@@ -68,7 +73,7 @@ class NetworkCircuit:
         return self._built[len(self.network.nodes)].output
 
     def _build(self, index: int) -> None:
-        node, placed = self.network.nodes[index - 1], self.network.placed[index - 1]
+        node, placed = self.network.nodes[index - 1], self._placed[index - 1]
         if index not in self._built:
             names = {word: f"{node.name}.{word}" for word, _ in node.operator.parameters}
             own = {word: self._parameters[name] for word, name in names.items() if name not in self._implicit}
@@ -98,7 +103,7 @@ class NetworkCircuit:
         if missing != [index]:
             return None
         inputs = [None if source == index else self._output(source) for source in node.inputs]
-        built = node.operator.represent(self.network.placed[consumer - 1], self, inputs)
+        built = node.operator.represent(self._placed[consumer - 1], self, inputs)
         if built is None:
             return None
         self._built[consumer] = built
@@ -106,11 +111,11 @@ class NetworkCircuit:
 
     def constant(self, placed: Placed, word: str) -> Tensor:
         """See `Scope`."""
-        return self._constants[f"{placed.name}.{word}"]
+        return self._constants[f"{self._names[placed.name]}.{word}"]
 
     def implicit_weight(self, placed: Placed) -> ImplicitParameter | None:
         """See `Scope`."""
-        return self._implicit.get(f"{placed.name}.weight")
+        return self._implicit.get(f"{self._names[placed.name]}.weight")
 
     def claim_sign(self, tensor: Tensor) -> bool:
         """See `Scope`."""
@@ -127,7 +132,7 @@ class NetworkCircuit:
         for index in reversed(range(1, len(deltas))):
             if not self.network.learns[index]:
                 continue
-            node, placed = self.network.nodes[index - 1], self.network.placed[index - 1]
+            node, placed = self.network.nodes[index - 1], self._placed[index - 1]
             built = self._built[index].backward(_summed(placed, deltas[index]))
             self.components += built.components
             self.implicit_layers += [] if built.implicit is None else [built.implicit]

@@ -8,7 +8,7 @@ import numpy as np
 
 from zkds.claims import Value
 from zkds.commit.layout import Column
-from zkds.dataset.membership import ELEMENTS, LABELS, RANDOMNESS, Membership
+from zkds.dataset.membership import Membership
 from zkds.field import ONE, K, block, to_pairs, unblock
 from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
@@ -39,8 +39,7 @@ class Records(Component):
 
     def __init__(self, membership: Membership) -> None:
         self.membership = membership
-        tensors = {column.name: Committed(RecordColumn(column)) for column in membership.columns}
-        self.elements, self.labels, self.randomness = (tensors[name] for name in (ELEMENTS, LABELS, RANDOMNESS))
+        self.elements, self.labels, self.randomness = (Committed(RecordColumn(column)) for column in membership.columns)
 
     @property
     def tensors(self) -> list[Committed]:

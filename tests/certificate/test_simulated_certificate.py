@@ -19,6 +19,7 @@ from tests.harness.certificates import NETWORKS, RECORDS, Case, honest, opening,
 from tests.harness.shell import ROOT
 from zkds import verifier
 from zkds.channel import VerifierChannel
+from zkds.circuits.certificate.evaluations import Evaluation
 from zkds.circuits.certificate.proving import prove_certificate
 from zkds.circuits.certificate.simulator import Leakage, simulate_certificate
 from zkds.circuits.certificate.statement import SharpnessStatement
@@ -43,11 +44,14 @@ PROGRAM = b"program of a certificate"
 TAU = Fraction(1 << 11)
 CASES = {
     "public model": Case("dense", "features", zero_knowledge=True),
-    "hidden value": Case("dense", "features", tau=TAU, zero_knowledge=True),
+    "hidden value": Case(
+        "dense", "features", tau=TAU, zero_knowledge=True, evaluations=(("features", RECORDS),)
+    ),  # all: no path
     "private model": Case("max", "images", private=True, zero_knowledge=True),
 }
 REAL = ("hidden value", "private model")
-FIXED = {"membership: commitments", "membership: Merkle proof", "private model: commitments"}  # the same in every proof
+MEMBERSHIP = ("membership: commitments", "membership: Merkle proof")
+FIXED = {*MEMBERSHIP, *(f"evaluation 1: {label}" for label in MEMBERSHIP), "private model: commitments"}  # as in every proof
 NOT_UNIFORM = {"grinding nonce", "Ligero Merkle digests", "opening: Merkle proof", "recursion: Merkle proof"}
 OF_LARGE_VECTORS = {"recursion: root"}  # the second level of the recursive opening: from 2^22 cells on
 
@@ -70,8 +74,10 @@ def imagined(name):
     digest = root_of(network, model) if case.private else model_digest(network, model)
     shown = {"value": 5 << 40} if case.tau is None else {"threshold": threshold_integer(case.tau)}
     results = Results(3 << 48, 1, 1, 2, **shown)
-    statement = SharpnessStatement(network, configuration, root, case.seed, True, digest, case.private, results)
-    return statement, Leakage(Revealed(records[indices], tree.proof(indices)), model)
+    others = tuple(Evaluation(root, count, 5 << 48, 1) for _, count in case.evaluations)
+    statement = SharpnessStatement(network, configuration, root, case.seed, True, digest, case.private, results, others)
+    evaluated = [Revealed(records[drawn], tree.proof(drawn)) for (drawn,) in statement.evaluated_indices]
+    return statement, Leakage(Revealed(records[indices], tree.proof(indices)), model, evaluated)
 
 
 @functools.cache
@@ -128,7 +134,8 @@ def fake(name):
     case, (statement, leakage) = CASES[name], imagined(name)
     model = statement.model if case.private else (statement.network, leakage.model)
     limits = {"tau": TAU, "max_loss": Fraction(1), "min_accuracy": Fraction(0)}
-    pins = Pins(model, statement.root, case.seed, case.configuration, **limits, allow_saturated=True)
+    evaluations = tuple((other.root, other.samples) for other in statement.evaluations)
+    pins = Pins(model, statement.root, case.seed, case.configuration, **limits, evaluations=evaluations, allow_saturated=True)
     return listen(simulated(name), PROGRAM, pins=pins, strict=True)
 
 
@@ -194,7 +201,7 @@ def test_every_clear_message_is_accounted_for():
         assert not heard.hidden & {"header", "statement"}
         found |= sizes - heard.hidden
         assert set(heard.words) == sizes - {"header", "statement"}
-    assert found == documented()
+    assert {re.sub("^evaluation [0-9]+: ", "evaluation k: ", label) for label in found} == documented()
 
 
 def test_two_certificates_share_nothing_but_the_commitments(monkeypatch):
@@ -209,6 +216,7 @@ def test_two_certificates_share_nothing_but_the_commitments(monkeypatch):
         case.configuration,
         case.seed,
         seed_given=True,
+        evaluations=[(opening(source), count) for source, count in case.evaluations],
         tau=case.tau,
         progress=stages.append,
     )

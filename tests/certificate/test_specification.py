@@ -4,6 +4,7 @@ The slow ones are written from docs/specification, so these tests hold the speci
 """
 
 import functools
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -25,6 +26,7 @@ from tests.reference.sharpness_verifier import verify
 from zkds.channel import DryRun
 from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
 from zkds.circuits.arithmetic.smooth_tables import FUNCTIONS
+from zkds.circuits.certificate.evaluations import Evaluation
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.metric import sam
@@ -146,7 +148,7 @@ def require_equal_relations(statement):
     ledger = verify(statement.encode(), recorder.script)
     for (reason, expected), (found_reason, found) in zip(recorder.constraints.equations, ledger.residues, strict=True):
         assert reason == found_reason
-        assert reason in COMMITMENTS or expected.constant == found, reason
+        assert reason.endswith(COMMITMENTS) or expected.constant == found, reason
     vector = rng.integers(0, 1 << 16, layout.cells).astype(np.uint32)
     cells = functools.cache(lambda name: layout.read(vector, name).astype(object))
     for claim, (terms, value) in zip(claims, ledger.on_vector, strict=True):
@@ -185,7 +187,7 @@ class Recorder(DryRun):
 
     def receive_bytes(self, label, count):
         data = self.rng.integers(0, P, -(-count // 8)).astype("<u8").tobytes()[:count]
-        self.script.append(("bytes", label, None if label == "membership: Merkle proof" else count, data))
+        self.script.append(("bytes", label, None if label.endswith("membership: Merkle proof") else count, data))
         return data
 
     def challenge(self, term):
@@ -204,6 +206,35 @@ class Recorder(DryRun):
 def test_every_kind_of_layer_and_configuration(sharpness, perturbation, results, private):
     configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
     require_equal_relations(statement_of(EVERYTHING, configuration, results, private=private))
+
+
+def with_evaluations(statement):
+    """One of the probe's data set, one of records with another normalization and fewer classes."""
+    root, schema = statement.root, statement.root.schema
+    other = replace(schema, classes=2, normalization=Normalization((1 << 30,), (1 << 31,)))
+    others = (Evaluation(root, 1, 1 << 59, 1), Evaluation(DataRoot(20, other, bytes(range(32))), 3))
+    return replace(statement, evaluations=others)
+
+
+@pytest.mark.parametrize(("network", "private"), [(EVERYTHING, False), (DENSE, True), (CONVOLUTIONS, False)])
+def test_evaluations(monkeypatch, network, private):
+    set_least_weights(monkeypatch, 1)  # layers of DENSE and CONVOLUTIONS are implicit in the probe
+    require_equal_relations(with_evaluations(statement_of(network, Configuration(2, 2), VALUE, private=private)))
+
+
+def test_evaluations_have_wide_limbs_of_their_own(monkeypatch):
+    """42 records of 13 outputs, and 40 entries of parameters: the probe has 3 passes of 2 records."""
+    for module in (circuit, sharpness_shape):
+        monkeypatch.setattr(module, "WIDE_LIMBS", [(586, 20)])
+    statement = statement_of(SMALL, Configuration(2, 2), VALUE)
+    statement = replace(statement, evaluations=(Evaluation(statement.root, 42), Evaluation(statement.root, 41)))
+    relation = require_equal_shapes(statement)
+    assert [part.network.limb_bits for part in (relation, *relation.evaluations)] == [16, 20, 16]
+
+
+@pytest.mark.parametrize("name", ["batch norms", "fan-out with an average pool"])
+def test_evaluations_of_graphs(name):
+    require_equal_relations(with_evaluations(statement_of(GRAPHS[name], Configuration(2, 2), VALUE)))
 
 
 @pytest.mark.parametrize("sharpness", SHARPNESS)

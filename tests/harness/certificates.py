@@ -17,8 +17,9 @@ import numpy as np
 from tests.harness.cheating import dishonest_vector
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.limbs import join
-from zkds.circuits import probe
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits import evaluation, probe
+from zkds.circuits.arithmetic.fixed_point import Configuration, Place
+from zkds.circuits.certificate.evaluations import Evaluation, prefix
 from zkds.circuits.certificate.proving import network_inputs, prove_certificate
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement
@@ -39,6 +40,7 @@ from zkds.dataset.sampling import batches
 from zkds.dataset.schema import Normalization
 from zkds.errors import ProofRejected
 from zkds.identities.expressions import Identity
+from zkds.identities.gadget import Gadgets
 from zkds.identities.rounded_sum import RoundedSum
 from zkds.prover import prove_vector
 from zkds.statement import Statement
@@ -91,13 +93,14 @@ SOURCES = {
         IMAGES, LABELS % 3, classes=3, normalization=Normalization.from_decimals(["0.45"], ["0.22"])
     ),
     "features": lambda: from_arrays(FEATURES, LABELS % 2, classes=2),
+    "other features": lambda: from_arrays(FEATURES[::-1].copy() / 2, LABELS % 2, classes=2),
     "features of many classes": lambda: from_arrays(FEATURES, LABELS * 25 % 300, classes=300),
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """network and source by name; private: the weights stay hidden; tau: the value does."""
+    """network and source by name; private: the weights stay hidden; tau: the value does; evaluations: (source, records)."""
 
     network: str = "max"
     source: str = "images"
@@ -106,6 +109,7 @@ class Case:
     private: bool = False
     tau: Fraction | None = None
     zero_knowledge: bool = False
+    evaluations: tuple[tuple[str, int], ...] = ()
 
 
 TINY = Case("dense", "features")
@@ -145,6 +149,7 @@ def honest(case: Case) -> tuple[bytes, SharpnessStatement]:
         tau=case.tau,
         private_model=private_model(case.network) if case.private else None,
         zero_knowledge=case.zero_knowledge,
+        evaluations=[(opening(source), count) for source, count in case.evaluations],
     )
 
 
@@ -165,7 +170,17 @@ class Cheat:
 
 
 def cheat(
-    case: Case = TINY, *, records=None, labels=None, inputs=None, network=None, model=None, opened_model=None, results=None
+    case: Case = TINY,
+    *,
+    records=None,
+    labels=None,
+    inputs=None,
+    network=None,
+    model=None,
+    opened_model=None,
+    results=None,
+    evaluated=None,
+    evaluations=None,
 ) -> Cheat:
     """A certificate of `case`, but for what is given:
 
@@ -174,6 +189,8 @@ def cheat(
     network, model   of the probe, where the statement has the digest or the root of the case's
     opened_model   what a private model's root is opened with
     results   those of the statement, from the trajectory's
+    evaluated   (source, indices (1, n), weights) of an evaluation, from its number and the true ones
+    evaluations   those of the statement, from the true ones
     """
     stated, opened = NETWORKS[case.network], opening(case.source)
     network = stated if network is None else network
@@ -191,6 +208,13 @@ def cheat(
     true_results = results_of(trajectory)
     if case.tau is not None:
         true_results = replace(true_results, value=None, threshold=threshold_integer(case.tau))
+    found_evaluations = [
+        _evaluated(
+            case, network, weights(case.network) if model is None else model, number, evaluated or (lambda _, *true: true)
+        )
+        for number in range(1, len(case.evaluations) + 1)
+    ]
+    true_evaluations = tuple(evaluation for evaluation, *_ in found_evaluations)
     root = private_model(case.network).root() if case.private else model_digest(stated, weights(case.network))
     statement = SharpnessStatement(
         network,
@@ -201,10 +225,24 @@ def cheat(
         root,
         case.private,
         true_results if results is None else results(true_results),
+        true_evaluations if evaluations is None else evaluations(true_evaluations),
     )
     hidden = PrivateModel(network, root, opened_model or private_model(case.network)) if case.private else None
-    relation = DirectionalSharpness(statement, membership=membership, private_model=hidden)
-    return Cheat(case, statement, relation, trajectory, relation.columns_of(trajectory, committed))
+    memberships = [membership for _, membership, _, _ in found_evaluations]
+    relation = DirectionalSharpness(statement, membership=membership, evaluated=memberships, private_model=hidden)
+    values = [(found, columns) for _, _, found, columns in found_evaluations]
+    return Cheat(case, statement, relation, trajectory, relation.columns_of(trajectory, committed, values))
+
+
+def _evaluated(case, network, model, number, change):
+    """What a statement says of one evaluation, its membership, its values and the columns of its records."""
+    name, count = case.evaluations[number - 1]
+    stated = Evaluation(opening(name).root, count)
+    source, indices, used = change(number, name, stated.indices(case.seed, number), model)
+    membership, columns = Membership.open(opening(source), indices, prefix(number))
+    inputs, labels = network_inputs(opening(source).root.schema, columns, prefix(number))
+    found = evaluation.run(network, used, inputs, labels, Place(evaluation=number))
+    return replace(stated, total_loss=found.total_loss, correct=found.correct), membership, found, columns
 
 
 def exact_sums(identity: Identity, reader: ColumnReader) -> np.ndarray:
@@ -216,7 +254,8 @@ def exact_sums(identity: Identity, reader: ColumnReader) -> np.ndarray:
 def broken_identities(found: Cheat) -> list[str]:
     """The identities of blocks and rounded sums that are false over the integers, whatever the carries; of sums modulo 2^64."""
     reader = ColumnReader(found.columns)
-    identities = [identity for block in found.relation.scalars.blocks for identity in block.identities]
+    gadgets = [part for part in found.relation.components if isinstance(part, Gadgets)]
+    identities = [identity for part in gadgets for block in part.blocks for identity in block.identities]
     broken = [identity.name for identity in identities if exact_sums(identity, reader).any()]
     for part in found.relation.components:
         if isinstance(part, RoundedSum):

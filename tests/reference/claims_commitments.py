@@ -38,29 +38,29 @@ def commitments(data, a):
     return [total(w * int.from_bytes(row[8 * k : 8 * k + 8], "little") for k, w in enumerate(e)) for row in rows]
 
 
-def membership(ledger, shape):
-    steps, batch = shape.s.T, shape.s.B
-    data = ledger.bytes("membership: commitments", 8 * ROWS * steps * batch)
-    ledger.bytes("membership: Merkle proof", None)
-    ledger.equation("membership: canonical commitments")
-    ledger.equation("membership: Merkle root")
-    a = ledger.challenges("membership: row coordinate", 1, 7)
-    points = [ledger.challenges("membership: record coordinate", 1, bits((length,))) for length in (steps, batch)]
+def membership(ledger, s, columns, prefix=""):
+    name, steps, batch = f"{prefix}membership", s.T, s.B
+    data = ledger.bytes(f"{name}: commitments", 8 * ROWS * steps * batch)
+    ledger.bytes(f"{name}: Merkle proof", None)
+    ledger.equation(f"{name}: canonical commitments")
+    ledger.equation(f"{name}: Merkle root")
+    a = ledger.challenges(f"{name}: row coordinate", 1, 7)
+    points = [ledger.challenges(f"{name}: record coordinate", 1, bits((length,))) for length in (steps, batch)]
     records = [w * v for w in eq(steps, points[0]).weights for v in eq(batch, points[1]).weights]
     claim = total(w * h for w, h in zip(records, commitments(data, a), strict=True))
-    shapes = [tensor.shape[2:] for tensor in shape.records]
+    shapes = [tensor.shape[2:] for tensor in columns]
     variables = max(map(bits, shapes))
-    s, last = ledger.sumcheck("membership", variables, 2, claim)
-    values = ledger.hidden("membership: values", 3)
+    s, last = ledger.sumcheck(name, variables, 2, claim)
+    values = ledger.hidden(f"{name}: values", 3)
     weights = row_weights(sum(map(prod, shapes)), tuple(a))
-    for tensor, inner, value in zip(shape.records, shapes, values, strict=True):
+    for tensor, inner, value in zip(columns, shapes, values, strict=True):
         count, used = prod(inner), bits(inner)
         own, weights = weights[:count], weights[count:]
         inside = split(inner, s[:used])
         factor = product(1 - b for b in s[used:])
         last = last - factor * factor * extension(inner, own, inside) * value
         ledger.on_vector.append((on_columns(tensor, eqs(tensor.shape, [*points, *inside]), [ONE])[0], value))
-    ledger.equation("membership: linear claim", last)
+    ledger.equation(f"{name}: linear claim", last)
 
 
 def extension(shape, values, points):

@@ -3,6 +3,7 @@ docs/fixed-point.md, sharing no code with zkds.
 """
 
 from collections import namedtuple
+from copy import copy
 
 from tests.reference.encoding import Bytes
 from tests.reference.operators.registry import OPERATORS
@@ -47,6 +48,12 @@ class Network:
                 [self.learns[i] for i in inputs],
             )
             self.nodes.append(Node(name, operator, inputs, place))
+
+    def behind(self, prefix):
+        """The same network with a prefix before the names of its nodes' tensors."""
+        found = copy(self)
+        found.nodes = [node._replace(place=node.place._replace(name=prefix + node.place.name)) for node in self.nodes]
+        return found
 
     @property
     def parameters(self):

@@ -165,18 +165,27 @@ class Scalars:
         self.own(delta)
         labels = self.tensor("labels", 1, (K, T, B))
         losses = self.wide("losses", 70, (B, T))
-        record = entry(record_labels) if len(record_labels.shape) == 2 else entry(record_labels, 0, 1, [1, 256])
-        self.identity("S", "one label", (T, B), minus(entry(labels, [1] * K, 0, 1), number(1)))
-        self.identity("S", "label", (T, B), minus(entry(labels, list(range(K)), 0, 1), record))
+        self.label(labels, record_labels)
         distance, selectors, sums = self.scores("first passes", (0, T), 2**44, logits, labels, delta, scale)
         self.scores("second passes", (T, T - 1), second_scale, logits, labels, delta)
         log = self.logarithm("log of sums", (B, T), along(sums, 1, 0), 58, 64)
         self.gadget = "softmax"
-        shifted = scaled(mul(entry(distance, 2, 1, 0), entry(labels, 2, 1, 0), (K,)), 2**26)
-        self.identity("Q", "losses", (B, T), minus(minus(log, number(58 * 2**10 * LN2)) + shifted, losses))
+        self.loss(log, distance, labels, losses)
         self.losses, self.correct = losses, mul(entry(labels, 1, 2, 3), entry(selectors, 1, 2, 3), (K, T, B))
 
+    def label(self, labels, record_labels):
+        K, *shape = labels.shape
+        record = entry(record_labels) if len(record_labels.shape) == 2 else entry(record_labels, 0, 1, [1, 256])
+        self.identity("S", "one label", tuple(shape), minus(entry(labels, [1] * K, 0, 1), number(1)))
+        self.identity("S", "label", tuple(shape), minus(entry(labels, list(range(K)), 0, 1), record))
+
+    def loss(self, log, distance, labels, losses):
+        K, T, B = labels.shape
+        shifted = scaled(mul(entry(distance, 2, 1, 0), entry(labels, 2, 1, 0), (K,)), 2**26)
+        self.identity("Q", "losses", (B, T), minus(minus(log, number(58 * 2**10 * LN2)) + shifted, losses))
+
     def scores(self, gadget, passes, scale, logits, labels, delta, loss_scale=None):
+        """Without deltas if `delta` is None."""
         self.gadget, B, K = gadget, self.s.B, self.K
         start, n = passes
         shape, few, uses = (K, n, B), (n, B), (("from", 1, start), 2, 0, [1], [1])
@@ -188,7 +197,8 @@ class Scalars:
         product, product_rest = self.tensor("product", 59, shape), self.tensor("product, remainder", 48, shape)
         e, e_rest = self.tensor("exponential", 59, shape), self.tensor("exponential, remainder", 48, shape)
         total = self.wide("sum", (2**58 * K).bit_length(), few)
-        rest, gap = (self.wide(f"delta, {k}", (2**59 * B * K).bit_length(), shape) for k in ("remainder", "gap"))
+        if delta:
+            rest, gap = (self.wide(f"delta, {k}", (2**59 * B * K).bit_length(), shape) for k in ("remainder", "gap"))
         scaled_total = self.wide("scaled sum", (2**98 * K).bit_length(), few) if loss_scale else total
         u, sums = entry(distance), along(total, 1, 2)
         self.identity("S", "one maximum", few, minus(entry(selectors, [1] * K, 0, 1), number(1)))
@@ -200,6 +210,8 @@ class Scalars:
         self.rounding("S", "product", mul(whole, high), 48, product, product_rest)
         self.rounding("S", "exponential", mul(entry(product), low), 48, e, e_rest)
         self.identity("S", "sum", few, minus(entry(e, [1] * K, 0, 1), total))
+        if not delta:
+            return distance, selectors, total
         if loss_scale:
             self.identity("S", "scaled sum", few, minus(mul(total, entry(loss_scale, 0)), scaled_total))
         scaled_e = mul(entry(e), entry(loss_scale, 1)) if loss_scale else entry(e)
@@ -403,3 +415,25 @@ class Scalars:
         self.gadget = "statistic"
         self.identity("S", "log ratios", (T,), minus(first, second, scaled(self.k, 2 * LN2), entry(ratios)))
         self.identities["S"].insert(place, self.identities["S"].pop())
+
+
+class EvaluatedScalars(Scalars):
+    """Those of an evaluation (section 23)."""
+
+    def __init__(self, s, limb, logits, record_labels, prefix, evaluation):
+        self.s, self.limb, self.K = s, limb, s.network.classes
+        self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": []}
+        n, K = s.B, self.K
+        self.gadget = f"{prefix}softmax"
+        labels = self.tensor("labels", 1, (K, 1, n))
+        losses = self.wide("losses", 70, (n, 1))
+        remainder = self.tensor("total loss, remainder", 10, (1,))
+        self.label(labels, record_labels)
+        distance, selectors, sums = self.scores(f"{prefix}scores", (0, 1), None, logits, labels, None)
+        log = self.logarithm(f"{prefix}log of sums", (n, 1), along(sums, 1, 0), 58, 64)
+        self.gadget = f"{prefix}softmax"
+        self.loss(log, distance, labels, losses)
+        total = minus(along(losses, [1] * n, 0) + number(2**9), entry(remainder), number(2**10 * evaluation.loss))
+        self.identity("Q", "total loss", (1,), total)
+        correct = mul(entry(labels, 1, 2, 3), entry(selectors, 1, 2, 3), (K, 1, n))
+        self.identity("Q", "correct", (1,), minus(correct, number(evaluation.correct)))

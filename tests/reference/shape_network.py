@@ -59,7 +59,7 @@ def balanced(number, count):
     return [*digits, number]
 
 
-def input_tensor(s, elements):
+def input_tensor(s, elements, prefix=""):
     """m u + n, by channel."""
     maps = [affine(s.schema, c) for c in range(s.schema.shape[0])]
     count = 1
@@ -92,7 +92,7 @@ def input_tensor(s, elements):
         return [(elements, axes, [ONE])], total(constant) * product_of_totals([by_pass, batch, y, x])
 
     shape = (2 * s.T - 1, s.B, *s.network.shape)
-    return linear("input", shape, digits, of_all(maps), [elements], terms)
+    return linear(f"{prefix}input", shape, digits, of_all(maps), [elements], terms)
 
 
 class Passes:

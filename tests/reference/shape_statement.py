@@ -9,22 +9,37 @@ from tests.reference.integers import nearest
 
 Statement = namedtuple(
     "Statement",
-    "network T B rho lr eps adaptive perturbs_adaptively N schema private threshold shown loss correct saturated below_eps",
+    "network T B rho lr eps adaptive perturbs_adaptively N schema private threshold shown loss correct saturated below_eps "
+    "evaluations",
 )
+Evaluation = namedtuple("Evaluation", "N schema samples loss correct")
 Schema = namedtuple("Schema", "element fraction shape classes means deviations")
 
 
 def parse(data):
     source = Bytes(data, b"zkds sharpness statement v6")
-    network, configuration, root, _, _, _, private, results = (source.take(source.number()) for _ in range(8))
+    network, configuration, root, _, _, _, private, results, others = (source.take(source.number()) for _ in range(9))
     steps, batch, *rationals, sharpness, perturbation = Bytes(configuration, b"zkds configuration v1").numbers(10)
     rho, lr, eps = (Fraction(*rationals[i : i + 2]) for i in (0, 2, 4))
-    lines = dict(line.split(" ", 1) for line in root.decode().splitlines()[1:])
     values = Bytes(results[1:], b"").numbers(5)
-    schema = parse_schema(bytes.fromhex(lines["schema"]))
+    others = Bytes(others, b"")
+    evaluations = [parse_evaluation(others) for _ in range(others.number())]
     probe = (steps, batch, rho, lr, eps, sharpness == 0, perturbation == 1)
     flags = (private == b"\1", results[:1] == b"\1")
-    return Statement(Network(network), *probe, int(lines["records"]), schema, *flags, *values)
+    return Statement(Network(network), *probe, *parse_root(root), *flags, *values, evaluations)
+
+
+def parse_root(data):
+    """N and the schema."""
+    lines = dict(line.split(" ", 1) for line in data.decode().splitlines()[1:])
+    return int(lines["records"]), parse_schema(bytes.fromhex(lines["schema"]))
+
+
+def parse_evaluation(source):
+    """Section 23."""
+    root = parse_root(source.take(source.number()))
+    samples, loss = source.number(), int.from_bytes(source.take(16), "little")
+    return Evaluation(*root, samples, loss, source.number())
 
 
 def parse_schema(data):

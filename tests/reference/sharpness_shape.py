@@ -14,7 +14,7 @@ from tests.reference.claims_tensors import linear
 from tests.reference.components import Component, carry_weights, digit_weights
 from tests.reference.integers import nearest
 from tests.reference.operators.implicit import ImplicitWeight
-from tests.reference.shape_gadgets import Scalars
+from tests.reference.shape_gadgets import EvaluatedScalars, Scalars
 from tests.reference.shape_network import Parameter, Passes, input_tensor
 from tests.reference.shape_plans import committed, plus, times
 from tests.reference.shape_squares import LayerSquares
@@ -73,11 +73,12 @@ class Shape:
         model = [*self.model.values(), *self.private]
         of_model = private_model if s.private else public_model
         self.components = [
-            Component(self.records, lambda ledger: membership(ledger, self)),
+            Component(self.records, lambda ledger: membership(ledger, s, self.records)),
             Component(model, lambda ledger: of_model(ledger, self)),
             *passes.components,
             *(component for squares in layers for component in squares.components),
             gadgets(scalars),
+            *(component for k, e in enumerate(s.evaluations, 1) for component in evaluation(k, e, s, self.model)),
         ]
 
 
@@ -91,7 +92,36 @@ def limb_bits(s, parameters):
     return max([bits for least, bits in WIDE_LIMBS if values >= least], default=16)
 
 
-def gadgets(scalars):
+def evaluation(k, e, s, model):
+    """Section 23."""
+    prefix = f"evaluation {k}: "
+    s = s._replace(T=1, B=e.samples, N=e.N, schema=e.schema, network=s.network.behind(prefix))
+    records = record_columns(s, prefix)
+    elements, labels, _ = records
+    parameters = {name: Evaluated(prefix + name, model[name]) for name in s.network.parameters}
+    constants = {name: model[name] for name in s.network.constants}
+    limb = limb_bits(s, parameters.values())
+    passes = Passes(s, None, limb, input_tensor(s, elements, prefix), parameters | constants)
+    return [
+        Component(records, lambda ledger: membership(ledger, s, records, prefix)),
+        *passes.components,
+        gadgets(EvaluatedScalars(s, limb, passes.logits, labels, prefix, e), prefix),
+    ]
+
+
+class Evaluated:
+    """A parameter in the one pass of an evaluation."""
+
+    def __init__(self, name, start):
+        def terms(claim):
+            by_pass, *rest = claim.axes
+            return [(start, rest, [by_pass.total() * mu for mu in claim.mu])], ZERO
+
+        self.count = prod(start.shape)
+        self.passes = linear(name, (1, *start.shape), start.digits, start.interval, [start], terms)
+
+
+def gadgets(scalars, prefix=""):
     """Section 18."""
     operands = {
         block: [operand.tensor for identity in identities for _, factors, _ in identity.terms for operand in factors]
@@ -102,12 +132,12 @@ def gadgets(scalars):
 
     def verify(ledger):
         for block, identities in scalars.identities.items():
-            Block(ledger, BLOCKS.get(block, block), identities, digit_weights, carry_weights).verify()
+            Block(ledger, prefix + BLOCKS.get(block, block), identities, digit_weights, carry_weights).verify()
 
     return Component(tensors, verify, [*scalars.lookups, *ranges(c for block in carries for c in carries[block])])
 
 
-def record_columns(s):
+def record_columns(s, prefix=""):
     """Section 10."""
     randomness = -(-(61 * 128 + 256 + (s.N**2 - 1).bit_length()) // 8)
     two = (2,) * s.schema.element
@@ -116,7 +146,7 @@ def record_columns(s):
         "record labels": (2,) * (s.schema.classes > 256),
         "record randomness": (randomness,),
     }
-    tensors = [committed(name, 8, (s.T, s.B, *shape)) for name, shape in shapes.items()]
+    tensors = [committed(prefix + name, 8, (s.T, s.B, *shape)) for name, shape in shapes.items()]
     return [tensor._replace(columns=[(tensor.name, 8)]) for tensor in tensors]
 
 

@@ -45,6 +45,8 @@ def test_the_examples_of_the_python_interface_run(tmp_path, monkeypatch, capsys)
             "data.open",
             "model.root",
             "model.open",
+            "test.root",
+            "test.open",
             "normalised.root",
             "normalised.open",
             "train.npz",

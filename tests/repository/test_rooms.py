@@ -25,7 +25,7 @@ FLOORS = (
     ("circuits.models", "circuits.trajectory"),
     ("circuits.metric", "circuits.model_files"),
     ("circuits.probe",),
-    ("circuits.probe_records",),
+    ("circuits.probe_records", "circuits.evaluation"),
     ("circuits.certificate",),
     ("circuits.training",),
     ("sharpness",),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS, Configuration
 from zkds.circuits.certificate.threshold import read_threshold
 from zkds.circuits.networks.weights import range_problem
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.model_options import add_model_options, model_choice
+from zkds.commands.probe_options import add_evaluate
 from zkds.commands.probing import (
     add_probe_options,
     check_model,
@@ -32,6 +33,7 @@ from zkds.output import write_result
 if TYPE_CHECKING:
     import torch
 
+    from zkds.integers.limbs import I64
     from zkds.sharpness import Baselines, SharpnessResult
 
 EXAMPLES = """examples:
@@ -75,6 +77,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("--device", default="cpu", help="where torch computes: cpu, cuda, cuda:1, ... (default: cpu)")
     parser.add_argument("--baselines", action="store_true", help="static sharpness and gradient coherence, on all of the data")
     parser.add_argument("--fixed", action="store_true", help="compute the probe in the integers of a proof, too")
+    add_evaluate(
+        parser, "loss and accuracy on the records that a proof's --evaluate would draw, too; reads the opening beside ROOT"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the result as JSON, too")
     parser.add_argument("--report", metavar="FILE", help="write it as an HTML page that stands alone, too")
     parser.add_argument(
@@ -99,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
     tau, differences = read_tau(options)
     module, result, static = measure(options)
     fixed = None if configuration is None else measure_fixed(options, configuration, result.seed)
+    evaluations = [measure_evaluation(options, module, result.seed, k) for k in range(1, len(options.evaluate or []) + 1)]
     found = verdict(result, tau, allow_saturated=options.allow_saturated, allow_surplus_classes=options.allow_surplus_classes)
     code = REJECTED if tau is not None and found.decision == "rejected" else DONE
     beside = [*out_of_range(module), *differences]
@@ -110,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
         document["baselines"] = static.to_dict()
     if fixed is not None:
         document["fixed"] = fixed
+    if evaluations:
+        document["evaluations"] = evaluations
     if options.output:
         write_result(options.output, to_json(document).encode())
     if options.report:
@@ -127,6 +135,8 @@ def run(options: argparse.Namespace) -> int:
         _print(options, result)
         if fixed is not None:
             print(f"\nin a proof's integers  {fixed['value']:.9g}, loss {fixed['loss']:.9g}, accuracy {fixed['accuracy']:.1%}")
+        for number, found_there in enumerate(evaluations, 1):
+            _print_evaluation(number, found_there)
         if static:
             print()
             print_table(
@@ -162,7 +172,6 @@ def read_tau(options: argparse.Namespace) -> tuple[float | None, list[str]]:
 
 def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, float | int]:
     """Value, loss and accuracy of the fixed-point semantics; the integers are those that a proof would publish."""
-    from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS
     from zkds.circuits.model_files.model_file import load_model
     from zkds.circuits.networks.weights import quantise
     from zkds.circuits.probe_records import probe_records
@@ -183,10 +192,47 @@ def measure_fixed(options: argparse.Namespace, configuration: Configuration, see
     }
 
 
+def measure_evaluation(options: argparse.Namespace, module: torch.nn.Module, seed: bytes, number: int) -> dict[str, Any]:
+    """Evaluation `number` of a proof with this seed: in floating point, and with --fixed the integers that it would publish."""
+    from zkds.api import data_root
+    from zkds.circuits.arithmetic.fixed_point import ACTIVATION_BITS
+    from zkds.circuits.certificate.evaluations import Evaluation
+    from zkds.circuits.probe_records import network_inputs
+    from zkds.dataset.files import opening_path
+    from zkds.dataset.membership import Membership
+    from zkds.dataset.opening import Opening
+    from zkds.sharpness import evaluate
+
+    path, count = options.evaluate[number - 1]
+    root = data_root(path)
+    evaluation = Evaluation(root, count)
+    with Opening(opening_path(path), root) as opening:
+        inputs, labels = network_inputs(root.schema, Membership.open(opening, evaluation.indices(seed, number))[1])
+    seen = (inputs[0] / float(1 << ACTIVATION_BITS)).reshape(count, *root.schema.shape)
+    found = evaluate(module, (seen, labels[0]), device=torch_device(options.device))
+    document = {"root": path, "data_root": root.digest().hex(), "samples": count, "records": root.count}
+    document |= {"loss": found.loss, "accuracy": found.accuracy, "correct": int(found.correct.sum())}
+    return document | (evaluation_in_integers(options, inputs, labels, number) if options.fixed else {})
+
+
+def evaluation_in_integers(options: argparse.Namespace, inputs: I64, labels: I64, number: int) -> dict[str, Any]:
+    """What a proof would say of these records, (1, n, ..)."""
+    from zkds.circuits import evaluation
+    from zkds.circuits.arithmetic.fixed_point import Place
+    from zkds.circuits.model_files.model_file import load_model
+    from zkds.circuits.networks.weights import quantise
+
+    model = load_model(options.model, **model_choice(options))
+    weights = quantise(model.network, model.parameters)
+    found = evaluation.run(model.network, weights, inputs, labels, Place(evaluation=number))
+    return {"fixed": {"total_loss_integer": found.total_loss, "correct": found.correct}}
+
+
 def command_again(options: argparse.Namespace, seed: bytes) -> str:
     """The command that gives this result again: with its seed, and without the files that it writes."""
     again = {name: value for name, value in vars(options).items() if name not in NOT_REPEATED and value is not None}
-    words = ["zkds", "audit"]
+    evaluations = again.pop("evaluate", [])
+    words = ["zkds", "audit", *(word for path, count in evaluations for word in ("--evaluate", f"{path}:{count}"))]
     for name, value in (again | {"seed": seed.hex()}).items():
         if value is not False:
             words.append(f"--{name.replace('_', '-')}")
@@ -263,6 +309,15 @@ def _print(options: argparse.Namespace, result: SharpnessResult) -> None:
             for t, step in enumerate(result.history)
         ]
     )
+
+
+def _print_evaluation(number: int, found: dict[str, Any]) -> None:
+    """One line, and one for the integers of a proof."""
+    of = f"{found['samples']:,} of {found['records']:,} records of {found['root']}"
+    print(f"\nevaluation {number}           loss {found['loss']:.4g} nats, accuracy {found['accuracy']:.1%}, {of}")
+    if "fixed" in found:
+        loss = found["fixed"]["total_loss_integer"] / found["samples"] / (1 << RESULT_FRACTION_BITS)
+        print(f"in a proof's integers  loss {loss:.9g}, {found['fixed']['correct']} correct")
 
 
 def _spread(result: SharpnessResult) -> str:

@@ -12,7 +12,7 @@ from zkds.api import Estimate, data_root, estimate
 from zkds.circuits.certificate.resources import GIB, available_bytes
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
-from zkds.commands.probe_options import add_configuration, configuration_of, seed_bytes
+from zkds.commands.probe_options import add_configuration, add_evaluate, configuration_of, seed_bytes
 from zkds.commands.progress import Stages
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   zkds estimate --model m.pt --commit data.root         the default probe: 5 steps of 8 records
   zkds estimate --arch vgg11:1/4 --commit data.root     of an architecture, before anything is trained
   zkds estimate --model m.pt --commit data.root --sharpness sam --batch-size 16
+  zkds estimate --model m.pt --commit data.root --evaluate test.root:1000
   zkds estimate --model model.root --private-model --commit data.root --json
 
 Needs the public data.root alone. A second's run of the kernels says how fast this machine is now."""
@@ -44,6 +45,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--private-model", action="store_true", help="of a proof that hides the weights; --model is a model.root"
     )
+    add_evaluate(parser, "of a proof with an evaluation on n records of this data set; repeatable")
     add_model_options(parser)
     add_configuration(parser)
     parser.set_defaults(run=run)
@@ -62,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed,
             hide_value=options.hide_value,
             private_model=options.private_model,
+            evaluations=options.evaluate or (),
         )
     if options.json:
         print(json.dumps(estimated.content()))

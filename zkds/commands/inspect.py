@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     print("\nbatches")
     for step, batch in enumerate(verdict.statement.batches):
         print(f"  step {step}: {' '.join(map(str, batch))}")
+    for number, indices in enumerate(verdict.statement.evaluated_indices, 1):
+        print(f"  evaluation {number}: {' '.join(map(str, indices[0]))}")
     print("\nsoundness terms, weakest first (bits with grinding)")
     for line in verdict.budget[:12]:
         print(f"  {line.total_bits:7.1f}  {line.count:5} x {line.name}: {line.weakest.formula}")

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import string
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from zkds.circuits.arithmetic.fixed_point import MAX_REPEATED, Configuration, ex
 from zkds.circuits.certificate.verifying import MAX_RESULT
 from zkds.dataset.sampling import SEED_BYTES
 
+MAX_COUNT_DIGITS = 10  # of a number of records
 FIELDS = ("steps", "batch_size", "rho", "lr", "sharpness", "perturbation")
 
 
@@ -46,6 +48,39 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lr", metavar="DECIMAL", help="learning rate of the steps (default: 0.0001)")
     group.add_argument("--sharpness", choices=("asam", "sam"), help="what is measured (default: asam)")
     group.add_argument("--perturbation", choices=("sam", "asam"), help="how weights are perturbed (default: sam)")
+
+
+def evaluated(text: str) -> tuple[str, int]:
+    """An argument ROOT:n."""
+    path, _, count = text.rpartition(":")
+    if not path or not (count.isascii() and count.isdigit() and len(count) <= MAX_COUNT_DIGITS and int(count)):
+        raise argparse.ArgumentTypeError(f"expected ROOT:n, such as test.root:1000, got {text[:MAX_REPEATED]!r}")
+    return path, int(count)
+
+
+def add_evaluate(parser: argparse.ArgumentParser, help: str) -> None:
+    """--evaluate, None unless given."""
+    parser.add_argument("--evaluate", type=evaluated, action="append", metavar="ROOT:n", help=help)
+
+
+def of_evaluation(limit: Callable[[str], Fraction]) -> Callable[[str], tuple[str | None, Fraction]]:
+    """An argument X, a limit for the probe, or ROOT:X, one for an evaluated data set."""
+
+    def parse(text: str) -> tuple[str | None, Fraction]:
+        path, _, number = text.rpartition(":")
+        return path or None, limit(number)
+
+    return parse
+
+
+def split_limits(
+    option: str, found: Sequence[tuple[str | None, Fraction]] | None
+) -> tuple[Fraction | None, dict[str, Fraction]]:
+    """The probe's limit, and those of data sets. Raises ValueError, naming the option, for two of the same."""
+    by_path = dict(found or [])
+    if len(by_path) < len(found or []):
+        raise ValueError(f"{option}: expected one for the probe and one for each data set")
+    return by_path.pop(None, None), {path: limit for path, limit in by_path.items() if path is not None}
 
 
 def configuration_of(options: argparse.Namespace) -> Configuration:
@@ -96,6 +131,14 @@ def nats(text: str) -> Fraction:
     number = rational(text)
     if not 0 <= number < MAX_RESULT:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to {MAX_RESULT}, got {text[:MAX_REPEATED]!r}")
+    return number
+
+
+def difference(text: str) -> Fraction:
+    """A decimal argument that a difference of losses can have, exactly."""
+    number = rational(text)
+    if not -MAX_RESULT < number < MAX_RESULT:
+        raise argparse.ArgumentTypeError(f"expected a number from -{MAX_RESULT} to {MAX_RESULT}, got {text[:MAX_REPEATED]!r}")
     return number
 
 

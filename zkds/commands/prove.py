@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zkds.api import data_root
+from zkds.api import data_root, open_data_sets
 from zkds.circuits.certificate.estimate import stage_shares
 from zkds.circuits.certificate.resources import is_small
 from zkds.circuits.certificate.summary import supposed_statement
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_choice, refuse_choice
-from zkds.commands.probe_options import add_configuration, add_max_work, configuration_of, nats, seed_bytes
+from zkds.commands.probe_options import add_configuration, add_evaluate, add_max_work, configuration_of, nats, seed_bytes
 from zkds.commands.probing import print_warnings
 from zkds.commands.progress import Stages
 from zkds.commands.verdict import print_statement, statement_content
 from zkds.dataset.files import opening_path
-from zkds.dataset.opening import Opening
 from zkds.dataset.sampling import SEED_BYTES
 from zkds.output import check_outputs, is_standard_output, words_beside, write_result
 
@@ -44,6 +43,8 @@ STAGES = {  # measured shares of the time of LeNet-5, until a large network is k
 EXAMPLES = """examples:
   zkds prove --model m.pt --commit data.root            writes proof.bin; reads data.open beside data.root
   zkds prove --model m.pt --commit data.root --seed 00..ff     the seed that a verifier drew after seeing data and model
+  zkds prove --model m.pt --commit data.root --evaluate data.root:1000 --evaluate test.root:1000
+                                                        loss and accuracy on 1000 records of each as well
   zkds prove --model m.pt --commit data.root --hide-value --tau 0.8    say only that the value is at most 0.8
   zkds commit-model --model m.pt -o model.root          once, for a model that stays private; then:
   zkds prove --model model.root --private-model --commit data.root
@@ -65,6 +66,7 @@ def add(commands: Commands) -> None:
         "-o", "--output", metavar="FILE", default="proof.bin", help="the proof, - is stdout (default: proof.bin)"
     )
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits that decide the batches (default: drawn)")
+    add_evaluate(parser, "prove loss and accuracy on n records of this data set as well, which the seed draws; repeatable")
     parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
     parser.add_argument("--tau", type=nats, metavar="X", help="the threshold of --hide-value")
     parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
@@ -80,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--hide-value and --tau go together: the proof says value <= tau and hides the value")
     if options.json and is_standard_output(options.output):
         raise ValueError("--json and --output - go both to standard output; give the proof a name")
-    inputs = [options.model, options.commit, *map(opening_path, (options.model, options.commit))]
+    evaluations = options.evaluate or []
+    files = [options.model, options.commit, *(path for path, _ in evaluations)]
+    inputs = [*files, *map(opening_path, files)]
     check_outputs(options.output, inputs=inputs)
     configuration = configuration_of(options)
     root = data_root(options.commit)
@@ -91,10 +95,17 @@ def run(options: argparse.Namespace) -> int:
 
         network, weights, private_model = _model(options)
         private, hidden = private_model is not None, options.hide_value
-        supposed = supposed_statement(network, configuration, root, private_model=private, hidden_value=hidden)
+        supposed = supposed_statement(
+            network,
+            configuration,
+            root,
+            private_model=private,
+            hidden_value=hidden,
+            evaluations=[(data_root(path), count) for path, count in evaluations],
+        )
         if not is_small(supposed):  # else it is soon done, and counting would take a tenth of the time
             stages.expect(stage_shares(supposed))
-        with Opening(opening_path(options.commit), root) as opening:
+        with open_data_sets(options.commit, root, evaluations) as (opening, evaluated):
             data, statement = prove_certificate(
                 network,
                 weights,
@@ -102,6 +113,7 @@ def run(options: argparse.Namespace) -> int:
                 configuration,
                 seed,
                 seed_given=options.seed is not None,
+                evaluations=evaluated,
                 tau=options.tau,
                 private_model=private_model,
                 max_work=options.max_work,

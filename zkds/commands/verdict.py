@@ -8,8 +8,9 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
+from zkds.circuits.certificate.bounds import CONFIDENCE, hoeffding_accuracy, least_correct
 from zkds.circuits.certificate.statement import SharpnessStatement
-from zkds.circuits.certificate.verifying import Status, Verdict
+from zkds.circuits.certificate.verifying import EVALUATIONS, Status, Verdict
 from zkds.circuits.networks.grid import LayerDifference
 from zkds.commands.probing import print_warnings
 from zkds.dataset.schema import NUMBER_BITS, Schema
@@ -64,9 +65,33 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
             "classes": schema.classes,
             "inputs": _inputs(schema),
         },
+        "evaluations": evaluations_content(statement),
+        "gap": _float(statement.gap),
         "seed": statement.seed.hex(),
         "seed_source": "given to the prover, as it says" if statement.seed_given else "drawn by the prover",
     }
+
+
+def evaluations_content(statement: SharpnessStatement) -> list[dict[str, Any]]:
+    """What a statement says of other records, and what follows for all records of their data sets, JSON-able."""
+    return [
+        {
+            "data_root": found.root.digest().hex(),
+            "records": found.root.count,
+            "samples": found.samples,
+            "loss": float(found.loss),
+            "total_loss_integer": found.total_loss,
+            "accuracy": float(found.accuracy),
+            "correct": found.correct,
+            "confidence": CONFIDENCE,
+            "accuracy_at_least": least_correct(found.root.count, found.samples, found.correct) / found.root.count,
+            "correct_at_least": least_correct(found.root.count, found.samples, found.correct),
+            "accuracy_at_least_hoeffding": hoeffding_accuracy(found.samples, found.correct),
+            "inputs": _inputs(found.root.schema),
+            "indices": indices[0],
+        }
+        for found, indices in zip(statement.evaluations, statement.evaluated_indices, strict=True)
+    ]
 
 
 def public_content(verdict: Verdict) -> dict[str, Any]:
@@ -79,6 +104,7 @@ def public_content(verdict: Verdict) -> dict[str, Any]:
         "tau": _float(verdict.pins.tau),
         "max_loss": _float(verdict.pins.max_loss),
         "min_accuracy": _float(verdict.pins.min_accuracy),
+        "max_gap": _float(verdict.pins.max_gap),
         "warnings": list(verdict.warnings),
         "differences": None if verdict.differences is None else differences_content(verdict.differences),
         **statement_content(verdict.statement),
@@ -128,8 +154,13 @@ def print_verdict(verdict: Verdict) -> None:
         name: f"  {NOT_PINNED if name in verdict.chosen_by_prover else GIVEN}" for name in ("model", "data", "seed", "probe")
     }
     notes |= {name: _limit(verdict, name) for name in ("loss", "accuracy")}
+    notes["evaluations"] = f"  {NOT_PINNED if EVALUATIONS in verdict.chosen_by_prover else GIVEN}"
+    if verdict.pins.max_gap is not None:
+        notes["gap"] = f"  <= {float(verdict.pins.max_gap):.6g}"
     if "seed" in verdict.chosen_by_prover:
         notes["seed"] += ": no certification value against a dishonest prover"
+    if {"seed", EVALUATIONS} & set(verdict.chosen_by_prover):
+        notes["bounds"] = ", if nobody chose the draws"
     _print_lines(verdict.statement, notes)
     if verdict.differences is not None:
         print_differences(verdict.differences)
@@ -194,6 +225,30 @@ def _print_lines(statement: SharpnessStatement, notes: dict[str, str]) -> None:
     line("seed", statement.seed.hex(), "seed")
     line("", "given to the prover, as it says" if statement.seed_given else "drawn by the prover")
     line("probe", str(statement.configuration), "probe")
+    for number in range(1, len(statement.evaluations) + 1):
+        _print_evaluation(statement, number, notes)
+    if statement.gap is not None:
+        line("gap", f"{float(statement.gap):+.6g} nats, loss of other evaluated data sets less that of the probe's", "gap")
+    if len({root.digest() for root in statement.roots}) > 1:
+        line("", "nothing shows whether these data sets share records")
+
+
+def _print_evaluation(statement: SharpnessStatement, number: int, notes: dict[str, str]) -> None:
+    """The lines of one evaluation, and what it says of all records of its data set."""
+    found = statement.evaluations[number - 1]
+    drawn = f"{found.samples:,} of {found.root.count:,} records of {found.root.digest().hex()}"
+    print(f"evaluation {number}: {drawn}{notes.get('evaluations', '')}")
+    accuracy = f"{found.correct} of {found.samples} ({float(found.accuracy):.1%})"
+    print(f"           loss {float(found.loss):.6g} nats, accuracy {accuracy}")
+    if found.samples < found.root.count:
+        exact = least_correct(found.root.count, found.samples, found.correct) / found.root.count
+        hoeffding = hoeffding_accuracy(found.samples, found.correct)
+        print(
+            f"           accuracy on the {found.root.count:,} committed records is at least {exact:.4f} "
+            f"({CONFIDENCE:.0%}; Hoeffding {hoeffding:.4f}){notes.get('bounds', '')}"
+        )
+    if found.root.schema.channel_maps != statement.root.schema.channel_maps:
+        print(f"           the network sees {_inputs(found.root.schema)} of these")
 
 
 def _value(statement: SharpnessStatement) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 
 from zkds.api import read_proof, read_proof_from, verify
 from zkds.circuits.certificate.verifying import Status
@@ -12,13 +13,17 @@ from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
 from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_or_root
 from zkds.commands.probe_options import (
     add_configuration,
+    add_evaluate,
     add_max_work,
     configuration_given,
     configuration_of,
+    difference,
     nats,
     nats_or_file,
+    of_evaluation,
     seed_bytes,
     share,
+    split_limits,
 )
 from zkds.commands.progress import Stages
 from zkds.commands.verdict import LIMIT_OPTIONS, print_rejection, print_verdict, public_content
@@ -27,6 +32,8 @@ from zkds.errors import NotAProof, ProofRejected
 EXAMPLES = """examples:
   zkds verify proof.bin --tau 0.8                       is the proven value at most 0.8?
   zkds verify proof.bin --tau 0.8 --max-loss 0.1 --min-accuracy 95% --commit data.root --model m.pt --seed 00..ff --strict
+
+  zkds verify proof.bin --evaluate data.root:1000 --evaluate test.root:1000 --min-accuracy test.root:95% --max-gap 0.1
 
 The first line says what the verdict is worth:
   ACCEPTED                 model, data, seed, probe, tau, loss and accuracy were all given here, and hold
@@ -56,10 +63,27 @@ def add(commands: Commands) -> None:
         metavar="X",
         help="the largest value of directional sharpness to accept: a number, or a file of zkds calibrate -o",
     )
-    parser.add_argument("--max-loss", type=nats, metavar="X", help="the largest mean loss of the probe to accept, in nats")
     parser.add_argument(
-        "--min-accuracy", type=share, metavar="X", help="the least accuracy of the probe to accept: 0.95 or 95%%"
+        "--max-loss",
+        type=of_evaluation(nats),
+        action="append",
+        metavar="[ROOT:]X",
+        help="the largest mean loss of the probe to accept, in nats; with ROOT, of that data set's evaluations; repeatable",
     )
+    parser.add_argument(
+        "--min-accuracy",
+        type=of_evaluation(share),
+        action="append",
+        metavar="[ROOT:]X",
+        help="the least accuracy of the probe to accept, 0.95 or 95%%; with ROOT, of that data set's evaluations; repeatable",
+    )
+    parser.add_argument(
+        "--max-gap",
+        type=difference,
+        metavar="X",
+        help="the most by which the mean loss of other evaluated data sets may exceed that of evaluations of --commit's",
+    )
+    add_evaluate(parser, "the proof must have these evaluations, in this order, and no others; repeatable")
     parser.add_argument("--min-records", type=int, metavar="N", help="the smallest data set to accept, in records")
     parser.add_argument(
         "--allow-saturated", action="store_true", help="accept batches whose loss is near 0, and ratios below eps"
@@ -84,8 +108,10 @@ def add(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    max_loss, losses = split_limits("--max-loss", options.max_loss)
+    min_accuracy, accuracies = split_limits("--min-accuracy", options.min_accuracy)
     if options.strict:
-        _require_everything(options)
+        _require_everything(vars(options) | {"max_loss": max_loss, "min_accuracy": min_accuracy})
     try:
         with Stages({"verifying": 1}) as stages:
             stages.begin("verifying")
@@ -96,8 +122,12 @@ def run(options: argparse.Namespace) -> int:
                 seed=options.seed,
                 configuration=configuration_of(options) if options.strict or configuration_given(options) else None,
                 tau=options.tau,
-                max_loss=options.max_loss,
-                min_accuracy=options.min_accuracy,
+                max_loss=max_loss,
+                min_accuracy=min_accuracy,
+                evaluations=options.evaluate,
+                evaluated_max_loss=losses,
+                evaluated_min_accuracy=accuracies,
+                max_gap=options.max_gap,
                 min_records=options.min_records,
                 allow_saturated=options.allow_saturated,
                 allow_surplus_classes=options.allow_surplus_classes,
@@ -127,8 +157,8 @@ def proof_of(name: str) -> bytes:
     return read_proof_from(sys.stdin.buffer, "standard input")
 
 
-def _require_everything(options: argparse.Namespace) -> None:
+def _require_everything(given: Mapping[str, object]) -> None:
     """Raise ValueError, before any work, for what --strict needs and does not have."""
-    missing = [option for option in STRICT.values() if getattr(options, option[2:].replace("-", "_")) is None]
+    missing = [option for option in STRICT.values() if given[option[2:].replace("-", "_")] is None]
     if missing:
         raise ValueError(f"--strict accepts nothing that the prover chose: give {', '.join(missing)} as well")

@@ -57,26 +57,28 @@ class Membership:
 
     indices    T batches of B record numbers, all different; ValueError for anything else
     revealed   what the prover shows; the verifier's relation has None. `Membership.open` makes the prover's
+    prefix     of the names of its columns and messages, where a circuit has several
     """
 
-    name = NAME
-
-    def __init__(self, root: DataRoot, indices: Sequence[Sequence[int]], revealed: Revealed | None = None) -> None:
+    def __init__(
+        self, root: DataRoot, indices: Sequence[Sequence[int]], revealed: Revealed | None = None, prefix: str = ""
+    ) -> None:
         sizes = {len(batch) for batch in indices}
         if len(sizes) != 1 or sizes == {0}:
             raise ValueError(f"indices: expected batches of one size, at least one, got sizes {sorted(sizes)}")
+        self.name = f"{prefix}{NAME}"
         self.root = root
         self.revealed = revealed
         self.indices = [index for batch in indices for index in batch]
         self.batch_shape = (len(indices), len(indices[0]))
         self._siblings = len(siblings(self.indices, root.count))
-        self.columns = _columns(self.batch_shape, root)
+        self.columns = _columns(self.batch_shape, root, prefix)
         self.variables = max(sum(_index_bits(column)) for column in self.columns)
 
     @classmethod
-    def open(cls, opening: Opening, indices: Sequence[Sequence[int]]) -> tuple[Membership, dict[str, U32]]:
+    def open(cls, opening: Opening, indices: Sequence[Sequence[int]], prefix: str = "") -> tuple[Membership, dict[str, U32]]:
         """The prover's relation, and its columns. Raises OpeningError if the records are not those of the root."""
-        relation = cls(opening.root, indices)
+        relation = cls(opening.root, indices, prefix=prefix)
         byte_strings, commitments = opening.open(relation.indices)
         relation.revealed = Revealed(commitments, opening.tree.proof(relation.indices))
         return relation, relation.split(byte_strings)
@@ -97,7 +99,7 @@ class Membership:
     def encode(self) -> bytes:
         """Canonical: the name, the data root, T, B, the indices, as 8 bytes each."""
         numbers = [*self.batch_shape, *self.indices]
-        return NAME.encode() + b"\0" + self.root.digest() + b"".join(map(encode_number, numbers))
+        return self.name.encode() + b"\0" + self.root.digest() + b"".join(map(encode_number, numbers))
 
     def split(self, byte_strings: U8) -> dict[str, U32]:
         """Byte strings x | rnd, (T B, m) uint8 -> the columns."""
@@ -121,8 +123,8 @@ class Membership:
         revealed = self.revealed
         if revealed is None:
             raise ValueError("revealed: a prover needs the commitments; make its relation with Membership.open")
-        channel.send_bytes(f"{NAME}: commitments", revealed.commitments.astype("<u8").tobytes())
-        channel.send_bytes(f"{NAME}: Merkle proof", revealed.merkle_proof)
+        channel.send_bytes(f"{self.name}: commitments", revealed.commitments.astype("<u8").tobytes())
+        channel.send_bytes(f"{self.name}: Merkle proof", revealed.merkle_proof)
         row_point, record_points = self._draw(channel)
         weights = self._weight_tables(row_point)
         selection = _record_weights(record_points, self.batch_shape)
@@ -132,11 +134,11 @@ class Membership:
             channel,
             [*(table.copy() for table in values), *weights],
             [(ONE, (j, count + j)) for j in range(count)],
-            name=NAME,
+            name=self.name,
             variables=self.variables,
         )
         finals = [multilinear.evaluate(table, point[:bits]) for table, bits in zip(values, self._bits(), strict=True)]
-        channel.send(f"{NAME}: values", finals)
+        channel.send(f"{self.name}: values", finals)
         return self._claims(layout, record_points, point, finals)
 
     def _combine_records(self, column: Column, cells: U32, selection: U64) -> U64:
@@ -156,38 +158,42 @@ class Membership:
         rows = ajtai.weighted_sums(commitments, _eq_pairs(row_point, ajtai.ROWS))
         selection = _record_weights(record_points, self.batch_shape)
         total = K(*field.k_dot(block(rows), block(selection)).tolist())
-        point, final = sumcheck.verify(channel, Hidden.public(total), self.variables, 2, name=NAME)
-        values = channel.receive(f"{NAME}: values", len(self.columns))
+        point, final = sumcheck.verify(channel, Hidden.public(total), self.variables, 2, name=self.name)
+        values = channel.receive(f"{self.name}: values", len(self.columns))
         for value, table, bits in zip(values, weights, self._bits(), strict=True):
             outside = ONE
             for coordinate in point[bits:]:
                 outside = outside * (ONE - coordinate)
             final = final - value * (outside * outside * multilinear.evaluate(table, point[:bits]))
-        channel.assert_zero(final, f"{NAME}: linear claim")
+        channel.assert_zero(final, f"{self.name}: linear claim")
         return self._claims(layout, record_points, point, values)
 
     def _receive_commitments(self, channel: VerifierEnd) -> U64:
         """(T B, n) uint64, canonical; that they are under the root becomes a constraint, false or true in public."""
-        data = channel.receive_bytes(f"{NAME}: commitments", len(self.indices) * ajtai.ROWS * 8)
-        proof = channel.receive_bytes(f"{NAME}: Merkle proof", self._siblings * DIGEST_BYTES)
+        data = channel.receive_bytes(f"{self.name}: commitments", len(self.indices) * ajtai.ROWS * 8)
+        proof = channel.receive_bytes(f"{self.name}: Merkle proof", self._siblings * DIGEST_BYTES)
         commitments = np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(len(self.indices), ajtai.ROWS)
         canonical = bool((commitments < P).all())
         digests = leaf_digests(commitments)
         leaves = {index: digests[DIGEST_BYTES * k : DIGEST_BYTES * (k + 1)] for k, index in enumerate(self.indices)}
         under_root = compute_root(self.root.count, leaves, proof) == self.root.tree_root
-        assert_public(channel, canonical, f"{NAME}: canonical commitments")
-        assert_public(channel, under_root, f"{NAME}: Merkle root")
+        assert_public(channel, canonical, f"{self.name}: canonical commitments")
+        assert_public(channel, under_root, f"{self.name}: Merkle root")
         return commitments if canonical else np.zeros_like(commitments)
 
     # ---- both --------------------------------------------------------------------------------------------------------
 
     def _draw(self, channel: ProverChannel | VerifierEnd) -> tuple[list[K], list[list[K]]]:
         """a, then a point for t and one for b; the term of each coordinate is 1 / |K|."""
-        row_point = [channel.challenge(_coordinate_term("row")) for _ in range(ROW_VARIABLES)]
+        row_point = [channel.challenge(self._coordinate_term("row")) for _ in range(ROW_VARIABLES)]
         record_points = [
-            [channel.challenge(_coordinate_term("record")) for _ in range((size - 1).bit_length())] for size in self.batch_shape
+            [channel.challenge(self._coordinate_term("record")) for _ in range((size - 1).bit_length())]
+            for size in self.batch_shape
         ]
         return row_point, record_points
+
+    def _coordinate_term(self, what: str) -> ErrorTerm:
+        return algebraic(f"{self.name}: {what} coordinate", 1, "1/|K|", "Schwartz-Zippel; multilinear in every coordinate")
 
     def _weight_tables(self, row_point: Sequence[K]) -> list[U64]:
         """w, cut into the columns: blocked tables over their padded index spaces."""
@@ -213,26 +219,22 @@ class Membership:
         return claims
 
 
-def _columns(batch_shape: tuple[int, int], root: DataRoot) -> list[Column]:
+def _columns(batch_shape: tuple[int, int], root: DataRoot, prefix: str) -> list[Column]:
     """Elements (T, B, *shape), labels (T, B), randomness (T, B, |rnd|); numbers of two bytes add a last dimension, low byte
     first. Together, row-major, they are the byte strings x | rnd."""
     schema = root.schema
     element_bytes = (schema.element_bytes,) if schema.element_bytes > 1 else ()
     label_bytes = (schema.label_bytes,) if schema.label_bytes > 1 else ()
     return [
-        Column(ELEMENTS, (*batch_shape, *schema.shape, *element_bytes)),
-        Column(LABELS, (*batch_shape, *label_bytes)),
-        Column(RANDOMNESS, (*batch_shape, root.randomness_bytes)),
+        Column(f"{prefix}{ELEMENTS}", (*batch_shape, *schema.shape, *element_bytes)),
+        Column(f"{prefix}{LABELS}", (*batch_shape, *label_bytes)),
+        Column(f"{prefix}{RANDOMNESS}", (*batch_shape, root.randomness_bytes)),
     ]
 
 
 def _index_bits(column: Column) -> tuple[int, ...]:
     """Bits of each dimension inside a record."""
     return column.point_sizes()[2:]
-
-
-def _coordinate_term(what: str) -> ErrorTerm:
-    return algebraic(f"{NAME}: {what} coordinate", 1, "1/|K|", "Schwartz-Zippel; multilinear in every coordinate")
 
 
 def _padded(pairs: U64, column: Column) -> U64:

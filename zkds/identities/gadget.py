@@ -124,25 +124,26 @@ class Gadget:
         self.identities.setdefault(block, []).append(Identity(f"{self.name}: {name}", shape, expression, total))
 
 
-def make_blocks(gadgets: Sequence[Gadget], limb_bits: int = DIGIT_BITS) -> list[Block]:
-    """One block for each name, in order of first use; limb_bits: of their carries."""
+def make_blocks(gadgets: Sequence[Gadget], limb_bits: int = DIGIT_BITS, prefix: str = "") -> list[Block]:
+    """One block for each name, in order of first use; limb_bits: of their carries; prefix: of the names, for messages."""
     identities: dict[str, list[Identity]] = {}
     for gadget in gadgets:
         for block, stated in gadget.identities.items():
             identities.setdefault(block, []).extend(stated)
-    return [Block(name, stated, limb_bits) for name, stated in identities.items() if stated]
+    return [Block(f"{prefix}{name}", stated, limb_bits) for name, stated in identities.items() if stated]
 
 
 class Gadgets(Component):
     """The relation of gadgets: their lookups, and blocks of their identities, in order of first use.
 
     limb_bits   of the blocks' carries (`plan_identity`)
+    prefix      of the blocks' names
     """
 
-    def __init__(self, name: str, gadgets: Sequence[Gadget], limb_bits: int = DIGIT_BITS) -> None:
+    def __init__(self, name: str, gadgets: Sequence[Gadget], limb_bits: int = DIGIT_BITS, prefix: str = "") -> None:
         self.name = name
         self.gadgets = list(gadgets)
-        self.blocks: list[Block] = make_blocks(gadgets, limb_bits)
+        self.blocks: list[Block] = make_blocks(gadgets, limb_bits, prefix)
 
     @property
     def _parts(self) -> list[Gadget | Block]:
