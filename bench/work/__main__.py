@@ -14,11 +14,13 @@ import json
 import multiprocessing
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.work.credulous import measure
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.evaluations import Evaluation
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
 from zkds.circuits.certificate.work import Work
@@ -155,6 +157,11 @@ def _odd_sizes(batch_size: int) -> SharpnessStatement:
     return statement_of(network, Configuration.of(steps=4, batch_size=batch_size))
 
 
+def _evaluated(statement: SharpnessStatement, count: int, samples: int) -> SharpnessStatement:
+    """So many evaluations of the same data set."""
+    return replace(statement, evaluations=(Evaluation(statement.root, samples),) * count)
+
+
 HOSTILE: dict[str, Callable[[], SharpnessStatement]] = {
     "64 layers": lambda: statement_of(dense(4, *[4] * 63, 4), Configuration.of(steps=2, batch_size=2), features(4)),
     "steps": lambda: statement_of(dense(31, 31, 31, 7), Configuration.of(steps=255, batch_size=7), features(31)),
@@ -174,6 +181,12 @@ HOSTILE: dict[str, Callable[[], SharpnessStatement]] = {
     "overlapping pools": lambda: _overlapping_pools(8),
     "vgg16-bn": _large_network,
     "samples": lambda: statement_of(dense(8, 2), Configuration.of(steps=16, batch_size=1000), features(8)),
+    "evaluated layers": lambda: _evaluated(
+        statement_of(dense(4, *[4] * 15, 4), Configuration.of(steps=2, batch_size=2), features(4)), 16, 31
+    ),
+    "evaluated records": lambda: _evaluated(
+        statement_of(dense(31, 63, 63, 7), Configuration.of(steps=2, batch_size=2), features(31)), 16, 1023
+    ),
     "long records": lambda: statement_of(
         dense((1 << 18) - 1, 2), Configuration.of(steps=2, batch_size=1), features((1 << 18) - 1)
     ),
