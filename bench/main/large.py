@@ -1,6 +1,7 @@
 """Large networks with random weights on random records: cells, processor time, memory by stage, proof and verification.
 
     python -m bench.main.large --networks alexnet-k --steps 2 5
+    python -m bench.main.large --networks lenet5 --evaluate 1000
 
 Figures do not depend on the weights, so no network is trained. Each probe is proved in a process of its own, which samples its
 resident memory; one that this machine cannot hold is printed with the reason of its refusal.
@@ -88,27 +89,38 @@ def random_weights(network: Network) -> dict[str, I64]:
     return quantise(network, {name: values.astype(np.float32).astype(np.float64) for name, values in floats.items()})
 
 
-def committed_records(network: Network, folder: Path) -> Path:
+def committed_records(network: Network, folder: Path, count: int = RECORDS) -> Path:
     """data.root of random images."""
     generator = np.random.default_rng(2)
-    images = generator.integers(0, 256, (RECORDS, *network.input_shape), dtype=np.uint8)
-    np.savez(folder / "data.npz", x=images, y=generator.integers(0, network.classes, RECORDS))
+    images = generator.integers(0, 256, (count, *network.input_shape), dtype=np.uint8)
+    np.savez(folder / "data.npz", x=images, y=generator.integers(0, network.classes, count))
     root = folder / "data.root"
     command = [sys.executable, "-m", "zkds", "commit", "--data", str(folder / "data.npz"), "-o", str(root)]
     subprocess.run([*command, "--classes", str(network.classes)], check=True, capture_output=True)
     return root
 
 
-def prove(name: str, configuration: Configuration, folder: Path) -> dict[str, Any]:
-    """One proof in this process, and its verification; or the reason why there is none."""
+def prove(name: str, configuration: Configuration, folder: Path, evaluated: int = 0) -> dict[str, Any]:
+    """One proof in this process, and its verification; or the reason why there is none.
+
+    evaluated: on how many records the network is evaluated as well
+    """
     network = zoo.network(name)
-    root = committed_records(network, folder)
+    root = committed_records(network, folder, max(RECORDS, evaluated))
     weights = random_weights(network)
     stages, started = Stages(), time.perf_counter()
     try:
         with Opening(root.with_suffix(".open"), DataRoot.read(root)) as opening:
             data, statement = prove_certificate(
-                network, weights, opening, configuration, bytes(32), seed_given=True, max_work=8, progress=stages.begin
+                network,
+                weights,
+                opening,
+                configuration,
+                bytes(32),
+                seed_given=True,
+                evaluations=[(opening, evaluated)] if evaluated else [],
+                max_work=8,
+                progress=stages.begin,
             )
     except ZkdsError as error:
         return {"refused": str(error)}
@@ -130,10 +142,11 @@ def prove(name: str, configuration: Configuration, folder: Path) -> dict[str, An
     }
 
 
-def measured(name: str, steps: int, sharpness: str) -> dict[str, Any]:
+def measured(name: str, steps: int, sharpness: str, evaluated: int = 0) -> dict[str, Any]:
     """`prove` in a fresh process."""
     command = [sys.executable, "-m", "bench.main.large", "--one", "--networks", name, "--steps", str(steps)]
-    found = subprocess.run([*command, "--sharpness", sharpness], check=True, stdout=subprocess.PIPE, text=True).stdout
+    command += ["--sharpness", sharpness, "--evaluate", str(evaluated)]
+    found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     figures: dict[str, Any] = json.loads(found)
     return figures
 
@@ -158,18 +171,19 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="of the zoo")
     parser.add_argument("--steps", nargs="+", type=int, default=[5], help="T (default: 5)")
     parser.add_argument("--sharpness", choices=("ASAM", "SAM"), default="ASAM", help="of the probe (default: ASAM)")
+    parser.add_argument("--evaluate", type=int, default=0, help="on so many records as well (default: 0)")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="where the figures go, as JSON")
     options = parser.parse_args()
     if options.one:
         configuration = Configuration.of(steps=options.steps[0], sharpness=options.sharpness)
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(prove(options.networks[0], configuration, Path(folder))))
+            print(json.dumps(prove(options.networks[0], configuration, Path(folder), options.evaluate)))
         return
     report = {}
     for name in options.networks:
         for steps in options.steps:
-            figures = report[f"{name}, T = {steps}"] = measured(name, steps, options.sharpness)
+            figures = report[f"{name}, T = {steps}"] = measured(name, steps, options.sharpness, options.evaluate)
             print_figures(name, steps, figures)
     if options.output is not None:
         options.output.write_text(json.dumps(report, indent=2) + "\n")
