@@ -198,3 +198,63 @@ int zkds_f_table(const int64_t *integers, size_t dimensions, const uint64_t *sha
     zkds_parallel((job.rows + job.rows_a_task - 1) / job.rows_a_task, table_task, &job);
     return ZKDS_OK;
 }
+
+/* ---- weighted sums of integers ------------------------------------------------------------------------------------ */
+
+#define WEIGH_COLUMNS 256 /* of a piece of work */
+
+struct weigh_job {
+    const int64_t *values;
+    const uint64_t *weights;
+    uint64_t *blocked; /* weights of narrow runs, one for every value; else NULL */
+    uint64_t *out;
+    size_t runs, count, inner, own;
+    size_t pieces, pieces_a_run, pieces_a_task;
+};
+
+static int is_narrow(size_t inner) { return inner == 1 || inner == 2 || inner == 4; }
+static size_t blocked_words(const struct weigh_job *job) { return 16 * ((job->count * job->inner + 7) / 8); }
+
+static void weigh_task(void *context, size_t task, int worker) {
+    (void)worker;
+    const struct weigh_job *job = context;
+    const size_t first = task * job->pieces_a_task, size = job->count * job->inner;
+    const size_t end = first + job->pieces_a_task < job->pieces ? first + job->pieces_a_task : job->pieces;
+    for (size_t piece = first; piece < end; piece++) {
+        const size_t run = piece / job->pieces_a_run, own = job->own == 1 ? 0 : run % job->runs;
+        const size_t column = piece % job->pieces_a_run * WEIGH_COLUMNS, left = job->inner - column;
+        uint64_t *out = job->out + 2 * (run * job->inner + column);
+        if (job->blocked)
+            OPS(field)->weigh_narrow(job->values + run * size, job->count, job->inner, job->blocked + own * blocked_words(job), out);
+        else
+            OPS(field)->weigh(job->values + run * size + column, job->count, job->inner, left < WEIGH_COLUMNS ? left : WEIGH_COLUMNS,
+                              job->weights + 2 * own * job->count, out);
+    }
+}
+
+static int block_weights(struct weigh_job *job) {
+    job->blocked = calloc(job->own * blocked_words(job) + 1, sizeof *job->blocked);
+    if (!job->blocked) return ZKDS_OUT_OF_MEMORY;
+    for (size_t own = 0; own < job->own; own++)
+        for (size_t m = 0; m < job->count * job->inner; m++) {
+            uint64_t *at = job->blocked + own * blocked_words(job) + 16 * (m / 8) + m % 8;
+            const uint64_t *weight = job->weights + 2 * (own * job->count + m / job->inner);
+            at[0] = weight[0];
+            at[8] = weight[1];
+        }
+    return ZKDS_OK;
+}
+
+int zkds_weigh(const int64_t *values, size_t outer, size_t runs, size_t count, size_t inner, const uint64_t *weights, size_t own,
+               uint64_t *out) {
+    struct weigh_job job = {.values = values, .weights = weights, .out = out, .runs = runs, .count = count, .inner = inner, .own = own};
+    if (own != 1 && own != runs) return ZKDS_BAD_ARGUMENT;
+    if (!outer || !runs || !inner) return ZKDS_OK;
+    if (is_narrow(inner) && block_weights(&job) != ZKDS_OK) return ZKDS_OUT_OF_MEMORY;
+    job.pieces_a_run = (inner + WEIGH_COLUMNS - 1) / WEIGH_COLUMNS;
+    job.pieces = outer * runs * job.pieces_a_run;
+    job.pieces_a_task = GRAIN / (count * (inner < WEIGH_COLUMNS ? inner : WEIGH_COLUMNS) + 1) + 1;
+    zkds_parallel((job.pieces + job.pieces_a_task - 1) / job.pieces_a_task, weigh_task, &job);
+    free(job.blocked);
+    return ZKDS_OK;
+}

@@ -66,6 +66,62 @@ static void f_combine_arrays(const uint64_t *weights, size_t count, const uint64
         }
     }
 }
+/* Integers above -p and below p -> canonical. */
+INLINE V f_from_integers(V x) { return v_add(x, v_and(v_sub(v_zero(), v_srl(x, 63)), fv_p())); }
+INLINE V f_load_integers(const int64_t *values, size_t count) { /* up to 8 */
+    uint64_t lanes[8] = {0};
+    if (count >= 8) return f_from_integers(v_load((const uint64_t *)values));
+    memcpy(lanes, values, 8 * count);
+    return f_from_integers(v_load(lanes));
+}
+#define WEIGH_WIDTH 16 /* values of a line of memory or two, so that columns far apart are read once */
+static void weigh_array(const int64_t *values, size_t count, size_t stride, size_t width, const uint64_t *weights, uint64_t *out) {
+    for (size_t j = 0; j < width; j += WEIGH_WIDTH) {
+        const size_t low = width - j < 8 ? width - j : 8, high = width - j < WEIGH_WIDTH ? width - j - low : 8;
+        KV total[2] = {kv_zero(), kv_zero()};
+        for (size_t from = 0; from < count; from += KACC_TERMS) {
+            size_t end = count - from < KACC_TERMS ? count : from + KACC_TERMS;
+            FAcc re[2] = {facc_zero(), facc_zero()}, im[2] = {facc_zero(), facc_zero()};
+            for (size_t n = from; n < end; n++) {
+                const V first = f_load_integers(values + n * stride + j, low), weight_re = v_set1(weights[2 * n]);
+                const V second = f_load_integers(values + n * stride + j + low, high), weight_im = v_set1(weights[2 * n + 1]);
+                facc_add(&re[0], first, weight_re);
+                facc_add(&im[0], first, weight_im);
+                facc_add(&re[1], second, weight_re);
+                facc_add(&im[1], second, weight_im);
+            }
+            for (int k = 0; k < 2; k++) total[k] = kv_add(total[k], (KV){facc_value(&re[k]), facc_value(&im[k])});
+        }
+        uint64_t lanes[2][16];
+        for (int k = 0; k < 2; k++) kv_store(lanes[k], 0, total[k]);
+        for (size_t k = 0; k < low + high; k++) {
+            out[2 * (j + k)] = lanes[k / 8][k % 8];
+            out[2 * (j + k) + 1] = lanes[k / 8][8 + k % 8];
+        }
+    }
+}
+static void weigh_narrow_array(const int64_t *values, size_t count, size_t width, const uint64_t *weights, uint64_t *out) {
+    const size_t all = count * width, vectors = (all + 7) / 8;
+    KV total = kv_zero();
+    for (size_t from = 0; from < vectors; from += KACC_TERMS) {
+        size_t end = vectors - from < KACC_TERMS ? vectors : from + KACC_TERMS;
+        FAcc re = facc_zero(), im = facc_zero();
+        for (size_t v = from; v < end; v++) {
+            const V x = f_load_integers(values + 8 * v, all - 8 * v);
+            facc_add(&re, x, v_load(weights + 16 * v));
+            facc_add(&im, x, v_load(weights + 16 * v + 8));
+        }
+        total = kv_add(total, (KV){facc_value(&re), facc_value(&im)});
+    }
+    uint64_t lanes[16];
+    kv_store(lanes, 0, total);
+    for (size_t j = 0; j < width; j++) {
+        K1 sum = {0, 0};
+        for (size_t lane = j; lane < 8; lane += width) sum = k_add(sum, (K1){lanes[lane], lanes[8 + lane]});
+        out[2 * j] = sum.re;
+        out[2 * j + 1] = sum.im;
+    }
+}
 static void k_bind_array(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors) {
     KFactor k = kv_factor((K1){r[0], r[1]});
     for (size_t v = 0; v < vectors / 2; v++) kv_store_canonical(out, v, kv_bind(kv_load(a, 2 * v), kv_load(a, 2 * v + 1), &k));
@@ -73,4 +129,4 @@ static void k_bind_array(const uint64_t *a, const uint64_t *r, uint64_t *out, si
 }
 const struct field_ops ISA(field_ops) = {f_add_array, f_sub_array,   f_mul_array, k_mul_array,
                                          k_scale_array, k_dot_array, k_combine_arrays, f_combine_arrays,
-                                         k_bind_array};
+                                         weigh_array, weigh_narrow_array, k_bind_array};

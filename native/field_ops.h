@@ -16,6 +16,11 @@ struct field_ops {
     /* the same for tables of F, 8 entries a vector */
     void (*f_combine)(const uint64_t *weights, size_t count, const uint64_t *tables, size_t stride, size_t vectors,
                       uint64_t *out);
+    /* out[j] = sum_n weights[n] values[n stride + j], j < width: integers above -p and below p, pairs of K */
+    void (*weigh)(const int64_t *values, size_t count, size_t stride, size_t width, const uint64_t *weights, uint64_t *out);
+    /* out[j] = sum_n weights[n] values[n width + j], j < width, for a width of 1, 2 or 4: the weight of every value, blocked, zero
+     * up to whole vectors */
+    void (*weigh_narrow)(const int64_t *values, size_t count, size_t width, const uint64_t *weights, uint64_t *out);
     void (*k_bind)(const uint64_t *a, const uint64_t *r, uint64_t *out, size_t vectors);
 };
 ZKDS_DECLARE_OPS(field);

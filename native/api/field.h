@@ -21,3 +21,7 @@ enum { ZKDS_TABLE_DIMENSIONS = 8 };
  * above -p and below p, and zeros beyond its shape. */
 int zkds_f_table(const int64_t *integers, size_t dimensions, const uint64_t *shape, const int64_t *strides, const uint64_t *sides,
                  uint64_t *table);
+/* out[o][r][i] = sum_n weights[r][n] values[o][r][n][i] for integers above -p and below p, (outer, runs, count, inner); pairs of K.
+ * weights: own rows of `count` pairs, own = runs, or 1 for the same in every run. */
+int zkds_weigh(const int64_t *values, size_t outer, size_t runs, size_t count, size_t inner, const uint64_t *weights, size_t own,
+               uint64_t *out);

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.reference import field as reference
 from zkds.field import K, P, from_pairs, unblock
 from zkds.integers.intervals import Interval
+from zkds.native import field
 from zkds.tensors.axes import EqAxis, VectorAxis
 from zkds.tensors.contraction import (
     combine,
@@ -33,16 +34,14 @@ def scaled(weight, number):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 45), st.integers(0, 2))
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 61), st.integers(0, 2))
 def test_integers_with_weights(seed, count, bits, axis):
     generator = np.random.default_rng(seed)
-    magnitude = (1 << 52) // count >> (45 - bits)
+    magnitude = (1 << bits) - 2
     shape = [2, 3]
     shape.insert(axis, count)
     values = generator.integers(-magnitude, magnitude + 1, shape)
     values.flat[0], values.flat[-1] = magnitude, -magnitude
-    if magnitude * count >= 1 << 52:
-        return
     weights = elements(generator, count)
     found = weigh(values, axis, weights, magnitude)
     for i, j in np.ndindex(2, 3):
@@ -97,9 +96,25 @@ def test_the_longest_sum_by_index():
         sums_by_index(np.zeros((count + 1, 2), dtype=np.uint64), np.zeros(count + 1, dtype=np.int64), 1)
 
 
-def test_sums_that_need_not_be_exact_are_refused():
-    with pytest.raises(ValueError, match="sums of 4 numbers of 1125899906842624 are too large"):
-        weigh(np.zeros((4, 1), dtype=np.int64), 0, np.zeros((4, 2), dtype=np.uint64), 1 << 50)
+def test_integers_beyond_p_are_refused():
+    with pytest.raises(ValueError, match="magnitude: expected integers below p, got up to 2305843009213693951"):
+        weigh(np.zeros((4, 1), dtype=np.int64), 0, np.zeros((4, 2), dtype=np.uint64), P)
+
+
+@pytest.mark.parametrize("inner", [1, 2, 3, 4, 8, 21, 300])
+@pytest.mark.parametrize("count", [1, 700])  # more than a lazy sum takes
+def test_every_kernel_weighs_the_largest_integers(kernels, inner, count):
+    generator = np.random.default_rng(inner)
+    values = generator.integers(1 - P, P, (2, 3, count, inner))
+    values[0], values[1, :, ::2] = P - 1, 1 - P
+    weights = np.full((3, count, 2), P - 1, dtype=np.uint64)
+    weights[1:] = elements(generator, 2, count)
+    found = field.weigh(values, weights)
+    for o, run, i in [(0, 0, 0), (0, 2, inner - 1), (1, 0, inner // 2), (1, 1, inner - 1)]:
+        column = [v % P for v in values[o, run, :, i].tolist()]
+        expected = reference.k_dot(list(map(tuple, weights[run].tolist())), [(v, 0) for v in column])
+        assert tuple(found[o, run, i].tolist()) == expected
+    assert (field.weigh(values, weights[1:2])[:, 1] == found[:, 1]).all()
 
 
 def test_matrices_over_k():

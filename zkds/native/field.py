@@ -112,6 +112,20 @@ def f_table(integers: NDArray[np.int64], sides: Sequence[int], table: U64) -> No
     check(code, "f_table")
 
 
+def weigh(values: NDArray[np.int64], weights: U64) -> U64:
+    """sum_n weights[r, n] values[o, r, n, i], (outer, runs, inner, 2) pairs, for integers above -p and below p.
+
+    values: (outer, runs, n, inner), C-contiguous; weights: (runs, n, 2) pairs, or (1, n, 2) for the same in every run.
+    """
+    array("values", values, np.int64, (None, None, None, None))
+    outer, runs, count, inner = values.shape
+    array("weights", weights, np.uint64, (None, count, 2))
+    result = np.empty((outer, runs, inner, 2), dtype=np.uint64)
+    inputs = (pointer(values, "int64_t *"), outer, runs, count, inner, pointer(weights, "uint64_t *"), len(weights))
+    check(lib.zkds_weigh(*inputs, pointer(result, "uint64_t *")), "weigh")
+    return result
+
+
 def k_bind(a: U64, r: U64) -> U64:
     """Bind the lowest vector variable (index bit 3) to the (2,) scalar r: out[v] = a[2v] + r (a[2v+1] - a[2v]).
 

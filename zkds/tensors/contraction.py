@@ -1,7 +1,7 @@
-"""Contractions with weights in K: of integer arrays, by exact floating-point matrix multiplication, and of arrays of K.
+"""Contractions with weights in K: of integer arrays and of arrays of K.
 
-A float64 holds every integer up to 2^53. Elements of F are cut into pieces of so few bits that no sum of products exceeds
-that; the pieces' sums are then put together modulo p. Arrays of K are pairs: a last axis (re, im) of canonical uint64.
+Arrays of K are pairs: a last axis (re, im) of canonical uint64. A float64 holds every integer up to 2^53, so that sums of parts
+of few bits are exact in it; they are put together modulo p.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ HALF_BITS = 32
 def weigh(values: NDArray[Any], axis: int, weights: U64, magnitude: int) -> U64:
     """sum_n weights[n] values[.., n, ..] along one axis: (n, 2) pairs and integers -> (.., 2) pairs.
 
-    magnitude: a bound on the values' absolute values.
-    Raises ValueError if the sums of products of `magnitude` and one bit need not fit 2^53.
+    magnitude: a bound on the values' absolute values, below p (ValueError).
     """
     return np.squeeze(weigh_groups(values, axis, weights[None], magnitude), axis)
 
@@ -39,18 +38,14 @@ def weigh_groups(values: NDArray[Any], axis: int, weights: U64, magnitude: int) 
 
     Weights of a single run, (1, n, 2), are those of every run.
     """
-    own, count, _ = weights.shape
+    if magnitude >= P:
+        raise ValueError(f"magnitude: expected integers below p, got up to {magnitude}")
+    count = weights.shape[1]
     runs = values.shape[axis] // count
-    bits = FLOAT_BITS - max(1, magnitude * count).bit_length()
-    if bits < 1:
-        raise ValueError(f"magnitude: sums of {count} numbers of {magnitude} are too large")
     outer, inner = values.shape[:axis], values.shape[axis + 1 :]
-    flat = values.reshape(int(np.prod(outer)), runs, count, int(np.prod(inner))).astype(np.float64)
-    pieces = _cut(np.moveaxis(weights, 2, 0), bits)  # (pieces, 2, own, n)
-    by_run = np.moveaxis(pieces.reshape(-1, own, count), 1, 0)  # (own, pieces 2, n)
-    sums = np.matmul(np.ascontiguousarray(by_run), flat)  # (outer, runs, pieces 2, inner)
-    by_piece = np.moveaxis(sums.reshape(len(flat), runs, len(pieces), 2, -1), 2, 0)
-    return np.ascontiguousarray(np.moveaxis(_join(by_piece, bits), 2, -1)).reshape(*outer, runs, *inner, 2)
+    flat = values.reshape(math.prod(outer), runs, count, math.prod(inner))
+    sums = native.weigh(np.ascontiguousarray(flat, dtype=np.int64), np.ascontiguousarray(weights))
+    return sums.reshape(*outer, runs, *inner, 2)
 
 
 def multiply(left: U64, right: U64) -> U64:
@@ -63,13 +58,6 @@ def multiply(left: U64, right: U64) -> U64:
     product = native.k_matmul(np.ascontiguousarray(left).reshape(-1, count, 2), blocked)
     pairs = product.swapaxes(2, 3).reshape(len(product), tables.shape[1], 2)
     return np.ascontiguousarray(pairs[:, :columns]).reshape(*lead, columns, 2)
-
-
-def _cut(elements: U64, bits: int) -> F64:
-    """Elements of F -> (pieces, ...) float64, the lowest `bits` bits first."""
-    shifts = range(0, FIELD_BITS, bits)
-    mask = np.uint64((1 << bits) - 1)
-    return np.stack([((elements >> np.uint64(shift)) & mask).astype(np.float64) for shift in shifts])
 
 
 def _join(sums: F64, bits: int) -> U64:

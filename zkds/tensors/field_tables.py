@@ -60,6 +60,6 @@ def scale_outer(tables: U64, axes: Sequence[Axis], inner: Sequence[int]) -> None
 
 
 def field_table(values: NDArray[np.int64]) -> U64:
-    """A tensor of small integers as elements of F: a flat table."""
-    table: U64 = flat_tables([values], values.shape)[0]
+    """A tensor of small integers as elements of F: a flat table, up to its last entry."""
+    table: U64 = flat_tables([values], values.shape)[0, : flat_length(values.shape)]
     return table
