@@ -17,6 +17,7 @@ struct block {
     double bound;                                                          /* of the sums: what they may have reached */
     int summed;                                                            /* whether sums or totals hold anything */
     struct squares_signs update, gradient;                                 /* of the row */
+    int8_t *rows[2];                                                       /* its digits of both, for tiles, within zeros */
     size_t counts[2][2][MAX_TERMS];                                        /* theirs */
     struct squares_tiles *tiles;                                           /* NULL without AMX */
 };
@@ -28,6 +29,7 @@ struct operand {
     int small; /* all digits are -1, 0 or 1 */
     int8_t *bytes; /* the inner ones by blocks of columns, (blocks, rank, inner_digits, SQUARES_LANES): every row uses them */
     int16_t *shorts; /* the same, unless `small` */
+    int tiled;       /* they are as tiles have them, (blocks, inner_digits, ..) */
 };
 
 struct squares_job {
@@ -71,9 +73,15 @@ static void pack_bytes(const int16_t *from, size_t count, int8_t *to) {
     for (size_t x = 0; x < count; x++) to[x] = (int8_t)from[x];
 }
 
+/* The bytes of a block, and how many rows of zeros and digits a row of `outer` takes. */
+static size_t block_size(const struct operand *a) {
+    return (a->tiled ? squares_tiles_pitch(a->given->rank) : a->given->rank) * a->inner_digits * SQUARES_LANES;
+}
+static size_t tiled_rows(const struct operand *a) { return a->outer_digits + 2 * TILES_ROWS(a->inner_digits); }
+
 /* ZKDS_OK or ZKDS_OUT_OF_MEMORY. */
 static int operand_init(struct operand *operand, const struct zkds_low_rank *a, size_t rows, size_t columns, size_t lanes) {
-    *operand = (struct operand){a, 1, 1, 0, 1, NULL, NULL};
+    *operand = (struct operand){a, 1, 1, 0, 1, NULL, NULL, 0};
     if (!a->rank) return ZKDS_OK;
     operand->inner_digits = used_digits(a->inner, a->rank, a->inner_digits, columns, 1);
     operand->small = all_small(a->inner, a->rank * a->inner_digits * columns);
@@ -83,7 +91,8 @@ static int operand_init(struct operand *operand, const struct zkds_low_rank *a, 
         operand->small &= all_small(outer, a->rank * a->outer_digits);
     }
     operand->terms = operand->outer_digits + operand->inner_digits - 1;
-    const size_t size = columns / lanes * a->rank * operand->inner_digits * SQUARES_LANES;
+    operand->tiled = zkds_isa() == ZKDS_AMX && operand->small && a->rank >= TILES_RANK;
+    const size_t of_block = block_size(operand), size = columns / lanes * of_block;
     int8_t *bytes = operand->bytes = zkds_alloc(size * (operand->small ? sizeof(int8_t) : sizeof(int16_t)));
     if (!bytes) return ZKDS_OUT_OF_MEMORY;
     int16_t *shorts = operand->shorts = operand->small ? NULL : (int16_t *)(void *)bytes;
@@ -92,7 +101,10 @@ static int operand_init(struct operand *operand, const struct zkds_low_rank *a, 
         for (size_t r = 0; r < a->rank; r++)
             for (size_t j = 0; j < operand->inner_digits; j++) {
                 const int16_t *from = a->inner + (r * a->inner_digits + j) * columns + column;
-                if (shorts) {
+                if (operand->tiled) {
+                    int8_t *block = bytes + column / lanes * of_block;
+                    for (size_t x = 0; x < lanes; x++) block[squares_tiles_place(a->rank, r, j, x)] = (int8_t)from[x];
+                } else if (shorts) {
                     memcpy(shorts, from, lanes * sizeof *shorts);
                     shorts += SQUARES_LANES;
                 } else {
@@ -118,11 +130,26 @@ static void sort_signs(const struct operand *a, size_t row, int sign, struct squ
     }
 }
 
+/* The digits of a row, (outer_digits, pitch), within the zeros that tiles read. */
+static void gather_row(const struct operand *a, size_t row, int8_t *to) {
+    const size_t pitch = squares_tiles_pitch(a->given->rank), digits = a->given->outer_digits;
+    const int16_t *outer = a->given->outer + row * a->given->outer_row;
+    int8_t *first = to + TILES_ROWS(a->inner_digits) * pitch;
+    for (size_t r = 0; r < a->given->rank; r++)
+        for (size_t i = 0; i < a->outer_digits; i++) first[i * pitch + r] = (int8_t)outer[r * digits + i];
+}
+
 /* out += the low rank's polynomials times `sign`, 1 or -1; signs: of the row. */
 static void add_low_rank(const struct operand *a, size_t row, int sign, size_t number, const struct squares_signs *signs,
-                         struct block *block, int16_t (*out)[SQUARES_LANES]) {
+                         const int8_t *digits, struct block *block, int16_t (*out)[SQUARES_LANES]) {
     const size_t rank = a->given->rank, size = a->inner_digits * SQUARES_LANES;
     if (!rank) return;
+    if (a->tiled) {
+        const int8_t *first = digits + TILES_ROWS(a->inner_digits) * squares_tiles_pitch(rank);
+        const int8_t *inner = a->bytes + number * block_size(a);
+        squares_tiles_multiply(first, a->outer_digits, inner, a->inner_digits, rank, sign, out);
+        return;
+    }
     if (a->small) {
         OPS(squares)->add_signed(signs, a->outer_digits, a->bytes + number * rank * size, a->inner_digits, block->scratch, out);
         return;
@@ -220,8 +247,12 @@ static void add_squares(struct block *block, size_t count, double largest, int64
 /* ---- blocks of entries -------------------------------------------------------------------------------------------- */
 
 static void begin_row(const struct squares_job *job, size_t row, struct block *block) {
-    sort_signs(&job->update, row, -1, &block->update);
-    sort_signs(&job->gradient, row, 1, &block->gradient);
+    const struct operand *operands[] = {&job->update, &job->gradient};
+    struct squares_signs *signs[] = {&block->update, &block->gradient};
+    for (int k = 0; k < 2; k++) {
+        if (operands[k]->tiled) gather_row(operands[k], row, block->rows[k]);
+        else sort_signs(operands[k], row, k ? 1 : -1, signs[k]);
+    }
 }
 
 static void add_block(const struct squares_job *job, size_t row, size_t column, struct block *block, int64_t *to) {
@@ -229,12 +260,12 @@ static void add_block(const struct squares_job *job, size_t row, size_t column, 
     const size_t w_count = job->w_terms, g_count = job->gradient.terms, number = column / job->lanes;
     memset(block->w, 0, w_count * sizeof *block->w);
     memset(block->g, 0, g_count * sizeof *block->g);
-    add_low_rank(&job->update, row, -1, number, &block->update, block, block->w);
+    add_low_rank(&job->update, row, -1, number, &block->update, block->rows[0], block, block->w);
     const int16_t *own = what->weights + row * what->weight_digits * what->columns + column;
     own = gather(own, job->weight_digits, what->columns, job->lanes, block);
     for (size_t j = 0; j < job->weight_digits; j++)
         OPS(squares)->multiply_add(what->scale, what->scale_terms, own + j * SQUARES_LANES, 1, block->w + what->stride * j);
-    add_low_rank(&job->gradient, row, 1, number, &block->gradient, block, block->g);
+    add_low_rank(&job->gradient, row, 1, number, &block->gradient, block->rows[1], block, block->g);
     const double largest = OPS(squares)->product((const int16_t(*)[SQUARES_LANES])block->w, w_count,
                                                  (const int16_t(*)[SQUARES_LANES])block->g, g_count, block->p);
     add_squares(block, w_count + g_count - 1, largest, to);
@@ -263,14 +294,22 @@ static int run(struct squares_job *job) {
     uint32_t *which = zkds_alloc((workers * signs + 1) * sizeof *which);
     const int amx = zkds_isa() == ZKDS_AMX;
     struct squares_tiles *tiles = zkds_alloc(amx ? workers * sizeof *tiles : 1);
+    size_t sizes[2];
+    const struct operand *operands[] = {&job->update, &job->gradient};
+    for (int k = 0; k < 2; k++)
+        sizes[k] = operands[k]->tiled ? tiled_rows(operands[k]) * squares_tiles_pitch(operands[k]->given->rank) : 0;
+    int8_t *digits = zkds_alloc(workers * (sizes[0] + sizes[1]) + 1);
     job->blocks = zkds_alloc(workers * sizeof *job->blocks);
-    const int code = which && tiles && job->blocks ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
+    const int code = which && tiles && digits && job->blocks ? ZKDS_OK : ZKDS_OUT_OF_MEMORY;
     if (code == ZKDS_OK) {
+        memset(digits, 0, workers * (sizes[0] + sizes[1]));
         memset(job->blocks, 0, workers * sizeof *job->blocks);
         for (size_t w = 0; w < workers; w++) {
             struct block *block = job->blocks + w;
             block->update = (struct squares_signs){which + w * signs, block->counts[0][0], block->counts[0][1]};
             block->gradient = (struct squares_signs){which + w * signs + updates, block->counts[1][0], block->counts[1][1]};
+            block->rows[0] = digits + w * (sizes[0] + sizes[1]);
+            block->rows[1] = block->rows[0] + sizes[0];
             if (amx) {
                 block->tiles = tiles + w;
                 block->tiles->blocks = 0;
@@ -282,6 +321,7 @@ static int run(struct squares_job *job) {
     }
     free(which);
     free(tiles);
+    free(digits);
     free(job->blocks);
     return code;
 }

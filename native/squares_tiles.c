@@ -69,16 +69,17 @@ TARGET static void add_diagonals(const int32_t (*c)[TILE_SIDE], int32_t *sums) {
     _mm512_storeu_si512(sums + 16, high);
 }
 
-/* The layout that `ldtilecfg` reads: every tile has 16 rows of 64 bytes. */
-TARGET static void configure(void) {
+/* The layout that `ldtilecfg` reads: every tile has 16 rows of 64 bytes, but that left factors (4, 5) have `width` of them, a
+ * multiple of 4, and right ones (6, 7) as many rows as these are words. */
+TARGET static void configure(size_t width) {
     struct {
         uint8_t palette, start, reserved[14];
         uint16_t row_bytes[16];
         uint8_t rows[16];
     } layout = {.palette = 1};
     for (int i = 0; i < 8; i++) {
-        layout.row_bytes[i] = 64;
-        layout.rows[i] = TILE_SIDE;
+        layout.row_bytes[i] = i == 4 || i == 5 ? (uint16_t)width : 64;
+        layout.rows[i] = i > 5 ? (uint8_t)(width / 4) : TILE_SIDE;
     }
     _tile_loadconfig(&layout);
 }
@@ -109,7 +110,7 @@ TARGET void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t
     const size_t half = squares_tiles_rows(count) / TILE_SIDE, all = 2 * half;
     int32_t products[4][TILE_SIDE][TILE_SIDE] __attribute__((aligned(64)));
     int32_t sums[3][2][SUMS] = {{{0}}}; /* of 2^0, 2^8 and 2^16; of tiles on the diagonal, and of others, which count twice */
-    configure();
+    configure(64);
     for (size_t i = 0; i < all; i += 2)
         for (size_t j = i; j < all; j += 2) {
             multiply(tiles, i, j, products);
@@ -126,7 +127,61 @@ TARGET void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t
             to[m] += ((int64_t)sums[byte][0][m] + 2 * (int64_t)sums[byte][1][m]) * ((int64_t)1 << 8 * byte);
     tiles->blocks = 0;
 }
+
+/* out[m][x] += sign c[m][x] for m < rows */
+TARGET static void add_rows(const int32_t (*c)[TILE_SIDE], size_t rows, int sign, int16_t (*out)[SQUARES_LANES]) {
+    const __m256i zero = _mm256_setzero_si256();
+    for (size_t m = 0; m < rows; m++) {
+        __m256i row = _mm512_cvtepi32_epi16(_mm512_load_si512(c[m])), *to = (__m256i *)(void *)out[m];
+        if (sign < 0) row = _mm256_sub_epi16(zero, row);
+        _mm256_storeu_si256(to, _mm256_add_epi16(_mm256_loadu_si256(to), row));
+    }
+}
+
+TARGET void squares_tiles_multiply(const int8_t *left, size_t left_digits, const int8_t *right, size_t right_digits, size_t rank,
+                                   int sign, int16_t (*out)[SQUARES_LANES]) {
+    const size_t width = squares_tiles_width(rank), chunks = squares_tiles_chunks(rank), pitch = chunks * width;
+    const size_t count = left_digits + right_digits - 1, tile = 16 * width;
+    int32_t sums[4][TILE_SIDE][TILE_SIDE] __attribute__((aligned(64)));
+    configure(width);
+    for (size_t m = 0; m < count; m += 2 * TILE_SIDE)
+        for (size_t x = 0; x < 4; x += 2) {
+            const size_t first = m + 1 > left_digits ? m + 1 - left_digits : 0; /* smaller j have only zeros in rows m and on */
+            _tile_zero(0);
+            _tile_zero(1);
+            _tile_zero(2);
+            _tile_zero(3);
+            for (size_t j = first; j < right_digits && j < m + 2 * TILE_SIDE; j++)
+                for (size_t c = 0; c < chunks; c++) {
+                    const int8_t *rows = left + ((ptrdiff_t)m - (ptrdiff_t)j) * (ptrdiff_t)pitch + c * width;
+                    const int8_t *columns = right + ((j * chunks + c) * 4 + x) * tile;
+                    _tile_loadd(4, rows, pitch);
+                    _tile_loadd(5, rows + TILE_SIDE * pitch, pitch);
+                    _tile_loadd(6, columns, 64);
+                    _tile_loadd(7, columns + tile, 64);
+                    _tile_dpbssd(0, 4, 6);
+                    _tile_dpbssd(1, 4, 7);
+                    _tile_dpbssd(2, 5, 6);
+                    _tile_dpbssd(3, 5, 7);
+                }
+            _tile_stored(0, sums[0], 64);
+            _tile_stored(1, sums[1], 64);
+            _tile_stored(2, sums[2], 64);
+            _tile_stored(3, sums[3], 64);
+            for (size_t k = 0; k < 4; k++) {
+                const size_t from = m + k / 2 * TILE_SIDE, left_over = count > from ? count - from : 0;
+                const size_t rows = left_over < TILE_SIDE ? left_over : TILE_SIDE;
+                int16_t(*to)[SQUARES_LANES] = (int16_t(*)[SQUARES_LANES])(void *)(out[from] + (x + k % 2) * TILE_SIDE);
+                if (rows) add_rows((const int32_t(*)[TILE_SIDE])sums[k], rows, sign, to);
+            }
+        }
+    _tile_release();
+}
 #else
 void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, size_t count) { (void)tiles, (void)p, (void)count; }
-TARGET void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t *to) { (void)tiles, (void)count, (void)to; }
+void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t *to) { (void)tiles, (void)count, (void)to; }
+void squares_tiles_multiply(const int8_t *left, size_t left_digits, const int8_t *right, size_t right_digits, size_t rank,
+                            int sign, int16_t (*out)[SQUARES_LANES]) {
+    (void)left, (void)left_digits, (void)right, (void)right_digits, (void)rank, (void)sign, (void)out;
+}
 #endif

@@ -1,5 +1,6 @@
-/* Sums of squares of polynomials with tiles of bytes (AMX): sum_x p_m[x] p_n[x] for all m, n is a product of a matrix and its
- * transpose. Coefficients are cut in two bytes, p = p_0 + 2^8 p_1, both from -128 to 127. */
+/* Polynomials with tiles of bytes (AMX). Of sums of squares: sum_x p_m[x] p_n[x] for all m, n is a product of a matrix and its
+ * transpose. Coefficients are cut in two bytes, p = p_0 + 2^8 p_1, both from -128 to 127. Of sums of products of digits:
+ * out[m] = sum_j sum_r left_r[m - j] right_r[j] is, for each j, a product of matrices, whose rows m are those of `left` moved. */
 #ifndef ZKDS_SQUARES_TILES_H
 #define ZKDS_SQUARES_TILES_H
 #include "squares_ops.h"
@@ -24,4 +25,23 @@ void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, size_t cou
 /* Adds the coefficients of the sum of the squares over all blocks, of which there are none left then: 2 count - 1.
  * 32-bit sums hold it: 2^14 for each of 512 entries and 2 SQUARES_TERMS coefficients are 2^30.6. */
 void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t *to);
+
+#define TILES_RANK 24 /* polynomials that are added up, at least: fewer are added one by one */
+
+/* They are cut in chunks of so many bytes, a multiple of 4 of 64 at most, the last ones of which are 0. */
+static inline size_t squares_tiles_chunks(size_t rank) { return (rank + 63) / 64; }
+static inline size_t squares_tiles_width(size_t rank) {
+    return (rank + 4 * squares_tiles_chunks(rank) - 1) / (4 * squares_tiles_chunks(rank)) * 4;
+}
+static inline size_t squares_tiles_pitch(size_t rank) { return squares_tiles_chunks(rank) * squares_tiles_width(rank); }
+/* Where digit j of polynomial r at entry x is in `right`, (digits, chunks, 4, width / 4, 16, 4). */
+static inline size_t squares_tiles_place(size_t rank, size_t r, size_t j, size_t x) {
+    const size_t width = squares_tiles_width(rank), chunk = j * squares_tiles_chunks(rank) + r / width;
+    return ((chunk * 4 + x / TILE_SIDE) * (width / 4) + r % width / 4) * 64 + x % TILE_SIDE * 4 + r % 4;
+}
+/* out[i + j][x] += sign sum_r left_ri right_rj[x] of digits of one byte, for SQUARES_LANES entries, modulo 2^16; sign 1 or -1.
+ * left: (left_digits, pitch), within TILES_ROWS(right_digits) rows of zeros before and behind. */
+#define TILES_ROWS(right_digits) ((right_digits) + 2 * TILE_SIDE)
+void squares_tiles_multiply(const int8_t *left, size_t left_digits, const int8_t *right, size_t right_digits, size_t rank,
+                            int sign, int16_t (*out)[SQUARES_LANES]);
 #endif

@@ -60,6 +60,23 @@ def test_all_kernels_agree_with_integers(shape, bits):
         assert found.tolist() == expected
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 64, (24, 65), 2, (5, 7), 3, 6),
+        (2, 8, (25, 130), 2, (30, 28), 5, 4),
+        (1, 128, (64, 23), 1, (1, 40), 2, 7),
+        (3, 1, (40, 24), 2, (33, 1), 2, 0),
+    ],
+)
+def test_many_rows_of_small_digits(shape):
+    """As many as tiles of bytes take, in one chunk or more, and one fewer."""
+    given = job(shape, 0, np.random.default_rng(2))
+    expected = slow(*given)
+    for found in with_all(lambda: squares.product_squares(*given)):
+        assert found.tolist() == expected
+
+
 def test_products_beyond_doubles():
     """|w g| up to 2^30: their squares, summed, need up to 62 bits; some blocks go through doubles, others do not."""
     weights = np.full((2, 1, 64), 2**14, dtype=np.int16)

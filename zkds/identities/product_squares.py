@@ -374,7 +374,7 @@ class _Tables:
     """Everything at gamma: pairs, (.., 2), but `inputs` and `weight`, blocked.
 
     deltas, updates   (steps, rows, M, 2)
-    inputs            (passes, rows, columns / 8, 2, 8)
+    inputs            (passes, rows, entries / 8, 2, 8), without the padding of their axes
     weight            w_t over the whole index, of one step after the other
     powers            what the weights' digits count
     factor_tables     w_t and g_t of a step, which its sumcheck overwrites
@@ -391,7 +391,7 @@ class _Tables:
     @classmethod
     def at(cls, owner: ProductSquares, reader: Reader, gamma: K) -> _Tables:
         of_deltas, of_inputs = owner.of_deltas, owner.of_inputs
-        inputs = [_padded_rows(of_inputs.of(own), of_inputs.entries) for own in digits_at(owner.inputs, reader, gamma)]
+        inputs = [_blocked_rows(of_inputs.of(own)) for own in digits_at(owner.inputs, reader, gamma)]
         deltas = np.stack([of_deltas.of(own) for own in digits_at(owner.deltas, reader, gamma)])
         updates = deltas[:0]
         if owner.updates is not None:
@@ -402,17 +402,18 @@ class _Tables:
 
     def factors(self, step: int, reader: Reader) -> list[U64]:
         """w_t and g_t over the whole index, blocked. For one step after the other: w_t is w_(t - 1) less what moved it."""
-        owner, columns = self.owner, 1 << variables(self.owner.shape[1:])
+        owner, inner = self.owner, self.owner.shape[1:]
+        columns = 1 << variables(inner)
         w, g = self.factor_tables
         if not owner.moves or not step:
             self._read_weight(reader, step)
         for first, last in _row_blocks(owner.shape[0], columns):
             here = slice(first * columns // LANES, -(-last * columns // LANES))
             if owner.moves and step:
-                moved = _outer(self.updates[step - 1, :, first:last], self.inputs[owner.step_count + step - 1], columns)
+                moved = _outer(self.updates[step - 1, :, first:last], self.inputs[owner.step_count + step - 1], inner)
                 field.sub(self.weight[here], moved, out=self.weight[here])
             w[here] = self.weight[here]
-            _outer(self.deltas[step, :, first:last], self.inputs[step], columns, out=g[here])
+            _outer(self.deltas[step, :, first:last], self.inputs[step], inner, out=g[here])
         return [w, g]
 
     def records(self, step: int, point: Sequence[K]) -> tuple[U64, U64]:
@@ -422,7 +423,9 @@ class _Tables:
         row = unblock(eq_table(point[columns:]), owner.shape[0])
         outer = np.concatenate([self.updates[:earlier], self.deltas[step : step + 1]])
         left = multiply(outer, row[:, None])[..., 0, :]
-        weights = eq_table(point[:columns])
+        inside = tuple(map(slice, owner.shape[1:]))
+        padded = unblock(eq_table(point[:columns]), 1 << columns).reshape(*_sides(owner.shape[1:]), 2)
+        weights = _blocked_rows(padded[inside].reshape(-1, 2))
         steps = owner.step_count
         inner = [*self.inputs[steps : steps + earlier], self.inputs[step]]
         right = np.array([[field.k_dot(table, weights) for table in tables] for tables in inner], dtype=np.uint64)
@@ -431,7 +434,7 @@ class _Tables:
     def _read_weight(self, reader: Reader, step: int) -> None:
         """weight = sum_j powers_j digit_j over the whole index, zero in the padding; blocked."""
         owner, shape = self.owner, self.owner.shape
-        inner = tuple(1 << (length - 1).bit_length() for length in shape[1:])
+        inner = _sides(shape[1:])
         columns, inside = math.prod(inner), (slice(None), *(slice(length) for length in shape[1:]))
         factors = to_pairs([*self.powers, sum(self.powers, ZERO) * -owner.weights.number.digit_offset])[None]
         limbs = [_step_of(owner, reader, name, step) for name in owner.weights.columns.names]
@@ -450,12 +453,9 @@ def _step_of(owner: ProductSquares, reader: Reader, name: str, step: int) -> U32
     return reader.read(name) if owner.moves else reader.read_entry(name, step)
 
 
-def _padded_rows(rows: U64, entries: Sequence[int]) -> U64:
-    """(rows, entries, 2) pairs -> (rows, columns / 8, 2, 8), the axes of entries padded."""
-    sides = tuple(1 << (length - 1).bit_length() for length in entries)
-    padded = np.zeros((len(rows), *sides, 2), dtype=np.uint64)
-    padded[(slice(None), *map(slice, entries))] = rows.reshape(len(rows), *entries, 2)
-    return _blocked_rows(padded.reshape(len(rows), -1, 2))
+def _sides(shape: Sequence[int]) -> tuple[int, ...]:
+    """The padded axes."""
+    return tuple(1 << (length - 1).bit_length() for length in shape)
 
 
 def _blocked_rows(pairs: U64) -> U64:
@@ -473,14 +473,23 @@ def _row_blocks(rows: int, columns: int) -> Iterator[tuple[int, int]]:
         yield first, min(rows, first + height)
 
 
-def _outer(weights: U64, tables: U64, columns: int, out: U64 | None = None) -> U64:
-    """(rank, rows, 2) pairs times (rank, m, 2, 8) blocked -> all entries, blocked."""
-    rows = np.ascontiguousarray(weights.swapaxes(0, 1))
-    if columns >= LANES:
-        shape = (len(rows), *tables.shape[1:])
-        return field.k_matmul(rows, tables, None if out is None else out.reshape(shape)).reshape(-1, 2, LANES)
-    pairs = field.k_matmul(rows, tables).reshape(len(rows), 2, LANES).swapaxes(1, 2)[:, :columns]
-    result = block(np.ascontiguousarray(pairs).reshape(-1, 2))
+def _outer(weights: U64, tables: U64, inner: Sequence[int], out: U64 | None = None) -> U64:
+    """(rank, rows, 2) pairs times (rank, m, 2, 8), the entries of `inner` blocked -> over the padded axes, blocked.
+
+    What is padding is not computed: of a kernel of 3x3 it is 7 of 16 entries.
+    """
+    sides, rows = _sides(inner), weights.shape[1]
+    columns, factors = math.prod(sides), np.ascontiguousarray(weights.swapaxes(0, 1))
+    if columns % LANES == 0 and sides == tuple(inner):
+        place = None if out is None else out.reshape(rows, *tables.shape[1:])
+        return field.k_matmul(factors, tables, place).reshape(-1, 2, LANES)
+    entries = field.k_matmul(factors, tables).swapaxes(1, 2).reshape(rows, 2, -1)[..., : math.prod(inner)]
+    padded = np.zeros((rows, 2, *sides), dtype=np.uint64)
+    padded[(slice(None), slice(None), *map(slice, inner))] = entries.reshape(rows, 2, *inner)
+    if columns % LANES:
+        result = block(np.ascontiguousarray(np.moveaxis(padded.reshape(rows, 2, columns), 1, 2)).reshape(-1, 2))
+    else:
+        result = padded.reshape(rows, 2, -1, LANES).swapaxes(1, 2).reshape(-1, 2, LANES)
     if out is not None:
         out[...] = result
     return result
@@ -547,7 +556,7 @@ class _Digits:
 
 def _padded(values: squares.I16) -> squares.I16:
     """All axes but the first two padded with zeros to powers of two, and flat."""
-    sides = tuple(1 << (length - 1).bit_length() for length in values.shape[2:])
+    sides = _sides(values.shape[2:])
     result = np.zeros((*values.shape[:2], *sides), dtype=np.int16)
     result[(slice(None), slice(None), *map(slice, values.shape[2:]))] = values
     return result.reshape(*values.shape[:2], math.prod(sides))
