@@ -29,7 +29,8 @@ from tests.harness.certificates import (
 from tests.harness.whole_proof import LIGERO_REASON
 from tests.reference.network import scores
 from zkds.circuits import evaluation as semantics
-from zkds.circuits.arithmetic.fixed_point import Overflow, Place
+from zkds.circuits import probe
+from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow, Place
 from zkds.circuits.certificate import evaluations as limits
 from zkds.circuits.certificate.bounds import hoeffding_accuracy, least_correct
 from zkds.circuits.certificate.evaluations import Evaluation, decode_evaluations, encode_evaluations
@@ -104,6 +105,19 @@ def test_no_evaluation_takes_no_cell():
     assert [column.name for column in own.columns] == [column.name for column in both.columns if column not in added]
     backwards = ("delta", "gradient", "update", "perturbation", "scaled", "normalised", "start")
     assert added and not [column.name for column in added if any(word in column.name for word in backwards)]
+
+
+@pytest.mark.parametrize("network", ["max", "average", "batch norm"])
+def test_integers_are_those_of_a_first_pass(network):
+    """Of a probe's first step, at w_0: all values and losses of the same records."""
+    configuration = Configuration.of(steps=2, batch_size=3)
+    inputs = np.random.default_rng(2).integers(0, 1 << 32, (2, 3, 1, 6, 6))
+    labels = np.arange(6).reshape(2, 3) % 3
+    run = probe.run(NETWORKS[network], weights(network), inputs, labels, configuration)
+    found = semantics.run(NETWORKS[network], weights(network), inputs[:1], labels[:1], Place())
+    assert found.losses.tolist() == run.losses[:1].tolist()
+    assert {name for name in run.values if name.endswith(": output")} <= set(found.values) <= set(run.values)
+    assert all(np.array_equal(value[0], run.values[name][0]) for name, value in found.values.items())
 
 
 def test_values_do_not_depend_on_how_many_records_are_computed_at_a_time(monkeypatch):

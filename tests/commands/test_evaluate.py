@@ -114,3 +114,14 @@ def test_estimate(run):
     arguments = ("estimate", "--arch", "digits-mlp", "--commit", "data.root", *PROBE.split(), "--json")
     plain, evaluated = (json.loads(run(*arguments, *more)[1]) for more in ([], ["--evaluate", "test.root:20"]))
     assert evaluated["cells"] > plain["cells"] and evaluated["proof_bytes"] > plain["proof_bytes"] + 20 * 1024
+
+
+@pytest.mark.parametrize("output", ["test.root", "test.open"])
+def test_no_result_replaces_what_is_evaluated(folder, monkeypatch, capsys, output):
+    monkeypatch.chdir(folder)
+    before = (folder / output).read_bytes()
+    audit = ["audit", "--model", "m.pt", "--data", "train.npz", "--evaluate", "test.root:5", "-o", output]
+    prove = ["prove", "--model", "m.pt", "--commit", "data.root", "--evaluate", "test.root:5", "-o", output]
+    for arguments in (audit, prove):
+        assert main(arguments) == 2 and output in capsys.readouterr().err
+    assert (folder / output).read_bytes() == before

@@ -18,6 +18,7 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.commands.data import add_data_options, read_records
 from zkds.commands.model_options import add_model_options, model_choice
 from zkds.commands.progress import Stages
+from zkds.dataset.files import opening_path
 from zkds.dataset.sampling import SEED_BYTES
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     if options.json and any(map(output.is_standard_output, filter(None, results))):
         raise ValueError("--json and a result named - go both to standard output; give the result a name")
     inputs = [getattr(options, name, None) for name in ("data", "model", "test", "grid")]
+    inputs += [name for path, _ in getattr(options, "evaluate", None) or [] for name in (path, opening_path(path))]
     models = [path for name in ("benign", "faulty", "good", "bad") for path in getattr(options, name, [])]
     output.check_outputs(*results, inputs=[path for path in [*inputs, *models] if path is not None])
 
