@@ -154,10 +154,10 @@ def main(
     seconds = time.perf_counter() - started
     print(f"\n{name}: {description.splitlines()[0]} ({seconds:.0f} s)\n\n{markdown(table)}", flush=True)
     report = {"machine": machine(), "seconds": round(seconds), "size": asdict(size), "table": table}
-    _write(options.output / f"{name}.json", report, rows)
+    write_report(options.output / f"{name}.json", report, rows)
 
 
-def _write(path: Path, report: Mapping[str, Any], rows: Mapping[str, Sequence[Row]]) -> None:
+def write_report(path: Path, report: Mapping[str, Any], rows: Mapping[str, Sequence[Row]]) -> None:
     """The report, and in "rows" what every repetition measured, a line each."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"data": name} | plain(row), allow_nan=False) for name, found in rows.items() for row in found]
