@@ -335,10 +335,13 @@ CONVOLUTIONS = chain(  # 72 rows, 184,320 weights, 10.3 for each entry of inputs
 
 
 @pytest.mark.parametrize(
-    "network, sharpness",
-    [(dense(512, 128, 10), "ASAM"), (dense(512, 128, 10), "SAM"), (CONVOLUTIONS, "SAM"), (CONVOLUTIONS, "ASAM")],
+    "network, sharpness, learning_rate",
+    [
+        *((dense(512, 128, 10), sharpness, rate) for sharpness in ("ASAM", "SAM") for rate in ("0.0001", "0.01")),
+        (CONVOLUTIONS, "SAM", "0.0001"),
+        (CONVOLUTIONS, "ASAM", "0.01"),
+    ],
 )
-@pytest.mark.parametrize("learning_rate", ["0.0001", "0.01"])
 def test_metric(network, sharpness, learning_rate):
     configuration = Configuration.of(learning_rate=learning_rate, sharpness=sharpness)
     assert len(network.implicit(configuration)) == 1
