@@ -22,7 +22,8 @@ class Found:
     @classmethod
     def read(cls, cache: Cache, scale: Scale) -> Found:
         records = {recipe.name: cache.record(recipe) for recipe in plan(scale)}
-        return cls(scale, {name: record for name, record in records.items() if record}, measured(cache))
+        lines = {key: line for key, line in measured(cache).items() if "error" not in line}
+        return cls(scale, {name: record for name, record in records.items() if record}, lines)
 
     def line(self, recipe: Recipe, point: str, labels: str = OWN) -> Mapping[str, Any] | None:
         """None if it hasn't been measured. A model without a deviation has no clean labels but its own."""

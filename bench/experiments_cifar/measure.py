@@ -63,12 +63,21 @@ def measure_all(cache: Cache, scale: Scale, device: str, check: Callable[[], Non
                 for task in tasks:
                     if (recipe.name, *task) not in done:
                         check()
-                        cache.append(_Measuring(cache, recipe, scale, device, *task).line())
+                        cache.append(_line(cache, recipe, scale, device, *task))
                         print("measured", recipe.name, *task, flush=True)
 
 
 def measured(cache: Cache) -> dict[Key, dict[str, Any]]:
     return {(line["name"], line["point"], line["labels"]): line for line in cache.measurements()}
+
+
+def _line(cache: Cache, recipe: Recipe, scale: Scale, device: str, point: str, labels: str) -> dict[str, Any]:
+    """With an "error" in place of measures if a measure is not finite; this shall not keep others from being measured."""
+    head = {"name": recipe.name, "point": point, "labels": labels}
+    try:
+        return head | _Measuring(cache, recipe, scale, device, point, labels).found()
+    except ValueError as error:
+        return head | {"error": str(error)}
 
 
 class _Measuring:
@@ -82,11 +91,10 @@ class _Measuring:
         self.images = data.placed(data.deviated(clean, recipe), device) if labels == OWN else self.clean
         self.seconds: dict[str, float] = {}
 
-    def line(self) -> dict[str, Any]:
-        head = {"name": self.recipe.name, "point": self.point, "labels": self.labels}
+    def found(self) -> dict[str, Any]:
         if self.labels == MEMBERS:
-            return head | {"attacks": self._members()}
-        return head | self._measures() | {"extra": dict(self._extra()), "seconds": self.seconds}
+            return {"attacks": self._members()}
+        return self._measures() | {"extra": dict(self._extra()), "seconds": self.seconds}
 
     def _members(self) -> list[dict[str, Any]]:
         count, images = self.scale.examples, self.images

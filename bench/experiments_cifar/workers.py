@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import sys
@@ -77,29 +78,32 @@ def train_all(cache: Cache, scale: Scale, device: str, check: Callable[[], None]
 def train_one(cache: Cache, recipe: Recipe, device: str, check: Callable[[], None]) -> None:
     images = data.placed(data.deviated(data.load(cache.folder, recipe.images), recipe), device)
     trained = train(recipe, images, device, check)
+    points = _evaluated(recipe, trained, images, device)
     record = {
         "recipe": asdict(recipe),
-        "points": _evaluated(recipe, trained, images, device),
+        "points": points,
         "history": trained.history,
         "seconds": round(trained.seconds, 2),
         "torch": torch.__version__,
         "device": device,
     }
-    cache.store(recipe, plain(record), trained.points)
+    cache.store(recipe, plain(record), {name: trained.points[name] for name in points})
 
 
 def _evaluated(recipe: Recipe, trained: Trained, images: Images, device: str) -> dict[str, dict[str, float]]:
-    """Loss and accuracy of every point on the images that it was trained on, and on the test images."""
+    """Loss and accuracy of every point on the images that it was trained on, and on the test images; without the points of a
+    run that diverges whose loss is not finite."""
     found = {}
     for name, point in trained.points.items():
         model = restored(recipe.architecture, point.state).to(device, memory_format=torch.channels_last)
         loss, accuracy = evaluate(model, images.x, images.y)
         test_loss, test_accuracy = evaluate(model, images.x_test, images.y_test)
-        found[name] = {
-            "epoch": point.epoch,
-            "loss": loss,
-            "accuracy": accuracy,
-            "test loss": test_loss,
-            "test accuracy": test_accuracy,
-        }
+        if math.isfinite(loss) and math.isfinite(test_loss):
+            found[name] = {
+                "epoch": point.epoch,
+                "loss": loss,
+                "accuracy": accuracy,
+                "test loss": test_loss,
+                "test accuracy": test_accuracy,
+            }
     return found

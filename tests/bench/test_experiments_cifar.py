@@ -22,7 +22,7 @@ from bench.experiments_cifar.measure import MEMBERS, OWN, RUNS, measure_all, mea
 from bench.experiments_cifar.recipes import FULL, TOY, Recipe, base, grid, grid_blocks, pairs, plan
 from bench.experiments_cifar.selection import CHOSEN, held_out, kendall_score
 from bench.experiments_cifar.tables import tables
-from bench.experiments_cifar.training import _Run, train
+from bench.experiments_cifar.training import Point, _Run, train
 from tests.harness.shell import ROOT
 from zkds.circuits.networks.torch_module import build
 from zkds.sharpness import directional_sharpness, probe_batches
@@ -290,6 +290,18 @@ def test_every_checkpoint_is_measured_once(cache, monkeypatch):
     (line,) = measured(cache).values()
     assert line["loss"] == pytest.approx(cache.record(RECIPE)["points"]["end"]["loss"], rel=1e-5)
     assert len(line["trajectories"]["8"][0][0]) == 3 and set(line["extra"]) == {"4-bit accuracy"}
+
+
+def test_what_cannot_be_measured_keeps_nothing_from_being_measured(cache, tmp_path, monkeypatch):
+    other = replace(RECIPE, seed=1)
+    monkeypatch.setattr("bench.experiments_cifar.measure.plan", lambda _: [other])
+    monkeypatch.setattr("bench.experiments_cifar.found.plan", lambda _: [other])
+    broken = {name: value * torch.nan for name, value in cache.load(RECIPE, "end").state_dict().items()}
+    here = Cache(tmp_path)
+    data.prepare(tmp_path, ROOT / "none", toy=160)
+    here.store(other, {"points": {"end": {}}}, {"end": Point(1, broken)})
+    measure_all(here, TINY, "cpu", never)
+    assert "expected finite numbers" in here.measurements()[0]["error"] and not Found.read(here, TINY).lines
 
 
 def test_labels_and_points_that_are_wanted():
