@@ -11,6 +11,8 @@
 #include "cells_kernels.h"
 #include "columns_ops.h"
 #include "columns_kernels.h"
+#include "entrywise_ops.h"
+#include "entrywise_kernels.h"
 #include "sumcheck_ops.h"
 #include "sumcheck_kernels.h"
 #include "ntt_ops.h"

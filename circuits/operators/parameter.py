@@ -28,8 +28,9 @@ from zkds.integers.limbs import I64, LimbFormat
 from zkds.native import U64, field
 from zkds.tensors.axes import VectorAxis
 from zkds.tensors.contraction import weigh_groups
+from zkds.tensors.entrywise import EntrywiseSums
 from zkds.tensors.linear import DifferencesOf, EntryOf, LinearTensor, Term
-from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS, Committed, Reader, Tensor, TensorClaim
+from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS, Committed, LinearDigit, Reader, Tensor, TensorClaim
 
 ZERO_INTERVAL = Interval(0, 0)
 
@@ -74,32 +75,44 @@ class WeightTensor(LinearTensor):
         return start + updates + perturbation.with_zero()
 
     def tables(self, reader: Reader) -> list[I64]:
-        result = [np.zeros(self.shape, dtype=np.int64) for _ in self.digits]
-        for table, digit in zip(result, self.start.tables(reader), strict=False):
-            table += digit
-        if self.updates is not None:
-            for table, digit in zip(result, self.updates.tables(reader), strict=False):
-                totals = np.cumsum(digit, axis=0)
-                table[1 : self.steps] -= totals
-                if len(table) > self.steps:
-                    table[self.steps + 1 :] -= totals[:-1]
-        if self.perturbations is not None:
-            for table, digit in zip(result, self.perturbations.tables(reader), strict=False):
-                table[self.steps :] += digit
+        result = [np.empty(self.shape, dtype=np.int64) for _ in self.digits]
+        for index in range(self.shape[0]):
+            self._write(reader, index, [table[index] for table in result])
         return result
 
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
-        step = index if index < self.steps else index - self.steps
-        parts = [(1, self.start.tables(reader))]
-        if self.updates is not None:
-            parts += [(-1, self.updates.tables_at(reader, before)) for before in range(step)]
-        if self.perturbations is not None and index >= self.steps:
-            parts.append((1, self.perturbations.tables_at(reader, step)))
-        result = [np.zeros(self.shape[1:], dtype=np.int64) for _ in self.digits]
-        for sign, tables in parts:
-            for table, digit in zip(result, tables, strict=False):
-                table += sign * digit
+        result = [np.empty(self.shape[1:], dtype=np.int64) for _ in self.digits]
+        self._write(reader, index, result)
         return result
+
+    def _write(self, reader: Reader, index: int, digits: Sequence[I64]) -> None:
+        """The digits of one pass, (*shape of the parameter)."""
+        sums = EntrywiseSums(reader, self.shape[1:], range(len(digits)))
+        for sign, part, entry in self._summands(index):
+            sums.add(sign, 0, reader.operands(part, entry))
+        sums.write(digits)
+
+    def _summands(self, index: int) -> list[tuple[int, Tensor, int | None]]:
+        """W_p as a sum: (sign, tensor, entry of its first axis)."""
+        step = index if index < self.steps else index - self.steps
+        parts: list[tuple[int, Tensor, int | None]] = [(1, self.start, None)]
+        if self.updates is not None:
+            parts += [(-1, self.updates, before) for before in range(step)]
+        if self.perturbations is not None and index >= self.steps:
+            parts.append((1, self.perturbations, step))
+        return parts
+
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
+        if index is None:
+            return None
+        digits = [LinearDigit(0, ()) for _ in self.digits]
+        for sign, part, entry in self._summands(index):
+            own = part.linear_digits(entry)
+            if own is None:
+                return None
+            for j, digit in enumerate(own):
+                digits[j] = digits[j] + digit.times(sign)
+        return digits
 
     def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
         """For every digit, sum_n weights[n] digit[p, .., n, ..] in every run of entries along an axis but the first.

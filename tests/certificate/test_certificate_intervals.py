@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.certificate.test_implicit_certificate import CASE, IMAGES, ROUNDED, make_small
+from tests.harness.carries import low_sums, rounding_sums
 from tests.harness.certificates import Case, cheat
 from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, Configuration
 from zkds.circuits.networks import circuit
@@ -125,10 +126,10 @@ def test_sums_of_digits_lie_in_their_intervals(name):
         reader = ColumnReader(extreme_columns(found, generator))
         for block in blocks(found):
             for identity, (intervals, _), plan in zip(block.identities, block.intervals, block.plans, strict=True):
-                require_within(identity.name, identity.low_sums(reader, plan.low_digits), intervals)
+                require_within(identity.name, low_sums(identity, reader, plan.low_digits), intervals)
         for part in found.components:
             if isinstance(part, RoundedSum):
-                require_within(part.name, low_sums(part, reader), part.digits)
+                require_within(part.name, rounding_sums(part, reader, part.plan.low_digits), part.digits)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -139,24 +140,6 @@ def test_inputs_have_the_exact_interval_of_the_schema(name):
     ends = [end for channel in range(schema.shape[0]) for end in schema.input_interval(channel)]
     assert (found.inputs.interval.low, found.inputs.interval.high) == (min(ends), max(ends))
     assert CONVOLUTION.interval.low <= min(ends) and max(ends) <= CONVOLUTION.interval.high
-
-
-def low_sums(part, reader):
-    """The digit sums of exact + half - remainder - 2^shift out."""
-    count = part.plan.low_digits
-    sums = [digits.copy() for digits in part._low_sums(reader, count)]
-
-    def add(digits, exponent, sign):
-        for d, digit in enumerate(digits):
-            if exponent // 16 + d < count:
-                sums[exponent // 16 + d] += sign * (digit << np.int64(exponent % 16))
-
-    add([np.ones(part.output.shape, dtype=np.int64)], part.shift - 1, 1)
-    remainder = part.remainder
-    limbs = [reader.read(name).astype(np.int64) for name in remainder.names]
-    add([limb * np.int64(factor) for limb, factor in zip(limbs, remainder.format.digit_factors, strict=True)], 0, -1)
-    add(reader.tables(part.output), part.shift, -1)
-    return sums
 
 
 def require_within(name, sums, intervals):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.harness.carries import low_sums, sums_of_products
 from tests.harness.cheating import dishonest_vector
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.limbs import join
@@ -247,7 +248,7 @@ def _evaluated(case, network, model, number, change):
 
 def exact_sums(identity: Identity, reader: ColumnReader) -> np.ndarray:
     """What an identity says is 0, as Python ints."""
-    digits = identity.low_sums(reader, len(identity.intervals()[0]))
+    digits = low_sums(identity, reader, len(identity.intervals()[0]))
     return sum(digit.astype(object) << 16 * i for i, digit in enumerate(digits))
 
 
@@ -259,7 +260,7 @@ def broken_identities(found: Cheat) -> list[str]:
     broken = [identity.name for identity in identities if exact_sums(identity, reader).any()]
     for part in found.relation.components:
         if isinstance(part, RoundedSum):
-            exact = joined(part._low_sums(reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))
+            exact = joined(sums_of_products(part, reader, 4)) + (np.int64(1) << np.int64(part.shift - 1))
             remainder = join(part.remainder.format, part.remainder.limbs(found.columns))
             output = joined(reader.tables(part.output)) << np.int64(part.shift)
             broken += [part.name] * bool((exact - remainder - output).any())

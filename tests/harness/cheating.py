@@ -89,17 +89,8 @@ def lenient(monkeypatch):
     def wrapped(self, name, values):
         return split(self, name, ((values + self.offset) & ((1 << self.width) - 1)) - self.offset)
 
-    def rounded_down(self, low_sums):
-        carries, sums = [], iter(low_sums)
-        for size in self.groups:
-            total = carries[-1].copy() if carries else np.zeros_like(low_sums[0])
-            for i in range(size):
-                total += next(sums) << np.int64(16 * i)
-            carries.append(total >> np.int64(16 * size))
-        return carries
-
     monkeypatch.setattr(LimbFormat, "split", wrapped)
-    monkeypatch.setattr(IdentityPlan, "carry_values", rounded_down)
+    monkeypatch.setattr(IdentityPlan, "require_exact", lambda self, exact: None)
     return monkeypatch
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.carries import carry_values
 from zkds.errors import PlanRejected
 from zkds.field import ZERO, K, P
 from zkds.integers import identity, limbs
@@ -64,7 +65,7 @@ def test_rounded_sums_of_products(left_width, right_width, terms, shift, output_
         return
     sums = digit_sums(left, right, output, a, b, out, rem, shift, len(digits))
     assert sum(e << (16 * d) for d, e in enumerate(sums)) == 0
-    carries = plan.carry_values([np.array([e]) for e in sums[: plan.low_digits]])
+    carries = carry_values(plan, [np.array([e]) for e in sums[: plan.low_digits]])
     for carry, number in zip(carries, plan.carries, strict=True):
         assert number.interval.low <= carry[0] <= number.interval.high
     gamma = K(rng.randrange(P), rng.randrange(P))
@@ -172,9 +173,9 @@ def test_plans_that_are_too_weak_are_refused():
 
 
 def test_carries_of_a_wrong_witness_are_an_error():
-    plan = IdentityPlan((1,), (LimbFormat(16, 20, True),))
-    assert plan.carry_values([np.array([-3 << 16])])[0][0] == -3
-    with pytest.raises(ValueError, match="do not sum to a multiple"):
-        plan.carry_values([np.array([5])])
-    with pytest.raises(ValueError, match="expected 1 digit sums, got 2"):
-        plan.carry_values([np.array([5]), np.array([5])])
+    plan = IdentityPlan((1, 2), (LimbFormat(16, 20, True),) * 2)
+    plan.require_exact([True, True])
+    with pytest.raises(ValueError, match=r"digits 0 to 0 do not sum to a multiple of 2\^16"):
+        plan.require_exact([False, False])
+    with pytest.raises(ValueError, match=r"digits 1 to 2 do not sum to a multiple of 2\^32"):
+        plan.require_exact([True, False])

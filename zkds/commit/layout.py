@@ -321,12 +321,18 @@ class Layout:
         _check_points(names[0], points, shape)
         if not all(0 <= index < length for index in indices):
             raise ValueError(f"{names[0]}: expected indices below {length}, got {list(indices)}")
-        boxes, parts = boxes_of(shape), binary_parts(length)
+        slices = self.slice_offsets(names, indices)
+        return _pieces(shape, slices.reshape(-1, slices.shape[-1]), points, scales.reshape(-1, 2))
+
+    def slice_offsets(self, names: Sequence[str], indices: Sequence[int]) -> I64:
+        """Where the slices T_j[i] of columns of two or more dimensions have the boxes of their shape: (indices, names, boxes)."""
+        length, *others = self._shape(names)
+        boxes, parts = boxes_of(tuple(others)), binary_parts(length)
         offsets = np.stack([self.offsets(name) for name in names]).reshape(len(names), len(parts), len(boxes))
         part_of = [next(p for p, (start, log_side) in enumerate(parts) if index < start + (1 << log_side)) for index in indices]
         inside = np.array([index - parts[p][0] for index, p in zip(indices, part_of, strict=True)], dtype=np.int64)
-        slices = offsets[:, part_of].transpose(1, 0, 2) + (inside[:, None, None] << boxes.log_sizes)
-        return _pieces(shape, slices.reshape(-1, len(boxes)), points, scales.reshape(-1, 2))
+        found: I64 = offsets[:, part_of].transpose(1, 0, 2) + (inside[:, None, None] << boxes.log_sizes)
+        return found
 
     def _shape(self, names: Sequence[str]) -> tuple[int, ...]:
         """The one shape of these columns."""

@@ -54,7 +54,7 @@ class Block(BlockPlan, Component):
             if not carries:
                 continue
             try:
-                values = plan.carry_values(identity.low_sums(reader, plan.low_digits))
+                values = identity.carries(reader, plan)
             except ValueError as error:
                 raise ValueError(f"{identity.name}: {error}") from None
             yield from zip((carry.columns for carry in carries), values, strict=True)

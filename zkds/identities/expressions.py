@@ -12,19 +12,22 @@ those that none of them runs along) or are added up (`Over`, `UpTo`). A product 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import EllipsisType
 from typing import TypeAlias
 
 import numpy as np
 
 from zkds.field import ONE, K, block, from_pairs, unblock
-from zkds.integers.identity import DIGIT_BITS
+from zkds.integers.identity import DIGIT_BITS, IdentityPlan
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import I64
 from zkds.native import field as native
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis
+from zkds.tensors.entrywise import EntrywiseSums
 from zkds.tensors.linear import base_digits
+from zkds.tensors.tensor import Operand as EntrywiseOperand
 from zkds.tensors.tensor import Reader, Tensor
 
 DIGIT = 1 << DIGIT_BITS
@@ -121,6 +124,28 @@ class Operand:
             tables = self.tensor.tables_at(reader, first.only)
             return [_values(np.asarray(table), others, shape) for table in tables]
         return [self.values(table, shape) for table in reader.tables(self.tensor)]
+
+    @property
+    def follows_first_axis(self) -> bool:
+        """Whether the tensor's first axis runs along the expression's."""
+        return isinstance(self.uses[0], Along) and self.uses[0].axis == 0
+
+    def entries(self, reader: Reader, shape: tuple[int, ...], index: int | None) -> list[EntrywiseOperand]:
+        """All digits over an expression's shape, or over its axes behind the first, at an index of that one.
+
+        As the reader has them where the tensor's axes are these, else arrays.
+        """
+        here, (first, *others) = shape if index is None else shape[1:], self.uses
+        aligned = tuple(Along(axis) for axis in range(len(shape) - len(here), len(shape)))
+        if index is None and (self.tensor.shape, self.uses) == (here, aligned):
+            return reader.operands(self.tensor)
+        if (self.tensor.shape[1:], tuple(others)) == (here, aligned):
+            if isinstance(first, Over) and first.only is not None:
+                return reader.operands(self.tensor, first.only)
+            if isinstance(first, Along) and index is not None:
+                return reader.operands(self.tensor, first.start + index)
+        digits = [np.broadcast_to(digit, shape) for digit in self.digits(reader, shape)]
+        return [digit if index is None else digit[index] for digit in digits]
 
     def weights(self, axes: Sequence[Axis]) -> tuple[tuple[Axis, ...], K]:
         """Weights on an expression's axes -> on those of the tensor, and a factor for the axes that it is broadcast along."""
@@ -273,30 +298,49 @@ class Identity:
             total += _value(values).times(count).times(term.coefficient)
         return digits, total if self.total is None else self.total
 
-    def low_sums(self, reader: Reader, count: int) -> list[I64]:
-        """The digit sums e_0, ..., e_(count - 1) of every index, modulo 2^64."""
-        sums = [np.zeros(self.shape, dtype=np.int64) for _ in range(count)]
+    def carries(self, reader: Reader, plan: IdentityPlan) -> list[I64]:
+        """The carries of every index. Raises ValueError where 2^(16 m) does not divide the expression, m the plan's low digits."""
+        found = [np.empty(self.shape, dtype=np.int64) for _ in plan.groups]
+        for part, sums in self._parts(reader, plan.low_digits):
+            sums.carries(plan, [values[part] for values in found])
+        return found
+
+    def _parts(self, reader: Reader, count: int) -> Iterator[tuple[int | EllipsisType, EntrywiseSums]]:
+        """The digit sums of every index of the first axis, if all operands run along it, or of all indices.
+
+        Entries of one index lie side by side in the vector, whatever the length of a tensor's first axis is.
+        """
+        terms = self.expression.terms
+        if len(self.shape) > 1 and all(not term.inner and all(f.follows_first_axis for f in term.factors) for term in terms):
+            yield from ((index, self._sums(reader, count, index)) for index in range(self.shape[0]))
+        else:
+            yield ..., self._sums(reader, count, None)
+
+    def _sums(self, reader: Reader, count: int, index: int | None) -> EntrywiseSums:
+        """Those of one index of the first axis, or all."""
+        sums = EntrywiseSums(reader, self.shape if index is None else self.shape[1:], range(count))
+        factors = {factor for term in self.expression.terms for factor in term.factors if not term.inner}
+        entries = {factor: factor.entries(reader, self.shape, index) for factor in factors}
         for term in self.expression.terms:
-            shape = (*self.shape, *term.inner)
-            parts = [operand.digits(reader, shape)[:count] for operand in term.factors]
+            if term.inner:
+                shape = (*self.shape, *term.inner)
+                parts = [_summed(reader, term.factors, shape, len(self.shape), count)]
+            else:
+                parts = [entries[factor] for factor in term.factors]
             for s, digit in base_digits(term.coefficient):
-                for d in range(count - s):
-                    sums[s + d] += np.int64(digit) * self._digit_sum(parts, d, len(term.inner))
+                sums.add(digit, s, *parts)
         return sums
 
-    def _digit_sum(self, parts: list[list[I64]], d: int, inner: int) -> I64:
-        """Coefficient d of a product of 0 to 2 polynomials, summed over the last `inner` axes."""
-        zero = np.zeros((1,) * len(self.shape), dtype=np.int64)
-        if not parts:
-            return zero + (1 if d == 0 else 0)
-        if len(parts) == 1:
-            return parts[0][d] if d < len(parts[0]) else zero
-        total = zero
-        last = tuple(range(len(self.shape), len(self.shape) + inner))
-        for i in range(max(0, d + 1 - len(parts[1])), min(d + 1, len(parts[0]))):
-            product = parts[0][i] * parts[1][d - i]
-            total = total + (product.sum(axis=last) if last else product)
-        return total
+
+def _summed(reader: Reader, factors: Sequence[Operand], shape: tuple[int, ...], outer: int, count: int) -> list[I64]:
+    """The low digits of a product of two operands, summed over the axes after the first `outer` ones."""
+    left, right = (operand.digits(reader, shape)[:count] for operand in factors)
+    axes = tuple(range(outer, len(shape)))
+    found = [np.zeros(shape[:outer], dtype=np.int64) for _ in range(min(count, len(left) + len(right) - 1))]
+    for i, a in enumerate(left):
+        for j, b in enumerate(right[: len(found) - i]):
+            found[i + j] += (a * b).sum(axis=axes)
+    return found
 
 
 def _product(parts: list[list[Interval]]) -> list[Interval]:

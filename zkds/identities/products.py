@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from zkds.field import K
@@ -13,7 +14,7 @@ from zkds.native import U64
 from zkds.sumcheck import Table
 from zkds.tensors.axes import Axis
 from zkds.tensors.contraction import combine, padded_pairs
-from zkds.tensors.tensor import Reader, Tensor
+from zkds.tensors.tensor import ProverContext, Reader, Tensor, VerifierContext
 
 
 class Products(ABC):
@@ -44,6 +45,37 @@ class Products(ABC):
     @abstractmethod
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
         """sum_k sum_(i + j = d) left_i right_j for d < count, over the whole output; for the witness."""
+
+    def some_digit_sums(self, reader: Reader, digits: Sequence[int]) -> Iterator[tuple[int, I64]]:
+        """(d, sum_k sum_(i + j = d) left_i right_j) for those of the digits that there are; a gap among them costs nothing."""
+        most = len(self.left.digits) + len(self.right.digits) - 1
+        wanted = {d for d in digits if 0 <= d < most}
+        low = next(d for d in range(most + 1) if d not in wanted)  # below it all are wanted
+        yield from enumerate(self.digit_sums(reader, low) if low else [])
+        above = [d for d in wanted if d > low]
+        if above:
+            highest_first = copy(self)
+            highest_first.left, highest_first.right = HighestFirst(self.left), HighestFirst(self.right)
+            sums = highest_first.digit_sums(reader, most - min(above))
+            yield from ((most - 1 - d, digit) for d, digit in enumerate(sums) if most - 1 - d in wanted)
+
+
+class HighestFirst(Tensor):
+    """A tensor for `digit_sums` alone: its digits come in the opposite order, so that those of products do."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.name, self.shape, self.interval, self.sources = tensor.name, tensor.shape, tensor.interval, tensor.sources
+        self.digits = tensor.digits[::-1]
+        self._tensor = tensor
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return reader.tables(self._tensor)[::-1]
+
+    def prove_claims(self, context: ProverContext) -> None:
+        raise NotImplementedError
+
+    def verify_claims(self, context: VerifierContext) -> None:
+        raise NotImplementedError
 
 
 class DigitProducts(Products):

@@ -38,6 +38,7 @@ from zkds.sumcheck import Table
 from zkds.tensors.axes import Axis, eq_axes, split_point, variables
 from zkds.tensors.circuit import Component
 from zkds.tensors.contraction import weighted_sum
+from zkds.tensors.entrywise import EntrywiseSums
 from zkds.tensors.field_tables import LANES
 from zkds.tensors.tensor import (
     SCHWARTZ_ZIPPEL,
@@ -132,32 +133,47 @@ class RoundedSum(Component):
 
         Raises ValueError where output and remainder are not those of the exact sums.
         """
-        count = self.plan.low_digits
-        sums = self._low_sums(reader, count)
-        for d, name in enumerate(self.remainder.names[:count]):
-            sums[d] -= reader.read(name).astype(np.int64) * np.int64(self.remainder.format.digit_factors[d])
+        sums = self._sums_of_products(reader, self._needed_digits())
         whole, bits = divmod(self.shift - 1, DIGIT_BITS)
-        if whole < count:
-            sums[whole] += np.int64(1 << bits)
+        sums.add(1 << bits, whole)
+        sums.add(-1, 0, reader.operands(self.committed[0]))
         whole, bits = divmod(self.shift, DIGIT_BITS)
-        if whole < count:
-            for d, digit in enumerate(self.output.tables(reader)[: count - whole]):
-                sums[whole + d] -= digit << np.int64(bits)
-        return list(zip(self.carries, self.plan.carry_values(sums), strict=True))
+        sums.add(-1 << bits, whole, reader.operands(self.output))
+        carries = [np.empty(self.output.shape, dtype=np.int64) for _ in self.carries]
+        sums.carries(self.plan, carries)
+        return list(zip(self.carries, carries, strict=True))
 
-    def _low_sums(self, reader: Reader, count: int) -> list[I64]:
-        """The digit sums of C below `count`."""
-        sums = [np.zeros(self.output.shape, dtype=np.int64) for _ in range(count)]
+    def _needed_digits(self) -> list[int]:
+        """The digits whose sums give the carries: the low ones; or those above them in place of the last group's, if these are
+        sums of fewer products.
+        """
+        low = self.plan.low_digits
+        first = low - self.plan.groups[-1] if self.plan.groups else 0
+        last, above = range(first, low), range(low, len(self.digits))
+        products_of_last, products_above = (sum(map(self._products_of_digit, digits)) for digits in (last, above))
+        return [*range(first), *(above if 0 < first and products_above < products_of_last else last)]
+
+    def _products_of_digit(self, digit: int) -> int:
+        """How many products of two digits e_digit is a sum of."""
+        count = 0
+        for part in self.products:
+            left, right = len(part.products.left.digits), len(part.products.right.digits)
+            d = digit - part.exponent // DIGIT_BITS
+            count += max(0, min(d + 1, left, right, left + right - 1 - d))
+        return count
+
+    def _sums_of_products(self, reader: Reader, digits: Sequence[int]) -> EntrywiseSums:
+        """The digit sums of C."""
+        sums = EntrywiseSums(reader, self.output.shape, digits)
         for part in self.products:  # modulo 2^64, as far as single digit sums go; whole groups of them fit (`IdentityPlan`)
             whole, bits = divmod(part.exponent, DIGIT_BITS)
-            if whole < count:
-                for d, digit in enumerate(part.products.digit_sums(reader, count - whole)):
-                    sums[whole + d] += digit if part.sign << bits == 1 else digit * np.int64(part.sign << bits)
+            for d, digit in part.products.some_digit_sums(reader, [d - whole for d in digits]):
+                sums.add(part.sign << bits, whole + d, [digit])
         if self.linear is not None:
             whole, bits = divmod(self.linear.exponent, DIGIT_BITS)
-            if whole < count:
-                for d, digit in enumerate(reader.tables(self.linear.tensor)[: count - whole]):
-                    sums[whole + d] += self.linear.sums(digit) << np.int64(bits)
+            for d, digit in enumerate(reader.tables(self.linear.tensor), whole):
+                if sums.wants(d):
+                    sums.add(1 << bits, d, [np.broadcast_to(self.linear.sums(digit), self.output.shape)])
         return sums
 
     # ---- protocol ----------------------------------------------------------------------------------------------------

@@ -25,17 +25,16 @@ intervals; the verifier runs it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from zkds.errors import PlanRejected
 from zkds.field import ZERO, K, P, powers
 from zkds.integers.intervals import Interval
 from zkds.integers.limbs import DIGIT_BITS as DIGIT_BITS
-from zkds.integers.limbs import I64, MAX_WIDTH, LimbFormat
+from zkds.integers.limbs import MAX_WIDTH, LimbFormat
 
 MAX_GROUP = 3
 MAX_LOW_DIGITS = 12
@@ -91,25 +90,14 @@ class IdentityPlan:
             yield first, size, power
             first += size
 
-    def carry_values(self, low_sums: Sequence[I64]) -> list[I64]:
-        """The carries of an identity that holds, from e_0, ..., e_(m - 1), int64 arrays of one shape.
-
-        Raises ValueError for another number of arrays, or where 2^(16 m) does not divide the identity's value.
-        """
-        if len(low_sums) != self.low_digits:
-            raise ValueError(f"low_sums: expected {self.low_digits} digit sums, got {len(low_sums)}")
-        carries: list[I64] = []
-        first = 0
-        for size in self.groups:
-            total = low_sums[first] + (carries[-1] if carries else np.int64(0))
-            for i in range(1, size):
-                total += low_sums[first + i] << np.int64(DIGIT_BITS * i)
-            bits = np.int64(DIGIT_BITS * size)
-            if np.bitwise_or.reduce(total, axis=None) & ((np.int64(1) << bits) - np.int64(1)):
-                raise ValueError(f"identity: digits {first} to {first + size - 1} do not sum to a multiple of 2^{bits}")
-            carries.append(total >> bits)
-            first += size
-        return carries
+    def require_exact(self, exact: Sequence[bool]) -> None:
+        """Raise ValueError unless every group of digit sums, with the carry that comes in, is a multiple of its power of 2."""
+        if not all(exact):
+            group = list(exact).index(False)
+            first, size = sum(self.groups[:group]), self.groups[group]
+            raise ValueError(
+                f"identity: digits {first} to {first + size - 1} do not sum to a multiple of 2^{DIGIT_BITS * size}"
+            )
 
     def check(self, digits: Sequence[Interval], total: Interval) -> None:
         """Raise PlanRejected unless the plan is sound for e_d in digits[d] (zero beyond) and a value in `total`."""
@@ -141,8 +129,13 @@ def plan_identity(digits: Sequence[Interval], total: Interval, limb_bits: int = 
     total       an interval of the identity's value
     limb_bits   of carries, where limbs of so many bits are fewer than those of 16; then it may be worth to show that one more
                 low digit vanishes than has to: the carry behind it may be a limb shorter
-    Raises PlanRejected if there is none.
+    Raises PlanRejected if there is none. Identities of one layer are those of all others, and of every step: plans are kept.
     """
+    return _planned(tuple(digits), total, limb_bits)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _planned(digits: tuple[Interval, ...], total: Interval, limb_bits: int) -> IdentityPlan:
     needed = 0
     while total.magnitude() >= P << (DIGIT_BITS * needed):
         needed += 1

@@ -70,15 +70,22 @@ class Boxes:
         if (places + self.cells > len(vector)).any():
             raise ValueError(f"places: expected boxes within {len(vector)} cells")
         strides = np.array(values.strides, dtype=np.int64) // np.int64(values.itemsize)
+        keep: list[Any] = [strides]
+        structure = self.struct(keep)
+        structure.strides = pointer(strides, "int64_t *")
+        structure.places = pointer(places, "uint64_t *")
+        return structure, keep
+
+    def struct(self, keep: list[Any]) -> Any:
+        """The C structure without strides and places; what has to outlive it is added to `keep`."""
+        keep += [self.starts, self.sides]
         fields = {
             "dimensions": len(self.shape),
             "count": len(self.sides),
-            "strides": pointer(strides, "int64_t *"),
             "starts": pointer(self.starts, "uint64_t *"),
             "sides": pointer(self.sides, "uint64_t *"),
-            "places": pointer(places, "uint64_t *"),
         }
-        return ffi.new("struct zkds_boxes *", fields), strides
+        return ffi.new("struct zkds_boxes *", fields)
 
 
 def write(values: I64, digits: Digits, boxes: Boxes, places: U64, vector: U32) -> bool:

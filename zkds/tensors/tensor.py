@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from zkds import sumcheck
 from zkds.channel import ProverChannel, VerifierEnd
 from zkds.claims import Claim, Pieces, Value
-from zkds.commit.layout import Layout
+from zkds.commit.layout import Layout, boxes_of
 from zkds.field import ONE, ZERO, K, block, dot, powers, to_pairs, unblock
 from zkds.hidden import Hidden
 from zkds.integers.identity import DIGIT_BITS
@@ -34,8 +34,10 @@ from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns
 from zkds.integers.limbs import I64
 from zkds.lookup import Lookup, RangeTable, Table
-from zkds.native import U32, U64
+from zkds.native import U32, U64, entrywise
 from zkds.native import field as native
+from zkds.native.columns import Boxes
+from zkds.native.entrywise import CellSum, Result
 from zkds.soundness import ErrorTerm, algebraic
 from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
 from zkds.tensors.contraction import multiply
@@ -43,6 +45,7 @@ from zkds.tensors.contraction import multiply
 MOST_SEPARATE_CLAIMS = 8  # on one tensor: more of them become one by a sumcheck, so that nested sums don't double them
 KEPT_COLUMNS, KEPT_TENSORS = 64, 64  # a layer's gradients use the same deltas, inputs and weights again and again
 KEPT_BYTES = 1 << 28  # of columns, and of tensors' digits; the last one is kept whatever its size
+Operand: TypeAlias = CellSum | I64  # a digit at every entry, as `Reader.evaluate` takes it
 Key = TypeVar("Key", bound=Hashable)
 Made = TypeVar("Made")
 # Cells by the names of their columns; or, as they are made, such pairs and pairs of a tensor's columns and its values.
@@ -92,6 +95,20 @@ class Book(Generic[Value]):
         return self.vector_claims
 
 
+@dataclass(frozen=True)
+class LinearDigit:
+    """A digit of a tensor at every entry: constant + sum of scale times a column, or the entry `index` of its first axis."""
+
+    constant: int
+    terms: tuple[tuple[int, str, int | None], ...]  # (scale, column, index)
+
+    def __add__(self, other: LinearDigit) -> LinearDigit:
+        return LinearDigit(self.constant + other.constant, self.terms + other.terms)
+
+    def times(self, factor: int) -> LinearDigit:
+        return LinearDigit(factor * self.constant, tuple((factor * scale, name, index) for scale, name, index in self.terms))
+
+
 class Reader(ABC):
     """The prover's columns, by their names."""
 
@@ -120,6 +137,14 @@ class Reader(ABC):
         """The digits of a tensor, not to be changed; those of the last few tensors are kept, if they are small."""
         return self._kept_tables[tensor]
 
+    def operands(self, tensor: Tensor, index: int | None = None) -> list[Operand]:
+        """The digits of a tensor, or of entry `index` along its first axis, for `evaluate` over their shape."""
+        return [*(self.tables(tensor) if index is None else tensor.tables_at(self, index))]
+
+    def evaluate(self, shape: tuple[int, ...], operands: Sequence[Operand], results: Sequence[Result]) -> list[bool]:
+        """Sums of products of digits over a shape without empty axes (zkds/native/entrywise.py)."""
+        return entrywise.evaluate(np.zeros(0, dtype=np.uint32), Boxes.whole(shape), operands, results)
+
 
 class VectorReader(Reader):
     """Columns of the committed vector."""
@@ -140,6 +165,25 @@ class VectorReader(Reader):
 
     def read_entry(self, name: str, index: int) -> U32:
         return self._layout.read_entry(self.vector, name, index)
+
+    def operands(self, tensor: Tensor, index: int | None = None) -> list[Operand]:
+        digits = tensor.linear_digits(index)
+        if digits is None:
+            return super().operands(tensor, index)
+        boxes = len(boxes_of(tensor.shape if index is None else tensor.shape[1:]))
+        return [
+            CellSum(digit.constant, tuple(scale for scale, _, _ in digit.terms), self._places(digit, boxes)) for digit in digits
+        ]
+
+    def _places(self, digit: LinearDigit, boxes: int) -> U64:
+        """(terms, boxes)"""
+        places = np.zeros((len(digit.terms), boxes), dtype=np.uint64)
+        for own, (_, name, index) in zip(places, digit.terms, strict=True):
+            own[:] = self._layout.offsets(name) if index is None else self._layout.slice_offsets([name], [index])[0, 0]
+        return places
+
+    def evaluate(self, shape: tuple[int, ...], operands: Sequence[Operand], results: Sequence[Result]) -> list[bool]:
+        return entrywise.evaluate(self.vector, boxes_of(shape).places, operands, results)
 
     def values(self, columns: LimbColumns) -> I64:
         return columns.values(self._layout, self.vector)
@@ -217,6 +261,10 @@ class Tensor(ABC):
         """The digits of entry `index` along the first axis."""
         return [table[index] for table in reader.tables(self)]
 
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
+        """The digits, or those of entry `index` along the first axis, if they are linear in columns of the same shape."""
+        return None
+
     @abstractmethod
     def prove_claims(self, context: ProverContext) -> None:
         """Reduce all claims on this tensor."""
@@ -266,6 +314,11 @@ class Committed(Tensor):
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
         limbs = [reader.read_entry(name, index) for name in self.columns.names]
         return self._digits(self.columns.format.coefficients(limbs))
+
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit]:
+        number = self.columns.format
+        limbs = zip(number.digit_factors, number.cell_offsets, self.columns.names, strict=True)
+        return [LinearDigit(-factor * offset, ((factor, name, index),)) for factor, offset, name in limbs]
 
     def _digits(self, coefficients: list[I64]) -> list[I64]:
         pairs = zip(coefficients, self.columns.format.digit_factors, strict=True)
