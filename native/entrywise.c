@@ -1,6 +1,7 @@
 /* Expressions in digits, entry by entry: tasks are runs of cells, which pass through the first-level cache a chunk at a time. */
 #include "entrywise_ops.h"
 #include "boxes.h"
+#include "api/entrywise.h"
 
 #define CHUNK 512 /* entries: those of a few operands fit a first-level cache */
 
@@ -50,6 +51,12 @@ static void scatter(struct entries *entries, int64_t *values, size_t count, cons
     }
 }
 
+static void add_all(uint64_t *total, const int64_t *sums, size_t count) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) sum += (uint64_t)sums[i];
+    __atomic_fetch_add(total, sum, __ATOMIC_RELAXED);
+}
+
 struct scratch {
     int64_t operands[ZKDS_MAX_OPERANDS][CHUNK], sums[2][CHUNK];
     struct entries arrays[ZKDS_MAX_OPERANDS], results[ZKDS_MAX_RESULTS];
@@ -81,7 +88,8 @@ static void run_task(void *context, size_t task, int worker) {
     (void)worker;
     for (size_t k = 0; k < job->operand_count; k++)
         if (job->operands[k].values) scratch.arrays[k] = entries_at(job, job->operands[k].strides, &part);
-    for (size_t r = 0; r < job->result_count; r++) scratch.results[r] = entries_at(job, job->results[r].strides, &part);
+    for (size_t r = 0; r < job->result_count; r++)
+        if (job->results[r].values) scratch.results[r] = entries_at(job, job->results[r].strides, &part);
     for (size_t cell = part.first, count; cell < part.end; cell += count) {
         count = part.end - cell < CHUNK ? part.end - cell : CHUNK;
         load(job, &scratch, part.box, cell, count);
@@ -98,7 +106,10 @@ static void run_task(void *context, size_t task, int worker) {
                                              product->right < 0 ? NULL : scratch.at[product->right], count);
             }
             if (result->bits) cut |= (uint32_t)OPS(entrywise)->shift(sums, result->bits, count) << r;
-            scatter(&scratch.results[r], result->values, count, sums);
+            if (result->values)
+                scatter(&scratch.results[r], result->values, count, sums);
+            else
+                add_all(result->total, sums, count);
         }
     }
     if (cut) __atomic_fetch_or(&job->cut, cut, __ATOMIC_RELAXED);
@@ -110,7 +121,7 @@ static int is_valid(const struct job *job) {
         return 0;
     for (size_t r = 0; r < job->result_count; r++) {
         const struct zkds_result *result = &job->results[r];
-        if (result->bits < 0 || result->bits > 63 || (result->chained && !r)) return 0;
+        if (result->bits < 0 || result->bits > 63 || (result->chained && !r) || !result->values == !result->total) return 0;
         for (size_t k = 0; k < result->count; k++)
             if (result->products[k].left >= (int)job->operand_count || result->products[k].right >= (int)job->operand_count)
                 return 0;

@@ -1,8 +1,7 @@
 /* The kernels of the entrywise family, one table per instruction set: runs of neighbouring entries. */
 #ifndef ZKDS_ENTRYWISE_OPS_H
 #define ZKDS_ENTRYWISE_OPS_H
-#include "columns_ops.h"
-#include "api/entrywise.h"
+#include "runtime.h"
 
 struct entrywise_ops {
     /* sums[i] += scale cells[i] */

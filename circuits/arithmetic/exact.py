@@ -3,7 +3,7 @@
 An operand is an array and its width: how many bits its largest entry takes. Products of matrices are exact for widths of up to
 51 bits and sums of up to 113; wider operands have no place in the formats of the semantics.
 
-`Wide` holds such sums: (hi, lo), value = hi 2^32 + lo, 0 <= lo < 2^32.
+`Wide` holds such sums: hi 2^32 + lo, 0 <= lo < 2^32, and what is added to that before it is rounded (zkds/native/rounding.py).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkds.integers.limbs import I64
-from zkds.native import exact
+from zkds.native import exact, rounding
 from zkds.native.exact import MatrixProduct, View
+from zkds.native.rounding import round_total, value_range
 
 WORD_BITS = 32
 WIDE_BITS = 94  # a Wide holds |value| <= 2^94, so that a bias and half a unit can be added
 MAX_SHIFT = 62
-SQUARES_CHUNK = 1 << 14  # entries whose squared 24-bit halves can be added up in an int64
 
 GRAM_CHUNK = 1 << 16
 
@@ -31,42 +31,65 @@ _WORD = np.int64(WORD_BITS)
 _LOW = np.int64((1 << WORD_BITS) - 1)
 _HALF = np.int64(26)
 _LOW_HALF = np.int64((1 << 26) - 1)
-_INT64 = np.iinfo(np.int64)
 
 
 @dataclass(frozen=True, repr=False)
 class Wide:
-    """Integers of at most 2^94 in absolute value: hi, lo int64 arrays of one shape, value = hi 2^32 + lo, 0 <= lo < 2^32."""
+    """Integers of at most 2^94 in absolute value, at every entry hi 2^32 + lo + left right + addend 2^shift.
 
-    hi: I64
-    lo: I64
+    Arrays are int64 and broadcast to one shape; each of the three parts may be missing (None). Nothing is computed before a
+    rounding, which does all of it in one pass.
+    """
+
+    hi: I64 | None = None
+    lo: I64 | None = None  # 0 <= lo < 2^32
+    factors: tuple[I64, I64] | None = None
+    addend: I64 | None = None
+    shift: int = 0
 
     @classmethod
     def of(cls, values: I64, shift: int = 0) -> Wide:
         """values 2^shift, for |values| 2^shift < 2^94 (the caller's promise) and 0 <= shift < 64."""
-        total = Sum(values.shape)
-        total.add(values, shift)
-        return total.wide()
+        return cls(addend=values, shift=shift)
 
     def __add__(self, other: Wide) -> Wide:
-        """Exact if the sum is below 2^94 in absolute value."""
-        return _carried(self.hi + other.hi, self.lo + other.lo)
+        """Exact if the sum is below 2^94 in absolute value. Raises ValueError for two products or two addends."""
+        if any(a is not None and b is not None for a, b in ((self.factors, other.factors), (self.addend, other.addend))):
+            raise ValueError("sum: expected one product and one addend at most")
+        hi, lo = self.hi, self.lo
+        if hi is None or lo is None:
+            hi, lo = other.hi, other.lo
+        elif other.hi is not None and other.lo is not None:
+            hi, lo = _carried(hi + other.hi, lo + other.lo)
+        added = self if self.addend is not None else other
+        return Wide(hi, lo, self.factors or other.factors, added.addend, added.shift)
 
     def shifted(self, shift: int) -> Wide:
         """2^shift times as much, exact if that is below 2^94 in absolute value; 0 <= shift < 64."""
+        hi, lo = self.words
         if shift >= WORD_BITS:
-            return Wide((self.hi << np.int64(shift)) + (self.lo << np.int64(shift - WORD_BITS)), np.zeros_like(self.lo))
-        return Wide(
-            (self.hi << np.int64(shift)) + (self.lo >> np.int64(WORD_BITS - shift)), (self.lo << np.int64(shift)) & _LOW
-        )
+            return Wide((hi << np.int64(shift)) + (lo << np.int64(shift - WORD_BITS)), np.zeros_like(lo))
+        return Wide((hi << np.int64(shift)) + (lo >> np.int64(WORD_BITS - shift)), (lo << np.int64(shift)) & _LOW)
+
+    @property
+    def words(self) -> tuple[I64, I64]:
+        """The values as hi 2^32 + lo. By Python ints, if there are other parts: what is large is rounded as it is."""
+        if self.hi is not None and self.lo is not None and self.factors is None and self.addend is None:
+            return self.hi, self.lo
+        values = self.integers()
+        return (values >> WORD_BITS).astype(np.int64), (values & ((1 << WORD_BITS) - 1)).astype(np.int64)
 
     def integers(self) -> Integers:
         """As Python ints."""
-        found: Integers = (self.hi.astype(object) << WORD_BITS) + self.lo.astype(object)
+        parts = (self.hi, self.lo, *(self.factors or (None, None)), self.addend)
+        hi, lo, left, right, addend = (0 if part is None else part.astype(object) for part in parts)
+        found: Integers = np.asarray(hi * (1 << WORD_BITS) + lo + left * right + addend * (1 << self.shift), dtype=object)
         return found
 
     def reshape(self, *shape: int) -> Wide:
-        return Wide(self.hi.reshape(shape), self.lo.reshape(shape))
+        """In another shape."""
+        hi, lo = self.words
+        return Wide(hi.reshape(shape), lo.reshape(shape))
 
     def round(self, shift: int) -> tuple[I64, I64]:
         """(floor((value + half) / 2^shift), (value + half) mod 2^shift) with half = 2^(shift - 1), 1 <= shift <= 62.
@@ -75,41 +98,13 @@ class Wide:
         """
         if not 1 <= shift <= MAX_SHIFT:
             raise ValueError(f"shift: expected 1 to {MAX_SHIFT}, got {shift}")
-        moved = _carried(self.hi, self.lo + np.int64(1 << (shift - 1)))
-        if shift >= WORD_BITS:
-            upper = shift - WORD_BITS
-            remainder = ((moved.hi & np.int64((1 << upper) - 1)) << _WORD) | moved.lo
-            return moved.hi >> np.int64(upper), remainder
-        remainder = moved.lo & np.int64((1 << shift) - 1)
-        limit = np.int64(1 << (31 + shift))
-        quotient = (moved.hi << np.int64(WORD_BITS - shift)) | (moved.lo >> np.int64(shift))
-        if moved.hi.size and (int(moved.hi.max()) >= limit or int(moved.hi.min()) < -limit):
-            quotient = np.where(moved.hi >= limit, _INT64.max, np.where(moved.hi < -limit, _INT64.min, quotient))
-        return quotient, remainder
+        left, right = self.factors or (None, None)
+        return round_total((self.hi, self.lo, left, right, self.addend), self.shift, shift)
 
 
-def _carried(hi: I64, lo: I64) -> Wide:
+def _carried(hi: I64, lo: I64) -> tuple[I64, I64]:
     """hi 2^32 + lo for any int64 lo."""
-    return Wide(hi + (lo >> _WORD), lo & _LOW)
-
-
-class Sum:
-    """A sum of shifted int64 terms, modulo 2^96: the true sum, if that is below 2^94 in absolute value."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._hi = np.zeros(shape, dtype=np.int64)
-        self._lo = np.zeros(shape, dtype=np.int64)  # of at most 2^31 terms below 2^32
-
-    def add(self, values: I64, shift: int) -> None:
-        """Add values 2^shift, 0 <= shift < 96."""
-        if shift >= WORD_BITS:
-            self._hi += values << np.int64(shift - WORD_BITS)
-        else:
-            self._hi += values >> np.int64(WORD_BITS - shift)
-            self._lo += (values & np.int64((1 << (WORD_BITS - shift)) - 1)) << np.int64(shift)
-
-    def wide(self) -> Wide:
-        return _carried(self._hi, self._lo)
+    return hi + (lo >> _WORD), lo & _LOW
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,7 +121,8 @@ class Operand:
 
 def magnitude(values: I64) -> int:
     """The largest absolute value, 0 for none."""
-    return max(int(values.max()), -int(values.min())) if values.size else 0
+    least, largest = value_range(values) if values.size else (0, 0)
+    return max(largest, -least)
 
 
 def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shape: tuple[int, ...]) -> Wide:
@@ -146,21 +142,10 @@ def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shap
 
 
 def products(left: I64, right: I64) -> Wide:
-    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^94.
-
-    By halves of 32 bits; hi is right modulo 2^64 and so, products being as small as they are, right.
-    """
+    """left * right entry by entry, with broadcasting. Raises ArithmeticError unless all products are below 2^94."""
     if magnitude(left) * magnitude(right) >= 1 << WIDE_BITS:
         raise ArithmeticError("products: expected factors whose products are below 2^94")
-    left_hi, left_lo = left >> _WORD, left & _LOW
-    right_hi, right_lo = right >> _WORD, right & _LOW
-    low = left_lo.view(np.uint64) * right_lo.view(np.uint64)
-    hi = (low >> np.uint64(WORD_BITS)).view(np.int64)
-    lo = (low & np.uint64(_LOW)).view(np.int64)
-    hi += left_hi * right_lo
-    hi += left_lo * right_hi
-    hi += (left_hi * right_hi) << _WORD
-    return Wide(hi, lo)
+    return Wide(factors=(left, right))
 
 
 def matrix_product(left: I64, right: I64) -> Wide:
@@ -218,13 +203,7 @@ def sum_of_squares(values: I64) -> int:
     """sum v^2 over all entries, for |v| <= 2^47."""
     if magnitude(values) > 1 << 47:
         raise ArithmeticError("sum_of_squares: expected values of at most 2^47")
-    flat = values.ravel()
-    total = 0
-    for start in range(0, flat.size, SQUARES_CHUNK):
-        chunk = flat[start : start + SQUARES_CHUNK]
-        high, low = chunk >> np.int64(24), chunk & np.int64((1 << 24) - 1)
-        total += (int(high @ high) << 48) + (int(high @ low) << 25) + int(low @ low)
-    return total
+    return rounding.sum_of_squares(values)
 
 
 @dataclass(frozen=True, repr=False)

@@ -19,6 +19,7 @@ from zkds.dataset.schema import INPUT_WIDTH
 from zkds.errors import MalformedProof
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow
 from zkds.native import exact
+from zkds.native.rounding import value_range
 from zkds.wire import ProofReader, encode_number, read_number
 
 # fractional bits
@@ -109,7 +110,8 @@ def round_rational(value: Fraction) -> int:
 
 def require_format(values: I64, number: LimbFormat, tensor: str, place: Place) -> None:
     """Raise Overflow at the first entry, in row-major order, that the format does not hold."""
-    if values.size and not (number.interval.low <= int(values.min()) and int(values.max()) <= number.interval.high):
+    least, largest = value_range(values) if values.size else (0, 0)
+    if not number.interval.low <= least <= largest <= number.interval.high:
         try:
             number.require(tensor, values)
         except WitnessOverflow as error:

@@ -106,7 +106,7 @@ class Affine(Operator):
     def forward(self, placed: Placed, inputs: Sequence[I64], weights: Mapping[str, I64], place: Place) -> Forward:
         (x,), bits = inputs, placed.input_bits[0]
         require_factor(x, _by_channel(self.scale), "input", place)
-        total = products(_by_channel(self.scale), x) + Wide.of(np.broadcast_to(_by_channel(self.shift), x.shape), bits)
+        total = products(_by_channel(self.scale), x) + Wide.of(_by_channel(self.shift), bits)
         y, remainder = total.round(_forward_shift(placed))
         require_format(y, CONVOLUTION, "affine map", place)
         return Forward(y, {"forward: remainder": remainder})

@@ -193,7 +193,7 @@ def centred(values: I64, mean: I64, placed: Placed) -> I64:
 
 def normalise(distance: I64, scale: I64, bias: I64, placed: Placed, place: Place) -> Rounded:
     """y [32] of x - mean, c and beta. Raises Overflow."""
-    offset = Wide.of(np.broadcast_to(bias[:, None, None], distance.shape), _bias_shift(placed))
+    offset = Wide.of(bias[:, None, None], _bias_shift(placed))
     found = Rounded(*(products(scale[:, None, None], distance) + offset).round(_forward_shift(placed)))
     require_format(found.value, CONVOLUTION, "batch norm", place)
     return found

@@ -124,9 +124,9 @@ def rounded(values: Integers, shift: int, number: LimbFormat, tensor: str, place
 
 def require_wide(values: Wide, bits: int, tensor: str, place: Place) -> None:
     """Raise Overflow unless all are from -2^bits to 2^bits - 1, for bits >= 32."""
-    limit = np.int64(1 << (bits - WORD_BITS))
+    limit, (hi, _) = np.int64(1 << (bits - WORD_BITS)), values.words
     try:
-        require_fit(tensor, (values.hi >= -limit) & (values.hi < limit), bits + 1)
+        require_fit(tensor, (hi >= -limit) & (hi < limit), bits + 1)
     except WitnessOverflow as error:
         raise Overflow(tensor, place, error.index, error.width) from None
 

@@ -15,13 +15,15 @@ struct zkds_product {
     int64_t factor;
     int left, right;
 };
-/* values = floor((the products' sum + the result before, if it is chained) / 2^bits), 0 <= bits < 64, of two's complement. */
+/* values = floor((the products' sum + the result before, if it is chained) / 2^bits), 0 <= bits < 64, of two's complement; or,
+ * where `values` is NULL, all entries' are added to *total. */
 struct zkds_result {
     const struct zkds_product *products;
     size_t count;
     int chained, bits;
     int64_t *values;
     const int64_t *strides; /* (dimensions) */
+    uint64_t *total;
 };
 enum { ZKDS_MAX_OPERANDS = 128, ZKDS_MAX_RESULTS = 32 };
 

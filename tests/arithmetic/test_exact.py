@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from zkds.circuits.arithmetic import exact
 from zkds.circuits.arithmetic.exact import (
     Operand,
-    Sum,
     Wide,
     gram,
     inner_products,
@@ -29,7 +28,8 @@ def wide(values):
 
 
 def integers(found):
-    return [(h << 32) + low for h, low in zip(found.hi.ravel().tolist(), found.lo.ravel().tolist(), strict=True)]
+    assert all(0 <= low < 1 << 32 for low in found.words[1].ravel().tolist())
+    return found.integers().ravel().tolist()
 
 
 def random_array(source, bits, shape):
@@ -74,12 +74,29 @@ def test_rounding_refuses_other_shifts(shift):
 
 @seed(2)
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(-(2**53), 2**53), st.integers(0, 41)), min_size=1, max_size=20))
-def test_sums_of_shifted_terms(terms):
-    total = Sum((1,))
-    for value, shift in terms:
-        total.add(np.array([value], dtype=np.int64), shift)
-    assert integers(total.wide()) == [sum(value << shift for value, shift in terms)]
+@given(st.integers(1, 62), st.integers(0, 40), st.integers(0, 2**32))
+def test_sums_are_rounded_as_they_are(shift, addend_shift, random_seed):
+    """Products, their factors and an addend broadcast, and words of any strides: no part is rounded before they are added."""
+    source = random.Random(random_seed)
+    left, right = random_array(source, 46, (3, 1, 2)), random_array(source, 46, (4, 1))
+    addend = random_array(source, 50, (3, 1, 1))
+    values = [source.getrandbits(93) * source.choice((1, -1)) for _ in range(24)]
+    words = wide(values).words
+    other = Wide(*(part.reshape(2, 4, 3).T for part in words))
+    total = products(left, right) + Wide.of(addend, addend_shift) + other
+    exact_sums = left.astype(object) * right + addend.astype(object) * 2**addend_shift + other.integers()
+    assert (total.integers() == exact_sums).all()
+    value, remainder = total.round(shift)
+    expected, rest = round_integers(exact_sums, shift)
+    assert (value == expected.clip(-(2**63), 2**63 - 1)).all() and (remainder == rest).all()
+    assert value.flags.c_contiguous and value.shape == (3, 4, 2)
+
+
+def test_sums_of_two_products_are_refused():
+    one = np.ones(1, dtype=np.int64)
+    for part in (products(one, one), Wide.of(one)):
+        with pytest.raises(ValueError, match="one product and one addend"):
+            part + part
 
 
 @seed(3)
@@ -145,7 +162,7 @@ def test_wider_operands_are_refused():
 
 
 @pytest.mark.parametrize("bits", [1, 20, 46])
-@pytest.mark.parametrize("count", [1, exact.SQUARES_CHUNK, exact.SQUARES_CHUNK + 1])
+@pytest.mark.parametrize("count", [1, 1 << 16, (1 << 16) + 1])
 def test_sum_of_squares(bits, count):
     generator = np.random.default_rng(bits)
     values = generator.integers(-(2**bits), 2**bits, (count,))

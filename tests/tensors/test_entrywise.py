@@ -52,9 +52,7 @@ def test_weights_in_every_pass_are_sums_of_digits(readers):
     tensors = [tensor for tensor in relation.tensors if isinstance(tensor, WeightTensor)]
     assert tensors
     for tensor in tensors:
-        parts = [
-            None if part is None else part.tables(both[0]) for part in (tensor.start, tensor.updates, tensor.perturbations)
-        ]
+        parts = [None if part is None else part.tables(both[0]) for part in tensor._parts]
         for reader in both:
             for j, table in enumerate(tensor.tables(reader)):
                 start, updates, perturbations = (0 if p is None or j >= len(p) else p[j] for p in parts)

@@ -325,7 +325,7 @@ class Layout:
         return _pieces(shape, slices.reshape(-1, slices.shape[-1]), points, scales.reshape(-1, 2))
 
     def slice_offsets(self, names: Sequence[str], indices: Sequence[int]) -> I64:
-        """Where the slices T_j[i] of columns of two or more dimensions have the boxes of their shape: (indices, names, boxes)."""
+        """Where slices T_j[i] of columns of two or more dimensions have the boxes of their shape: (indices, names, boxes)."""
         length, *others = self._shape(names)
         boxes, parts = boxes_of(tuple(others)), binary_parts(length)
         offsets = np.stack([self.offsets(name) for name in names]).reshape(len(names), len(parts), len(boxes))

@@ -299,7 +299,7 @@ class Identity:
         return digits, total if self.total is None else self.total
 
     def carries(self, reader: Reader, plan: IdentityPlan) -> list[I64]:
-        """The carries of every index. Raises ValueError where 2^(16 m) does not divide the expression, m the plan's low digits."""
+        """The carries of every index. Raises ValueError where 2^(16 m) does not divide the value, m the plan's low digits."""
         found = [np.empty(self.shape, dtype=np.int64) for _ in plan.groups]
         for part, sums in self._parts(reader, plan.low_digits):
             sums.carries(plan, [values[part] for values in found])
@@ -323,8 +323,7 @@ class Identity:
         entries = {factor: factor.entries(reader, self.shape, index) for factor in factors}
         for term in self.expression.terms:
             if term.inner:
-                shape = (*self.shape, *term.inner)
-                parts = [_summed(reader, term.factors, shape, len(self.shape), count)]
+                parts: list[Sequence[EntrywiseOperand]] = [_summed(reader, term.factors, self.shape, term.inner, count)]
             else:
                 parts = [entries[factor] for factor in term.factors]
             for s, digit in base_digits(term.coefficient):
@@ -332,15 +331,22 @@ class Identity:
         return sums
 
 
-def _summed(reader: Reader, factors: Sequence[Operand], shape: tuple[int, ...], outer: int, count: int) -> list[I64]:
-    """The low digits of a product of two operands, summed over the axes after the first `outer` ones."""
-    left, right = (operand.digits(reader, shape)[:count] for operand in factors)
-    axes = tuple(range(outer, len(shape)))
-    found = [np.zeros(shape[:outer], dtype=np.int64) for _ in range(min(count, len(left) + len(right) - 1))]
+def _summed(
+    reader: Reader, factors: Sequence[Operand], outer: tuple[int, ...], inner: tuple[int, ...], count: int
+) -> list[I64]:
+    """The low digits of a product of two operands, summed over the axes `inner`, at every index of `outer`."""
+    found = np.zeros((count, *outer), dtype=np.int64)
+    if len(outer) == 1:
+        for index in range(outer[0]):
+            sums = EntrywiseSums(reader, inner, range(count))
+            sums.add(1, 0, *(operand.entries(reader, (*outer, *inner), index) for operand in factors))
+            found[:, index] = sums.totals()
+        return [*found]
+    left, right = (operand.digits(reader, (*outer, *inner))[:count] for operand in factors)
     for i, a in enumerate(left):
-        for j, b in enumerate(right[: len(found) - i]):
-            found[i + j] += (a * b).sum(axis=axes)
-    return found
+        for j, b in enumerate(right[: count - i]):
+            found[i + j] += (a * b).sum(axis=tuple(range(len(outer), len(outer) + len(inner))))
+    return [*found]
 
 
 def _product(parts: list[list[Interval]]) -> list[Interval]:

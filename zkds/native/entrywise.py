@@ -38,12 +38,16 @@ class Product:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """values = floor((the products' sum + the result before, if `chained`) / 2^bits), 0 <= bits < 64; of the boxes' shape."""
+    """values = floor((the products' sum + the result before, if `chained`) / 2^bits), 0 <= bits < 64.
+
+    values   of the boxes' shape; if `summed`, (1,), to which those of all entries are added
+    """
 
     products: Sequence[Product]
     values: I64
     bits: int = 0
     chained: bool = False
+    summed: bool = False
 
 
 def evaluate(vector: U32, boxes: Boxes, operands: Sequence[CellSum | I64], results: Sequence[Result]) -> list[bool]:
@@ -103,13 +107,16 @@ def _array(values: I64, boxes: Boxes, keep: list[Any]) -> dict[str, Any]:
 def _result(result: Result, boxes: Boxes, keep: list[Any]) -> dict[str, Any]:
     if not result.values.flags.writeable:
         raise ValueError("values: expected a result that may be written")
-    products = ffi.new(
-        "struct zkds_product[]",
-        [
-            ((own.factor + _WORD // 2) % _WORD - _WORD // 2, *own.operands, *(-1,) * (2 - len(own.operands)))
-            for own in result.products
-        ],
-    )
+    products = ffi.new("struct zkds_product[]", [_product(product) for product in result.products])
     keep.append(products)
     fields = {"products": products, "count": len(products), "chained": result.chained, "bits": result.bits}
+    if result.summed:
+        array("total", result.values, np.int64, (1,))
+        keep.append(result.values)
+        return fields | {"total": pointer(result.values, "uint64_t *")}
     return fields | _array(result.values, boxes, keep)
+
+
+def _product(product: Product) -> tuple[int, int, int]:
+    left, right = (*product.operands, -1, -1)[:2]
+    return (product.factor + _WORD // 2) % _WORD - _WORD // 2, left, right

@@ -26,7 +26,7 @@ class EntrywiseSums:
         return digit in self._products
 
     def add(self, factor: int, digit: int, *polynomials: Sequence[Operand]) -> None:
-        """Add factor 2^(16 digit) times the product of up to two numbers, given by their digits; only what the sums take of it."""
+        """Add factor 2^(16 digit) times the product of up to two numbers, given by their digits, as far as there are sums."""
         if len(self._operands) + sum(map(len, polynomials)) + len(self._products) > MAX_OPERANDS:
             self._collapse()
         for d, operands in _terms(polynomials):
@@ -55,6 +55,15 @@ class EntrywiseSums:
         """Write the digit sums, arrays of the shape."""
         results = [Result(products, values) for products, values in zip(self._products.values(), out, strict=True)]
         self._reader.evaluate(self._shape, self._operands, results)
+
+    def totals(self) -> list[int]:
+        """The digit sums of all entries together, modulo 2^64."""
+        found = [np.zeros(1, dtype=np.int64) for _ in self._products]
+        results = [
+            Result(products, values, summed=True) for products, values in zip(self._products.values(), found, strict=True)
+        ]
+        self._reader.evaluate(self._shape, self._operands, results)
+        return [int(values[0]) for values in found]
 
     def carries(self, plan: IdentityPlan, out: Sequence[I64]) -> None:
         """Write the carries of an identity with these digit sums, arrays of the shape.

@@ -44,6 +44,7 @@ from zkds.tensors.contraction import multiply
 
 MOST_SEPARATE_CLAIMS = 8  # on one tensor: more of them become one by a sumcheck, so that nested sums don't double them
 KEPT_COLUMNS, KEPT_TENSORS = 64, 64  # a layer's gradients use the same deltas, inputs and weights again and again
+KEPT_PLACES = 1024  # of entries of columns
 KEPT_BYTES = 1 << 28  # of columns, and of tensors' digits; the last one is kept whatever its size
 Operand: TypeAlias = CellSum | I64  # a digit at every entry, as `Reader.evaluate` takes it
 Key = TypeVar("Key", bound=Hashable)
@@ -154,6 +155,7 @@ class VectorReader(Reader):
         self.vector = vector
         self._layout = layout
         self._kept_columns: Recent[str, U32] = Recent(self._read, lambda column: column.nbytes, KEPT_COLUMNS)
+        self._places: Recent[tuple[str, int | None], I64] = Recent(self._places_of, lambda places: places.nbytes, KEPT_PLACES)
 
     def read(self, name: str) -> U32:
         return self._kept_columns[name]
@@ -171,16 +173,18 @@ class VectorReader(Reader):
         if digits is None:
             return super().operands(tensor, index)
         boxes = len(boxes_of(tensor.shape if index is None else tensor.shape[1:]))
-        return [
-            CellSum(digit.constant, tuple(scale for scale, _, _ in digit.terms), self._places(digit, boxes)) for digit in digits
-        ]
+        return [self._cell_sum(digit, boxes) for digit in digits]
 
-    def _places(self, digit: LinearDigit, boxes: int) -> U64:
-        """(terms, boxes)"""
+    def _places_of(self, entry: tuple[str, int | None]) -> I64:
+        name, index = entry
+        return self._layout.offsets(name) if index is None else self._layout.slice_offsets([name], [index])[0, 0]
+
+    def _cell_sum(self, digit: LinearDigit, boxes: int) -> CellSum:
+        """The digit of a tensor that has so many boxes."""
         places = np.zeros((len(digit.terms), boxes), dtype=np.uint64)
         for own, (_, name, index) in zip(places, digit.terms, strict=True):
-            own[:] = self._layout.offsets(name) if index is None else self._layout.slice_offsets([name], [index])[0, 0]
-        return places
+            own[:] = self._places[name, index]
+        return CellSum(digit.constant, tuple(scale for scale, _, _ in digit.terms), places)
 
     def evaluate(self, shape: tuple[int, ...], operands: Sequence[Operand], results: Sequence[Result]) -> list[bool]:
         return entrywise.evaluate(self.vector, boxes_of(shape).places, operands, results)

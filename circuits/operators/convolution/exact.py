@@ -93,4 +93,5 @@ def _laid_out(layout: Callable[[I64], I64], operand: Operand) -> Operand:
 def _multiply(where: ArrayProducts, left: Operand, right: Operand) -> Wide:
     """The result of one pass."""
     total = multiply(left, right, where.products, (len(left.values), *where.shape))
-    return Wide(where.result(total.hi)[0], where.result(total.lo)[0])
+    hi, lo = (where.result(part)[0] for part in total.words)
+    return Wide(hi, lo)

@@ -50,7 +50,7 @@ def forward_sum(start: Wide, weight: ImplicitWeight, patches: I64, place: Place)
         return total, PassProducts()
     rows, moving = weight.movements
     products = _products(patches, moving, bits.input_products_shift, "input products", place)
-    moved = _as_outputs(matrix_product(_signed(weight, products), rows), start.hi.shape)
+    moved = _as_outputs(matrix_product(_signed(weight, products), rows), start.words[0].shape)
     moved = _shifted(moved, bits.forward_exponent, "movement of the convolution", place)
     return total + moved, _by_kind(weight, "input products", products)
 
@@ -63,7 +63,7 @@ def input_gradient_sum(
     start: sum_o d w_0 (B, C, H, W); deltas: d (B, M, Y, X) [e + db]. Raises Overflow.
     """
     bits, (batch, _, *positions) = weight.bits, deltas.shape
-    size = start.hi.shape[2], start.hi.shape[3]
+    size = start.words[0].shape[2:]
     total = _shifted(start, bits.weight_exponent, "input delta", place)
     if not weight.moved:
         return total, PassProducts()
@@ -93,7 +93,7 @@ def _signed(weight: ImplicitWeight, products: Rounded) -> I64:
 def _as_outputs(rows: Wide, shape: tuple[int, ...]) -> Wide:
     """(B Y X, M) -> (B, M, Y, X)."""
     batch, channels, *positions = shape
-    hi, lo = (np.moveaxis(part.reshape(batch, *positions, channels), -1, 1) for part in (rows.hi, rows.lo))
+    hi, lo = (np.moveaxis(part.reshape(batch, *positions, channels), -1, 1) for part in rows.words)
     return Wide(hi, lo)
 
 
