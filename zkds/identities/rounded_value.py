@@ -24,6 +24,7 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.limbs import I64, WitnessOverflow
 from zkds.native import U32
 from zkds.tensors.axes import VectorAxis
+from zkds.tensors.contraction import multiply
 from zkds.tensors.linear import LinearTensor, Term, base_digits
 from zkds.tensors.tensor import Reader, Tensor, TensorClaim
 
@@ -160,6 +161,6 @@ class DigitSums(LinearTensor):
         return tensor(self, Along(0, first), 1)
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
-        rows = [K(*pair) for pair in claim.axes[0].vector().tolist()]
-        weights = [sum((rows[j] * weight for j, weight in own.items()), ZERO) for own in self.weights]
-        return [Term(self.source, (VectorAxis.of(weights), claim.axes[1]), claim.digit_weights)], ZERO
+        by_row = np.stack([self._matrix().T, np.zeros((self.count, len(self.weights)), dtype=np.int64)], axis=-1)
+        (weights,) = multiply(claim.axes[0].vector()[None], by_row.view(np.uint64))
+        return [Term(self.source, (VectorAxis(weights), claim.axes[1]), claim.digit_weights)], ZERO

@@ -21,8 +21,8 @@ def round_total(parts: Sequence[I64 | None], addend_shift: int, shift: int) -> t
 
         total = hi 2^32 + lo + left right + addend 2^addend_shift
 
-    parts: hi, lo, left, right, addend, int64 arrays of any strides, broadcast to one shape; None: 0. The total is below 2^126 in
-    absolute value (the caller's promise). A quotient that is no int64 becomes the nearest one. 0 <= addend_shift < 64.
+    parts: hi, lo, left, right, addend, int64 arrays of any strides, broadcast to one shape; None: 0. The total is below 2^126
+    in absolute value (the caller's promise). A quotient that is no int64 becomes the nearest one. 0 <= addend_shift < 64.
     """
     shape = np.broadcast_shapes(*(part.shape for part in parts if part is not None))
     if len(shape) > MAX_DIMENSIONS:
