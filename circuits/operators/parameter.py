@@ -30,7 +30,7 @@ from zkds.tensors.axes import VectorAxis
 from zkds.tensors.contraction import weigh_groups
 from zkds.tensors.entrywise import EntrywiseSums
 from zkds.tensors.linear import DifferencesOf, EntryOf, LinearTensor, Term
-from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS, Committed, LinearDigit, Reader, Tensor, TensorClaim
+from zkds.tensors.tensor import MOST_SEPARATE_CLAIMS, Committed, LinearDigit, Reader, Tensor, TensorClaim, sum_of_digits
 
 ZERO_INTERVAL = Interval(0, 0)
 
@@ -105,14 +105,14 @@ class WeightTensor(LinearTensor):
     def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
         if index is None:
             return None
-        digits = [LinearDigit(0, ()) for _ in self.digits]
+        parts: list[list[tuple[int, LinearDigit]]] = [[] for _ in self.digits]
         for sign, part, entry in self._summands(index):
             own = part.linear_digits(entry)
             if own is None:
                 return None
-            for j, digit in enumerate(own):
-                digits[j] = digits[j] + digit.times(sign)
-        return digits
+            for summands, digit in zip(parts, own, strict=False):
+                summands.append((sign, digit))
+        return list(map(sum_of_digits, parts))
 
     def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
         """For every digit, sum_n weights[n] digit[p, .., n, ..] in every run of entries along an axis but the first.
@@ -295,7 +295,10 @@ class StepTensor(LinearTensor):
         return [np.concatenate([table, table[:-1]]) for table in reader.tables(self.source)]
 
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
-        return self.source.tables_at(reader, index % self.steps)
+        return reader.tables_at(self.source, index % self.steps)
+
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
+        return None if index is None else self.source.linear_digits(index % self.steps)
 
     def weigh(self, reader: Reader, axis: int, weights: U64) -> list[U64]:
         """As that of a `WeightTensor`."""

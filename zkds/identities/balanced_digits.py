@@ -43,12 +43,14 @@ from zkds.tensors.tensor import (
     Columns,
     Committed,
     Context,
+    LinearDigit,
     ProverContext,
     Reader,
     Tensor,
     TensorClaim,
     VerifierContext,
     draw_points,
+    sum_of_digits,
     value_weights,
 )
 
@@ -216,6 +218,9 @@ class BalancedValue(LinearTensor):
                 if factors[j]:
                     total += digit * np.int64(factors[j])
         return result
+
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit]:
+        return [sum_of_digits(zip(factors, self.source.linear_digits(index), strict=True)) for factors in self._factors]
 
     def integers(self, reader: Reader) -> I64:
         return reader.values(self.source.columns)

@@ -121,7 +121,7 @@ class Operand:
         """`values` of all digits; of a tensor of which one entry of the first axis is used, no other is read."""
         first, *others = self.uses
         if isinstance(first, Over) and first.only is not None:
-            tables = self.tensor.tables_at(reader, first.only)
+            tables = reader.tables_at(self.tensor, first.only)
             return [_values(np.asarray(table), others, shape) for table in tables]
         return [self.values(table, shape) for table in reader.tables(self.tensor)]
 

@@ -29,11 +29,13 @@ from zkds.tensors.tensor import (
     MOST_SEPARATE_CLAIMS,
     Book,
     Combination,
+    LinearDigit,
     ProverContext,
     Reader,
     Tensor,
     TensorClaim,
     VerifierContext,
+    sum_of_digits,
 )
 
 
@@ -139,6 +141,16 @@ class SumTensor(LinearTensor):
                 result[j] += digit * np.int64(sign << shift % DIGIT_BITS)
         return result
 
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
+        parts: list[list[tuple[int, LinearDigit]]] = [[] for _ in self.digits]
+        for source, shift, sign in self.addends:
+            digits = source.linear_digits(index)
+            if digits is None:
+                return None
+            for summands, digit in zip(parts[shift // DIGIT_BITS :], digits, strict=False):
+                summands.append((sign << shift % DIGIT_BITS, digit))
+        return list(map(sum_of_digits, parts))
+
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
         terms = []
         for source, shift, sign in self.addends:
@@ -160,7 +172,10 @@ class EntryOf(LinearTensor):
         self.digits, self.interval = source.digits, source.interval
 
     def tables(self, reader: Reader) -> list[I64]:
-        return self.source.tables_at(reader, self.index)
+        return reader.tables_at(self.source, self.index)
+
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
+        return self.source.linear_digits(self.index) if index is None else None
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
         return [Term(self.source, [unit_axis(self.index, self.source.shape[0]), *claim.axes], claim.digit_weights)], ZERO
@@ -181,8 +196,16 @@ class DifferencesOf(LinearTensor):
         return [table[:-1] - table[1:] for table in reader.tables(self.source)]
 
     def tables_at(self, reader: Reader, index: int) -> list[I64]:
-        pairs = zip(self.source.tables_at(reader, index), self.source.tables_at(reader, index + 1), strict=True)
+        pairs = zip(reader.tables_at(self.source, index), reader.tables_at(self.source, index + 1), strict=True)
         return [this - following for this, following in pairs]
+
+    def linear_digits(self, index: int | None = None) -> list[LinearDigit] | None:
+        if index is None:
+            return None
+        this, following = (self.source.linear_digits(i) for i in (index, index + 1))
+        if this is None or following is None:
+            return None
+        return [sum_of_digits([(1, a), (-1, b)]) for a, b in zip(this, following, strict=True)]
 
     def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
         first, *rest = claim.axes

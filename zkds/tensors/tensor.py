@@ -37,7 +37,7 @@ from zkds.lookup import Lookup, RangeTable, Table
 from zkds.native import U32, U64, entrywise
 from zkds.native import field as native
 from zkds.native.columns import Boxes
-from zkds.native.entrywise import CellSum, Result
+from zkds.native.entrywise import CellSum, Product, Result
 from zkds.soundness import ErrorTerm, algebraic
 from zkds.tensors.axes import Axis, EqAxis, high_and_low, padded, split_point, variables
 from zkds.tensors.contraction import multiply
@@ -103,11 +103,12 @@ class LinearDigit:
     constant: int
     terms: tuple[tuple[int, str, int | None], ...]  # (scale, column, index)
 
-    def __add__(self, other: LinearDigit) -> LinearDigit:
-        return LinearDigit(self.constant + other.constant, self.terms + other.terms)
 
-    def times(self, factor: int) -> LinearDigit:
-        return LinearDigit(factor * self.constant, tuple((factor * scale, name, index) for scale, name, index in self.terms))
+def sum_of_digits(parts: Iterable[tuple[int, LinearDigit]]) -> LinearDigit:
+    """The sum of factor times digit."""
+    used = [(factor, digit) for factor, digit in parts if factor]
+    terms = ((factor * scale, name, index) for factor, digit in used for scale, name, index in digit.terms)
+    return LinearDigit(sum(factor * digit.constant for factor, digit in used), tuple(terms))
 
 
 class Reader(ABC):
@@ -115,7 +116,7 @@ class Reader(ABC):
 
     def __init__(self) -> None:
         self._kept_tables: Recent[Tensor, list[I64]] = Recent(
-            lambda tensor: tensor.tables(self), lambda tables: sum(table.nbytes for table in tables), KEPT_TENSORS
+            self._tables, lambda tables: sum(table.nbytes for table in tables), KEPT_TENSORS
         )
 
     @abstractmethod
@@ -138,9 +139,16 @@ class Reader(ABC):
         """The digits of a tensor, not to be changed; those of the last few tensors are kept, if they are small."""
         return self._kept_tables[tensor]
 
+    def tables_at(self, tensor: Tensor, index: int) -> list[I64]:
+        """The digits of entry `index` of a tensor along its first axis, not to be changed."""
+        return tensor.tables_at(self, index)
+
+    def _tables(self, tensor: Tensor) -> list[I64]:
+        return tensor.tables(self)
+
     def operands(self, tensor: Tensor, index: int | None = None) -> list[Operand]:
         """The digits of a tensor, or of entry `index` along its first axis, for `evaluate` over their shape."""
-        return [*(self.tables(tensor) if index is None else tensor.tables_at(self, index))]
+        return [*(self.tables(tensor) if index is None else self.tables_at(tensor, index))]
 
     def evaluate(self, shape: tuple[int, ...], operands: Sequence[Operand], results: Sequence[Result]) -> list[bool]:
         """Sums of products of digits over a shape without empty axes (zkds/native/entrywise.py)."""
@@ -167,6 +175,27 @@ class VectorReader(Reader):
 
     def read_entry(self, name: str, index: int) -> U32:
         return self._layout.read_entry(self.vector, name, index)
+
+    def tables_at(self, tensor: Tensor, index: int) -> list[I64]:
+        if tensor.linear_digits(index) is None:
+            return super().tables_at(tensor, index)
+        return self._evaluated(tensor, index, [np.empty(tensor.shape[1:], dtype=np.int64) for _ in tensor.digits])
+
+    def _tables(self, tensor: Tensor) -> list[I64]:
+        tables = [np.empty(tensor.shape, dtype=np.int64) for _ in tensor.digits]
+        if tensor.linear_digits() is not None:
+            return self._evaluated(tensor, None, tables)
+        if len(tensor.shape) > 1 and tensor.linear_digits(0) is not None:
+            for index in range(tensor.shape[0]):
+                self._evaluated(tensor, index, [table[index] for table in tables])
+            return tables
+        return super()._tables(tensor)
+
+    def _evaluated(self, tensor: Tensor, index: int | None, digits: list[I64]) -> list[I64]:
+        """The same arrays, with the digits of a tensor, or of an entry of it, which are linear in columns."""
+        results = [Result([Product(1, (j,))], values) for j, values in enumerate(digits)]
+        self.evaluate(digits[0].shape, self.operands(tensor, index), results)
+        return digits
 
     def operands(self, tensor: Tensor, index: int | None = None) -> list[Operand]:
         digits = tensor.linear_digits(index)
