@@ -16,6 +16,7 @@ are implicit, all formats and shifts, and what such a weight is; circuits/operat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -44,6 +45,9 @@ MAX_ROWS = 128  # R
 MAX_BATCH = 8  # records, sharpness ASAM, exact updates: the sums of (w g)^2 take the fourth power of it in cells
 MAX_UPDATES = 32  # rows of all updates' factors together, B (T - 1), likewise
 WEIGHTS_AN_ENTRY = 8  # at least, rounded updates, for every entry of a batch's inputs and outputs, whose digits are committed
+MAX_PRODUCTS = (
+    1 << 15
+)  # likewise, at most in a sum of z or dx: digits of w_t have up to 27 bits, sums of identities less than 64
 
 MAX_MOVEMENT = 512  # sharpness SAM: rows of all updates' factors together, R (T - 1)
 WEIGHTS_A_PRODUCT = 4  # at least, for every product of a row with one of the updates'
@@ -69,14 +73,18 @@ class Movement(Enum):
     ROUNDED = "these, rounded to the grid of weights: w_t is a matrix of its own in every step"
 
 
-def movement_of(weights: int, positions: int, entries: int, dense: bool, configuration: Configuration) -> Movement | None:
-    """Whether a layer of so many weights is implicit: a fixed public rule of sizes, no search for what is cheaper.
+def movement_of(
+    shape: Sequence[int], positions: int, entries: int, dense: bool, configuration: Configuration
+) -> Movement | None:
+    """Whether a layer is implicit: a fixed public rule of sizes, no search for what is cheaper.
 
+    shape       of the weight, (M, C, *kernel)
     positions   of an output
     entries     of a record's input and output together
     dense       whether there is one position, at which the kernel is the whole input
     None for an explicit layer.
     """
+    weights = math.prod(shape)
     rows = configuration.batch_size * positions
     moving = rows * (configuration.steps - 1)
     if configuration.perturbation != "SAM" or weights < MIN_WEIGHTS or rows > MAX_ROWS:
@@ -84,7 +92,8 @@ def movement_of(weights: int, positions: int, entries: int, dense: bool, configu
     if configuration.sharpness == "ASAM":
         if dense and rows <= MAX_BATCH and moving <= MAX_UPDATES:
             return Movement.EXACT
-        return Movement.ROUNDED if weights >= WEIGHTS_AN_ENTRY * configuration.batch_size * entries else None
+        narrow = weights <= MAX_PRODUCTS * min(shape[:2])
+        return Movement.ROUNDED if narrow and weights >= WEIGHTS_AN_ENTRY * configuration.batch_size * entries else None
     return Movement.EXACT if moving <= MAX_MOVEMENT and weights >= WEIGHTS_A_PRODUCT * rows * moving else None
 
 

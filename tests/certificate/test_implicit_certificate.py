@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bench.work.__main__ import dense, features, statement_of
 from tests.harness import certificates
 from tests.harness.certificates import Case, cheat, rejection
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE
@@ -14,6 +15,7 @@ from tests.harness.whole_proof import LIGERO_REASON
 from zkds.circuits import probe
 from zkds.circuits.arithmetic.exact import Operand
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.verifying import Pins, verify_certificate
 from zkds.circuits.networks.graph import chain
 from zkds.circuits.operators import implicit as rule
@@ -77,6 +79,12 @@ def test_honest_certificates_are_accepted(name):
 
 def test_asam_perturbations_have_no_implicit_layer():
     assert not NETWORK.implicit(replace(ASAM, perturbation="ASAM"))
+
+
+def test_layers_of_many_products_have_a_circuit():
+    """Digits of w_t have up to 27 bits: a sum of 2^18 products of them with those of an input would have no plan."""
+    configuration = Configuration.of(steps=2, batch_size=9)
+    DirectionalSharpness(statement_of(dense(180_000, 80, 2), configuration, features(180_000))).check()
 
 
 @pytest.mark.parametrize(

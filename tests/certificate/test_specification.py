@@ -271,6 +271,15 @@ def test_implicit_convolutions(monkeypatch, sharpness, steps, results, private):
     require_equal_relations(statement_of(CONVOLUTIONS, configuration, results, private=private))
 
 
+@pytest.mark.parametrize("batch_size", [11, 22])
+def test_implicit_convolutions_of_many_rows(monkeypatch, batch_size):
+    """33 and 66: digits of w_t of smaller bases."""
+    set_least_weights(monkeypatch, 1)
+    first = Convolution.over((1, 1, 4), 2, (1, 2))
+    network = chain((1, 1, 4), ("first", first), ("scores", Convolution.dense(2, (2, 1, 3))))
+    require_equal_shapes(statement_of(network, Configuration(2, batch_size), VALUE))
+
+
 def test_an_implicit_layer_of_the_least_size():
     network = layered((256, 1, 1), (Layer("hidden", 256, 256, (1, 1), relu=True), Layer("scores", 10, 256, (1, 1))))
     configuration = Configuration(3, 2)

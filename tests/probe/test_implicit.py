@@ -1,6 +1,7 @@
 """Implicit layers: which layers are, the slow twin, what overflows, how far from float64."""
 
 import hashlib
+import itertools
 import math
 from dataclasses import replace
 
@@ -14,12 +15,14 @@ from tests.harness.probes import dense, floats, probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
 from tests.harness.twin import check_against_twin, set_least_weights
+from tests.reference import implicit as reference
 from zkds.circuits.arithmetic.exact import Operand, Wide
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow, Place
 from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor, scaled_squares, update_factor
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import chain
 from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
+from zkds.circuits.operators import implicit
 from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution.exact import Window
 from zkds.circuits.operators.convolution.implicit import forward_sum, input_gradient_sum
@@ -127,6 +130,66 @@ def test_convolutions_of_small_images_are_implicit_for_sam_sharpness():
     assert is_implicit(replace(layer, stride=(2, 1), dilation=(1, 3), before=(2, 4)), inputs, sharpness="SAM")
     assert not is_implicit(replace(layer, outputs=(4, 5)), inputs, sharpness="SAM")
     assert not is_implicit(replace(layer, channels_out=1024, groups=2), inputs, sharpness="SAM")
+
+
+def is_rounded(operator, inputs, **options):
+    return operator.implicit([inputs], Configuration.of(**options)) == {"weight": Movement.ROUNDED}
+
+
+def test_convolutions_of_small_images_have_rounded_updates_for_asam_sharpness():
+    """Rectangular kernels, rows and columns of the input that no window sees, inputs that only padding surrounds."""
+    inputs = (128, 5, 6)
+    layer = Convolution(256, 128, (3, 2), (4, 4), before=(1, 0))  # 16 rows a record; 7936 entries of input and output
+    assert is_rounded(layer, inputs, batch_size=3) and not is_rounded(layer, inputs, batch_size=4)  # 24.8 times 7936 weights
+    assert not is_rounded(layer, inputs, batch_size=3, perturbation="ASAM")
+    assert not is_rounded(layer, inputs, batch_size=3, sharpness="SAM", steps=12)
+    assert not is_rounded(replace(layer, groups=2), inputs, batch_size=1)
+    one = Convolution(640, 1024, (1, 1), (1, 1), before=(1, 0), stride=(2, 3))
+    assert is_rounded(one, (1024, 1, 1), batch_size=49) and not is_rounded(one, (1024, 1, 1), batch_size=50)
+    wide = Convolution(512, 512, (3, 3), (43, 1), before=(1, 1))
+    assert not is_rounded(wide, (512, 43, 1), batch_size=3)  # 129 rows
+    assert is_rounded(replace(wide, outputs=(42, 1)), (512, 43, 1), batch_size=3)
+    assert is_rounded(replace(wide, outputs=(64, 1)), (512, 1, 1), batch_size=2)  # 128 rows
+
+
+def test_large_dense_layers_of_many_records_have_rounded_updates_for_asam_sharpness():
+    layer = Convolution.dense(1 << 10, (1 << 11, 1, 1))  # 682 weights an entry
+    assert is_implicit(layer, (1 << 11, 1, 1), batch_size=8) and is_rounded(layer, (1 << 11, 1, 1), batch_size=9)
+    assert is_rounded(layer, (1 << 11, 1, 1), batch_size=8, steps=6)
+    assert is_rounded(layer, (1 << 11, 1, 1), batch_size=85) and not is_rounded(layer, (1 << 11, 1, 1), batch_size=86)
+
+
+@pytest.mark.parametrize("taps", [1, 9])
+def test_layers_of_sums_of_many_products_are_explicit_for_asam_sharpness(taps):
+    """Forwards or backwards: the digits of w_t are wide."""
+    most, inputs = (1 << 15) // taps, (1, taps)
+    for outputs, channels in ((512, most), (most, 512)):
+        own = Convolution.dense(outputs, (channels, *inputs))
+        assert is_rounded(own, (channels, *inputs), batch_size=9)
+        outputs, channels = (outputs, channels + 1) if channels == most else (outputs + 1, channels)
+        assert not is_rounded(Convolution.dense(outputs, (channels, *inputs)), (channels, *inputs), batch_size=9)
+
+
+def test_the_rule_is_the_slow_twins():
+    """At its borders: sizes just below and above them."""
+    generator, found = np.random.default_rng(7), set()
+    for _ in range(1000):
+        outputs, inputs, taps = (int(2 ** generator.uniform(0, most)) for most in (16, 16, 5))
+        steps, batch, positions = (
+            2 + int(generator.geometric(0.3)),
+            int(2 ** generator.uniform(0, 7)),
+            int(generator.choice([1, 4])),
+        )
+        shape, dense = (outputs, inputs, taps, 1), positions == 1 and bool(generator.integers(2))
+        for sharpness, batch_size in itertools.product(("SAM", "ASAM"), (batch, 8, 128 // positions, 128 // positions + 1)):
+            entries = outputs * inputs * taps // (8 * batch_size) + int(generator.integers(2))
+            configuration = Configuration(steps, batch_size, sharpness=sharpness)
+            own = implicit.movement_of(shape, positions, entries, dense, configuration)
+            sizes = outputs, inputs, taps, positions, entries, dense
+            expected = reference.kind_of((steps, batch_size, False, sharpness == "ASAM"), *sizes)
+            assert (own and own.name.lower()) == expected
+            found.add((sharpness, expected))
+    assert len(found) == 5
 
 
 def test_networks():

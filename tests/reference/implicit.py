@@ -4,15 +4,17 @@ import numpy as np
 
 from tests.reference.integers import rounded
 
-LEAST_WEIGHTS, A_PRODUCT, AN_ENTRY = 2**16, 4, 8
+LEAST_WEIGHTS, A_PRODUCT, AN_ENTRY, PRODUCTS = 2**16, 4, 8, 2**15
 
 
-def kind_of(probe, weights, positions, entries, dense):
+def kind_of(probe, outputs, inputs, taps, positions, entries, dense):
     """What the updates of a layer are in a probe, "exact" or "rounded"; None if it is explicit.
 
-    probe     steps, batch, whether its perturbation and its sharpness are ASAM
-    entries   of a record's input and output
+    probe             steps, batch, whether its perturbation and its sharpness are ASAM
+    outputs, inputs   channels
+    entries           of a record's input and output
     """
+    weights = outputs * inputs * taps
     steps, batch, adaptive, scaled = probe
     rows = batch * positions
     moving = rows * (steps - 1)
@@ -22,6 +24,8 @@ def kind_of(probe, weights, positions, entries, dense):
         return "exact" if moving <= 512 and weights >= A_PRODUCT * rows * moving else None
     if dense and rows <= 8 and moving <= 32:
         return "exact"
+    if max(outputs, inputs) * taps > PRODUCTS:
+        return None
     return "rounded" if weights >= AN_ENTRY * batch * entries else None
 
 

@@ -202,7 +202,7 @@ class Convolution(Operator):
         dense = sees_all and self.dilation == (1, 1)
         positions = math.prod(self.outputs)
         entries = math.prod(inputs[0]) + self.channels_out * positions
-        movement = movement_of(math.prod(self.weight_shape), positions, entries, dense, configuration)
+        movement = movement_of(self.weight_shape, positions, entries, dense, configuration)
         return {} if movement is None or self.groups > 1 else {"weight": movement}
 
     # ---- semantics ----

@@ -35,9 +35,8 @@ class Convolution(Operator):
 
     def implicit(self, inputs, probe):
         is_dense = (self.kernel, self.outputs, self.before, self.dilation) == (inputs[1:], (1, 1), (0, 0), (1, 1))
-        weights = self.co * self.ci * prod(self.kernel)
         entries = prod(inputs) + self.co * prod(self.outputs)
-        kind = kind_of(probe, weights, prod(self.outputs), entries, is_dense)
+        kind = kind_of(probe, self.co, self.ci, prod(self.kernel), prod(self.outputs), entries, is_dense)
         return {"weight": kind} if self.groups == 1 and kind else {}
 
     def meetings(self, inputs):
