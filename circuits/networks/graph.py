@@ -202,7 +202,7 @@ class Network:
                 placed.input_bits[0], placed.delta_bits, second_bits, placed.output[1:], movement
             )
             for node, placed in zip(self.nodes, self.placed, strict=True)
-            for word, movement in node.operator.implicit(placed.inputs, configuration).items()
+            for word, movement in node.operator.implicit(placed.inputs, placed.input_bits, configuration).items()
         }
 
     @cached_property

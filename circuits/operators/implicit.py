@@ -45,9 +45,7 @@ MAX_ROWS = 128  # R
 MAX_BATCH = 8  # records, sharpness ASAM, exact updates: the sums of (w g)^2 take the fourth power of it in cells
 MAX_UPDATES = 32  # rows of all updates' factors together, B (T - 1), likewise
 WEIGHTS_AN_ENTRY = 8  # at least, rounded updates, for every entry of a batch's inputs and outputs, whose digits are committed
-MAX_PRODUCTS = (
-    1 << 15
-)  # likewise, at most in a sum of z or dx: digits of w_t have up to 27 bits, sums of identities less than 64
+MAX_PRODUCTS = 1 << 15  # likewise, in a sum, times the numbers that an input is the sum of: digits of w_t have up to 27 bits
 
 MAX_MOVEMENT = 512  # sharpness SAM: rows of all updates' factors together, R (T - 1)
 WEIGHTS_A_PRODUCT = 4  # at least, for every product of a row with one of the updates'
@@ -74,13 +72,14 @@ class Movement(Enum):
 
 
 def movement_of(
-    shape: Sequence[int], positions: int, entries: int, dense: bool, configuration: Configuration
+    shape: Sequence[int], positions: int, entries: int, input_bits: int, dense: bool, configuration: Configuration
 ) -> Movement | None:
     """Whether a layer is implicit: a fixed public rule of sizes, no search for what is cheaper.
 
     shape       of the weight, (M, C, *kernel)
     positions   of an output
     entries     of a record's input and output together
+    input_bits  fractional bits of the inputs
     dense       whether there is one position, at which the kernel is the whole input
     None for an explicit layer.
     """
@@ -92,7 +91,7 @@ def movement_of(
     if configuration.sharpness == "ASAM":
         if dense and rows <= MAX_BATCH and moving <= MAX_UPDATES:
             return Movement.EXACT
-        narrow = weights <= MAX_PRODUCTS * min(shape[:2])
+        narrow = weights << input_bits - ACTIVATION_BITS <= MAX_PRODUCTS * min(shape[:2])
         return Movement.ROUNDED if narrow and weights >= WEIGHTS_AN_ENTRY * configuration.batch_size * entries else None
     return Movement.EXACT if moving <= MAX_MOVEMENT and weights >= WEIGHTS_A_PRODUCT * rows * moving else None
 

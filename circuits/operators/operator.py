@@ -267,7 +267,7 @@ class Operator(ABC):
         """`Placed.delta_bits` of the inputs' deltas, from that of the output's."""
         return 0 if self.rounds else delta_bits
 
-    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> dict[str, Movement]:
+    def implicit(self, inputs: Sequence[Shape], input_bits: Sequence[int], configuration: Configuration) -> dict[str, Movement]:
         """Those parameters that are `ImplicitWeight` in all passes (circuits/operators/implicit.py), by their last words."""
         return {}
 

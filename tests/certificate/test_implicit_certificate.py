@@ -19,6 +19,7 @@ from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.verifying import Pins, verify_certificate
 from zkds.circuits.networks.graph import chain
 from zkds.circuits.operators import implicit as rule
+from zkds.circuits.operators.average_pool import AveragePool
 from zkds.circuits.operators.convolution import implicit as sums
 from zkds.circuits.operators.convolution.operator import Convolution
 from zkds.circuits.operators.relu import Relu
@@ -85,6 +86,9 @@ def test_layers_of_many_products_have_a_circuit():
     """Digits of w_t have up to 27 bits: a sum of 2^18 products of them with those of an input would have no plan."""
     configuration = Configuration.of(steps=2, batch_size=9)
     DirectionalSharpness(statement_of(dense(180_000, 80, 2), configuration, features(180_000))).check()
+    side = AveragePool.side_by_side((1024, 16, 16), 16)
+    first, last = Convolution.over((1, 16, 16), 1024, (1, 1)), Convolution.dense(100, (1024, 1, 1))
+    DirectionalSharpness(statement_of(chain((1, 16, 16), ("first", first), side, ("last", last)), configuration)).check()
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def small_layers(monkeypatch):
 
 
 def is_implicit(operator, inputs=(4, 64, 64), **options):
-    return operator.implicit([inputs], Configuration.of(**options)) == {"weight": Movement.EXACT}
+    return operator.implicit([inputs], [32], Configuration.of(**options)) == {"weight": Movement.EXACT}
 
 
 def test_large_dense_layers_are_implicit():
@@ -94,7 +94,7 @@ def test_large_dense_layers_are_implicit():
     assert not is_implicit(Convolution(1 << 10, 4, (64, 63), (1, 1)))
     assert not is_implicit(Convolution(1 << 10, 4, (64, 63), (1, 2)))
     assert not is_implicit(Convolution(1 << 10, 1 << 10, (1, 1), (1, 1), dilation=(2, 2)), (1 << 10, 1, 1))
-    assert Relu().implicit([inputs], Configuration()) == {}
+    assert Relu().implicit([inputs], [32], Configuration()) == {}
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_convolutions_of_small_images_are_implicit_for_sam_sharpness():
     assert not is_implicit(replace(layer, channels_out=1024, groups=2), inputs, sharpness="SAM")
 
 
-def is_rounded(operator, inputs, **options):
-    return operator.implicit([inputs], Configuration.of(**options)) == {"weight": Movement.ROUNDED}
+def is_rounded(operator, inputs, bits=32, **options):
+    return operator.implicit([inputs], [bits], Configuration.of(**options)) == {"weight": Movement.ROUNDED}
 
 
 def test_convolutions_of_small_images_have_rounded_updates_for_asam_sharpness():
@@ -161,8 +161,11 @@ def test_large_dense_layers_of_many_records_have_rounded_updates_for_asam_sharpn
 
 @pytest.mark.parametrize("taps", [1, 9])
 def test_layers_of_sums_of_many_products_are_explicit_for_asam_sharpness(taps):
-    """Forwards or backwards: the digits of w_t are wide."""
+    """Forwards or backwards: the digits of w_t are wide. So are those of the sums of an average pool."""
     most, inputs = (1 << 15) // taps, (1, taps)
+    pooled, bits = Convolution.dense(512, (512, *inputs)), 38 if taps == 1 else 34
+    assert is_rounded(pooled, (512, *inputs), bits, batch_size=9)
+    assert not is_rounded(pooled, (512, *inputs), bits + 1, batch_size=9)
     for outputs, channels in ((512, most), (most, 512)):
         own = Convolution.dense(outputs, (channels, *inputs))
         assert is_rounded(own, (channels, *inputs), batch_size=9)
@@ -184,8 +187,9 @@ def test_the_rule_is_the_slow_twins():
         for sharpness, batch_size in itertools.product(("SAM", "ASAM"), (batch, 8, 128 // positions, 128 // positions + 1)):
             entries = outputs * inputs * taps // (8 * batch_size) + int(generator.integers(2))
             configuration = Configuration(steps, batch_size, sharpness=sharpness)
-            own = implicit.movement_of(shape, positions, entries, dense, configuration)
-            sizes = outputs, inputs, taps, positions, entries, dense
+            bits = 32 + 2 * int(generator.integers(3))
+            own = implicit.movement_of(shape, positions, entries, bits, dense, configuration)
+            sizes = outputs, inputs, taps, positions, entries, bits, dense
             expected = reference.kind_of((steps, batch_size, False, sharpness == "ASAM"), *sizes)
             assert (own and own.name.lower()) == expected
             found.add((sharpness, expected))

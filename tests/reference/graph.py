@@ -64,7 +64,7 @@ class Network:
         """Name -> node of those that are implicit, and what their updates are."""
         found = {}
         for n in self.nodes:
-            for word, kind in n.operator.implicit(n.place.inputs[0], probe).items():
+            for word, kind in n.operator.implicit(n.place.inputs[0], n.place.input_bits[0], probe).items():
                 found[f"{n.name}.{word}"] = n, kind
         return found
 

@@ -193,7 +193,7 @@ class Convolution(Operator):
         kernel, outputs, stride, before, dilation = ((pairs[j], pairs[j + 1]) for j in (0, 2, 4, 6, 8))
         return cls(channels_out, channels_in, kernel, outputs, stride, before, read_bool("bias", bias), dilation, groups)
 
-    def implicit(self, inputs: Sequence[Shape], configuration: Configuration) -> dict[str, Movement]:
+    def implicit(self, inputs: Sequence[Shape], input_bits: Sequence[int], configuration: Configuration) -> dict[str, Movement]:
         """The weight, if it is large and outputs are few, at any stride; without groups.
 
         Dense layers: their one output position sees their whole input, at every tap one entry.
@@ -202,7 +202,7 @@ class Convolution(Operator):
         dense = sees_all and self.dilation == (1, 1)
         positions = math.prod(self.outputs)
         entries = math.prod(inputs[0]) + self.channels_out * positions
-        movement = movement_of(self.weight_shape, positions, entries, dense, configuration)
+        movement = movement_of(self.weight_shape, positions, entries, input_bits[0], dense, configuration)
         return {} if movement is None or self.groups > 1 else {"weight": movement}
 
     # ---- semantics ----

@@ -33,10 +33,10 @@ class Convolution(Operator):
         weight = {"weight": (self.co, self.ci // self.groups, *self.kernel)}
         return weight | ({"bias": (self.co,)} if self.bias else {})
 
-    def implicit(self, inputs, probe):
+    def implicit(self, inputs, input_bits, probe):
         is_dense = (self.kernel, self.outputs, self.before, self.dilation) == (inputs[1:], (1, 1), (0, 0), (1, 1))
         entries = prod(inputs) + self.co * prod(self.outputs)
-        kind = kind_of(probe, self.co, self.ci, prod(self.kernel), prod(self.outputs), entries, is_dense)
+        kind = kind_of(probe, self.co, self.ci, prod(self.kernel), prod(self.outputs), entries, input_bits, is_dense)
         return {"weight": kind} if self.groups == 1 and kind else {}
 
     def meetings(self, inputs):

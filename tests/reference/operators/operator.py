@@ -37,7 +37,7 @@ class Operator(ABC):
         """Last word of the name -> shape."""
         return {}
 
-    def implicit(self, inputs, probe):
+    def implicit(self, inputs, input_bits, probe):
         """The last words of those that are implicit, and what their updates are; probe: as in tests/reference/implicit.py."""
         return {}
 
