@@ -58,6 +58,28 @@ def test_calibration_of_models_that_separate():
     assert other.false_acceptance == 0.05 and 2.7 < other.tau < 2.9
 
 
+def test_errors_on_models_that_had_no_part_in_tau():
+    """Each good model by the tau of the other two, written out; bad ones by the tau of all."""
+    good = [model("a", [1, 2, 3, 4]), model("b", [2, 3, 4, 5]), model("c", [3, 4, 5, 6])]
+    found = calibrate(good, [model("d", [4, 5, 6, 7]), model("e", [8, 8, 8, 8])], risk=0.25)
+    taus = [
+        smallest_threshold_for_false_rejection([v for m in good if m is not left for v in m.sharpness], 0.25) for left in good
+    ]
+    shares = [sum(v > tau for v in m.sharpness) / 4 for m, tau in zip(good, taus, strict=True)]
+    assert found.unseen_rejection.share == pytest.approx(sum(shares) / 3)
+    assert found.unseen_acceptance.share == sum(v <= found.tau for v in (4, 5, 6, 7)) / 8
+    low, high = found.unseen_rejection.interval
+    assert 0 <= low < found.unseen_rejection.share < high <= 1
+
+
+def test_no_error_on_few_models_says_little():
+    good = [model(f"{i}", [1, 1, 1]) for i in range(5)]
+    found = calibrate(good, risk=0.3)
+    assert found.unseen_rejection.share == 0 and found.unseen_rejection.interval[0] == 0
+    assert found.unseen_rejection.interval[1] == pytest.approx(1 - 0.05**0.2)  # 45 %
+    assert math.isnan(found.unseen_acceptance.share) and math.isnan(calibrate(good[:1], risk=0.3).unseen_rejection.share)
+
+
 def test_the_bootstrap_keeps_the_seeds_of_all_models_together():
     """Two models that agree seed by seed say no more about tau than one: the same error."""
     values = np.random.default_rng(6).normal(1, 0.2, 30)

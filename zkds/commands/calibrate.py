@@ -30,7 +30,7 @@ from zkds.output import write_result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkds.sharpness.calibrate import Calibration
+    from zkds.sharpness.calibrate import Calibration, ErrorRate
     from zkds.sharpness.grid import Measurement
 
 EXAMPLES = """examples:
@@ -115,12 +115,17 @@ def _print(result: Calibration, good: Sequence[Measurement], bad: Sequence[Measu
     if result.without_one_model[0] == result.without_one_model[0]:
         least, most = result.without_one_model
         print(f"  over models     {least:.4g} to {most:.4g} with one model left out")
-    print(f"good rejected     {result.false_rejection:.1%}")
+    print(f"good rejected     {result.false_rejection:.1%}{_unseen(result.unseen_rejection)}")
     if bad:
-        print(f"bad accepted      {result.false_acceptance:.1%}")
+        print(f"bad accepted      {result.false_acceptance:.1%}{_unseen(result.unseen_acceptance)}")
         print(f"separation        {result.separation:.2f} (1: apart, 0.5: chance, below: the wrong way round)")
     print()
     print_table([_row(model, "good") for model in good] + [_row(model, "bad") for model in bad])
+
+
+def _unseen(rate: ErrorRate) -> str:
+    low, high = rate.interval
+    return "" if math.isnan(rate.share) else f"; of models that had no part in tau {rate.share:.1%} ({low:.0%} to {high:.0%})"
 
 
 def _row(model: Measurement, quality: str) -> dict[str, str]:
