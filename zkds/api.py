@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zkds.circuits.arithmetic.fixed_point import Configuration, exact_rational
 from zkds.circuits.certificate.beacon import seed_of_beacon
 from zkds.circuits.certificate.estimate import Estimate, estimate_certificate
+from zkds.circuits.certificate.policy import CalibrationRates, Clause, EvaluationPolicy, Policy
+from zkds.circuits.certificate.policy_file import PolicyError, policy_text, read_policy
 from zkds.circuits.certificate.resources import MemoryRejected
 from zkds.circuits.certificate.statement import SharpnessStatement
 from zkds.circuits.certificate.summary import supposed_statement
@@ -31,6 +33,7 @@ from zkds.circuits.certificate.threshold import Threshold, read_threshold
 from zkds.circuits.certificate.verifying import (
     EvaluationLimits,
     Pins,
+    PolicyRejected,
     Status,
     ThresholdRejected,
     Verdict,
@@ -80,11 +83,14 @@ MAX_PROOF_BYTES = 1 << 26
 LOADED_WITH_TORCH = ("SharpnessConfig", "SharpnessResult")  # public too, but not in __all__: * must work without torch
 
 __all__ = [
+    "CalibrationRates",
+    "Clause",
     "CommitmentRejected",
     "Configuration",
     "ConstraintRejected",
     "DataRoot",
     "Estimate",
+    "EvaluationPolicy",
     "FileError",
     "GrindingRejected",
     "InsufficientSecurity",
@@ -95,6 +101,9 @@ __all__ = [
     "Normalization",
     "NotAProof",
     "PinMismatch",
+    "Policy",
+    "PolicyError",
+    "PolicyRejected",
     "ProofRejected",
     "Records",
     "SharpnessStatement",
@@ -116,8 +125,10 @@ __all__ = [
     "from_npz",
     "from_torch",
     "load_model",
+    "policy_text",
     "prove",
     "quantise",
+    "read_policy",
     "read_threshold",
     "verify",
 ]
@@ -375,6 +386,7 @@ def verify(
     allow_saturated: bool = False,
     allow_surplus_classes: bool = False,
     allow_vanishing_weights: bool = False,
+    policy: Policy | str | Path | None = None,
     strict: bool = False,
     allow_plain: bool = False,
     max_work: float = 1,
@@ -395,6 +407,8 @@ def verify(
     allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
     allow_vanishing_weights   accept a model of which some weights are 0 in the proof and not in the file: likewise
+    policy         what `read_policy` read, or the path of a policy.toml, which asks for all of this but model, commitment and
+                   seed: nothing else is given beside it; `verdict.clauses`, or those of a PolicyRejected, are what came of it
     strict         insist on model, commitment, seed, configuration, tau, max_loss and min_accuracy: a verdict is ACCEPTED then
     allow_plain    accept a proof that hides nothing as well
     max_work       the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
@@ -406,6 +420,10 @@ def verify(
     and for what `strict` misses.
     """
     threshold = read_threshold(tau) if isinstance(tau, Path) else tau
+    asked = read_policy(policy) if isinstance(policy, str | Path) else policy
+    if asked is not None and allow_vanishing_weights:
+        raise ValueError("policy: allow_vanishing_weights is for the policy to say, not beside it")
+    allow_vanishing_weights |= asked is not None and asked.allow_vanishing_weights
     pins = Pins(
         seed=seed,
         configuration=configuration,
@@ -418,6 +436,7 @@ def verify(
         max_gap=_limit("max_gap", max_gap),
         allow_saturated=allow_saturated,
         allow_surplus_classes=allow_surplus_classes,
+        policy=asked,
     )
     if not isinstance(proof, bytes | str | Path):
         raise TypeError(f"proof: expected bytes or a path, got {type(proof).__name__}")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 from zkds import verifier
 from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS, Configuration
@@ -24,6 +25,7 @@ from zkds.circuits.certificate.degenerate import (
     saturated_words,
     surplus_words,
 )
+from zkds.circuits.certificate.policy import Clause, Policy
 from zkds.circuits.certificate.relation import DirectionalSharpness
 from zkds.circuits.certificate.statement import RESULT_BITS, SharpnessStatement, StatementError
 from zkds.circuits.certificate.work import Work
@@ -40,6 +42,7 @@ PINS = {"model": "model", "data": "root", "seed": "seed", "probe": "configuratio
 EVALUATIONS = "evaluations"  # likewise, name and field, of a proof that has any
 LIMITS = {"value": "tau", "loss": "max_loss", "accuracy": "min_accuracy"}  # likewise
 ASKED = (*PINS.values(), EVALUATIONS, *LIMITS.values(), "min_records", "max_gap")  # fields of Pins that ask for something
+BESIDE_A_POLICY = ("model", "root", "seed", "policy")  # fields of Pins
 NOT_EVALUATED = "data set not evaluated"
 EVALUATED_LOSS = "loss of an evaluation above the maximum"
 EVALUATED_ACCURACY = "accuracy of an evaluation below the minimum"
@@ -50,6 +53,16 @@ MAX_RESULT = 1 << RESULT_BITS - RESULT_FRACTION_BITS  # losses and values are be
 
 class ThresholdRejected(ProofRejected):
     """The proof is valid, but what it proves is not good enough: value, loss, accuracy, or results that say nothing."""
+
+
+class PolicyRejected(ThresholdRejected):
+    """The proof is valid, but does not meet clauses of the policy; the reason names them, `clauses` are all of them."""
+
+    def __init__(self, clauses: Sequence[Clause]) -> None:
+        failed = [clause for clause in clauses if not clause.met]
+        asked, found = ("; ".join(f"{each.name} {getattr(each, part)}" for each in failed) for part in ("asked", "found"))
+        super().__init__(f"policy: {', '.join(clause.name for clause in failed)}", asked, found)
+        self.clauses = tuple(clauses)
 
 
 class Status(enum.Enum):
@@ -90,8 +103,9 @@ class Pins:
 
     allow_saturated         accept batches whose loss is below the floor, and ratios below eps (degenerate.py)
     allow_surplus_classes   accept a network with more outputs than the data set has classes
+    policy          asks for all of this but model, root and seed, beside which nothing else is given then
     Raises ValueError for limits outside these intervals: they ask for nothing, or for what no proof can say; for a
-    `min_records` that is no positive int.
+    `min_records` that is no positive int; for what is given beside a policy.
     """
 
     model: tuple[Network, QuantisedWeights] | bytes | None = None
@@ -107,14 +121,31 @@ class Pins:
     max_gap: Fraction | None = None
     allow_saturated: bool = False
     allow_surplus_classes: bool = False
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
+        if self.policy is not None:
+            beside = [
+                each.name
+                for each in fields(self)
+                if each.name not in BESIDE_A_POLICY and getattr(self, each.name) != each.default
+            ]
+            if beside:
+                raise ValueError(f"policy: {', '.join(beside)} are for the policy to say, not beside it")
         if self.min_records is not None and (type(self.min_records) is not int or self.min_records < 1):
             raise ValueError(f"min_records: expected a positive int, got {self.min_records!r}")
         _require_nats("tau", self.tau)
         _require_limits(self)
         if self.max_gap is not None and not -MAX_RESULT < self.max_gap < MAX_RESULT:
             raise ValueError(f"max_gap: expected -{MAX_RESULT} to {MAX_RESULT} nats, got {float(self.max_gap):g}")
+
+    def asked(self, name: str) -> Any:
+        """What a field asks for, or the policy in its place; None: nothing."""
+        own = getattr(self, name)
+        if own is not None or self.policy is None:
+            return own
+        found = getattr(self.policy, "beacon" if name == "seed" else name, None)
+        return None if found == () else found  # no evaluations
 
 
 def _require_limits(limits: Pins | EvaluationLimits) -> None:
@@ -139,6 +170,7 @@ class Verdict:
     warnings      in words, what makes the verdict worth less than it seems: what `pins` allowed although it says nothing
     differences   of a public model that was given as a file or as a module: how it differs from the one on the grid that the
                   proof is about, layer by layer; else None
+    clauses       of the policy, all met; empty without one
     """
 
     statement: SharpnessStatement
@@ -149,22 +181,23 @@ class Verdict:
     sizes: Mapping[str, int]
     warnings: tuple[str, ...] = ()
     differences: tuple[LayerDifference, ...] | None = None
+    clauses: tuple[Clause, ...] = ()
 
     @property
     def chosen_by_prover(self) -> tuple[str, ...]:
         """Which of "model", "data", "seed", "probe" the verifier did not give, nor "evaluations" of a proof that has some."""
-        missing = tuple(name for name, given in PINS.items() if getattr(self.pins, given) is None)
-        chosen = self.statement.evaluations and self.pins.evaluations is None
+        missing = tuple(name for name, given in PINS.items() if self.pins.asked(given) is None)
+        chosen = self.statement.evaluations and self.pins.asked(EVALUATIONS) is None
         return (*missing, EVALUATIONS) if chosen else missing
 
     @property
     def without_limit(self) -> tuple[str, ...]:
         """For which of "value", "loss", "accuracy" the verifier gave no limit."""
-        return tuple(name for name, given in LIMITS.items() if getattr(self.pins, given) is None)
+        return tuple(name for name, given in LIMITS.items() if self.pins.asked(given) is None)
 
     @property
     def status(self) -> Status:
-        if all(getattr(self.pins, name) is None for name in ASKED) and not self.pins.limits:
+        if all(self.pins.asked(name) is None for name in ASKED) and not self.pins.limits:
             return Status.NOTHING_PINNED
         return Status.VALID if self.chosen_by_prover or self.without_limit else Status.ACCEPTED
 
@@ -224,7 +257,7 @@ def verify_certificate(
         raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
     _, statement = read_statement(data)
     _require_pins(statement, pins)
-    _require_evaluations(statement, () if strict and pins.evaluations is None else pins.evaluations)
+    _require_evaluations(statement, () if strict and pins.asked(EVALUATIONS) is None else pins.evaluations)
     weights = pins.model[1] if isinstance(pins.model, tuple) else None
     work = Work.of(statement)
     work.require(max_work)
@@ -236,17 +269,22 @@ def verify_certificate(
         raise ProofRejected(f"statement: no sound circuit: {error}") from None
     except StatementError as error:
         raise ProofRejected(f"statement: {error}") from None
-    _require_meaning(statement, pins)
-    _require_thresholds(statement, pins)
-    for limits in pins.limits:
-        _require_evaluated(statement, limits)
-    _require_gap(statement, pins.max_gap)
-    return Verdict(statement, pins, result.mode, result.bits, result.budget, result.sizes, tuple(statement.warnings))
+    clauses = () if pins.policy is None else pins.policy.clauses(statement, seed=pins.seed)
+    if not all(clause.met for clause in clauses):
+        raise PolicyRejected(clauses)
+    if pins.policy is None:
+        _require_meaning(statement, pins)
+        _require_thresholds(statement, pins)
+        for limits in pins.limits:
+            _require_evaluated(statement, limits)
+        _require_gap(statement, pins.max_gap)
+    warnings = tuple(statement.warnings)
+    return Verdict(statement, pins, result.mode, result.bits, result.budget, result.sizes, warnings, clauses=clauses)
 
 
 def missing_for_strict(pins: Pins) -> list[str]:
     """The fields that a strict verification needs and that are not given."""
-    return [name for name in (*PINS.values(), *LIMITS.values()) if getattr(pins, name) is None]
+    return [name for name in (*PINS.values(), *LIMITS.values()) if pins.asked(name) is None]
 
 
 def threshold_integer(tau: Fraction) -> int:

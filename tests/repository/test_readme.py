@@ -53,6 +53,7 @@ def test_the_examples_of_the_python_interface_run(tmp_path, monkeypatch, capsys)
             "m.pt2",
             "certified.pt2",
             "tau.json",
+            "policy.toml",
         ]
     )
 

@@ -8,6 +8,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.certificate.policy import CalibrationRates, Policy
+from zkds.circuits.certificate.policy_file import policy_text
 from zkds.circuits.certificate.threshold import LIMITS, Threshold
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.probing import (
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from zkds.sharpness.calibrate import Calibration, ErrorRate
     from zkds.sharpness.grid import Measurement
 
+TAU_UNITS = 10**9  # in a policy; rounded up, so that what set tau is accepted
+SHARE_UNITS = 10**4  # of error rates there
+
 EXAMPLES = """examples:
   zkds calibrate --good a.pt b.pt c.pt --data train.npz
                                             tau that rejects a good model at most 5 % of the time
@@ -40,6 +45,8 @@ EXAMPLES = """examples:
                                             tau that accepts a bad model at most 1 % of the time
   zkds calibrate --good a.pt b.pt --batch-size 16 --steps 10 --data train.npz -o tau.json
                                             with the settings of the paper, written down for --tau tau.json
+  zkds calibrate --good a.pt b.pt --bad noisy.pt --data train.npz --policy policy.toml
+                                            a policy for zkds verify, with the errors that tau makes on unseen models
 
 tau is no constant: it holds for one probe of models like these, on this data, with these settings, which are a proof's unless
 given. zkds audit and zkds verify take tau.json as --tau, and warn where their settings are others. Untrained networks have the
@@ -64,6 +71,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write tau and its settings as JSON, for --tau of audit and verify"
     )
+    parser.add_argument(
+        "--policy", metavar="FILE", help="write tau, its settings and its errors as a policy, for --policy of verify"
+    )
     parser.set_defaults(run=run)
 
 
@@ -72,14 +82,18 @@ def run(options: argparse.Namespace) -> int:
     from zkds.sharpness.calibrate import calibrate, check_risk
 
     check_risk(options.risk, options.limit, bad=len(options.bad))
-    configuration = proof_configuration(options, "--output") if options.output else None
+    if options.policy and options.parameters != "all":
+        raise ValueError("--policy: expected --parameters all, which a proof is about")
+    written = next((f"--{name}" for name in ("output", "policy") if getattr(options, name)), None)
+    configuration = None if written is None else proof_configuration(options, written)
     seed = seed_of(options)
     found = measure_files([*options.good, *options.bad], options, seed)
     good, bad = found[: len(options.good)], found[len(options.good) :]
     result = calibrate(good, bad, risk=options.risk, limit=options.limit)
-    if configuration is not None:
-        written = threshold_of(result, configuration, options.parameters)
-        write_result(options.output, written.to_json().encode())
+    if options.output and configuration is not None:
+        write_result(options.output, threshold_of(result, configuration, options.parameters).to_json().encode())
+    if options.policy and configuration is not None:
+        write_result(options.policy, policy_text(policy_of(result, configuration)).encode())
     if options.plot:
         from zkds.sharpness.plots import plot_calibration, save
 
@@ -106,6 +120,35 @@ def threshold_of(result: Calibration, configuration: Configuration, parameters: 
         false_acceptance=None if math.isnan(result.false_acceptance) else result.false_acceptance,
         parameters=parameters,
     )
+
+
+def policy_of(result: Calibration, configuration: Configuration) -> Policy:
+    """The calibration as a policy, to which its reader adds what else is asked. Raises ValueError for a single good model."""
+    if math.isnan(result.unseen_rejection.share):
+        raise ValueError("--policy: expected two models of the kind that sets tau, or more: its errors are stated")
+    acceptance = result.unseen_acceptance
+    unknown = math.isnan(acceptance.share)
+    return Policy(
+        configuration,
+        tau=Fraction(math.ceil(result.tau * TAU_UNITS), TAU_UNITS),
+        calibration=CalibrationRates(
+            limit=result.limit,
+            risk=_rounded(result.risk),
+            false_rejection=_rounded(result.unseen_rejection.share),
+            false_rejection_interval=_both(result.unseen_rejection),
+            false_acceptance=None if unknown else _rounded(acceptance.share),
+            false_acceptance_interval=None if unknown else _both(acceptance),
+        ),
+    )
+
+
+def _both(rate: ErrorRate) -> tuple[Fraction, Fraction]:
+    low, high = rate.interval
+    return _rounded(low), _rounded(high)
+
+
+def _rounded(share: float) -> Fraction:
+    return Fraction(round(share * SHARE_UNITS), SHARE_UNITS)
 
 
 def _print(result: Calibration, good: Sequence[Measurement], bad: Sequence[Measurement]) -> None:

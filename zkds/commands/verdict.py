@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Any
 
 from zkds.circuits.certificate.bounds import CONFIDENCE, hoeffding_accuracy, least_correct
+from zkds.circuits.certificate.policy import Clause, Policy, network_digest
 from zkds.circuits.certificate.statement import SharpnessStatement
-from zkds.circuits.certificate.verifying import EVALUATIONS, Status, Verdict
+from zkds.circuits.certificate.verifying import EVALUATIONS, LIMITS, PolicyRejected, Status, Verdict
 from zkds.circuits.networks.grid import LayerDifference
 from zkds.commands.probing import print_warnings
 from zkds.dataset.schema import NUMBER_BITS, Schema
@@ -56,6 +57,7 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
         "private_model": statement.private_model,
         "parameters": statement.network.parameter_count,
         "outputs": statement.network.classes,
+        "network": network_digest(statement.network).hex(),
         "data_root": statement.root.digest().hex(),
         "records": statement.root.count,
         "schema": {
@@ -101,10 +103,8 @@ def public_content(verdict: Verdict) -> dict[str, Any]:
         "accepted": verdict.accepted,
         "chosen_by_prover": list(verdict.chosen_by_prover),
         "without_limit": list(verdict.without_limit),
-        "tau": _float(verdict.pins.tau),
-        "max_loss": _float(verdict.pins.max_loss),
-        "min_accuracy": _float(verdict.pins.min_accuracy),
-        "max_gap": _float(verdict.pins.max_gap),
+        **{name: _float(verdict.pins.asked(name)) for name in ("tau", "max_loss", "min_accuracy", "max_gap")},
+        "clauses": clauses_content(verdict.clauses),
         "warnings": list(verdict.warnings),
         "differences": None if verdict.differences is None else differences_content(verdict.differences),
         **statement_content(verdict.statement),
@@ -131,6 +131,11 @@ def differences_content(differences: Sequence[LayerDifference]) -> list[dict[str
     return [asdict(difference) for difference in differences]
 
 
+def clauses_content(clauses: Sequence[Clause]) -> list[dict[str, Any]]:
+    """Of a policy, JSON-able: an object for each clause."""
+    return [asdict(clause) for clause in clauses]
+
+
 def _float(number: Fraction | None) -> float | None:
     return None if number is None else float(number)
 
@@ -155,8 +160,8 @@ def print_verdict(verdict: Verdict) -> None:
     }
     notes |= {name: _limit(verdict, name) for name in ("loss", "accuracy")}
     notes["evaluations"] = f"  {NOT_PINNED if EVALUATIONS in verdict.chosen_by_prover else GIVEN}"
-    if verdict.pins.max_gap is not None:
-        notes["gap"] = f"  <= {float(verdict.pins.max_gap):.6g}"
+    if verdict.pins.asked("max_gap") is not None:
+        notes["gap"] = f"  <= {float(verdict.pins.asked('max_gap')):.6g}"
     if "seed" in verdict.chosen_by_prover:
         notes["seed"] += ": no certification value against a dishonest prover"
     if {"seed", EVALUATIONS} & set(verdict.chosen_by_prover):
@@ -164,6 +169,9 @@ def print_verdict(verdict: Verdict) -> None:
     _print_lines(verdict.statement, notes)
     if verdict.differences is not None:
         print_differences(verdict.differences)
+    if verdict.pins.policy is not None:
+        print_clauses(verdict.clauses)
+        print_calibration(verdict.pins.policy)
     print(f"soundness  {verdict.bits:.1f} bits, {verdict.mode.name.lower().replace('_', '-')}")
     print(f"proof      {sum(verdict.sizes.values()):,} bytes")
     print_warnings(verdict.warnings)
@@ -184,7 +192,8 @@ def print_differences(differences: Sequence[LayerDifference]) -> None:
 
 def headline(verdict: Verdict) -> str:
     """The first line: whether the proof is accepted, its value, and what the prover chose."""
-    limit = "" if verdict.pins.tau is None else f" <= {float(verdict.pins.tau):.6g}"
+    tau = verdict.pins.asked("tau")
+    limit = "" if tau is None else f" <= {float(tau):.6g}"
     value = f"value {_value(verdict.statement)}{limit}"
     if verdict.status is Status.ACCEPTED:
         return f"ACCEPTED, {value}; model, data, seed, probe, loss and accuracy as asked for"
@@ -196,12 +205,39 @@ def headline(verdict: Verdict) -> str:
     return f"{kind} {value}; {rest}"
 
 
+def print_clauses(clauses: Sequence[Clause]) -> None:
+    """A line for each clause of a policy, on stdout."""
+    for number, clause in enumerate(clauses):
+        heading = "policy" if number == 0 else ""
+        print(f"{heading:<11}{'met' if clause.met else 'NOT MET':<8} {clause.name}: asked {clause.asked}; {clause.found}")
+
+
+def print_calibration(policy: Policy) -> None:
+    """What the policy's tau costs, on stdout, if the policy says so."""
+    rates = policy.calibration
+    if rates is None:
+        return
+    print(f"           tau was chosen for {rates.limit} of at most {float(rates.risk):.0%}; on models that had no part in it:")
+    _print_rate("good models rejected", rates.false_rejection, rates.false_rejection_interval)
+    _print_rate("bad models accepted", rates.false_acceptance, rates.false_acceptance_interval)
+
+
+def _print_rate(name: str, share: Fraction | None, interval: tuple[Fraction, Fraction] | None) -> None:
+    if share is not None and interval is not None:
+        low, high = interval
+        print(f"           {name} {float(share):.1%} ({float(low):.0%} to {float(high):.0%})")
+
+
 def print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
     """Why a proof was not accepted, on stdout."""
     if as_json:
         found = {"expected": rejection.expected, "actual": rejection.actual}
         shown = {name: None if value is None else str(value) for name, value in found.items()}
-        print(json.dumps({"verdict": "rejected", "accepted": False, "reason": rejection.reason, **shown}))
+        clauses = {"clauses": clauses_content(rejection.clauses)} if isinstance(rejection, PolicyRejected) else {}
+        print(json.dumps({"verdict": "rejected", "accepted": False, "reason": rejection.reason, **shown, **clauses}))
+    elif isinstance(rejection, PolicyRejected):
+        print(f"REJECTED   {rejection.reason}")
+        print_clauses(rejection.clauses)
     else:
         print(f"REJECTED   {rejection}")
 
@@ -260,13 +296,10 @@ def _value(statement: SharpnessStatement) -> str:
 
 def _limit(verdict: Verdict, name: str) -> str:
     """The limit that was asked for, to end a line with."""
-    pins = verdict.pins
-    texts = {
-        "value": None if pins.tau is None else f"<= tau = {float(pins.tau):.6g}",
-        "loss": None if pins.max_loss is None else f"<= {float(pins.max_loss):.6g}",
-        "accuracy": None if pins.min_accuracy is None else f">= {float(pins.min_accuracy):.6g}",
-    }
-    return f"  {texts[name] or f'{NO_LIMIT} ({LIMIT_OPTIONS[name]})'}"
+    bounds = {"value": "<= tau =", "loss": "<=", "accuracy": ">="}
+    limit = verdict.pins.asked(LIMITS[name])
+    text = None if limit is None else f"{bounds[name]} {float(limit):.6g}"
+    return f"  {text or f'{NO_LIMIT} ({LIMIT_OPTIONS[name]})'}"
 
 
 def _inputs(schema: Schema) -> str:

@@ -34,6 +34,7 @@ EXAMPLES = """examples:
   zkds verify proof.bin --tau 0.8 --max-loss 0.1 --min-accuracy 95% --commit data.root --model m.pt --seed 00..ff --strict
 
   zkds verify proof.bin --evaluate data.root:1000 --evaluate test.root:1000 --min-accuracy test.root:95% --max-gap 0.1
+  zkds verify proof.bin --policy policy.toml --commit data.root --model m.pt --seed 00..ff --strict      a line for each clause
 
 The first line says what the verdict is worth:
   ACCEPTED                 model, data, seed, probe, tau, loss and accuracy were all given here, and hold
@@ -84,6 +85,11 @@ def add(commands: Commands) -> None:
         help="the most by which the mean loss of other evaluated data sets may exceed that of evaluations of --commit's",
     )
     add_evaluate(parser, "the proof must have these evaluations, in this order, and no others; repeatable")
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        help="policy.toml, which asks for all of this; beside it only --model, --commit, --seed and --strict are given",
+    )
     parser.add_argument("--min-records", type=int, metavar="N", help="the smallest data set to accept, in records")
     parser.add_argument(
         "--allow-saturated", action="store_true", help="accept batches whose loss is near 0, and ratios below eps"
@@ -110,7 +116,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     max_loss, losses = split_limits("--max-loss", options.max_loss)
     min_accuracy, accuracies = split_limits("--min-accuracy", options.min_accuracy)
-    if options.strict:
+    if options.strict and options.policy is None:
         _require_everything(vars(options) | {"max_loss": max_loss, "min_accuracy": min_accuracy})
     try:
         with Stages({"verifying": 1}) as stages:
@@ -120,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
                 model=None if options.model is None else model_or_root(options),
                 commitment=options.commit,
                 seed=options.seed,
-                configuration=configuration_of(options) if options.strict or configuration_given(options) else None,
+                configuration=configuration_of(options) if _pins_probe(options) else None,
                 tau=options.tau,
                 max_loss=max_loss,
                 min_accuracy=min_accuracy,
@@ -132,6 +138,7 @@ def run(options: argparse.Namespace) -> int:
                 allow_saturated=options.allow_saturated,
                 allow_surplus_classes=options.allow_surplus_classes,
                 allow_vanishing_weights=options.allow_vanishing_weights,
+                policy=options.policy,
                 strict=options.strict,
                 allow_plain=options.allow_plain,
                 max_work=options.max_work,
@@ -146,6 +153,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         print_verdict(verdict)
     return NOTHING_PINNED if verdict.status is Status.NOTHING_PINNED else DONE
+
+
+def _pins_probe(options: argparse.Namespace) -> bool:
+    return configuration_given(options) or (options.strict and options.policy is None)
 
 
 def proof_of(name: str) -> bytes:
