@@ -216,7 +216,10 @@ def with_evaluations(statement):
     return replace(statement, evaluations=others)
 
 
-@pytest.mark.parametrize(("network", "private"), [(EVERYTHING, False), (DENSE, True), (CONVOLUTIONS, False)])
+@pytest.mark.parametrize(
+    ("network", "private"),
+    [(DENSE, True), *(pytest.param(x, False, marks=pytest.mark.long) for x in (EVERYTHING, CONVOLUTIONS))],
+)
 def test_evaluations(monkeypatch, network, private):
     set_least_weights(monkeypatch, 1)  # layers of DENSE and CONVOLUTIONS are implicit in the probe
     require_equal_relations(with_evaluations(statement_of(network, Configuration(2, 2), VALUE, private=private)))

@@ -125,6 +125,7 @@ def test_weights_along_channels_rows_and_columns_are_counted(name, monkeypatch):
     assert_counted(statement_of(GRAPHS[name], Configuration(2, 1)), monkeypatch)
 
 
+@pytest.mark.long
 def test_large_parameters_are_counted(monkeypatch):
     """Some are, of a network of any size, if the border is moved."""
     monkeypatch.setattr(sam, "LARGE", 32)
@@ -137,6 +138,7 @@ def test_large_parameters_are_counted(monkeypatch):
             assert Work.of(statement).large_steps == 3 * steps
 
 
+@pytest.mark.long
 def test_implicit_convolutions_are_counted(monkeypatch):
     """Of any size, whose products of rows have many boxes."""
     monkeypatch.setattr(implicit, "MIN_WEIGHTS", 1)
@@ -172,6 +174,7 @@ def test_the_squares_of_many_steps_are_counted(monkeypatch):
     assert_counted(statement, monkeypatch)
 
 
+@pytest.mark.long
 def test_implicit_layers_are_counted(monkeypatch):
     """Dense layers of any size, if the border is moved."""
     monkeypatch.setattr(implicit, "MIN_WEIGHTS", 32)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.harness.commands import PROBE, SEED, ZKDS, interruptible, save, shell
+from tests.harness.commands import PROBE, SEED, ZKDS, interruptible, save, shell, within
 from tests.harness.shell import ENVIRONMENT, HANGS, ROOT
 from zkds.api import commit_model, prove, verify
 from zkds.circuits.arithmetic.fixed_point import Configuration
@@ -228,21 +228,21 @@ def test_inspect(folder):
 def test_private_model(folder):
     result = shell(f"prove --private-model --model model.root --commit data.root {PROBE} --seed {SEED} -o private.bin", folder)
     assert result.returncode == 0 and "model root" in result.stdout
-    assert shell("verify private.bin --model model.root", folder).stdout.startswith("VALID, value ")
+    assert within("verify private.bin --model model.root", folder).stdout.startswith("VALID, value ")
     for pinned in ("--model m.pt", "--model proof.bin", f"--seed {SEED[::-1]}"):
-        assert shell(f"verify private.bin {pinned}", folder).returncode in (1, 2)
+        assert within(f"verify private.bin {pinned}", folder).returncode in (1, 2)
     assert (
         "kind of model: the proof has a private model's root; you asked for a public model"
-        in shell("verify private.bin --model m.pt", folder).stdout
+        in within("verify private.bin --model m.pt", folder).stdout
     )
 
 
 def test_hidden_value(folder):
-    result = shell(f"{PROVE} --hide-value --tau 4000 -o hidden.bin --json", folder)
+    result = within(f"{PROVE} --hide-value --tau 4000 -o hidden.bin --json", folder)
     proved = json.loads(result.stdout)
     assert result.returncode == 0 and proved["value"] is None and proved["threshold"] == 4000
-    assert shell("verify hidden.bin --tau 4000", folder).returncode == 0
-    below = shell("verify hidden.bin --tau 3999.999", folder)
+    assert within("verify hidden.bin --tau 4000", folder).returncode == 0
+    below = within("verify hidden.bin --tau 3999.999", folder)
     assert below.returncode == 1 and below.stdout.startswith("REJECTED   proven threshold above tau: ")
 
 
