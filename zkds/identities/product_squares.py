@@ -524,7 +524,11 @@ class _Digits:
         return cls(owner, reader, _digits(owner.inputs, reader), deltas, updates)
 
     def coefficients(self, step: int) -> I64:
-        """(chunks, terms). A chunk that has all taps of its kernels is the sum, over the taps, of chunks without that axis."""
+        """(chunks, terms). A chunk that has all taps of its kernels is the sum, over the taps, of chunks without these axes.
+
+        That spares the padding of 3x3 taps, and pays where rows of `w_t` are long and need no digits of earlier updates: with
+        those, what is done once for a row of weights would be done once for each of its taps.
+        """
         owner, log, (_, *taps) = self.owner, self.owner.chunk_logs[step], self.owner.shape[1:]
         limbs = np.stack([_step_of(owner, self.reader, name, step) for name in owner.weights.columns.names], axis=1)
         weights = limbs.astype(np.int16) - np.int16(owner.weights.number.digit_offset)  # (M, digits, *inner)
@@ -532,7 +536,7 @@ class _Digits:
         nothing = np.zeros((0, 1, *owner.shape[1:]), dtype=np.int16)
         rows = (np.concatenate(before) if before else nothing, self._rows(step))
         bits = variables(taps)
-        if log < bits:
+        if owner.moves or log < bits:
             return self._products(step, weights, rows, log)
         found = np.zeros((-(-flat_length(owner.shape) >> log), owner.terms), dtype=np.int64)
         for tap in np.ndindex(*taps):
