@@ -92,13 +92,20 @@ TOY = (Subject("digits-mlp", steps=2, batch_size=2),)
 
 
 def save_model(architecture: str, path: str) -> None:
-    """A checkpoint with PyTorch's random weights."""
+    """A checkpoint with random weights of the size that keeps activations as they are (He).
+
+    With PyTorch's first weights those of a deep and narrow network vanish, and its perturbations overflow.
+    """
     import torch
 
     from zkds.circuits.networks.torch_module import build, save_checkpoint
 
     torch.manual_seed(0)
-    save_checkpoint(build(architecture), architecture, Path(path))
+    module = build(architecture)
+    for parameter in module.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.kaiming_normal_(parameter)
+    save_checkpoint(module, architecture, Path(path))
 
 
 def measure(subject: Subject, model_path: str, root_path: str) -> dict[str, Any]:

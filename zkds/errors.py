@@ -4,6 +4,8 @@ A bad proof is not a bad caller. `ProofRejected` and its subclasses say why byte
 was expected and what was found; misuse of the API raises TypeError or ValueError. No message ever holds a secret.
 """
 
+from typing import Any
+
 
 class ZkdsError(Exception):
     """Base of the errors that zkds raises on purpose."""
@@ -17,6 +19,10 @@ class ProofRejected(ZkdsError):
         self.expected = expected
         self.actual = actual
         super().__init__(self._words())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What comes from another process is what was raised there."""
+        return type(self), (self.reason, self.expected, self.actual)
 
     def _words(self) -> str:
         if self.expected is None and self.actual is None:

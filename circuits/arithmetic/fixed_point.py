@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,9 @@ class Overflow(WitnessOverflow):
         self.tensor = tensor
         self.place = place
         super().__init__(f"{tensor}, {place}", index, width)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.tensor, self.place, self.index, self.width)
 
 
 @dataclass(frozen=True)

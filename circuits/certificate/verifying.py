@@ -64,6 +64,9 @@ class PolicyRejected(ThresholdRejected):
         super().__init__(f"policy: {', '.join(clause.name for clause in failed)}", asked, found)
         self.clauses = tuple(clauses)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.clauses,)
+
 
 class Status(enum.Enum):
     """What a verdict on a valid proof amounts to; one that isn't valid, or doesn't meet pins and limits, is a ProofRejected."""

@@ -12,6 +12,7 @@ integer has any (protocol.md, section 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,9 @@ class WitnessOverflow(ZkdsError, ValueError):
         self.index = index
         self.width = width
         super().__init__(f"{name}: the value at index {index} does not fit {width} bits")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.index, self.width)
 
 
 @dataclass(frozen=True)
