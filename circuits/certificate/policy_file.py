@@ -63,8 +63,8 @@ def _policy(document: Mapping[str, Any]) -> Policy:
         raise ValueError("probe: expected this table, the settings that the limits are about")
     found: dict[str, Any] = {"configuration": _configuration(document["probe"])}
     for table, keys in TABLES.items():
-        for key, value in _table(table, document.get(table, {}), keys).items():
-            found[keys[key][0]] = value
+        readers = {key: reader for key, (_, reader) in keys.items()}
+        found |= {keys[key][0]: value for key, value in _table(table, document.get(table, {}), readers).items()}
     if found.get("architecture") is not None and found.get("network") is not None:
         raise ValueError("model: expected architecture or network, not both")
     found["evaluations"] = _evaluation_tables(document.get("evaluation", []))
@@ -73,12 +73,15 @@ def _policy(document: Mapping[str, Any]) -> Policy:
     return Policy(**found)
 
 
-def _table(name: str, table: Any, keys: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
+def _table(name: str, table: Any, readers: Mapping[str, Reader], required: Collection[str] = ()) -> dict[str, Any]:
     """The values of a table by their keys, each read by its reader."""
     if not isinstance(table, dict):
         raise ValueError(f"{name}: expected a table")
-    _require_known(f"{name}.", table, keys)
-    return {key: keys[key][1](f"{name}.{key}", value) for key, value in table.items()}
+    _require_known(f"{name}.", table, readers)
+    missing = [key for key in required if key not in table]
+    if missing:
+        raise ValueError(f"{name}: expected {', '.join(missing)} as well")
+    return {key: readers[key](f"{name}.{key}", value) for key, value in table.items()}
 
 
 def _require_known(prefix: str, table: Mapping[str, Any], known: Collection[str]) -> None:
@@ -88,30 +91,20 @@ def _require_known(prefix: str, table: Mapping[str, Any], known: Collection[str]
 
 
 def _configuration(table: Any) -> Configuration:
-    keys = {name: (name, reader) for name, reader in PROBE.items()}
-    found = _table("probe", table, keys)
-    missing = [key for key in keys if key not in found]
-    if missing:
-        raise ValueError(f"probe: expected {', '.join(missing)} as well")
-    return Configuration.of(**found)
+    return Configuration.of(**_table("probe", table, PROBE, PROBE))
 
 
 def _evaluation_tables(tables: Any) -> tuple[EvaluationPolicy, ...]:
     if not isinstance(tables, list):
         raise ValueError("evaluation: expected tables, [[evaluation]]")
-    found = [_table("evaluation", table, {name: (name, reader) for name, reader in EVALUATION.items()}) for table in tables]
-    if any(not {"root", "samples"} <= each.keys() for each in found):
-        raise ValueError("evaluation: expected root, the digest of the evaluated data.root, and samples")
-    return tuple(EvaluationPolicy(**each) for each in found)
+    return tuple(EvaluationPolicy(**_table("evaluation", table, EVALUATION, ("root", "samples"))) for table in tables)
 
 
 def _calibration(table: Any) -> CalibrationRates:
-    found = _table("calibration", table, {name: (name, reader) for name, reader in CALIBRATION.items()})
-    missing = [key for key in ("limit", "risk", "false_rejection", "false_rejection_interval") if key not in found]
+    required = ("limit", "risk", "false_rejection", "false_rejection_interval")
+    found = _table("calibration", table, CALIBRATION, required)
     if ("false_acceptance" in found) != ("false_acceptance_interval" in found):
-        missing.append("false_acceptance and its interval, both or neither,")
-    if missing:
-        raise ValueError(f"calibration: expected {', '.join(missing)} as well")
+        raise ValueError("calibration: expected false_acceptance and its interval, both or neither")
     return CalibrationRates(**found)
 
 
@@ -173,7 +166,7 @@ def _architecture(name: str, value: Any) -> str:
     return found
 
 
-def _decimal(name: str, value: Any) -> str | int:
+def _decimal(name: str, value: Any) -> str:
     """As `Configuration.of` takes it: an exact decimal."""
     if type(value) not in (int, Decimal):
         raise ValueError(f"{name}: expected a number")
