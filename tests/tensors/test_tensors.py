@@ -18,7 +18,8 @@ from zkds.lookup import Lookup, RangeTable
 from zkds.multilinear import index_weight
 from zkds.prover import prove
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis, axes_table, ones_axis
-from zkds.tensors.tensor import Book, Committed, ProverContext, VectorReader, VerifierContext
+from zkds.tensors.linear import HighestFirst
+from zkds.tensors.tensor import Book, ColumnReader, Committed, ProverContext, TensorClaim, VectorReader, VerifierContext
 from zkds.verifier import verify
 
 SHAPE = (3, 5, 4)
@@ -159,3 +160,14 @@ def test_the_book_refuses_what_would_not_be_proved():
     with pytest.raises(ValueError, match="after the tensor's turn"):
         book.add(tensor, right, [ZERO] * 3, ZERO)
     assert issubclass(PlanRejected, ValueError)
+
+
+def test_digits_in_the_opposite_order_are_claims_on_the_tensor_itself():
+    rng, values = random.Random(3), np.random.default_rng(3).integers(-(1 << 40), 1 << 40, SHAPE)
+    tensor = Committed(LimbColumns("t", FORMAT, SHAPE))
+    reader, reversed_tensor = ColumnReader(tensor.columns.split(values)), HighestFirst(tensor)
+    tables = reversed_tensor.tables(reader)
+    assert all(np.array_equal(a, b) for a, b in zip(tables, reader.tables(tensor)[::-1], strict=True))
+    claim = TensorClaim(tuple(axes("evs", rng)), tuple(scalar(rng) for _ in tables), ZERO)
+    (term,), constant = reversed_tensor.terms(claim)
+    assert term.value(reader) == ClaimsOnOne(["eee"])._sum(claim.axes, claim.digit_weights, tables) and constant == ZERO

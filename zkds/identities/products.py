@@ -14,7 +14,8 @@ from zkds.native import U64
 from zkds.sumcheck import Table
 from zkds.tensors.axes import Axis
 from zkds.tensors.contraction import combine, padded_pairs
-from zkds.tensors.tensor import ProverContext, Reader, Tensor, VerifierContext
+from zkds.tensors.linear import HighestFirst
+from zkds.tensors.tensor import Reader, Tensor
 
 
 class Products(ABC):
@@ -58,24 +59,6 @@ class Products(ABC):
             highest_first.left, highest_first.right = HighestFirst(self.left), HighestFirst(self.right)
             sums = highest_first.digit_sums(reader, most - min(above))
             yield from ((most - 1 - d, digit) for d, digit in enumerate(sums) if most - 1 - d in wanted)
-
-
-class HighestFirst(Tensor):
-    """A tensor for `digit_sums` alone: its digits come in the opposite order, so that those of products do."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.name, self.shape, self.interval, self.sources = tensor.name, tensor.shape, tensor.interval, tensor.sources
-        self.digits = tensor.digits[::-1]
-        self._tensor = tensor
-
-    def tables(self, reader: Reader) -> list[I64]:
-        return reader.tables(self._tensor)[::-1]
-
-    def prove_claims(self, context: ProverContext) -> None:
-        raise NotImplementedError
-
-    def verify_claims(self, context: VerifierContext) -> None:
-        raise NotImplementedError
 
 
 class DigitProducts(Products):

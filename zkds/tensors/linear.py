@@ -181,6 +181,23 @@ class EntryOf(LinearTensor):
         return [Term(self.source, [unit_axis(self.index, self.source.shape[0]), *claim.axes], claim.digit_weights)], ZERO
 
 
+class HighestFirst(LinearTensor):
+    """Another tensor with its digits in the opposite order, so that the digits of products come in the opposite order, too."""
+
+    def __init__(self, source: Tensor) -> None:
+        self.name = f"{source.name}: highest digits first"
+        self.source = source
+        self.sources = (source,)
+        self.shape = source.shape
+        self.digits, self.interval = source.digits[::-1], source.interval
+
+    def tables(self, reader: Reader) -> list[I64]:
+        return reader.tables(self.source)[::-1]
+
+    def terms(self, claim: TensorClaim[Value]) -> tuple[list[Term], K]:
+        return [Term(self.source, claim.axes, claim.digit_weights[::-1])], ZERO
+
+
 class DifferencesOf(LinearTensor):
     """source[i] - source[i + 1] along the first axis, digit by digit; nothing is carried."""
 
