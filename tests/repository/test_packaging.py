@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -82,10 +84,31 @@ def test_the_install_holds_every_module_once(tmp_path, expected):
     assert package == (ROOT / "circuits/__init__.py").read_text()
 
 
-def test_the_source_distribution_holds_every_module_once(tmp_path, expected):
+def checked_in(path):
+    """Whether a file here would be in a fresh checkout, unless git says that it isn't: what .gitignore names isn't."""
+    relative = path.relative_to(ROOT)
+    made = {"__pycache__", "build", "dist", ".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
+    return not made & set(relative.parts) and relative.suffix not in (".so", ".o") and relative.name != "_native.c"
+
+
+def test_the_source_distribution_is_the_whole_checkout(tmp_path):
     setup("egg_info", "--egg-base", tmp_path, "sdist", "-d", tmp_path)
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as file:
-        names = [name.partition("/")[2] for name in file.getnames()]
-    sources = [f"zkds/{name}" if name.startswith("circuits/") else name for name in names]
-    assert sorted(name for name in sources if name.startswith("zkds/") and name.endswith(".py")) == sorted(expected)
+        names = {member.name.partition("/")[2] for member in file.getmembers() if member.isfile()}
+    top = [path for path in ROOT.iterdir() if path.is_file()]
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.suffix != ".egg-info"]
+    files = chain(top, *(folder.rglob("*") for folder in folders))
+    here = {str(path.relative_to(ROOT)) for path in files if path.is_file() and checked_in(path)}
+    assert names - {"PKG-INFO", "setup.cfg"} == here - {"PKG-INFO", "setup.cfg"}
+
+
+def test_the_license_is_named_and_there():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "Apache-2.0" and "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_every_wheel_says_the_version_of_the_package(tmp_path):
+    setup("egg_info", "--egg-base", tmp_path)
+    (information,) = tmp_path.glob("*.egg-info/PKG-INFO")
+    assert f"\nVersion: {zkds.__version__}\n" in information.read_text()
