@@ -15,8 +15,8 @@ MAX_PLACES = 4  # named in a line
 SUPPORTED = (
     "conv2d, conv1d, linear, batch_norm in evaluation mode, relu, relu6, hardtanh, clamp, leaky_relu, sigmoid, tanh, gelu, "
     "silu, max_pool2d, adaptive_max_pool2d, avg_pool2d, adaptive_avg_pool2d, mean over rows and columns, add, "
-    "cat of channels, affine maps by constants, zero padding, slices, flatten, view, reshape, squeeze, permute, dropout in "
-    "evaluation mode, log_softmax of the scores"
+    "cat of channels, affine maps by constants, zero padding, slices, split, chunk, flatten, view, reshape, squeeze, "
+    "permute, dropout in evaluation mode, log_softmax of the scores"
 )
 
 _AUDIT = "zkds audit, which proves nothing, takes any network"
@@ -28,7 +28,14 @@ _DECOMPOSED = "export without run_decompositions"
 _LARGER = "rows and columns never grow; resize the records before they are committed"
 _PARTS = "take slices, such as x[:, :8] and x[:, 8:]"
 _COPIES = "sums with a constant are broadcast; copies of channels are torch.cat((x, x), 1)"
+_PRODUCTS = "products of two activations; only products with a layer's weights or with constants can be proved"
 _ATTENTION = "attention multiplies activations; dense layers along an axis, as in an MLP-Mixer, can be proved"
+_RECURRENT = "recurrent layers multiply activations and use weights at every step; conv1d along the sequence can be proved"
+_CONSTANTS = "constants: numbers, or tensors that the model has by register_buffer; zeros beside images are F.pad"
+_COMPUTED = "weights that are computed: torch.nn.utils.parametrize.remove_parametrizations before exporting"
+_GREATEST = "maxima of rows and columns are F.adaptive_max_pool2d(x, 1)"
+_RANDOM = "nothing random: a proof needs one network"
+_ORDER = "another order of channels: permute the weights of the layer behind it instead"
 
 # The first whose word is part of the operator's name.
 HINTS = {
@@ -55,23 +62,67 @@ HINTS = {
     "addmm": _DECOMPOSED,
     "_adaptive_avg_pool2d": _DECOMPOSED,
     "with_indices": _DECOMPOSED,
+    "vector_norm": _ONLY_BATCH_NORM,
+    "threshold": _ACTIVATIONS,
     "scaled_dot_product": _ATTENTION,
     "aten.bmm": _ATTENTION,
     "aten.matmul": _ATTENTION,
+    "aten.einsum": _ATTENTION,
+    "aten.mm": _ATTENTION,
+    "aten.bilinear": _PRODUCTS,
+    "aten.glu": _PRODUCTS,
+    "aten.pow": _PRODUCTS,
+    "aten.square": _PRODUCTS,
+    "lstm": _RECURRENT,
+    "aten.gru": _RECURRENT,
+    "aten.rnn": _RECURRENT,
+    "aten.embedding": "look the embedding up before the records are committed",
     "upsample": _LARGER,
     "pixel_shuffle": _LARGER,
     "aten.expand": _COPIES,
     "aten.repeat": _COPIES,
-    "aten.split": _PARTS,
-    "aten.chunk": _PARTS,
-    "aten.unbind": _PARTS,
-    "aten.select": "slices keep the dimension: x[:, 0:1]",
+    "aten.tile": _COPIES,
+    "aten.unbind": "take x[:, 0], x[:, 1] and so on",
+    "aten.tensor_split": "torch.split and torch.chunk can be proved",
+    "aten.index": _PARTS,
+    "aten.narrow": _PARTS,
+    "aten.gather": _PARTS,
+    "channel_shuffle": _ORDER,
+    "aten.roll": _ORDER,
+    "aten.flip": "turn the kernels, or the records before they are committed",
+    "aten.neg": "x * (-1.0)",
+    "aten.abs": "relu(x) + relu(x * (-1.0))",
+    "aten.maximum": "y + relu(x + (-1.0) * y)",
+    "aten.where": _ACTIVATIONS,
+    "aten.gt.": _ACTIVATIONS,
+    "aten.sum.": "sums of rows and columns are x.mean((2, 3)) times how many there are",
+    "aten.amax": _GREATEST,
+    "aten.max.": _GREATEST,
+    "aten.rand": _RANDOM,
+    "aten.bernoulli": _RANDOM,
+    "aten.zeros": _CONSTANTS,
+    "aten.ones": _CONSTANTS,
+    "aten.full": _CONSTANTS,
+    "aten.new_": _CONSTANTS,
     "aten._to_copy": _ONE_TYPE,
     "aten.to.": _ONE_TYPE,
-    "_weight_norm": "weights that are computed: torch.nn.utils.parametrize.remove_parametrizations before exporting",
+    "_weight_norm": _COMPUTED,
     "wrap_with_set_grad_enabled": "take torch.no_grad() out of forward",
     "wrap_with_autocast": "take torch.autocast out of forward",
     "torch.ops.higher_order": "control flow",
+}
+# Modules of torch that are many operators: one line says it of all of them.
+MODULES = {
+    "MultiheadAttention": _ATTENTION,
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "RNN": _RECURRENT,
+    "LocalResponseNorm": _ONLY_BATCH_NORM,
+    "LPPool1d": "pools are max pools and average pools",
+    "LPPool2d": "pools are max pools and average pools",
+    "FractionalMaxPool2d": _RANDOM,
+    "Softmin": _SCORES,
+    "_SpectralNorm": _COMPUTED,
 }
 _ARITHMETIC = ("aten.add", "aten.sub", "aten.mul", "aten.div", "aten.rsub")
 
@@ -90,6 +141,8 @@ class Obstacles:
         self._places.setdefault(text, [])
 
     def add(self, operation: Operation, text: str) -> None:
+        if operation.type in MODULES:
+            text = f"{operation.type} isn't supported ({MODULES[operation.type]})"
         known = [operation.type if operation.module else "", operation.line]
         details = ", ".join(word for word in known if word)
         place = (operation.module or "the model's forward") + (f" ({details})" if details else "")

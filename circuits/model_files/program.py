@@ -311,7 +311,7 @@ def _operation(value: Any, where: str) -> Operation:
         plain = operator.startswith(("aten.", "_operator.")) and len(outputs) == 1
         if plain and isinstance(outputs[0][1], Tensor | SizeName) and outputs[0][1].name != name:
             raise ValueError(f"{where}: expected the name of its output, got {name}")
-    place = (*_place(metadata.get("nn_module_stack", "")), _source_line(metadata.get("stack_trace", "")))
+    place = (*_place(metadata.get("nn_module_stack", "")), source_line(metadata.get("stack_trace", "")))
     return Operation(operator, arguments, outputs, *place)
 
 
@@ -323,7 +323,7 @@ def _place(stack: str) -> tuple[str, str]:
     return path, kind
 
 
-def _source_line(trace: str) -> str:
+def source_line(trace: str) -> str:
     """file:line of the innermost call that isn't torch's own; empty where there is none, or the file has no plain name."""
     calls = [(path, line) for path, line in _FRAME.findall(trace) if not _TORCHS_OWN.search(path)]
     if not calls:
@@ -476,11 +476,16 @@ def _check_variables(graph: Mapping[str, Any], reader: _SignatureReader, operati
         expected not in (None, found) for expected, found in zip(reader.results, outputs, strict=True)
     ):
         raise ValueError("graph: expected the outputs of its signature, in the same order")
-    made = [value.name for operation in operations for _, value in operation.outputs if isinstance(value, Tensor | SizeName)]
+    outputs_of = [
+        [entry for _, value in operation.outputs for entry in (value if isinstance(value, list) else [value])]
+        for operation in operations
+    ]
+    made = [value.name for values in outputs_of for value in values if isinstance(value, Tensor | SizeName)]
     unnamed = [
         name
         for node, operation in zip(graph["nodes"], operations, strict=True)
-        if isinstance(name := node.get("name"), str) and not any(value is not None for _, value in operation.outputs)
+        if isinstance(name := node.get("name"), str)
+        and all(value is None or isinstance(value, list) for _, value in operation.outputs)
     ]
     twice = repeated([name for name in reader.names if name] + made + unnamed)
     if twice is not None:

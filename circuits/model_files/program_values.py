@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from zkds.circuits.model_files.archive import Archive, open_archive
 from zkds.circuits.model_files.checkpoint import read_object
-from zkds.circuits.model_files.stored_tensors import Budget, Storage, StoredTensor
+from zkds.circuits.model_files.stored_tensors import Budget, Storage, StoredTensor, sharing
 from zkds.circuits.model_files.strict_json import boolean, fields, mapping, read_json, text
 from zkds.circuits.model_files.tensor_meta import (
     ELEMENT_BYTES,
@@ -123,17 +122,10 @@ class Values:
         if constants:
             locate = _tensors_of_one_file if f"{CONSTANTS}model.pt" in archive else _tensors_of_members
             self._tensors |= locate(archive, CONSTANTS, constants, {}, budget)
-        spans: dict[int, list[tuple[int, int, str]]] = {}
         for name, tensor in self._tensors.items():
             if name not in constants:  # a constant that nothing reads may be expanded, as masks are
                 _require_distinct(name, tensor)
-            spans.setdefault(id(tensor.storage), []).append((*_span(tensor), name))
-        self.shared: set[str] = set()
-        for of_one_storage in spans.values():
-            of_one_storage.sort()
-            for (_, end, name), (start, _, other) in itertools.pairwise(of_one_storage):
-                if start < end:
-                    self.shared |= {name, other}
+        self.shared = sharing(self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of one of them, which isn't read for it. Raises ValueError if it isn't of numbers."""
@@ -190,12 +182,6 @@ def _tensors_of_one_file(
 def _stored(meta: Meta) -> tuple[Any, ...]:
     """What must be the same in the graph and beside the weights: all but the place in a storage that others share."""
     return meta.dtype, meta.sizes, meta.strides, meta.requires_grad, meta.device, meta.layout
-
-
-def _span(tensor: StoredTensor) -> tuple[int, int]:
-    """(first, end) of the elements in the storage."""
-    reach = sum((size - 1) * step for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1)
-    return tensor.offset, tensor.offset + reach + 1
 
 
 def _require_distinct(name: str, tensor: StoredTensor) -> None:

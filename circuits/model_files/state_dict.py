@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkds.circuits.model_files.stored_tensors import StoredTensor
+from zkds.circuits.model_files.stored_tensors import StoredTensor, sharing
 from zkds.circuits.model_files.strict_json import shown
 from zkds.circuits.networks import zoo
 from zkds.circuits.networks.graph import Network
@@ -87,7 +87,8 @@ def from_state_dict(network: Network, state: State, strip_prefix: str | None = N
     """The parameters and constants, by the network's names, in the shapes that they have in the file: a weight may have the
     shape (out, C*H*W) of a linear layer instead of the network's.
 
-    Raises ValueError for missing and unknown names, other shapes, numbers that aren't floats, and ambiguous prefixes.
+    Raises ValueError for missing and unknown names, other shapes, numbers that aren't floats, parameters that share memory, and
+    ambiguous prefixes.
     """
     names = _names(network, state, strip_prefix)
     for name, shape in network.tensors:
@@ -96,6 +97,12 @@ def from_state_dict(network: Network, state: State, strip_prefix: str | None = N
             raise ValueError(f"{name}: expected a tensor of floats")
         if not _is_shape(tensor.shape, shape):
             raise ValueError(f"{name}: expected shape {shape}, got {tensor.shape}")
+    tied = sharing({name: state[names[name]] for name, _ in network.parameters})
+    if tied:
+        raise ValueError(
+            f"state_dict: {_some(tied)}: one tensor under several names; layers that share parameters aren't supported: train "
+            "them apart, from copies ({name: value.clone() for name, value in state_dict.items()})"
+        )
     parameters = {}
     for name, _ in network.tensors:
         values = state[names[name]].read()

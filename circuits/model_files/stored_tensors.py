@@ -6,8 +6,9 @@ are a tensor of any size, since a stride of 0 repeats an entry without end.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -103,6 +104,21 @@ class StoredTensor:
         numbers = self.storage.numbers[self.offset :]
         steps = tuple(step * numbers.itemsize for step in self.stride)
         return _decoded(np.lib.stride_tricks.as_strided(numbers, self.shape, steps, writeable=False), self.storage.element)
+
+
+def sharing(tensors: Mapping[str, StoredTensor]) -> set[str]:
+    """The names of those that have an element in common with another one."""
+    spans: dict[int, list[tuple[int, int, str]]] = {}
+    for name, tensor in tensors.items():
+        reach = sum((size - 1) * step for step, size in zip(tensor.stride, tensor.shape, strict=True) if size > 1)
+        spans.setdefault(id(tensor.storage), []).append((tensor.offset, tensor.offset + reach + 1, name))
+    found: set[str] = set()
+    for of_one_storage in spans.values():
+        of_one_storage.sort()
+        for (_, end, name), (start, _, other) in itertools.pairwise(of_one_storage):
+            if start < end:
+                found |= {name, other}
+    return found
 
 
 def width(element: str) -> int:

@@ -10,6 +10,7 @@ metric. Every parameter counts as trainable; what is kept with them and isn't on
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from zkds.circuits.model_files.aten import (
     require_names,
 )
 from zkds.circuits.model_files.obstacles import Obstacles, unsupported_operator
-from zkds.circuits.model_files.program import EVAL, Operation, Program, read_program
+from zkds.circuits.model_files.program import EVAL, Operation, Program, read_program, source_line
 from zkds.circuits.model_files.strict_json import shown
 from zkds.circuits.model_files.tensor_meta import ELEMENT_TYPES, STRIDED, Symbol
 from zkds.circuits.networks.graph import Network, Node
@@ -63,7 +64,10 @@ def from_module(module: torch.nn.Module, input_shape: tuple[int, ...]) -> tuple[
 
 
 def exported(module: torch.nn.Module, input_shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    """The program of a module in evaluation mode, for two records; the module itself stays in the mode that it is in."""
+    """The program of a module in evaluation mode, for two records; the module itself stays in the mode that it is in.
+
+    Raises ValueError, with the line of its source, if torch can't follow its forward.
+    """
     import torch
 
     training = module.training
@@ -72,8 +76,21 @@ def exported(module: torch.nn.Module, input_shape: tuple[int, ...]) -> torch.exp
         first = next(module.parameters(), torch.zeros(()))
         example = torch.zeros((2, *input_shape), dtype=first.dtype, device=first.device)
         return torch.export.export(module, (example,))
+    except RuntimeError as error:  # of torch.export, or what forward itself raises for such records
+        raise ValueError(_not_followed(str(error))) from error
     finally:
         module.train(training)
+
+
+def _not_followed(text: str) -> str:
+    line = source_line(text)
+    place = f"torch.export can't follow the model's forward{f' ({line})' if line else ''}"
+    if "data-dependent" not in text.lower():
+        return f"{place}: {text.strip().splitlines()[0] if text.strip() else 'it raises an error'}"
+    return (
+        f"{place}: it branches on numbers that it computes. torchvision's transforms.Normalize does, and "
+        "transforms.v2.Normalize doesn't; nor does (x - mean) / std with buffers of sizes (C, 1, 1)"
+    )
 
 
 def from_exported_program(exported: torch.export.ExportedProgram) -> tuple[Network, Parameters]:
@@ -121,6 +138,7 @@ class _Importer:
         self._stale: dict[Tensor, str] = {}  # tensors that are not followed any more, and why
         self._logarithms: set[Tensor] = set()  # of the scores' softmax, which may only be the model's output
         self._derived: dict[Tensor, NDArray[np.float64]] = {}  # what was made of buffers and constants of the model
+        self._other_constants: set[Tensor] = set()  # copies of constants that aren't floats, which no operator takes
         self._affine: dict[int, tuple[Traced, list[Fraction], list[Fraction]]] = {}  # node -> what it maps, and how
         self._storages = 0
         self._nodes: list[Node] = []
@@ -175,7 +193,7 @@ class _Importer:
             self._obstacles.say("expected what the operators make as its output, got something else")
         if self._obstacles or scores is None:
             raise ValueError(self._obstacles.message())
-        known = {*self._traced, *self._derived, *self._program.parameters, *self._program.buffers}
+        known = {*self._traced, *self._derived, *self._other_constants, *self._program.parameters, *self._program.buffers}
         unknown = [tensor.name for tensor in self._program.tensors if tensor not in known]
         if unknown:
             raise ValueError(f"exported program: tensor_values: {unknown[0]} is made by no operator")
@@ -204,9 +222,12 @@ class _Importer:
         if name in ASSERTIONS or name in SIZE_ARITHMETIC or name == SIZE_OF:
             self._compute_size(operation)
             return
-        handler = IMPORTS.get(name) or _RESHAPES.get(name)
         if self._take_constant(operation):
             return
+        if name in PARTS:
+            self._take_parts(operation)
+            return
+        handler = IMPORTS.get(name) or _RESHAPES.get(name)
         if handler is None or self._changes_a_constant(operation):
             raise unsupported_operator(operation, is_buffer=self._program.buffers.__contains__)
         arguments = bind(name, operation.arguments)
@@ -240,13 +261,27 @@ class _Importer:
             return False
         values = self.constant(first)
         if values is None:
-            return False
+            if name not in _COPIES or first not in {*self._program.buffers, *self._other_constants}:
+                return False
+            bind(name, operation.arguments)
+            self._other_constants.add(operation.output)
+            return True
         made = _OF_CONSTANTS[name](values, bind(name, operation.arguments))
         meta = self._program.tensors.get(operation.output)
         if meta is None or meta.sizes != made.shape:
             raise ValueError(f"tensor_values: {operation.output.name}: expected the sizes {made.shape} that {name} makes")
         self._derived[operation.output] = made
         return True
+
+    def _take_parts(self, operation: Operation) -> None:
+        name = operation.operator
+        parts = self._parts(name, bind(name, operation.arguments))
+        tensors = operation.outputs[0][1] if len(operation.outputs) == 1 else None
+        if not isinstance(tensors, list) or len(tensors) != len(parts):
+            raise ValueError(f"{name}: expected {len(parts)} tensors as its output")
+        for tensor, part in zip(tensors, parts, strict=True):
+            self._traced[tensor] = part
+            self._check_tensor(name, tensor)
 
     def _changes_a_constant(self, operation: Operation) -> bool:
         """Whether it works in place on a buffer or a constant of the model."""
@@ -314,6 +349,12 @@ class _Importer:
             raise Unsupported(f"{name}: {self._stale[tensor]}")
         if tensor in self._logarithms:
             raise Unsupported(f"{name}: log_softmax is dropped only at the end of the network")
+        if tensor in self._program.parameters:
+            raise Unsupported(
+                f"{name}: {shown(self._program.parameters[tensor])}: expected what the network computes; parameters are "
+                "the weights and biases of convolutions, linear layers and batch norm, others can only be constants "
+                "(register_buffer)"
+            )
         if tensor not in self._traced:
             raise Unsupported(f"{name}: expected what the network computes, got a parameter, a buffer or a constant")
         return self._traced[tensor]
@@ -372,9 +413,15 @@ class _Importer:
                 continue
             parameter = self._program.parameters.get(tensor)
             if parameter is None:
-                raise Unsupported(f"{name}: {argument}: expected a parameter of the model, got a computed tensor or a buffer")
+                raise Unsupported(
+                    f"{name}: {argument}: expected a parameter of the model, got a computed tensor or a buffer; a computed one "
+                    "becomes a parameter by torch.nn.utils.parametrize.remove_parametrizations"
+                )
             if parameter in self._used or parameter in self._program.values.shared:
-                raise Unsupported(f"{shown(parameter)}: two layers that share parameters aren't supported")
+                raise Unsupported(
+                    f"{shown(parameter)}: two layers that share parameters aren't supported; give each its own, "
+                    f"nn.Parameter(layer.{argument}.detach().clone()), and train on"
+                )
             self._used.add(parameter)
             meta = self._program.tensors[tensor]
             if meta.dtype not in ELEMENT_TYPES or len(meta.sizes) != length:
@@ -515,17 +562,62 @@ class _Importer:
             raise Unsupported(f"{name}: expected all records")
         length = values.record[axis - 1]
         start, end = (min(max(0, at + length if at < 0 else at), length) for at in (start, end))
-        if (start, end, step) == (0, length, 1):
+        return self._part(name, values, axis, range(start, end, step), alone=True)
+
+    def select(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """One channel, row or column, without its dimension."""
+        values = self.traced(name, given["self"])
+        axis, at = axis_of(name, given["dim"], 1 + len(values.record)), given["index"]
+        if axis == 0:
+            raise Unsupported(f"{name}: expected all records")
+        length = values.record[axis - 1]
+        if not isinstance(at, int) or not -length <= at < length:
+            raise ValueError(f"{name}: expected a number from {-length} to {length - 1}")
+        part = self._part(name, values, axis, range(at % length, at % length + 1), alone=True)
+        return self.reshaped(name, part, (*values.record[: axis - 1], *values.record[axis:]))
+
+    def _parts(self, name: str, given: Mapping[str, Any]) -> list[Traced]:
+        """Runs of channels, rows or columns side by side, all of them together."""
+        values = self.traced(name, given["self"])
+        axis = axis_of(name, given["dim"], 1 + len(values.record))
+        if axis == 0:
+            raise Unsupported(f"{name}: expected records to stay together")
+        ends = list(itertools.accumulate(_sizes_of_parts(name, given, values.record[axis - 1]), initial=0))
+        return [self._part(name, values, axis, range(*run), alone=False) for run in itertools.pairwise(ends)]
+
+    def _part(self, name: str, values: Traced, axis: int, kept: range, *, alone: bool) -> Traced:
+        """The entries `kept` of a dimension of (B, ...) but the first: of channels, rows or columns, or all of anything.
+
+        alone   whether the rest may be left uncomputed, where nothing else has used it so far
+        """
+        if kept == range(values.record[axis - 1]):
             return values
         if len(values.record) not in (2, 3):
             raise Unsupported(f"{name}: expected channels, rows or columns of images; others aren't supported")
-        images = self.line(name, values) if len(values.record) == 2 else self.image(name, given["self"])
+        images = self.line(name, values) if len(values.record) == 2 else self.image(name, values)
         along = axis if len(values.record) == 2 and axis == 2 else axis - 1
         first, steps, outputs = [0, 0, 0], [1, 1, 1], list(images.shape)
-        first[along], steps[along], outputs[along] = -start, step, -(-(end - start) // step)
-        if (start, step) == (0, 1) and along and self._only_layer_before(images):
+        first[along], steps[along], outputs[along] = -kept.start, kept.step, len(kept)
+        if alone and (kept.start, kept.step) == (0, 1) and along and self._only_layer_before(images):
             return self.crop(name, images, (outputs[1], outputs[2]))
         return replace(placed_in_zeros(self, name, images, outputs, first, steps), storage=values.storage)
+
+    def expand(self, name: str, given: Mapping[str, Any]) -> Traced:
+        """To the sizes that there are, which changes nothing."""
+        values = self.traced(name, given["self"])
+        if "other" in given:
+            same = self.traced(name, given["other"]).record == values.record
+        else:
+            self._require_computed(name, given["size"])
+            first, *record = given["size"] or [None]
+            same = first in (-1, self._batch, *self._batch_sizes) and len(record) == len(values.record)
+            same = same and all(size in (-1, length) for size, length in zip(record, values.record, strict=True))
+        if not same:
+            raise Unsupported(
+                f"{name}: expected the sizes {values.record} that the records have: sums with a constant are broadcast, and "
+                "copies of channels are torch.cat((x, x), 1)"
+            )
+        return values
 
     def squeeze(self, name: str, given: Mapping[str, Any]) -> Traced:
         """Without dimensions of length 1: those that are named, or all."""
@@ -591,6 +683,20 @@ def _filled(name: str, sizes: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(count // rest if size == -1 else size for size in sizes)
 
 
+def _sizes_of_parts(name: str, given: Mapping[str, Any], length: int) -> list[int]:
+    """What torch.split and torch.chunk make of a dimension's length."""
+    if "split_sizes" in given:
+        sizes = given["split_sizes"]
+    else:
+        each = given["split_size"] if "split_size" in given else -(-length // max(1, given["chunks"]))
+        fixed = isinstance(each, int) and each >= 1
+        sizes = [min(each, length - at) for at in range(0, length, each)] if fixed else []
+    if any(not isinstance(size, int) or size < 1 for size in sizes) or sum(sizes) != length:
+        raise Unsupported(f"{name}: expected parts of fixed sizes, {length} together")
+    return list(sizes)
+
+
+_COPIES = frozenset({"aten.lift_fresh_copy.default", "aten.detach_.default"})
 _OF_CONSTANTS: Mapping[str, Callable[[NDArray[np.float64], Mapping[str, Any]], NDArray[np.float64]]] = {
     **dict.fromkeys(
         (f"aten.{name}.default" for name in ("lift_fresh_copy", "detach_", "clone", "alias", "contiguous")),
@@ -600,6 +706,7 @@ _OF_CONSTANTS: Mapping[str, Callable[[NDArray[np.float64], Mapping[str, Any]], N
     "aten.reshape.default": lambda values, given: values.reshape(given["shape"]),
     "aten.unsqueeze.default": lambda values, given: np.expand_dims(values, given["dim"]),
 }
+PARTS = frozenset({"aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default"})  # their output is a list
 WHOLE = (1 << 63) - 1  # the end that torch writes for "to the end"
 SIZE_OF = "aten.sym_size.int"
 LOG_SOFTMAX = "aten.log_softmax.int"
@@ -610,6 +717,9 @@ _RESHAPES: Mapping[str, Callable[[_Importer, str, Mapping[str, Any]], Traced]] =
     "aten.reshape.default": _Importer.view,
     "aten.unflatten.int": _Importer.unflatten,
     "aten.slice.Tensor": _Importer.slice,
+    "aten.select.int": _Importer.select,
+    "aten.expand.default": _Importer.expand,
+    "aten.expand_as.default": _Importer.expand,
     "aten.squeeze.default": _Importer.squeeze,
     "aten.squeeze.dim": _Importer.squeeze,
     "aten.squeeze.dims": _Importer.squeeze,

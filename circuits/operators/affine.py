@@ -290,15 +290,29 @@ def by_channel(name: str, values: Traced, constant: NDArray[np.float64]) -> list
         raise Unsupported(f"{name}: expected a constant that fits records, got {sizes}") from None
     channels = of_record[:, 0, 0]
     if not np.isfinite(channels).all() or (of_record != channels[:, None, None]).any():
-        raise Unsupported(f"{name}: expected one finite constant, or one for each channel of {values.shape}")
+        raise Unsupported(
+            f"{name}: expected one finite constant, or one for each channel of {values.shape}; constants that differ inside a "
+            "channel, such as a mean image m, aren't supported: take the channel's mean, or make the linear layer behind it "
+            "one with the bias b - W m"
+        )
     return [Fraction(value) for value in channels.tolist()]
+
+
+_OF_TWO = {
+    "sub": "a difference of branches is x + (-1.0) * y",
+    "mul": "products of two activations, such as gates and attention, aren't supported; branches can be added and concatenated",
+    "div": "quotients of two activations aren't supported; batch norm in evaluation mode is the only normalization",
+}
 
 
 def _arithmetic(importer: Importer, name: str, given: Mapping[str, Any]) -> Traced:
     made = with_constant(importer, name, given)
-    if made is None:
-        raise Unsupported(f"{name}: expected a constant; sums of branches are x + y, without a factor")
-    return made
+    if made is not None:
+        return made
+    for word in ("self", "other"):
+        importer.traced(name, given[word])  # says what about it if it is no activation
+    operation = name.split(".")[1].rstrip("_")
+    raise Unsupported(f"{name}: expected a constant; {_OF_TWO[operation]}")
 
 
 IMPORTS: dict[str, Handler] = dict.fromkeys(

@@ -165,7 +165,9 @@ def _reordered(importer: Importer, name: str, values: Traced, order: Sequence[in
     long = [axis for axis, length in enumerate(values.shape) if length != 1]
     of_record = [axis for axis, length in enumerate(values.record) if length != 1]
     if [values.shape[axis] for axis in long] != [values.record[axis] for axis in of_record]:
-        raise Unsupported(f"{name}: expected records {values.shape} as the layer before made them, got {values.record}")
+        raise Unsupported(
+            f"{name}: expected records {values.shape} as the layer before made them, got {values.record}; permute first"
+        )
     longs = iter(long[of_record.index(axis)] for axis in moved)
     shorts = iter(axis for axis in IN_ORDER if axis not in long)
     first, second, third = (next(shorts) if length == 1 else next(longs) for length in as_image(record))

@@ -59,6 +59,11 @@ def twice(document: Document) -> None:
     inputs.append({"name": "kernel_size", "arg": {"as_ints": [1, 1]}, "kind": 1})
 
 
+def parts_of_one_name(document: Document) -> None:
+    """A split's list names a tensor that another operator makes."""
+    node(document, "aten.clone")["outputs"] = [{"as_tensors": [{"name": name} for name in ("relu_", "clone")]}]
+
+
 def reshape_lie(document: Document) -> None:
     """The size says that records are mixed, tensor_values says that they aren't."""
     argument(document, "aten.view", "size")["arg"] = {"as_ints": [4, -1]}
@@ -218,12 +223,13 @@ EDITS: dict[str, tuple[Callable[[Document], None], str]] = {
         (gap, "aten.conv2d.default: expected arguments by position without a gap"),
         (keyword_in_front, "aten.max_pool2d.default: expected arguments by position without a gap"),
         (twice, "aten.max_pool2d.default: two arguments kernel_size"),
+        (parts_of_one_name, "graph: the variable relu_ is set twice"),
         (reshape_lie, "aten.view.default: expected the number of records as the first size"),
         (sizes_lie, "tensor_values: view: expected the sizes (B, 4) that aten.view.default makes"),
         (computed_batch, "aten.view.default: expected the number of records as the first size"),
         (arithmetic_of_tensors, "operator _operator.iadd isn't supported"),
         (add_of_tensors, "_operator.add: expected a and b, sizes or conditions"),
-        (hidden_mutation, "aten.relu_.default: expected what the network computes, got a parameter, a buffer or a constant"),
+        (hidden_mutation, "aten.relu_.default: scores.0.weight: expected what the network computes; parameters are"),
         (adaptive_pool_to_nothing, "adaptive_avg_pool2d.default: outputs: expected 1 to 1048576, got 0"),
         (huge_stride, "models/model.json: expected integers of 64 bits"),
         (large_stride, "): aten.conv2d.default: stride: expected 1 to 1048576"),

@@ -48,6 +48,21 @@ def error(path, **choice):
     return str(caught.value).removeprefix(f"{path}: ")
 
 
+FIRST, SECOND = "layer1.0.conv1.weight", "layer1.0.conv2.weight"
+
+
+def test_one_tensor_under_two_names(path):
+    """What a network with tied layers saves."""
+    module = build("resnet20:1/16")
+    first, second = (dict(module.state_dict())[name] for name in (FIRST, SECOND))
+    state = module.state_dict() | {SECOND: first}
+    torch.save(state, path)
+    assert first.shape == second.shape
+    assert error(path, arch="resnet20:1/16").startswith(f"state_dict: {FIRST}, {SECOND}: one tensor under several names")
+    torch.save({name: value.clone() for name, value in state.items()}, path)
+    load_model(path, arch="resnet20:1/16")
+
+
 # ---- entries, names, prefixes ----
 
 

@@ -143,6 +143,16 @@ MODULES = {
         (2, 6),
         ["convolution", "pad", "pad", "convolution"],
     ),
+    "splits, chunks and selected rows": (
+        Function(
+            lambda x, conv, fc: fc(
+                torch.add(*torch.cat(conv(x).split([1, 3], 1)[::-1], 1).chunk(2, 2)).expand(-1, 4, 2, 5)[:, :, 1].flatten(1)
+            ),
+            *(nn.Conv2d(1, 4, 3, padding=1), nn.Linear(20, 2)),
+        ),
+        (1, 4, 5),
+        ["convolution", "pad", "pad", "concatenate", "pad", "pad", "add", "pad", "convolution"],
+    ),
     "log_softmax": (
         nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(dim=1)),
         (4,),

@@ -13,7 +13,7 @@ from tests.harness.program_files import GRAPH, exported, members
 from zkds.circuits.model_files.archive import open_archive
 from zkds.circuits.model_files.aten import SCHEMAS, Argument, Tensor, bind
 from zkds.circuits.model_files.program import _operation, read_program
-from zkds.circuits.model_files.torch_import import from_exported_program, from_program
+from zkds.circuits.model_files.torch_import import from_exported_program, from_module, from_program
 
 pytestmark = pytest.mark.any_kernels
 
@@ -79,7 +79,7 @@ def test_all_obstacles_of_a_network_at_once():
         (
             f"  the model's forward (test_obstacles.py:{FORWARD})",
             ": ",
-            "operator aten.amax.default isn't supported",
+            "operator aten.amax.default isn't supported (maxima of rows and columns are F.adaptive_max_pool2d(x, 1))",
         ),
         (
             f"  the model's forward (test_obstacles.py:{FORWARD})",
@@ -115,12 +115,16 @@ class Sizes(nn.Module):
         (nn.Upsample(scale_factor=2), "aten.upsample_nearest2d.vec", "resize the records"),
         (lambda x: functional.interpolate(x, (3, 3), mode="bilinear"), "aten.upsample_bilinear2d.vec", "resize the records"),
         (nn.PixelShuffle(2), "aten.pixel_shuffle.default", "rows and columns never grow"),
-        (lambda x: x.expand(-1, -1, -1, -1), "aten.expand.default", "torch.cat((x, x), 1)"),
+        (lambda x: x[:, :1].expand(-1, 4, -1, -1), "aten.expand.default", "torch.cat((x, x), 1)"),
         (lambda x: x.repeat(1, 2, 1, 1), "aten.repeat.default", "torch.cat((x, x), 1)"),
-        (lambda x: x.chunk(2, 1)[0], "aten.chunk.default", "x[:, :8]"),
-        (lambda x: x.split(2, 1)[1], "aten.split.Tensor", "x[:, :8]"),
-        (lambda x: x.unbind(1)[0], "aten.unbind.int", "x[:, :8]"),
-        (lambda x: x[:, 0], "aten.select.int", "x[:, 0:1]"),
+        (lambda x: x.unbind(1)[0], "aten.unbind.int", "x[:, 0]"),
+        (lambda x: x[:, [0, 2]], "aten.index.Tensor", "x[:, :8]"),
+        (lambda x: x.chunk(2, 0)[0], "aten.chunk.default", "records to stay together"),
+        (lambda x: x.select(0, 0), "aten.select.int", "all records"),
+        (lambda x: x * torch.sigmoid(x), "aten.mul.Tensor", "gates and attention"),
+        (lambda x: x - x.relu(), "aten.sub.Tensor", "x + (-1.0) * y"),
+        (lambda x: x / (x.relu() + 1), "aten.div.Tensor", "quotients of two activations"),
+        (lambda x: torch.einsum("bchw,bcvw->bhv", x, x), "aten.einsum.default", "multiplies activations"),
         (lambda x: functional.scaled_dot_product_attention(x, x, x), "scaled_dot_product_attention", "MLP-Mixer"),
         (lambda x: x @ x, "aten.matmul.default", "MLP-Mixer"),
     ],
@@ -131,6 +135,73 @@ def test_sizes_and_products_that_no_network_has(change, operator, remedy):
     text = message(Sizes(change), (1, 8, 8))
     assert operator in text and remedy in text and "\n" not in text
     assert "test_obstacles.py:" in text
+
+
+class Used(nn.Module):
+    """A module of torch, or a tensor of the model, in front of the scores."""
+
+    def __init__(self, use, inner=None, **tensors):
+        super().__init__()
+        self.use, self.inner, self.scores = use, inner, nn.LazyLinear(3)
+        for name, tensor in tensors.items():
+            setattr(self, name, tensor)
+
+    def forward(self, x):
+        return self.scores(self.use(self, x).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "expected"),
+    [
+        (
+            Used(lambda m, x: m.inner(x, x, x)[0], nn.MultiheadAttention(4, 2, batch_first=True)),
+            (5, 4),
+            "inner (MultiheadAttention, test_obstacles.py:{line}): MultiheadAttention isn't supported (attention multiplies",
+        ),
+        (Used(lambda m, x: m.inner(x)[0][:, -1], nn.LSTM(4, 6)), (5, 4), "LSTM isn't supported (recurrent layers multiply"),
+        (Used(lambda m, x: m.inner(x)[1], nn.GRU(4, 6, batch_first=True)), (5, 4), "GRU isn't supported (recurrent layers"),
+        (Used(lambda m, x: m.inner(x), nn.LocalResponseNorm(2)), (2, 3, 3), "LocalResponseNorm isn't supported (batch norm in"),
+        (
+            Used(lambda m, x: x - m.mean, mean=nn.Buffer(torch.rand(3, 3))),
+            (2, 3, 3),
+            "the model's forward (test_obstacles.py:{line}): aten.sub.Tensor: expected one finite constant, or one for each "
+            "channel of (2, 3, 3); constants that differ inside a channel, such as a mean image m, aren't supported: take the",
+        ),
+        (
+            Used(lambda m, x: x + m.place, place=nn.Parameter(torch.rand(2, 3, 3))),
+            (2, 3, 3),
+            "aten.add.Tensor: place: expected what the network computes; parameters are the weights and biases of",
+        ),
+        (
+            Used(lambda m, x: m.inner(x), nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 2, 1))),
+            (2, 3, 3),
+            "weight: expected a parameter of the model, got a computed tensor or a buffer; a computed one becomes a parameter",
+        ),
+    ],
+    ids="attention lstm gru response mean parameter computed".split(),
+)
+def test_what_the_user_wrote_is_named_once(module, shape, expected):
+    """A module of torch is one obstacle, however many operators it is."""
+    text = message(module, shape)
+    line = inspect.getsourcelines(Used.forward)[1] + 1
+    assert expected.format(line=line) in text
+
+
+class Checked(nn.Module):
+    """As torchvision's first Normalize does: an error for deviations of 0."""
+
+    def forward(self, x):
+        if (torch.as_tensor([0.5, 0.25]) == 0).any():
+            raise ValueError
+        return x.flatten(1)
+
+
+def test_what_torch_cannot_export_is_named():
+    line = inspect.getsourcelines(Checked.forward)[1] + 1
+    with pytest.raises(ValueError, match=rf"test_obstacles.py:{line}\): it branches on numbers .* transforms.v2.Normalize"):
+        from_module(Checked(), (2, 3, 3))
+    with pytest.raises(ValueError, match=r"torch\.export can't follow the model's forward: "):
+        from_module(nn.Linear(4, 2), (3,))
 
 
 TRACES = {
@@ -275,6 +346,8 @@ def test_the_table_of_operators_is_that_of_torch(operator):
     if name in lists and (name, overload) != ("squeeze", "dim"):
         values[lists[name]], kinds[lists[name]] = [0], "as_ints"
     values |= {"output_size": [1]} if name.endswith("1d") else {}
+    values |= {"split_size": 2, "split_sizes": [2], "chunks": 2, "index": 0}
+    kinds |= dict.fromkeys(("split_size", "chunks", "index"), "as_int") | {"split_sizes": "as_ints"}
     values |= {"dim0": 0, "dim1": 1} | ({"other": 2} if name == "rsub" else {})
     kinds |= {"other": "as_int"} if name == "rsub" else {}
     kinds |= dict.fromkeys(("dim0", "dim1"), "as_int")

@@ -409,8 +409,8 @@ class Lambda(nn.Module):
             lambda m, x: functional.conv2d(x, m.kernel),
             "weight: expected a parameter of the model",
         ),
-        (lambda m, x: functional.linear(x[:, 0, :2, 0], m.mean), "operator aten.select.int isn't supported"),
-        (lambda m, x: m.linear(m.conv(x)[:, :, 0, :2]), "isn't supported"),
+        (lambda m, x: functional.linear(x[:, 0, :2, 0], m.mean), "weight: expected a parameter of the model"),
+        (lambda m, x: m.linear(m.conv(x)[:, :, 0, :2]), "expected a last node whose outputs are the scores"),
         (lambda m, x: functional.conv2d(m.conv(x).reshape(-1, 1, 8, 8), m.conv.weight), "expected the number of records as"),
         (lambda m, x: functional.dropout(m.conv(x), training=True), "dropout.default in training mode: call model.eval"),
         (lambda m, x: (m.conv(x), x), "expected one input and one output, got 1 and 2"),
@@ -419,7 +419,10 @@ class Lambda(nn.Module):
             lambda m, x: m.conv(functional.relu(m.conv(x).view(-1, 2, 8, 8).flatten(1).unflatten(1, (1, 8, 16)))),
             "records .2, 8, 8.",
         ),
-        (lambda m, x: functional.conv2d(m.conv(x), m.conv.weight.flatten(0, 1).unsqueeze(0)), "got a parameter, a buffer"),
+        (
+            lambda m, x: functional.conv2d(m.conv(x), m.conv.weight.flatten(0, 1).unsqueeze(0)),
+            "conv.weight: expected what the network computes",
+        ),
         (lambda m, x: m.conv(x) + m.conv(x)[:, :1], "expected records of one shape|share parameters"),
         (
             lambda m, x: functional.batch_norm(m.conv(x), m.mean[0], m.mean[0]),
