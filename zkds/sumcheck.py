@@ -20,6 +20,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
+from operator import mul
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -108,13 +110,10 @@ class RoundValue:
         With d = len(message), h - leading X (X - 1) ... (X - d + 1) has the same values at 0, ..., d - 1 and a degree below d.
         """
         degree = len(message)
-        at_zero, at_one, *others = _lagrange_weights(r, max(degree, 2))
+        (at_zero, at_one, *others), vanishing = _lagrange_weights(r, max(degree, 2))
         scale = at_one if high == ONE else at_one * high.inverse()  # h(1) = (c - low h(0)) / high
         weights = [at_zero - scale * low]
         if degree >= 2:
-            vanishing = r
-            for node in range(1, degree):
-                vanishing = vanishing * (r - node)
             weights.append(vanishing)
         return cls(scale, message, [*weights, *others])
 
@@ -131,16 +130,14 @@ def final_claim(claim: Hidden, rounds: Sequence[RoundValue]) -> Hidden:
     return combine([claim, *values], [scale, *coefficients])
 
 
-def _lagrange_weights(r: K, count: int) -> list[K]:
-    """The Lagrange basis on the nodes 0, ..., count - 1, at r."""
-    weights = []
-    for j, factor in enumerate(_inverse_denominators(count)):
-        product = factor
-        for k in range(count):
-            if k != j:
-                product = product * (r - k)
-        weights.append(product)
-    return weights
+def _lagrange_weights(r: K, count: int) -> tuple[list[K], K]:
+    """At r: the Lagrange basis on the nodes 0, ..., count - 1, and the product of r - node over all of them."""
+    distances = [r - node for node in range(count)]
+    below = list(accumulate(distances, mul, initial=ONE))  # below[j] = product of the distances of the nodes before j
+    above = list(accumulate(reversed(distances), mul, initial=ONE))  # above[i] = product of the last i
+    factors = _inverse_denominators(count)
+    weights = [low * high * factor for low, high, factor in zip(below[:-1], above[-2::-1], factors, strict=True)]
+    return weights, below[count]
 
 
 @lru_cache(maxsize=MAX_DEGREE)

@@ -68,8 +68,9 @@ def layer_differences(network: Network, parameters: Values, weights: QuantisedWe
     for node in network.nodes:
         if node.parameters:
             found, kept = _used(node, parameters), _used(node, _grid_values(node, weights))
-            difference, size = np.abs(found - kept), np.abs(found)
-            relative = difference / np.where(size > 0, size, 1)  # a value of 0 is on the grid
+            difference = np.abs(found - kept)
+            relative = np.zeros_like(found)  # stays at a value of 0, which is on the grid
+            np.divide(difference, np.abs(found), out=relative, where=found != 0)
             largest = float(difference.max()), float(relative.max())
             differences.append(LayerDifference(node.name, found.size, *largest, vanishing.get(node.name, 0)))
     return tuple(differences)
@@ -107,7 +108,7 @@ def require_none_vanishing(vanishing: Mapping[str, int], file: str, *, allowed: 
 
 def _grid_values(node: Node, weights: QuantisedWeights) -> dict[str, NDArray[np.float64]]:
     """Of one node."""
-    values = {name: np.ldexp(weights[name].astype(np.float64), -WEIGHT_BITS) for name, _ in node.parameters}
+    values = {name: weights[name] * 2.0**-WEIGHT_BITS for name, _ in node.parameters}  # exact: 0, or normal numbers
     for (name, _), (word, _) in zip(node.constants, node.operator.constants, strict=True):
         values[name] = _constant_values(_batch_norm(node), word, weights[name].tolist())
     return values

@@ -85,7 +85,7 @@ def _quantise(name: str, values: NDArray[np.float64], known: tuple[int, ...]) ->
     problem = range_problem(name, values.reshape(known))
     if problem is not None:
         raise ValueError(problem)
-    scaled = np.ldexp(values, WEIGHT_BITS)  # exact: below 2^43, and float64 goes down to 2^-1074
+    scaled = values * 2.0**WEIGHT_BITS  # exact: below 2^43, and float64 goes down to 2^-1074
     whole = np.floor(scaled)
     integers: I64 = whole.astype(np.int64) + (scaled - whole >= 0.5)  # the difference is exact
     return integers
