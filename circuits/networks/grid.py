@@ -108,7 +108,7 @@ def require_none_vanishing(vanishing: Mapping[str, int], file: str, *, allowed: 
 
 def _grid_values(node: Node, weights: QuantisedWeights) -> dict[str, NDArray[np.float64]]:
     """Of one node."""
-    values = {name: weights[name] * 2.0**-WEIGHT_BITS for name, _ in node.parameters}  # exact: 0, or normal numbers
+    values = {name: weights[name].astype(np.float64) * 2.0**-WEIGHT_BITS for name, _ in node.parameters}  # exact: no subnormals
     for (name, _), (word, _) in zip(node.constants, node.operator.constants, strict=True):
         values[name] = _constant_values(_batch_norm(node), word, weights[name].tolist())
     return values
