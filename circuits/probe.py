@@ -20,6 +20,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     WEIGHT,
     Configuration,
     Place,
+    exact_sums,
     require_format,
     round_half_up,
 )
@@ -86,7 +87,9 @@ def forward(network: Network, weights: Mapping[str, Weight], inputs: I64, place:
         words = (*node.operator.parameters, *node.operator.constants)
         own = {word: weights[f"{node.name}.{word}"] for word, _ in words}
         values = [results[index - 1].output if index else inputs for index in node.inputs]
-        results.append(node.operator.forward(placed, values, own, place.at(placed.name)))
+        here = place.at(placed.name)
+        with exact_sums(here):
+            results.append(node.operator.forward(placed, values, own, here))
     return results
 
 
@@ -106,7 +109,8 @@ def backward(
         here = place.at(placed.name)
         delta = _summed(deltas[index], placed.delta_bits, here)
         values = [forwards[source - 1].output if source else inputs for source in node.inputs]
-        result = node.operator.backward(placed, values, forwards[index - 1], delta, kind, here)
+        with exact_sums(here):
+            result = node.operator.backward(placed, values, forwards[index - 1], delta, kind, here)
         for word, found in result.gradients.items():
             parameter = f"{node.name}.{word}"
             require_format(found.value, kind.format, kind.name, here.at(parameter))

@@ -33,6 +33,10 @@ _HALF = np.int64(26)
 _LOW_HALF = np.int64((1 << 26) - 1)
 
 
+class SumTooWide(ArithmeticError):
+    """Products whose sum might need more bits than exact products hold."""
+
+
 @dataclass(frozen=True, repr=False)
 class Wide:
     """Integers of at most 2^94 in absolute value, at every entry hi 2^32 + lo + left right + addend 2^shift.
@@ -130,7 +134,7 @@ def multiply(left: Operand, right: Operand, where: Sequence[MatrixProduct], shap
 
     The first axis of each array counts batches of matrices. Results of 2^94 or more become +-2^94, which no format holds after
     the roundings of the semantics.
-    Raises ArithmeticError for operands of more than 51 bits or sums that might need more than 113.
+    Raises SumTooWide, an ArithmeticError, for operands of more than 51 bits or sums that might need more than 113.
     """
     hi, lo = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     for place in where:
@@ -151,7 +155,7 @@ def products(left: I64, right: I64) -> Wide:
 def matrix_product(left: I64, right: I64) -> Wide:
     """left @ right, (R, K) and (K, C) -> (R, C). Results of 2^94 or more become +-2^94.
 
-    Raises ArithmeticError as `multiply` does.
+    Raises SumTooWide as `multiply` does.
     """
     (rows, inner), columns = left.shape, right.shape[1]
     place = MatrixProduct(View.of_matrix(rows, inner), View.of_matrix(inner, columns), View.of_matrix(rows, columns))
@@ -182,7 +186,7 @@ def round_integers(values: Integers, shift: int) -> tuple[Integers, Integers]:
 def inner_products(left: I64, right: I64) -> Wide:
     """sum_k left[n, k] right[n, k] for every row n: (N, K) arrays -> (N,).
 
-    Results of 2^94 or more become +-2^94. Raises ArithmeticError as `multiply` does.
+    Results of 2^94 or more become +-2^94. Raises SumTooWide as `multiply` does.
     """
     operands = Operand.of(left), Operand.of(right)
     rows, terms = left.shape
@@ -196,7 +200,7 @@ def inner_products(left: I64, right: I64) -> Wide:
 
 def _require_bits(bits: tuple[int, int], terms: int) -> None:
     if max(bits) > exact.WIDE_BITS or sum(bits) + (terms - 1).bit_length() > exact.MAX_SUM_BITS:
-        raise ArithmeticError(f"expected operands of {exact.WIDE_BITS} bits, got {terms} products of {bits[0]} and {bits[1]}")
+        raise SumTooWide(f"expected operands of {exact.WIDE_BITS} bits, got {terms} products of {bits[0]} and {bits[1]}")
 
 
 def sum_of_squares(values: I64) -> int:

@@ -7,6 +7,8 @@ semantics is in docs/fixed-point.md; the modules of zkds/circuits/semantics comp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal, Inexact, localcontext
 from fractions import Fraction
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from zkds.circuits.arithmetic.exact import WIDE_BITS, magnitude
+from zkds.circuits.arithmetic.exact import WIDE_BITS, SumTooWide, magnitude
 from zkds.dataset.schema import INPUT_WIDTH
 from zkds.errors import MalformedProof
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow
@@ -67,13 +69,16 @@ EXACT_DIGITS = 100  # of a quotient of numbers below 2^64, if it has finitely ma
 Rational = Fraction | Decimal | str | int
 
 
+ADVICE = "; smaller inputs, weights or learning rates, or batch norm behind the layer, keep it in range"
+
+
 class Overflow(WitnessOverflow):
     """An exact result does not fit the declared width of its tensor: names layer, pass, tensor and index, never a value."""
 
     def __init__(self, tensor: str, place: Place, index: tuple[int, ...], width: int) -> None:
         self.tensor = tensor
         self.place = place
-        super().__init__(f"{tensor}, {place}", index, width)
+        super().__init__(f"{tensor}, {place}", index, width, ADVICE)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.tensor, self.place, self.index, self.width)
@@ -131,6 +136,15 @@ def require_factor(values: I64, other: I64 | None, tensor: str, place: Place) ->
     if magnitude(values) > limit:
         index = np.unravel_index(int(np.argmax((values > limit) | (values < -limit))), values.shape)
         raise Overflow(tensor, place, tuple(int(i) for i in index), limit.bit_length() + 1)
+
+
+@contextmanager
+def exact_sums(place: Place) -> Iterator[None]:
+    """Sums of products that exact products might not hold are an Overflow here."""
+    try:
+        yield
+    except SumTooWide:
+        raise Overflow("sum of products", place, (), exact.MAX_SUM_BITS) from None
 
 
 def require_unsigned(value: int, width: int, tensor: str, place: Place) -> None:

@@ -35,6 +35,7 @@ from zkds.circuits.arithmetic.fixed_point import (
     Configuration,
     Overflow,
     Place,
+    exact_sums,
     require_format,
 )
 from zkds.integers.limbs import I64, LimbFormat, WitnessOverflow, require_fit
@@ -301,7 +302,8 @@ class ImplicitWeight:
 
     def rounded(self, update: OuterProducts, place: Place) -> tuple[ImplicitWeight, I64]:
         """w_(t+1) = w_t - round(D^^T a) [40], and the remainders of the rounding, of the weight's shape. Raises Overflow."""
-        exact = matrix_product(np.ascontiguousarray(update.rows.T), update.patches)
+        with exact_sums(place):
+            exact = matrix_product(np.ascontiguousarray(update.rows.T), update.patches)
         found, remainder = (part.reshape(self.start.values.shape) for part in exact.round(self.bits.rounding_shift))
         require_format(found, UPDATE, "update", place)
         moved = self.start.values - found

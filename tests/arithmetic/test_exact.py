@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from zkds.circuits.arithmetic import exact
 from zkds.circuits.arithmetic.exact import (
     Operand,
+    SumTooWide,
     Wide,
     gram,
     inner_products,
@@ -157,7 +158,7 @@ def test_grams_of_long_rows():
 def test_wider_operands_are_refused():
     place = MatrixProduct(*[View.of_matrix(1, 1)] * 3)
     small, large = Operand.of(np.full((1, 1, 1), 1)), Operand.of(np.full((1, 1, 1), 2**51))
-    with pytest.raises(ArithmeticError, match="expected operands of 51 bits, got 1 products of 1 and 52"):
+    with pytest.raises(SumTooWide, match="expected operands of 51 bits, got 1 products of 1 and 52"):
         exact.multiply(small, large, [place], (1, 1, 1))
 
 

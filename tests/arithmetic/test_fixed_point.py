@@ -156,7 +156,8 @@ def test_overflow_names_layer_pass_tensor_and_index():
     require_format(values - 1, CONVOLUTION, "convolution", Place(0))
     with pytest.raises(Overflow) as caught:
         require_format(values, CONVOLUTION, "convolution", Place(3, True, "conv1"))
-    expected = "convolution, conv1, second pass of step 3: the value at index (1, 2) does not fit 43 bits"
+    expected = "convolution, conv1, second pass of step 3: the value at index (1, 2) does not fit 43 bits; smaller inputs, "
+    expected += "weights or learning rates, or batch norm behind the layer, keep it in range"
     assert str(caught.value) == expected and isinstance(caught.value, WitnessOverflow)
     assert (caught.value.tensor, caught.value.place, caught.value.index) == ("convolution", Place(3, True, "conv1"), (1, 2))
     with pytest.raises(Overflow, match="kappa, step 1: the value at index \\(\\) does not fit 60 bits"):

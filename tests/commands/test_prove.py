@@ -21,7 +21,8 @@ from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.threshold import Threshold
 from zkds.circuits.networks.torch_module import build
 from zkds.cli import main
-from zkds.errors import FileError, NotAProof
+from zkds.errors import FileError, NotAProof, ZkdsError
+from zkds.native import exact
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +91,19 @@ def damage(path):
 
 def listing(path):
     return {name: (path / name).stat().st_mtime_ns for name in os.listdir(path)}
+
+
+@pytest.mark.parametrize("bits", [60, 80], ids=["forwards", "backwards"])
+def test_sums_that_exact_products_cannot_hold_name_their_layer(folder, monkeypatch, capsys, bits):
+    """Networks that reach 113 bits are far to seek: fewer do it."""
+    monkeypatch.setattr(exact, "MAX_SUM_BITS", bits)
+    message = rf"sum of products, \w+, first pass of step 0: the value at index \(\) does not fit {bits} bits; smaller inputs"
+    monkeypatch.chdir(folder)
+    assert main([*shlex.split(PROVE), "-o", "none.bin"]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    with pytest.raises(ZkdsError, match=message):
+        prove("m.pt", "data.root", seed=bytes.fromhex(SEED), configuration=Configuration.of(steps=2, batch_size=2))
+    assert not (folder / "none.bin").exists()
 
 
 # ---- what is accepted -------------------------------------------------------------------------------------------------

@@ -30,13 +30,16 @@ MAX_WIDTH = 60  # a wider value would not be unique modulo p = 2^61 - 1
 
 
 class WitnessOverflow(ZkdsError, ValueError):
-    """An exact result does not fit its declared width. Names the tensor and the position, never a value."""
+    """An exact result does not fit its declared width. Names the tensor and the position, never a value.
 
-    def __init__(self, name: str, index: tuple[int, ...], width: int) -> None:
+    advice   what to do about it, behind the message
+    """
+
+    def __init__(self, name: str, index: tuple[int, ...], width: int, advice: str = "") -> None:
         self.name = name
         self.index = index
         self.width = width
-        super().__init__(f"{name}: the value at index {index} does not fit {width} bits")
+        super().__init__(f"{name}: the value at index {index} does not fit {width} bits{advice}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.index, self.width)
