@@ -28,6 +28,7 @@ from zkds.circuits.metric.batch_loss import BatchLoss, batch_loss
 from zkds.circuits.metric.deviation import deviation, is_below_eps, is_saturated, log_ratio
 from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor, scaled_squares, update_factor
 from zkds.circuits.metric.loss import LogitDelta, Softmax, logit_delta, losses, softmax
+from zkds.circuits.metric.margin import largest_margin
 from zkds.circuits.metric.perturbation import Perturbation, perturb, scaled_gradients, squared_norm
 from zkds.circuits.networks.graph import Network
 from zkds.circuits.operators.implicit import ImplicitWeight, Movement, OuterProducts, PassProducts, pairs, pairs_of_pass
@@ -335,6 +336,8 @@ class _Probe:
             correct=int((predicted == self.labels).sum()),
             saturated=sum(is_saturated(loss, self.configuration) for loss in self.batch_losses),
             below_eps=sum(map(is_below_eps, self.sharpness_squares, self.batch_losses)),
+            distinct_labels=len(np.unique(self.labels)),
+            largest_margin=largest_margin(np.stack([found.distance for found in scores[: self.configuration.steps]])),
         )
 
 

@@ -76,6 +76,8 @@ class Trajectory:
         correct                 how many of the T B records of first passes are classified as labelled
         saturated               how many of the T batches have a mean loss below 2^-44
         below_eps               how many have a ratio s^2 / L below eps
+        distinct_labels         how many labels the T B records have
+        largest_margin          of the records in first passes, in nats, rounded up (metric/margin.py)
     """
 
     network: Network
@@ -106,6 +108,8 @@ class Trajectory:
     correct: int
     saturated: int
     below_eps: int
+    distinct_labels: int
+    largest_margin: int
 
     @property
     def logits(self) -> I64:

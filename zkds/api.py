@@ -379,6 +379,8 @@ def verify(
     max_loss: Number | None = None,
     min_accuracy: Number | None = None,
     min_records: int | None = None,
+    min_labels: int | None = None,
+    max_margin: Number | None = None,
     evaluations: Sequence[Evaluated] | None = None,
     evaluated_max_loss: Mapping[Any, Number] | None = None,
     evaluated_min_accuracy: Mapping[Any, Number] | None = None,
@@ -400,6 +402,8 @@ def verify(
                    its own, and `verdict.warnings` tells where the proof's are others
     max_loss, min_accuracy   the largest mean loss in nats and the least accuracy, in [0, 1], to accept
     min_records    the smallest data set to accept
+    min_labels, max_margin   the fewest distinct labels of the probe's records, and the largest margin of one of them in nats,
+                   its largest logit less the second largest, to accept
     evaluations    (data root, or its path, and n) of every evaluation, in order: the proof must have these and no others
     evaluated_max_loss, evaluated_min_accuracy   the same limits for every evaluation of a data set, by its root; the proof must
                    have one of each data set that is named
@@ -431,6 +435,8 @@ def verify(
         max_loss=_limit("max_loss", max_loss),
         min_accuracy=_limit("min_accuracy", min_accuracy),
         min_records=min_records,
+        min_labels=min_labels,
+        max_margin=_limit("max_margin", max_margin),
         evaluations=None if evaluations is None else tuple(_evaluated(evaluations)),
         limits=_evaluation_limits(evaluated_max_loss or {}, evaluated_min_accuracy or {}),
         max_gap=_limit("max_gap", max_gap),

@@ -13,6 +13,8 @@ SATURATED = "saturated batches"
 BELOW_EPS = "ratios below eps"
 SURPLUS = "surplus classes"
 FEW_RECORDS = "records below the minimum"
+FEW_LABELS = "labels below the minimum"
+WIDE_MARGIN = "margin above the maximum"
 
 LOSS_FLOOR = 2.0**-LOSS_FLOOR_BITS  # nats, of a batch's mean loss
 

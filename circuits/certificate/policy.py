@@ -74,6 +74,8 @@ class Policy:
 
     configuration        of the probe
     tau, max_loss        in nats, min_accuracy a share: of the probe, as `verifying.Pins` has them
+    min_labels           distinct labels among the probe's records
+    max_margin           in nats, of every record of the probe (metric/margin.py)
     max_gap              in nats: `SharpnessStatement.gap`
     architecture         a network of the zoo, by name; or network, 32 bytes: `network_digest`
     root                 32 bytes, the digest of the probe's data root
@@ -88,6 +90,8 @@ class Policy:
     tau: Fraction | None = None
     max_loss: Fraction | None = None
     min_accuracy: Fraction | None = None
+    min_labels: int | None = None
+    max_margin: Fraction | None = None
     max_gap: Fraction | None = None
     architecture: str | None = None
     network: bytes | None = None
@@ -157,6 +161,10 @@ class Policy:
             yield _most("loss", self.max_loss, statement.loss)
         if self.min_accuracy is not None:
             yield _least("accuracy", self.min_accuracy, statement.accuracy)
+        if self.min_labels is not None:
+            yield Clause("labels", f"at least {self.min_labels}", str(results.labels), results.labels >= self.min_labels)
+        if self.max_margin is not None:
+            yield _most("margin", self.max_margin, Fraction(results.margin))
         if not self.allow_saturated:
             yield _none(SATURATED, results.saturated)
             yield _none(BELOW_EPS, results.below_eps)

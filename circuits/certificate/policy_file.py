@@ -196,6 +196,8 @@ TABLES: dict[str, dict[str, tuple[str, Reader]]] = {
         "tau": ("tau", NATS),
         "max_loss": ("max_loss", NATS),
         "min_accuracy": ("min_accuracy", SHARE),
+        "min_labels": ("min_labels", _count),
+        "max_margin": ("max_margin", NATS),
         "max_gap": ("max_gap", _between(-MAX_NATS, MAX_NATS)),
     },
     "model": {

@@ -29,7 +29,7 @@ from zkds.native import U32
 from zkds.statement import Statement
 
 PROBE = "probe"
-UNKNOWN_RESULTS = Results(0, 0, 0, 0, value=0)  # no size depends on them
+UNKNOWN_RESULTS = Results(0, 0, 0, 0, 0, 0, value=0)  # no size depends on them
 Progress = Callable[[str], None]
 
 

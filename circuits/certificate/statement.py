@@ -7,7 +7,7 @@
     seed source                      1 byte: 1 if the prover says that it was given the seed, 0 if it drew it
     model                            32 bytes: the digest of the quantised weights, or of a private model's root
     private model                    1 byte: 1 if `model` is a root that hides the weights
-    results                          value or threshold, total loss, correct predictions, degenerate batches
+    results                          value or threshold, total loss, correct predictions, degenerate batches, labels, margin
     evaluations                      of other records: data root, how many, total loss, correct predictions
 
 The encoding opens the transcript and stands at the head of proof.bin, so a proof says what it is about; `decode` parses
@@ -31,6 +31,7 @@ from zkds.circuits.certificate.evaluations import (
     decode_evaluations,
     encode_evaluations,
 )
+from zkds.circuits.metric.margin import MAX_MARGIN
 from zkds.circuits.metric.results import Results
 from zkds.circuits.networks.graph import Network
 from zkds.dataset.root import DataRoot
@@ -56,12 +57,12 @@ class StatementError(ZkdsError, ValueError):
 
 
 def encode_results(results: Results) -> bytes:
-    """1 byte (1: threshold mode), then value or threshold, total loss, correct, saturated, below eps, 8 bytes each."""
+    """1 byte (1: threshold mode), then value or threshold and the other results in their order, 8 bytes each."""
     hidden = results.value is None
     shown = results.threshold if results.value is None else results.value
     assert shown is not None
-    numbers = (shown, results.total_loss, results.correct, results.saturated, results.below_eps)
-    return bytes([hidden]) + b"".join(map(encode_number, numbers))
+    numbers = (results.total_loss, results.correct, results.saturated, results.below_eps, results.labels, results.margin)
+    return bytes([hidden]) + b"".join(map(encode_number, (shown, *numbers)))
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,10 @@ class SharpnessStatement:
         for count in (self.results.saturated, self.results.below_eps):
             if count > self.configuration.steps:
                 raise StatementError(f"results: {count} saturated batches or ratios below eps of {self.configuration.steps}")
+        if self.results.labels > min(self.samples, self.network.classes):
+            raise StatementError(f"results: {self.results.labels} distinct labels of {self.samples} samples")
+        if self.results.margin > MAX_MARGIN:
+            raise StatementError(f"results: a margin of {self.results.margin} nats, above {MAX_MARGIN}")
 
     @property
     def samples(self) -> int:
@@ -283,7 +288,7 @@ def _flag(data: bytes, label: str) -> bool:
 def _decode_results(data: bytes) -> Results:
     reader = ProofReader(data)
     hidden = _flag(reader.read("results", 1), "threshold mode")
-    shown, total_loss, correct, saturated, below_eps = (read_number(reader, "results") for _ in range(5))
+    shown, total_loss, correct, saturated, below_eps, labels, margin = (read_number(reader, "results") for _ in range(7))
     reader.finish()
     value, threshold = (None, shown) if hidden else (shown, None)
-    return Results(total_loss, correct, saturated, below_eps, value, threshold)
+    return Results(total_loss, correct, saturated, below_eps, labels, margin, value, threshold)

@@ -91,7 +91,7 @@ def supposed_statement(
     Raises StatementError if network, configuration and data sets do not fit together, ValueError for too many records.
     """
     root = root if root is not None else DataRoot(SUPPOSED_RECORDS, supposed_schema(network), bytes(DIGEST_BYTES))
-    results = Results(0, 0, 0, 0, threshold=0) if hidden_value else Results(0, 0, 0, 0, value=0)
+    results = Results(0, 0, 0, 0, 0, 0, threshold=0) if hidden_value else Results(0, 0, 0, 0, 0, 0, value=0)
     found = tuple(Evaluation(evaluated, samples) for evaluated, samples in evaluations)
     return SharpnessStatement(network, configuration, root, seed, False, bytes(DIGEST_BYTES), private_model, results, found)
 

@@ -18,9 +18,11 @@ from zkds import verifier
 from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS, Configuration
 from zkds.circuits.certificate.degenerate import (
     BELOW_EPS,
+    FEW_LABELS,
     FEW_RECORDS,
     SATURATED,
     SURPLUS,
+    WIDE_MARGIN,
     below_eps_words,
     saturated_words,
     surplus_words,
@@ -41,7 +43,7 @@ MAX_STATEMENT_BYTES = 1 << 24
 PINS = {"model": "model", "data": "root", "seed": "seed", "probe": "configuration"}  # name in a verdict -> field of Pins
 EVALUATIONS = "evaluations"  # likewise, name and field, of a proof that has any
 LIMITS = {"value": "tau", "loss": "max_loss", "accuracy": "min_accuracy"}  # likewise
-ASKED = (*PINS.values(), EVALUATIONS, *LIMITS.values(), "min_records", "max_gap")  # fields of Pins that ask for something
+ASKED = (*PINS.values(), EVALUATIONS, *LIMITS.values(), "min_records", "min_labels", "max_margin", "max_gap")  # of Pins
 BESIDE_A_POLICY = ("model", "root", "seed", "policy")  # fields of Pins
 NOT_EVALUATED = "data set not evaluated"
 EVALUATED_LOSS = "loss of an evaluation above the maximum"
@@ -100,6 +102,8 @@ class Pins:
     max_loss        the largest mean loss to accept, in nats, in [0, 4096)
     min_accuracy    the smallest accuracy to accept, in [0, 1]
     min_records     the smallest data set to accept, in records
+    min_labels      the fewest distinct labels of the probe's records to accept
+    max_margin      the largest margin of a record of the probe to accept, in nats, in [0, 4096)
     evaluations     (data root, records) of every evaluation, in order: a proof must have these and no others
     limits          of evaluations, by their data sets
     max_gap         the largest gap to accept (`SharpnessStatement.gap`), in nats
@@ -108,7 +112,7 @@ class Pins:
     allow_surplus_classes   accept a network with more outputs than the data set has classes
     policy          asks for all of this but model, root and seed, beside which nothing else is given then
     Raises ValueError for limits outside these intervals: they ask for nothing, or for what no proof can say; for a
-    `min_records` that is no positive int; for what is given beside a policy.
+    `min_records` or `min_labels` that is no positive int; for what is given beside a policy.
     """
 
     model: tuple[Network, QuantisedWeights] | bytes | None = None
@@ -119,6 +123,8 @@ class Pins:
     max_loss: Fraction | None = None
     min_accuracy: Fraction | None = None
     min_records: int | None = None
+    min_labels: int | None = None
+    max_margin: Fraction | None = None
     evaluations: tuple[tuple[DataRoot, int], ...] | None = None
     limits: tuple[EvaluationLimits, ...] = ()
     max_gap: Fraction | None = None
@@ -135,9 +141,12 @@ class Pins:
             ]
             if beside:
                 raise ValueError(f"policy: {', '.join(beside)} are for the policy to say, not beside it")
-        if self.min_records is not None and (type(self.min_records) is not int or self.min_records < 1):
-            raise ValueError(f"min_records: expected a positive int, got {self.min_records!r}")
+        for name in ("min_records", "min_labels"):
+            least = getattr(self, name)
+            if least is not None and (type(least) is not int or least < 1):
+                raise ValueError(f"{name}: expected a positive int, got {least!r}")
         _require_nats("tau", self.tau)
+        _require_nats("max_margin", self.max_margin)
         _require_limits(self)
         if self.max_gap is not None and not -MAX_RESULT < self.max_gap < MAX_RESULT:
             raise ValueError(f"max_gap: expected -{MAX_RESULT} to {MAX_RESULT} nats, got {float(self.max_gap):g}")
@@ -363,7 +372,7 @@ def _require_gap(statement: SharpnessStatement, most: Fraction | None) -> None:
 
 
 def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
-    """Raise ThresholdRejected for proven results that say nothing about sharpness, or a data set that is too small."""
+    """Raise ThresholdRejected for proven results that say nothing about sharpness, or records that say too little."""
     results, steps = statement.results, statement.configuration.steps
     saturated, surplus = "none (allow_saturated accepts them)", "none (allow_surplus_classes accepts them)"
     if results.saturated and not pins.allow_saturated:
@@ -374,6 +383,10 @@ def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
         raise ThresholdRejected(SURPLUS, surplus, surplus_words(statement.surplus_classes))
     if pins.min_records is not None and statement.root.count < pins.min_records:
         raise ThresholdRejected(FEW_RECORDS, f"at least {pins.min_records}", statement.root.count)
+    if pins.min_labels is not None and results.labels < pins.min_labels:
+        raise ThresholdRejected(FEW_LABELS, f"at least {pins.min_labels}", results.labels)
+    if pins.max_margin is not None and results.margin > pins.max_margin:
+        raise ThresholdRejected(WIDE_MARGIN, *_told_apart("at most", pins.max_margin, Fraction(results.margin)))
 
 
 def _require_thresholds(statement: SharpnessStatement, pins: Pins) -> None:

@@ -15,6 +15,8 @@ class Results:
     correct      number of correct predictions among the T B records
     saturated    number of the T batches whose mean loss is below 2^-44 nats
     below_eps    number of the T batches whose ratio s^2 / L is below eps
+    labels       number of distinct labels among the T B records
+    margin       the largest margin of the T B records, in nats, rounded up (margin.py)
     Raises TypeError or ValueError for anything else.
     """
 
@@ -22,6 +24,8 @@ class Results:
     correct: int
     saturated: int
     below_eps: int
+    labels: int
+    margin: int
     value: int | None = None
     threshold: int | None = None
 
@@ -40,5 +44,11 @@ class Results:
 def results_of(trajectory: Trajectory) -> Results:
     """What a proof about this probe says if it shows the value."""
     return Results(
-        trajectory.total_loss, trajectory.correct, trajectory.saturated, trajectory.below_eps, value=trajectory.value
+        trajectory.total_loss,
+        trajectory.correct,
+        trajectory.saturated,
+        trajectory.below_eps,
+        trajectory.distinct_labels,
+        trajectory.largest_margin,
+        value=trajectory.value,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.circuits.metric.degenerate import DistinctLabels, LargestMargin
 from zkds.circuits.metric.loss_scale import LossScale
 from zkds.circuits.metric.results import Results
 from zkds.circuits.metric.sam import ImplicitWeight, Norms, Parameter
@@ -49,9 +50,12 @@ class Scalars(Gadgets):
         self.loss_scale = LossScale(configuration, self.softmax.losses, scale)
         self.norms = Norms(configuration, parameters, implicit, limb_bits)
         self.statistic = Statistic(configuration, self.softmax, self.loss_scale, self.norms, results)
+        self.distinct_labels = DistinctLabels(self.softmax.labels, results.labels)
+        self.largest_margin = LargestMargin(self.softmax.first, results.margin)
         gadgets = [*self.softmax.gadgets, self.loss_scale, self.norms, *self.statistic.gadgets]
-        super().__init__("scalars", gadgets, limb_bits)
+        super().__init__("scalars", [*gadgets, self.distinct_labels, self.largest_margin], limb_bits)
 
     def columns_of(self, trajectory: Trajectory) -> dict[str, U32]:
         """The columns, but for carries and those of tensors that go by the names of the trajectory's values."""
-        return joined([part.witness(trajectory) for part in (self.softmax, self.loss_scale, self.norms, self.statistic)])
+        parts = (self.softmax, self.loss_scale, self.norms, self.statistic, self.distinct_labels, self.largest_margin)
+        return joined([part.witness(trajectory) for part in parts])

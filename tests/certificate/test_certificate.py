@@ -58,7 +58,8 @@ def expected_results(case):
     inputs, labels = network_inputs(opened.root.schema, records)
     run = probe.run(NETWORKS[case.network], weights(case.network), inputs, labels, case.configuration)
     shown = {"value": run.value} if case.tau is None else {"threshold": int(case.tau * (1 << 48))}
-    return Results(run.total_loss, run.correct, run.saturated, run.below_eps, **shown)
+    labels, margin = run.distinct_labels, run.largest_margin
+    return Results(run.total_loss, run.correct, run.saturated, run.below_eps, labels, margin, **shown)
 
 
 def own_model(case):
@@ -258,6 +259,8 @@ def other_statements():
         "correct": replace(statement, results=replace(results, correct=results.correct + 1)),
         "saturated": replace(statement, results=replace(results, saturated=results.saturated + 1)),
         "below eps": replace(statement, results=replace(results, below_eps=results.below_eps + 1)),
+        "labels": replace(statement, results=replace(results, labels=results.labels - 1)),
+        "margin": replace(statement, results=replace(results, margin=results.margin + 1)),
         "seed": replace(statement, seed=SEED[::-1]),
         "seed source": replace(statement, seed_given=False),
         "model": replace(statement, model=bytes(32)),

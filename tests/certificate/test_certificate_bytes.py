@@ -58,7 +58,8 @@ def statements(draw):
     root = DataRoot(draw(st.integers(samples, 1 << 32)), schema, draw(st.binary(min_size=32, max_size=32)))
     numbers = st.integers(0, (1 << 60) - 1)
     shown, steps = draw(numbers), st.integers(0, configuration.steps)
-    counts = (draw(numbers), draw(st.integers(0, samples)), draw(steps), draw(steps))
+    labels, margin = st.integers(0, min(samples, network.classes)), st.integers(0, 2048)
+    counts = (draw(numbers), draw(st.integers(0, samples)), draw(steps), draw(steps), draw(labels), draw(margin))
     results = Results(*counts, **{draw(st.sampled_from(("value", "threshold"))): shown})
     digests = [draw(st.binary(min_size=32, max_size=32)) for _ in range(2)]
     return SharpnessStatement(
@@ -208,7 +209,7 @@ def test_inputs_that_leave_their_format():
     require_fit(network, Configuration(), large_root(network, Normalization((0,), (1 << 22 | 1 << 14,))))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Schema, "require_inputs", lambda self: None)
-        results = Results(1, 1, 1, 1, value=1)
+        results = Results(1, 1, 1, 1, 1, 1, value=1)
         statement = SharpnessStatement(network, Configuration(), roots[2], SEED, True, bytes(32), False, results)
         encoding = statement.encode()
     error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
@@ -229,7 +230,7 @@ def test_too_many_boxes():
     layers = tuple(Layer(f"a{i}", 7, 7 if i else 1, (3, 3), padding=(1, 1), relu=True) for i in range(20))
     network = layered((1, 15, 15), (*layers, Layer("last", 2, 7, (15, 15))))
     statement = SharpnessStatement(
-        network, Configuration(4, 31), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
+        network, Configuration(4, 31), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, 1, 1, value=1)
     )
     encoding = statement.encode()
     error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
@@ -243,7 +244,7 @@ def test_a_header_that_declares_too_large_a_probe(reason, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("zkds.circuits.certificate.statement._require_bounded", lambda *arguments: None)
         statement = SharpnessStatement(
-            network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, value=1)
+            network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, 1, 1, value=1)
         )
         encoding = statement.encode()
     proof = honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding

@@ -126,6 +126,7 @@ def test_a_swapped_label(lenient, committed):
         ("correct", 1, "statistic: correct"),
         ("saturated", 1, "statistic: saturated, count"),
         ("below_eps", 1, "statistic: below eps, count"),
+        ("labels", -1, "distinct labels: count"),
     ],
 )
 def test_better_results(lenient, field, amount, identity):

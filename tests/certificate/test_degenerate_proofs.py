@@ -74,6 +74,8 @@ def test_what_such_proofs_say(folder):
     assert (loud.results.saturated, loud.results.below_eps, loud.surplus_classes) == (2, 2, 0)
     _, wide = read_statement((folder / "wide.bin").read_bytes())
     assert (wide.results.saturated, wide.results.below_eps, wide.surplus_classes) == (0, 0, 2)
+    _, plain = read_statement((folder / "plain.bin").read_bytes())
+    assert (plain.results.labels, plain.results.margin, loud.results.margin) == (2, 2, 56)
 
 
 @pytest.mark.parametrize("name", REASONS)
@@ -107,6 +109,22 @@ def test_by_command(command, name):
     assert code == 0, printed
     content = json.loads(printed)
     assert (content["saturated"], content["surplus_classes"]) == ((2, 0) if name == "loud" else (0, 2))
+
+
+def test_labels_and_margin(folder, command):
+    asked = pinned(folder, "plain")
+    verify(folder / "plain.bin", **asked, min_labels=2, max_margin=2)
+    with pytest.raises(ThresholdRejected, match="labels below the minimum: expected at least 3, got 2"):
+        verify(folder / "plain.bin", **asked, min_labels=3)
+    with pytest.raises(ThresholdRejected, match=r"margin above the maximum: expected at most 1\.9, got 2"):
+        verify(folder / "plain.bin", **asked, max_margin="1.9")
+    for limit, reason in (("--min-labels 3", "labels below the minimum"), ("--max-margin 1.5", "margin above the maximum")):
+        code, printed = command(flags("plain", limit))
+        assert code == 1 and json.loads(printed)["reason"] == reason
+    code, printed = command(f"verify plain.bin --min-labels 2 --max-margin 40 --seed {SEED}")
+    lines = printed.splitlines()
+    assert "labels     2 of 2 classes, distinct labels of the probe's records  >= 2" in lines
+    assert "margin     2 nats at most, largest logit less the second largest of a record  <= 40" in lines
 
 
 def test_the_smallest_data_set(folder, command):

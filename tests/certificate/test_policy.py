@@ -98,6 +98,8 @@ POLICIES = st.builds(
     CONFIGURATIONS,
     **{name: st.none() | NATS for name in ("tau", "max_loss")},
     min_accuracy=st.none() | SHARES,
+    min_labels=st.none() | st.integers(1, 99),
+    max_margin=st.none() | NATS,
     max_gap=st.none() | NATS.map(lambda value: -value),
     network=st.none() | DIGESTS,
     private_model=st.none() | st.booleans(),
@@ -131,7 +133,9 @@ BAD = {
     PLAIN.replace("rho = 0.05", "rho = nan"): "rho: expected a decimal number",
     PLAIN.replace("rho = 0.05", 'rho = "0.05"'): "probe.rho: expected a number",
     PLAIN.replace('"ASAM"', '"asam"'): "sharpness",
-    f"{PLAIN}[limits]\ntua = 0.8\n": "limits.tua: no key of a policy; there are max_gap, max_loss, min_accuracy, tau",
+    f"{PLAIN}[limits]\ntua = 0.8\n": (
+        "limits.tua: no key of a policy; there are max_gap, max_loss, max_margin, min_accuracy, min_labels, tau"
+    ),
     f"{PLAIN}[limit]\ntau = 0.8\n": "limit: no key of a policy",
     f"{PLAIN}limits = 3\n": "probe.limits: no key of a policy",
     f'limits = 3\n{PLAIN}': "limits: expected a table",
@@ -269,6 +273,14 @@ def test_what_says_nothing_is_refused_unless_allowed(statement):
     degenerate = replace(statement, results=replace(statement.results, saturated=1, below_eps=2))
     assert names(Policy(TINY.configuration).clauses(degenerate, seed=None)) == ["saturated batches", "ratios below eps"]
     assert names(Policy(TINY.configuration, allow_saturated=True).clauses(degenerate, seed=None)) == []
+
+
+def test_labels_and_margin(statement):
+    shown = replace(statement, results=replace(statement.results, labels=1, margin=31))
+    assert names(Policy(TINY.configuration, min_labels=1, max_margin=Fraction(31)).clauses(shown, seed=None)) == []
+    policy = Policy(TINY.configuration, min_labels=2, max_margin=Fraction(309, 10))
+    assert names(policy.clauses(shown, seed=None)) == ["labels", "margin"]
+    assert [clause(policy, shown, name).found for name in ("labels", "margin")] == ["1", "31"]
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def imagined(name):
     model = uniform(chunks(network)) if case.private else weights(case.network)
     digest = root_of(network, model) if case.private else model_digest(network, model)
     shown = {"value": 5 << 40} if case.tau is None else {"threshold": threshold_integer(case.tau)}
-    results = Results(3 << 48, 1, 1, 2, **shown)
+    results = Results(3 << 48, 1, 1, 2, 1, 1, **shown)
     others = tuple(Evaluation(root, count, 5 << 48, 1) for _, count in case.evaluations)
     statement = SharpnessStatement(network, configuration, root, case.seed, True, digest, case.private, results, others)
     evaluated = [Revealed(records[drawn], tree.proof(drawn)) for (drawn,) in statement.evaluated_indices]

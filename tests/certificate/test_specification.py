@@ -58,8 +58,8 @@ COMMITMENTS = (  # equations that are public constants, of checks that have test
     "private model: canonical commitments",
     "private model: root",
 )
-VALUE = Results(3 << 48, 3, 0, 1, value=1 << 48)
-THRESHOLD = Results(0, 0, 2, 2, threshold=(1 << 60) - 1)
+VALUE = Results(3 << 48, 3, 0, 1, 2, 31, value=1 << 48)
+THRESHOLD = Results(0, 0, 2, 2, 1, 0, threshold=(1 << 60) - 1)
 EVERYTHING = layered(
     (2, 11, 9),
     (
@@ -257,7 +257,7 @@ def test_chunks_of_an_implicit_layer(monkeypatch):
     set_least_weights(monkeypatch, 16)
     monkeypatch.setattr(product_squares, "MAX_COEFFICIENT", (1 << 40) - 1)
     monkeypatch.setattr(claims_squares, "COEFFICIENT", (1 << 40) - 1)
-    statement = statement_of(SMALL, Configuration(2, 1), Results(1, 1, 0, 1, value=5))
+    statement = statement_of(SMALL, Configuration(2, 1), Results(1, 1, 0, 1, 1, 1, value=5))
     parts = DirectionalSharpness(statement).components
     (squares,) = (part for part in parts if isinstance(part, product_squares.ProductSquares))
     assert [step.shape[1] for step in squares.steps] == [3, 5]
@@ -325,7 +325,7 @@ def test_what_has_wide_limbs(least, bits, monkeypatch):
     assert list(circuit.WIDE_LIMBS) == sharpness_shape.WIDE_LIMBS
     for module in (circuit, sharpness_shape):
         monkeypatch.setattr(module, "WIDE_LIMBS", [(1000, 22), (least, 20)])
-    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
+    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, value=0))
     assert DirectionalSharpness(statement).network.limb_bits == bits
     require_equal_shapes(statement)
 
@@ -347,19 +347,21 @@ def test_two_bytes_an_element_and_a_label(pairs):
 def test_extreme_configurations(rho, learning_rate):
     eps = max(rho**2 / (1 << 40), Fraction(1, (1 << 64) - 1))
     configuration = Configuration(17, 3, rho, learning_rate, eps, perturbation="ASAM")
-    require_equal_relations(statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, value=(1 << 60) - 1)))
+    require_equal_relations(
+        statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, 3, 2048, value=(1 << 60) - 1))
+    )
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs(name):
-    require_equal_relations(statement_of(GRAPHS[name], Configuration(2, 1), Results(1, 1, 1, 2, value=5)))
+    require_equal_relations(statement_of(GRAPHS[name], Configuration(2, 1), Results(1, 1, 1, 2, 1, 1, value=5)))
 
 
 @pytest.mark.sweep
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(random_networks(), st.integers(2, 3), st.integers(1, 2))
 def test_random_networks(network, steps, batch_size):
-    require_equal_relations(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, value=5)))
+    require_equal_relations(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, 1, 1, value=5)))
 
 
 @pytest.mark.sweep
@@ -370,7 +372,7 @@ def test_random_networks_of_implicit_layers(network, steps, batch_size):
         set_least_weights(patch, 1)
         sharpness = SHARPNESS[batch_size - 1]
         configuration = Configuration(steps, batch_size, sharpness=sharpness)
-        require_equal_relations(statement_of(network, configuration, Results(1, 1, 1, 2, value=5)))
+        require_equal_relations(statement_of(network, configuration, Results(1, 1, 1, 2, 1, 1, value=5)))
 
 
 def test_every_operator_has_a_twin_and_is_drawn():
@@ -382,7 +384,7 @@ def test_every_operator_has_a_twin_and_is_drawn():
 def test_every_message_counts(monkeypatch, network, entry):
     """One changed message changes an equation or a claim: the comparison above is no empty one."""
     set_least_weights(monkeypatch, 30)  # the largest layer of DENSE is implicit
-    statement = statement_of(network, Configuration(2, 1), Results(0, 0, 0, 0, value=0))
+    statement = statement_of(network, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, value=0))
     relation = DirectionalSharpness(statement)
     recorder = Recorder(np.random.default_rng(2))
     relation.verify(recorder, Statement(relation).layout)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.harness.circuit import Operands
 from tests.harness.probes import degenerate, dense, probe
-from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, GRADIENT
+from zkds.circuits.arithmetic.fixed_point import CONVOLUTION, GRADIENT, Configuration
 from zkds.circuits.metric.results import results_of as shown_results
 from zkds.circuits.metric.sam import Parameter, perturbation_tensor
 from zkds.circuits.metric.scalars import Scalars
@@ -35,6 +35,18 @@ def degenerate_probe(steps=3):
     """The trajectory of `tests.harness.probes.degenerate`."""
     network, configuration, *arguments = degenerate(steps)
     return run(network, *arguments, configuration)
+
+
+def margins_of(gap):
+    """The trajectory of a network whose scores are its inputs: in the first step 0, `gap` or half of it [32], and less."""
+    network = dense(3, 3)
+    weights = {name: np.zeros(shape, dtype=np.int64) for name, shape in network.parameters}
+    weights["dense.0.weight"][:, :, 0, 0] = np.eye(3, dtype=np.int64) << 40
+    inputs = np.zeros((2, 2, *network.input_shape), dtype=np.int64)
+    inputs[0, :, 1, 0, 0] = [gap // 2, gap]
+    inputs[:, :, 2] = -(1 << 33)
+    configuration = Configuration.of(steps=2, batch_size=2, learning_rate="1e-6", eps="1e-18")
+    return run(network, weights, inputs, np.ones((2, 2), dtype=np.int64), configuration)
 
 
 def results_of(trajectory, threshold=None):

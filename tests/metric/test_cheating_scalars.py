@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.harness.forgery import forged_carries
-from tests.harness.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
+from tests.harness.scalars_relation import ScalarsRelation, degenerate_probe, margins_of, results_of, small_probe
 from tests.harness.whole_proof import LIGERO_REASON, reject
 from tests.reference.identities import values_of, violations
 from zkds import lookup
@@ -44,10 +44,9 @@ class Lie:
         self.columns = self._honest()
 
     def _honest(self):
-        if self.relation.results.threshold is None:
-            return self.relation.open_columns(self.trajectory)
-        raised = results_of(self.trajectory, threshold=self.trajectory.value)
-        return ScalarsRelation(self.chosen, self.trajectory.network, raised).open_columns(self.trajectory)
+        hides = self.relation.results.threshold is not None
+        honest = results_of(self.trajectory, threshold=self.trajectory.value if hides else None)
+        return ScalarsRelation(self.chosen, self.trajectory.network, honest).open_columns(self.trajectory)
 
     def get(self, owner):
         """The integers of a tensor, or of a wide one."""
@@ -356,6 +355,82 @@ def a_bit_of_two():
     return lie
 
 
+def more_labels():
+    return Lie(labels=1, trajectory=degenerate_probe())
+
+
+def a_label_that_no_record_has():
+    """Its bit is 1, the count fits, and what is left, -1, wraps around."""
+    lie = Lie(labels=1, trajectory=degenerate_probe())
+    lie.add(lie.scalars.distinct_labels.present, 1, 2)
+    lie.add(lie.scalars.distinct_labels.others, -1, 2)
+    return lie
+
+
+def a_label_left_out():
+    lie = Lie(labels=-1, trajectory=degenerate_probe())
+    lie.add(lie.scalars.distinct_labels.present, -1, 0)
+    lie.add(lie.scalars.distinct_labels.others, 1, 0)
+    return lie
+
+
+def smaller_margin():
+    """The widest record's slack, which is negative, wraps around."""
+    lie = Lie(margin=-1, trajectory=margins_of(5 << 32))
+    margin = lie.scalars.largest_margin
+    lie.put(margin.slack, lie.get(margin.slack) - (1 << 32))
+    lie.put(margin.excess, lie.get(margin.excess) + (1 << 32) * (1 - lie.get(lie.scalars.softmax.first.selectors)[:, 0, 1]))
+    return lie
+
+
+def smaller_margin_to_the_same_class():
+    """The runner-up of the widest record is its largest score itself."""
+    lie = smaller_margin()
+    margin, widest = lie.scalars.largest_margin, 1
+    selectors, runner_up = lie.get(lie.scalars.softmax.first.selectors), lie.get(margin.runner_up)
+    runner_up[:, 0, widest] = selectors[:, 0, widest]
+    lie.put(margin.runner_up, runner_up)
+    lie.put_entry(margin.slack, 4 << 32, widest)
+    return lie
+
+
+def smaller_margin_to_no_class():
+    lie = smaller_margin()
+    margin, widest = lie.scalars.largest_margin, 1
+    runner_up = lie.get(margin.runner_up)
+    runner_up[:, 0, widest] = 0
+    lie.put(margin.runner_up, runner_up)
+    lie.put_entry(margin.slack, 4 << 32, widest)
+    return lie
+
+
+def larger_margin():
+    """All slacks are there; what the widest record has too little wraps around."""
+    lie = Lie(margin=1, trajectory=margins_of(5 << 32))
+    margin = lie.scalars.largest_margin
+    lie.put(margin.slack, lie.get(margin.slack) + (1 << 32))
+    lie.put(margin.excess, lie.get(margin.excess) - (1 << 32) * (1 - lie.get(lie.scalars.softmax.first.selectors)[:, 0, 1]))
+    return lie
+
+
+def larger_margin_of_no_record():
+    lie = larger_margin()
+    margin = lie.scalars.largest_margin
+    lie.put(margin.widest, lie.get(margin.widest) * 0)
+    lie.put(margin.excess, lie.get(margin.excess) * 0 - (5 << 32) - 1)
+    return lie
+
+
+def larger_margin_of_two_records():
+    """Their distances add up, and nothing is left of the bound where both have the largest score."""
+    lie = larger_margin()
+    margin, first = lie.scalars.largest_margin, lie.scalars.softmax.first
+    lie.add(margin.widest, 1, 0)
+    distance, selectors = (lie.get(owner)[:, 0].sum(axis=1) for owner in (first.distance, first.selectors))
+    lie.put(margin.excess, distance - (1 - selectors) * ((5 << 32) + 1))
+    return lie
+
+
 def next_row_of_the_logarithm():
     lie = Lie()
     log = lie.scalars.statistic.logarithms[0]
@@ -415,6 +490,15 @@ LIES = {
     not_below_eps: ["statistic: below eps"],
     both_signs: ["statistic: saturated"],
     loss_called_zero: ["loss scale: loss is zero"],
+    more_labels: ["distinct labels: count"],
+    a_label_that_no_record_has: ["distinct labels: label"],
+    a_label_left_out: ["distinct labels: no label"],
+    smaller_margin: ["largest margin: margin"],
+    smaller_margin_to_the_same_class: ["largest margin: another class"],
+    smaller_margin_to_no_class: ["largest margin: one runner-up"],
+    larger_margin: ["largest margin: widest"],
+    larger_margin_of_no_record: ["largest margin: one widest"],
+    larger_margin_of_two_records: ["largest margin: one widest"],
     next_row_of_the_logarithm: ["log of squares: M"],
     half_of_the_logarithms_argument: ["log of losses: M"],
 }
@@ -432,6 +516,10 @@ THROUGH_PROOFS = [
     fewer_saturated,
     functools.partial(not_saturated, 2),
     not_below_eps,
+    a_label_that_no_record_has,
+    smaller_margin,
+    smaller_margin_to_the_same_class,
+    larger_margin,
 ]
 
 

@@ -7,11 +7,13 @@ import functools
 import numpy as np
 import pytest
 
-from tests.harness.scalars_relation import ScalarsRelation, degenerate_probe, results_of, small_probe
+from tests.harness.probes import dense
+from tests.harness.scalars_relation import ScalarsRelation, degenerate_probe, margins_of, results_of, small_probe
 from tests.reference.identities import violations
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.metric import sam
 from zkds.circuits.metric.results import Results
+from zkds.circuits.probe import run
 from zkds.integers.limbs import WitnessOverflow
 from zkds.lookup import RangeTable
 from zkds.prover import prove
@@ -102,6 +104,25 @@ def test_saturated_batches_and_ratios_below_eps_are_counted():
     assert verify(prove(relation, columns, zero_knowledge=False), relation, allow_plain=True).bits >= 100
 
 
+@pytest.mark.parametrize("gap", [1, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, 1 << 41])
+def test_the_largest_margin_at_whole_nats(gap):
+    """Two records of one label, whose two largest scores differ by `gap` and by half of it."""
+    trajectory = margins_of(gap)
+    assert (trajectory.distinct_labels, trajectory.largest_margin) == (1, -(-gap >> 32))
+    relation = ScalarsRelation(trajectory.configuration, trajectory.network, results_of(trajectory))
+    assert violations(identities_of(relation), relation.columns_of(trajectory)) == []
+
+
+def test_margins_of_zero():
+    """All scores are equal in every step: two labels, whose gradients cancel."""
+    chosen, network = CONFIGURATIONS[0], dense(2, 2)
+    zeros = {name: np.zeros(shape, dtype=np.int64) for name, shape in network.parameters}
+    trajectory = run(network, zeros, np.zeros((2, 2, 2, 1, 1), dtype=np.int64), np.array([[0, 1], [1, 0]]), chosen)
+    assert (trajectory.distinct_labels, trajectory.largest_margin) == (2, 0)
+    relation = ScalarsRelation(chosen, network, results_of(trajectory))
+    assert violations(identities_of(relation), relation.columns_of(trajectory)) == []
+
+
 def identities_of(relation):
     return [identity for block in relation.scalars.blocks for identity in block.identities]
 
@@ -171,10 +192,10 @@ def test_a_value_above_the_threshold_is_an_error():
 
 def test_results_are_checked():
     with pytest.raises(ValueError, match="either a value or a threshold"):
-        Results(1, 2, 0, 0)
+        Results(1, 2, 0, 0, 1, 1)
     with pytest.raises(ValueError, match="either a value or a threshold"):
-        Results(1, 2, 0, 0, 3, 4)
+        Results(1, 2, 0, 0, 1, 1, 3, 4)
     with pytest.raises(ValueError, match="correct: expected at least 0"):
-        Results(1, -2, 0, 0, 3)
+        Results(1, -2, 0, 0, 1, 1, 3)
     with pytest.raises(TypeError, match="total_loss: expected an int, got float"):
-        Results(1.0, 2, 0, 0, 3)
+        Results(1.0, 2, 0, 0, 1, 1, 3)

@@ -95,6 +95,8 @@ def one_pass(network, weights, x, labels, scale, kind):
     )
     found = dict(zip(names, softmax(z, batch, classes), strict=True))
     losses = []
+    ordered = [sorted(z[b, i, 0, 0] for i in range(classes)) for b in range(batch)]
+    found["margins"] = [largest - second for *_, second, largest in ordered]
     for b in range(batch):
         u = z[b, found["maximum"][(b,)], 0, 0] - z[b, labels[b], 0, 0]
         losses.append(logarithm(found["exponential_sum"][(b,)], 58, 64) - 58 * 2**10 * natural_log(F(2)) + 2**26 * u)
@@ -219,5 +221,7 @@ def run(network, weights, inputs, labels, configuration):
     total = rounded(sum(record["loss_sum"] for record in records), 10)[0]
     found = {"value": spread // steps, "total_loss": total, "correct": correct}
     found["saturated"] = sum(F(max(record["loss_sum"], 1), 2**58 * batch) < F(1, 2**44) for record in records)
+    found["distinct_labels"] = len({label for batch in labels for label in batch})
+    found["largest_margin"] = max(math.ceil(F(margin, 2**32)) for first in firsts for margin in first["margins"])
     found["below_eps"] = sum(2**16 * r["sharpness_squares"] < r["scaled_eps"] for r in records)
     return firsts + seconds, records, found

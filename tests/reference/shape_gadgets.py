@@ -125,6 +125,8 @@ class Scalars:
         self.loss_scale(scale, nearest(s.eps * 2**56 / (s.B * s.rho**2)))
         self.gadget = "norms"
         self.statistic(self.norms(parameters, implicit, rho_int, normalised))
+        self.distinct_labels()
+        self.largest_margin()
         self.identities = {block: found for block, found in self.identities.items() if found}
 
     def tensor(self, name, width, shape, *, signed=False, whole=False, in_table=False, limb=16):
@@ -172,6 +174,7 @@ class Scalars:
         self.gadget = "softmax"
         self.loss(log, distance, labels, losses)
         self.losses, self.correct = losses, mul(entry(labels, 1, 2, 3), entry(selectors, 1, 2, 3), (K, T, B))
+        self.labels, self.distance, self.selectors = labels, distance, selectors
 
     def label(self, labels, record_labels):
         K, *shape = labels.shape
@@ -415,6 +418,30 @@ class Scalars:
         self.gadget = "statistic"
         self.identity("S", "log ratios", (T,), minus(first, second, scaled(self.k, 2 * LN2), entry(ratios)))
         self.identities["S"].insert(place, self.identities["S"].pop())
+
+    def distinct_labels(self):
+        T, B, K = self.s.T, self.s.B, self.K
+        self.gadget = "distinct labels"
+        present = self.tensor("present", 1, (K,))
+        others = entry(self.tensor("others", max(1, (T * B - 1).bit_length()), (K,)))
+        counted = entry(self.labels, 0, [1] * T, [1] * B)
+        self.identity("S", "label", (K,), minus(counted, entry(present), others))
+        self.identity("S", "no label", (K,), minus(others, mul(entry(present), others)))
+        self.identity("S", "count", (1,), minus(entry(present, [1] * K), number(self.s.distinct)))
+
+    def largest_margin(self):
+        T, B, K = self.s.T, self.s.B, self.K
+        self.gadget = "largest margin"
+        r, slack = self.tensor("runner-up", 1, (K, T, B)), entry(self.tensor("slack", 44, (T, B)))
+        a, excess = self.tensor("widest", 1, (T, B)), entry(self.tensor("excess", 44, (K,)))
+        least = 2**32 * (self.s.margin - 1) + 1
+        self.identity("S", "one runner-up", (T, B), minus(entry(r, [1] * K, 0, 1), number(1)))
+        self.identity("Q", "another class", (1,), mul(entry(r, 1, 2, 3), entry(self.selectors, 1, 2, 3), (K, T, B)))
+        distance = mul(entry(r, 2, 0, 1), entry(self.distance, 2, 0, 1), (K,))
+        self.identity("Q", "margin", (T, B), minus(number(2**32 * self.s.margin), distance, slack))
+        self.identity("S", "one widest", (1,), minus(entry(a, [1] * T, [1] * B), number(1)))
+        distances, selected = (mul(entry(a, 1, 2), entry(each), (T, B)) for each in (self.distance, self.selectors))
+        self.identity("Q", "widest", (K,), minus(distances + scaled(selected, least), number(least), excess))
 
 
 class EvaluatedScalars(Scalars):

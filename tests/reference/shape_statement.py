@@ -10,7 +10,7 @@ from tests.reference.integers import nearest
 Statement = namedtuple(
     "Statement",
     "network T B rho lr eps adaptive perturbs_adaptively N schema private threshold shown loss correct saturated below_eps "
-    "evaluations",
+    "distinct margin evaluations",
 )
 Evaluation = namedtuple("Evaluation", "N schema samples loss correct")
 Schema = namedtuple("Schema", "element fraction shape classes means deviations")
@@ -21,7 +21,7 @@ def parse(data):
     network, configuration, root, _, _, _, private, results, others = (source.take(source.number()) for _ in range(9))
     steps, batch, *rationals, sharpness, perturbation = Bytes(configuration, b"zkds configuration v1").numbers(10)
     rho, lr, eps = (Fraction(*rationals[i : i + 2]) for i in (0, 2, 4))
-    values = Bytes(results[1:], b"").numbers(5)
+    values = Bytes(results[1:], b"").numbers(7)
     others = Bytes(others, b"")
     evaluations = [parse_evaluation(others) for _ in range(others.number())]
     probe = (steps, batch, rho, lr, eps, sharpness == 0, perturbation == 1)

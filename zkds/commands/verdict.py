@@ -21,6 +21,7 @@ NOT_PINNED = "NOT PINNED"
 NO_LIMIT = "NO LIMIT"
 GIVEN = "as given"
 LIMIT_OPTIONS = {"value": "--tau", "loss": "--max-loss", "accuracy": "--min-accuracy"}
+BOUNDS = {"labels": (">=", "min_labels"), "margin": ("<=", "max_margin"), "gap": ("<=", "max_gap")}  # name, field of Pins
 MAX_PAIRS = 4  # of a normalization, in words
 
 
@@ -42,6 +43,8 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
         "saturated": results.saturated,
         "below_eps": results.below_eps,
         "surplus_classes": statement.surplus_classes,
+        "labels": results.labels,
+        "margin": results.margin,
         "samples": statement.samples,
         "batches": statement.batches,
         "configuration": {
@@ -103,7 +106,8 @@ def public_content(verdict: Verdict) -> dict[str, Any]:
         "accepted": verdict.accepted,
         "chosen_by_prover": list(verdict.chosen_by_prover),
         "without_limit": list(verdict.without_limit),
-        **{name: _float(verdict.pins.asked(name)) for name in ("tau", "max_loss", "min_accuracy", "max_gap")},
+        **{name: _float(verdict.pins.asked(name)) for name in ("tau", "max_loss", "min_accuracy", "max_margin", "max_gap")},
+        "min_labels": verdict.pins.asked("min_labels"),
         "clauses": clauses_content(verdict.clauses),
         "warnings": list(verdict.warnings),
         "differences": None if verdict.differences is None else differences_content(verdict.differences),
@@ -160,8 +164,9 @@ def print_verdict(verdict: Verdict) -> None:
     }
     notes |= {name: _limit(verdict, name) for name in ("loss", "accuracy")}
     notes["evaluations"] = f"  {NOT_PINNED if EVALUATIONS in verdict.chosen_by_prover else GIVEN}"
-    if verdict.pins.asked("max_gap") is not None:
-        notes["gap"] = f"  <= {float(verdict.pins.asked('max_gap')):.6g}"
+    for name, (bound, given) in BOUNDS.items():
+        if verdict.pins.asked(given) is not None:
+            notes[name] = f"  {bound} {float(verdict.pins.asked(given)):.6g}"
     if "seed" in verdict.chosen_by_prover:
         notes["seed"] += ": no certification value against a dishonest prover"
     if {"seed", EVALUATIONS} & set(verdict.chosen_by_prover):
@@ -252,6 +257,8 @@ def _print_lines(statement: SharpnessStatement, notes: dict[str, str]) -> None:
     line("loss", f"{float(statement.loss):.6g} nats, mean over the probe's {statement.samples} records", "loss")
     accuracy = f"{statement.results.correct} of {statement.samples} ({float(statement.accuracy):.1%})"
     line("accuracy", accuracy, "accuracy")
+    line("labels", f"{statement.results.labels} of {schema.classes} classes, distinct labels of the probe's records", "labels")
+    line("margin", f"{statement.results.margin} nats at most, largest logit less the second largest of a record", "margin")
     line("model root" if statement.private_model else "model", statement.model.hex(), "model")
     line("", f"{network.parameter_count:,} parameters, {network.classes} outputs")
     line("data root", root.digest().hex(), "data")

@@ -92,6 +92,15 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--min-records", type=int, metavar="N", help="the smallest data set to accept, in records")
     parser.add_argument(
+        "--min-labels", type=int, metavar="N", help="the fewest distinct labels of the probe's records to accept"
+    )
+    parser.add_argument(
+        "--max-margin",
+        type=nats,
+        metavar="X",
+        help="the most by which a record's largest logit may exceed its second largest, in nats",
+    )
+    parser.add_argument(
         "--allow-saturated", action="store_true", help="accept batches whose loss is near 0, and ratios below eps"
     )
     parser.add_argument(
@@ -135,6 +144,8 @@ def run(options: argparse.Namespace) -> int:
                 evaluated_min_accuracy=accuracies,
                 max_gap=options.max_gap,
                 min_records=options.min_records,
+                min_labels=options.min_labels,
+                max_margin=options.max_margin,
                 allow_saturated=options.allow_saturated,
                 allow_surplus_classes=options.allow_surplus_classes,
                 allow_vanishing_weights=options.allow_vanishing_weights,
