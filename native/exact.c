@@ -1,6 +1,7 @@
 /* Exact matrix products: blocks of the result are tasks; each packs its rows and columns, a chunk of the sums at a time. */
 #include "exact_ops.h"
-#include "api/exact.h"
+#include "exact_tiles.h"
+#include <limits.h>
 
 #define BLOCK_ROWS 48         /* a multiple of every tile's rows */
 #define WIDE_COLUMNS 128      /* of a block: what is packed of it fits an L2 cache */
@@ -27,7 +28,7 @@ struct job {
 struct scratch {
     uint64_t *left[ZKDS_EXACT_MAX_DIGITS], *right[ZKDS_EXACT_MAX_DIGITS]; /* packed tiles of rows and panels of columns */
     uint64_t *left_sums, *right_sums;                                     /* of the lanes of a chunk */
-    uint64_t *total[ZKDS_EXACT_MAX_DIGITS];                               /* wide: quotients and remainders */
+    uint64_t *total[2 * ZKDS_EXACT_MAX_DIGITS];                              /* wide: quotients and remainders */
 };
 
 static size_t totals(const struct job *job) { return job->digits ? job->digits : 2; }
@@ -67,7 +68,7 @@ static size_t find_runs(const int64_t *offsets, size_t count, struct exact_run *
 static int pack(const struct job *job, const struct zkds_factor *factor, const int64_t *values, const int64_t *lanes, size_t count,
                 size_t width, const int64_t *terms_offsets, size_t terms, uint64_t *out, uint64_t *sums) {
     struct exact_run runs[EXACT_PANEL];
-    const uint64_t bias = job->digits ? 0 : EXACT_QUOTIENT, limit = 1ULL << factor->bits;
+    const uint64_t bias = job->digits ? 0 : EXACT_QUOTIENT, limit = factor->is_unsigned ? 0 : 1ULL << factor->bits;
     uint64_t seen = 0;
     for (size_t from = 0; from < count; from += width) {
         const size_t left = count - from, lane_count = left < width ? left : width;
@@ -76,7 +77,7 @@ static int pack(const struct job *job, const struct zkds_factor *factor, const i
         uint64_t *to = out + from * job->block_terms;
         seen |= OPS(exact)->pack(values, terms_offsets, terms, runs, run_count, pitch, bias, limit, to, sums + from);
     }
-    return seen >> (factor->bits + 1) != 0;
+    return seen >> (factor->bits + !factor->is_unsigned) != 0;
 }
 
 /* ---- one block ---------------------------------------------------------------------------------------------------- */
@@ -203,12 +204,15 @@ static void plan_blocks(struct job *job) {
     job->scratch_words = (scratch_words(job) + 7) / 8 * 8;
 }
 
+static size_t product_count(const struct zkds_factor *left, size_t batches, const struct zkds_view *out) {
+    return left->view.columns * out->rows * out->columns * batches;
+}
+
 static int run(struct job *job, size_t batches) {
     if (!batches || !job->out->rows || !job->out->columns) return ZKDS_OK;
     plan_blocks(job);
     const size_t tasks = batches * job->row_blocks * job->column_blocks;
-    const size_t products = job->left->view.columns * job->out->rows * job->out->columns * batches;
-    const size_t workers = products <= SERIAL_PRODUCTS ? 1 : (size_t)zkds_threads();
+    const size_t workers = product_count(job->left, batches, job->out) <= SERIAL_PRODUCTS ? 1 : (size_t)zkds_threads();
     const size_t bytes = workers * job->scratch_words * sizeof *job->scratch;
     int code = ZKDS_OK;
     job->scratch = zkds_alloc(bytes);
@@ -229,25 +233,47 @@ static int run(struct job *job, size_t batches) {
     return code;
 }
 
+/* The product by tiles of bytes, or by the kernels of all processors. */
+static int multiply(const struct exact_product *product) {
+    struct job job = {.left = product->left, .right = product->right, .left_count = product->left_count,
+                      .right_count = product->right_count, .digits = product->digits, .out = product->out, .hi = product->hi,
+                      .lo = product->lo, .sums = product->sums};
+    if (!views_fit(&job)) return ZKDS_BAD_ARGUMENT;
+    if (product_count(product->left, product->batches, product->out) > SERIAL_PRODUCTS && exact_tiles_fit(product))
+        return exact_tiles_multiply(product);
+    return run(&job, product->batches);
+}
+
 int zkds_exact_wide(const struct zkds_factor *left, const struct zkds_factor *right, size_t batches,
                     const struct zkds_view *out, int64_t *hi, int64_t *lo) {
-    struct job job = {.left = left, .right = right, .left_count = 1, .right_count = 1, .out = out, .hi = hi, .lo = lo};
-    if (!views_fit(&job) || left->bits < 0 || right->bits < 0 || left->bits > ZKDS_EXACT_WIDE_BITS ||
-        right->bits > ZKDS_EXACT_WIDE_BITS || left->bits + right->bits + log2_ceil(left->view.columns) > MAX_SUM_BITS)
+    const struct exact_product product = {.left = left, .right = right, .left_count = 1, .right_count = 1, .batches = batches,
+                                          .out = out, .hi = hi, .lo = lo};
+    if (left->bits < 0 || right->bits < 0 || left->bits > ZKDS_EXACT_WIDE_BITS || right->bits > ZKDS_EXACT_WIDE_BITS ||
+        left->bits + right->bits + log2_ceil(left->view.columns) > MAX_SUM_BITS)
         return ZKDS_BAD_ARGUMENT;
-    return run(&job, batches);
+    return multiply(&product);
+}
+
+static int widest(const struct zkds_factor *factors, size_t count) {
+    int bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (factors[i].bits < 0) return INT_MAX;
+        if (factors[i].bits > bits) bits = factors[i].bits;
+    }
+    return bits;
 }
 
 int zkds_exact_digits(const struct zkds_factor *left, size_t left_digits, const struct zkds_factor *right, size_t right_digits,
                       size_t batches, const struct zkds_view *out, int64_t *const *sums, size_t digits) {
-    struct job job = {.left = left, .right = right, .left_count = left_digits, .right_count = right_digits, .digits = digits,
-                      .out = out, .sums = sums};
+    const struct exact_product product = {.left = left, .right = right, .left_count = left_digits, .right_count = right_digits,
+                                          .digits = digits, .batches = batches, .out = out, .sums = sums};
     if (left_digits < 1 || right_digits < 1 || digits < 1 || left_digits > ZKDS_EXACT_MAX_DIGITS ||
-        right_digits > ZKDS_EXACT_MAX_DIGITS || digits > ZKDS_EXACT_MAX_DIGITS || !views_fit(&job))
+        right_digits > ZKDS_EXACT_MAX_DIGITS || digits > 2 * ZKDS_EXACT_MAX_DIGITS)
         return ZKDS_BAD_ARGUMENT;
     const size_t pairs = left_digits < right_digits ? left_digits : right_digits;
-    if (left->bits < 0 || right->bits < 0 || left->bits > ZKDS_EXACT_DIGIT_BITS || right->bits > ZKDS_EXACT_DIGIT_BITS ||
-        left->bits + right->bits + log2_ceil(left->view.columns * pairs) > 62)
+    const int left_bits = widest(left, left_digits), right_bits = widest(right, right_digits);
+    if (left_bits > ZKDS_EXACT_DIGIT_BITS || right_bits > ZKDS_EXACT_DIGIT_BITS ||
+        left_bits + right_bits + log2_ceil(left->view.columns * pairs) > 62)
         return ZKDS_BAD_ARGUMENT;
-    return run(&job, batches);
+    return multiply(&product);
 }

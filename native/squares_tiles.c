@@ -1,44 +1,10 @@
-/* The one kernel that uses AMX. Tiles are a thread's own: each sum configures and releases them. */
+/* Tiles are a thread's own: each sum configures and releases them. */
 #include "squares_tiles.h"
 
 #ifdef ZKDS_TILES
-#include <immintrin.h>
-
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,amx-tile,amx-int8")))
 #define SUMS (4 * SQUARES_TERMS + 4 * TILE_SIDE)
 
 _Static_assert((1LL << 14) * TILES_BLOCKS * SQUARES_LANES * TILES_HALF * TILE_SIDE < INT32_MAX, "32-bit sums of products of bytes");
-
-/* Lane by lane the lowest bytes of four vectors. */
-TARGET static inline __m512i lowest_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
-    const __m512i ab = _mm512_mask_blend_epi8(0x2222222222222222, a, _mm512_slli_epi32(b, 8));
-    const __m512i abc = _mm512_mask_blend_epi8(0x4444444444444444, ab, _mm512_slli_epi32(c, 16));
-    return _mm512_mask_blend_epi8(0x8888888888888888, abc, _mm512_slli_epi32(d, 24));
-}
-
-/* A 16 x 16 matrix of 32-bit words, transposed. */
-TARGET static void transpose(const int8_t (*from)[64], int32_t (*to)[TILE_SIDE]) {
-    __m512i x[16], y[16];
-    for (int i = 0; i < 16; i++) x[i] = _mm512_load_si512(from[i]);
-    for (int i = 0; i < 16; i += 2) {
-        y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
-        y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4)
-        for (int k = 0; k < 2; k++) { /* x[i + c]: column 4 l + c of rows i to i + 3, in the 128 bits l */
-            x[i + 2 * k] = _mm512_unpacklo_epi64(y[i + k], y[i + k + 2]);
-            x[i + 2 * k + 1] = _mm512_unpackhi_epi64(y[i + k], y[i + k + 2]);
-        }
-    for (int c = 0; c < 4; c++) {
-        const __m512i low = _mm512_shuffle_i32x4(x[c], x[4 + c], 0x88), high = _mm512_shuffle_i32x4(x[c], x[4 + c], 0xdd);
-        const __m512i low2 = _mm512_shuffle_i32x4(x[8 + c], x[12 + c], 0x88);
-        const __m512i high2 = _mm512_shuffle_i32x4(x[8 + c], x[12 + c], 0xdd);
-        _mm512_store_si512(to[c], _mm512_shuffle_i32x4(low, low2, 0x88));
-        _mm512_store_si512(to[8 + c], _mm512_shuffle_i32x4(low, low2, 0xdd));
-        _mm512_store_si512(to[4 + c], _mm512_shuffle_i32x4(high, high2, 0x88));
-        _mm512_store_si512(to[12 + c], _mm512_shuffle_i32x4(high, high2, 0xdd));
-    }
-}
 
 TARGET void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, size_t count) {
     const size_t half = squares_tiles_rows(count) / TILE_SIDE, block = tiles->blocks++;
@@ -52,7 +18,7 @@ TARGET void squares_tiles_add(struct squares_tiles *tiles, const int32_t *p, siz
         _mm512_store_si512(tiles->left[m / TILE_SIDE][block][m % TILE_SIDE], lowest_bytes(x[0], x[1], x[2], x[3]));
         _mm512_store_si512(tiles->left[half + m / TILE_SIDE][block][m % TILE_SIDE], lowest_bytes(y[0], y[1], y[2], y[3]));
     }
-    for (size_t i = 0; i < 2 * half; i++) transpose((const int8_t(*)[64])tiles->left[i][block], tiles->right[i][block]);
+    for (size_t i = 0; i < 2 * half; i++) tile_transpose(tiles->left[i][block], tiles->right[i][block]);
 }
 
 /* sums[i + j] += c[i][j] */
@@ -67,21 +33,6 @@ TARGET static void add_diagonals(const int32_t (*c)[TILE_SIDE], int32_t *sums) {
     }
     _mm512_storeu_si512(sums, low);
     _mm512_storeu_si512(sums + 16, high);
-}
-
-/* The layout that `ldtilecfg` reads: every tile has 16 rows of 64 bytes, but that left factors (4, 5) have `width` of them, a
- * multiple of 4, and right ones (6, 7) as many rows as these are words. */
-TARGET static void configure(size_t width) {
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } layout = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        layout.row_bytes[i] = i == 4 || i == 5 ? (uint16_t)width : 64;
-        layout.rows[i] = i > 5 ? (uint8_t)(width / 4) : TILE_SIDE;
-    }
-    _tile_loadconfig(&layout);
 }
 
 /* products[a][b] = left tile i + a times right tile j + b */
@@ -110,7 +61,7 @@ TARGET void squares_tiles_sum(struct squares_tiles *tiles, size_t count, int64_t
     const size_t half = squares_tiles_rows(count) / TILE_SIDE, all = 2 * half;
     int32_t products[4][TILE_SIDE][TILE_SIDE] __attribute__((aligned(64)));
     int32_t sums[3][2][SUMS] = {{{0}}}; /* of 2^0, 2^8 and 2^16; of tiles on the diagonal, and of others, which count twice */
-    configure(64);
+    tiles_configure(64);
     for (size_t i = 0; i < all; i += 2)
         for (size_t j = i; j < all; j += 2) {
             multiply(tiles, i, j, products);
@@ -143,7 +94,7 @@ TARGET void squares_tiles_multiply(const int8_t *left, size_t left_digits, const
     const size_t width = squares_tiles_width(rank), chunks = squares_tiles_chunks(rank), pitch = chunks * width;
     const size_t count = left_digits + right_digits - 1, tile = 16 * width;
     int32_t sums[4][TILE_SIDE][TILE_SIDE] __attribute__((aligned(64)));
-    configure(width);
+    tiles_configure(width);
     for (size_t m = 0; m < count; m += 2 * TILE_SIDE)
         for (size_t x = 0; x < 4; x += 2) {
             const size_t first = m + 1 > left_digits ? m + 1 - left_digits : 0; /* smaller j have only zeros in rows m and on */

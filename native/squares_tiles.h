@@ -4,8 +4,8 @@
 #ifndef ZKDS_SQUARES_TILES_H
 #define ZKDS_SQUARES_TILES_H
 #include "squares_ops.h"
+#include "tiles.h"
 
-#define TILE_SIDE 16
 #define TILES_HALF ((2 * SQUARES_TERMS + TILE_SIDE - 1) / TILE_SIDE) /* tiles that hold the coefficients' low bytes, at most */
 #define TILES_BLOCKS 8                                              /* blocks of SQUARES_LANES entries that are summed at once */
 #define TILES_LARGEST 32639                                         /* 127 2^8 + 127 */

@@ -10,7 +10,7 @@ from bench.core.field import seconds
 from zkds import native
 from zkds.integers.limbs import I64
 from zkds.native import exact
-from zkds.native.exact import View
+from zkds.native.exact import View, Width
 
 DIGITS = 3  # of each operand: six products of digits for the lowest three sums
 DIGIT_PRODUCTS = DIGITS * (DIGITS + 1) // 2
@@ -27,6 +27,7 @@ def operations(rows: int, terms: int, columns: int) -> dict[str, tuple[int, Call
     views = View.of_matrix(rows, terms), View.of_matrix(terms, columns), View.of_matrix(rows, columns)
     results = [np.zeros((1, rows, columns), dtype=np.int64) for _ in range(DIGITS)]
     left_digits, right_digits = _digits(left), _digits(right)
+    widths = [Width(16, signed=False)] * DIGITS, [Width(16, signed=False)] * DIGITS
     floats = left[0].astype(np.float64), right[0].astype(np.float64)
     macs = rows * terms * columns
 
@@ -34,7 +35,7 @@ def operations(rows: int, terms: int, columns: int) -> dict[str, tuple[int, Call
         exact.wide(left, views[0], right, views[1], WIDE_BITS, results[0], results[1], views[2])
 
     def digits() -> None:
-        exact.digits(left_digits, views[0], right_digits, views[1], (16, 16), results, views[2])
+        exact.digits(left_digits, views[0], right_digits, views[1], widths, results, views[2])
 
     return {
         "wide": (macs, wide),

@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 from tests.harness.cheating import FALSE_CLAIM, NOT_IN_TABLE, lying, reason_of, reason_of_cells
+from tests.harness.kernels import with_all
 from tests.harness.limbs import completed, join
 from tests.harness.squares_relation import GRADIENT_SHIFT, WEIGHT_SHIFT, SquaresRelation, StepSquares
 from tests.reference import squares as reference
 from zkds.errors import PlanRejected
 from zkds.field import P
 from zkds.identities import product_squares
+from zkds.identities.balanced_digits import BalancedDigits
 from zkds.identities.digit_polynomials import MAX_COEFFICIENT, integer_digits
-from zkds.identities.gram_squares import gram
-from zkds.integers.limbs import WitnessOverflow
+from zkds.identities.gram_squares import Records, gram, grams, multiplied
+from zkds.integers.limb_columns import LimbColumns
+from zkds.integers.limbs import LimbFormat, WitnessOverflow
 from zkds.prover import prove
-from zkds.tensors.tensor import ColumnReader
+from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
 
 pytestmark = pytest.mark.any_kernels
@@ -460,3 +463,24 @@ def test_gram_matrices_of_digits_are_exact(count, records, entries, most):
     for i, j in np.ndindex(count, count):
         expected[i + j] += digits[i].astype(object) @ digits[j].astype(object).T
     assert (gram(list(digits), most) == expected).all()
+
+
+@pytest.mark.parametrize("base", [3, 200])
+def test_gram_matrices_of_all_steps(base):
+    """Of records, with every set of kernels: tiles of bytes multiply digits as they are."""
+    generator = np.random.default_rng(base)
+    steps, records, entries = 2, 9, 100
+    digits = BalancedDigits("d", Committed(LimbColumns("v", LimbFormat(16, 30, True), (steps, records, entries))), base)
+    interval = digits.number.digit_interval
+    tables = list(generator.integers(interval.low, interval.high + 1, (len(digits.digits), steps, records * entries)))
+    tables[0][:] = interval.low
+    of_steps = [[table[step].reshape(records, entries) for table in tables] for step in range(steps)]
+    expected = np.stack([gram(own, interval.magnitude()).reshape(-1, records**2) for own in of_steps])
+    for found in with_all(lambda: grams(tables, Records(digits.shape), digits)):
+        assert (found == expected).all()
+
+
+def test_products_of_gram_matrices():
+    generator = np.random.default_rng(1)
+    left, right = generator.integers(-(2**40), 2**40, (2, 3, 50)), generator.integers(-(2**12), 2**12, (2, 4, 50))
+    assert (multiplied(left, right) == left @ right.swapaxes(1, 2)).all()

@@ -41,7 +41,8 @@ from zkds.integers.identity import DIGIT_BITS
 from zkds.integers.intervals import Interval
 from zkds.integers.limb_columns import LimbColumns, Points
 from zkds.integers.limbs import I64, LimbFormat
-from zkds.native import U64
+from zkds.native import U64, exact, instruction_set
+from zkds.native.exact import View, Width
 from zkds.soundness import algebraic
 from zkds.tensors.axes import Axis, EqAxis, VectorAxis, eq_axes, split_point, variables
 from zkds.tensors.circuit import Component
@@ -81,6 +82,10 @@ class RowView(ABC):
     def axes(self, steps: Axis, row: Points, entry: Points) -> tuple[Axis, ...]:
         """The weights on the tensor of an entry's extension at points."""
 
+    @abstractmethod
+    def laid_out(self, table: I64) -> tuple[I64, View]:
+        """(steps, cells) as an array, and where the matrix (rows, entries) of every step is in it."""
+
     def of(self, step: NDArray[Any]) -> NDArray[Any]:
         """(cells, ..) -> (rows, entries, ..)."""
         framed = np.concatenate([step, np.zeros_like(step[:1])])
@@ -101,6 +106,9 @@ class Records(RowView):
 
     def axes(self, steps: Axis, row: Points, entry: Points) -> tuple[Axis, ...]:
         return (steps, *eq_axes((*self.rows, *self.entries), [*row, *entry]))
+
+    def laid_out(self, table: I64) -> tuple[I64, View]:
+        return table, View.of_matrix(self.rows[0], math.prod(self.entries))
 
 
 class GramSquares(Component):
@@ -155,16 +163,14 @@ class GramSquares(Component):
     def witness(self, reader: Reader) -> list[tuple[LimbColumns, I64]]:
         """The coefficients, from the columns of the digits."""
         steps = self.deltas.shape[0]
-        tables = [[table[:steps].reshape(steps, -1) for table in digits.tables(reader)] for digits, _ in self.sides]
+        left, right = (
+            grams([np.ascontiguousarray(table[:steps]).reshape(steps, -1) for table in digits.tables(reader)], view, digits)
+            for digits, view in self.sides
+        )
+        products = multiplied(left, right)  # (steps, coefficients of left, of right)
         found = np.zeros(self.coefficients.shape, dtype=np.int64)
-        for step in range(steps):
-            left, right = (
-                gram([view.of(table[step]) for table in side], magnitude(digits.digits))
-                for side, (digits, view) in zip(tables, self.sides, strict=True)
-            )
-            products = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
-            for i, row in enumerate(products):
-                found[i : i + len(row), step] += row
+        for i in range(products.shape[1]):
+            found[i : i + products.shape[2]] += products[:, i].T
         return [(self.coefficients.columns, found)]
 
     # ---- protocol ----------------------------------------------------------------------------------------------------
@@ -284,6 +290,33 @@ def digits_at(digits: BalancedDigits, reader: Reader, gamma: K) -> U64:
     tables = [table.reshape(shape) for table in digits.tables(reader)]
     table = unblock(weighed(tables, powers(gamma, len(tables)), shape), flat_length(shape))
     return table[: shape[0]].reshape(digits.shape[0], -1, 2)
+
+
+def grams(tables: Sequence[I64], view: RowView, digits: BalancedDigits) -> I64:
+    """Digits (steps, cells) -> (steps, coefficients, rows rows): what `gram` makes of every step's rows.
+
+    Tiles of bytes multiply digits as they are; other processors are faster with doubles.
+    """
+    steps, rows, most = len(tables[0]), math.prod(view.rows), magnitude(digits.digits)
+    if instruction_set() != "amx":
+        found = [gram([view.of(table[step]) for table in tables], most) for step in range(steps)]
+        return np.stack(found).reshape(steps, -1, rows * rows)
+    placed = [view.laid_out(table) for table in tables]
+    arrays, where = [array for array, _ in placed], placed[0][1]
+    widths = [Width.of(digit.low, digit.high) for digit in digits.digits]
+    sums = [np.zeros((steps, rows, rows), dtype=np.int64) for _ in range(2 * len(tables) - 1)]
+    exact.digits(arrays, where, arrays, where.transposed, (widths, widths), sums, View.of_matrix(rows, rows))
+    return np.stack(sums, axis=1).reshape(steps, -1, rows * rows)
+
+
+def multiplied(left: I64, right: I64) -> I64:
+    """left right^T of every step, (steps, n, k) and (steps, m, k) -> (steps, n, m), for results below 2^63."""
+    (steps, rows, terms), columns = left.shape, right.shape[1]
+    bits = tuple(int(abs(side).max()).bit_length() for side in (left, right))
+    hi, lo = (np.zeros((steps, rows, columns), dtype=np.int64) for _ in range(2))
+    views = View.of_matrix(rows, terms), View.of_matrix(columns, terms).transposed, View.of_matrix(rows, columns)
+    exact.wide(left, views[0], right, views[1], (bits[0], bits[1]), hi, lo, views[2])
+    return (hi << np.int64(32)) + lo
 
 
 def gram(digits: Sequence[I64], most: int) -> I64:

@@ -9,7 +9,7 @@ import numpy as np
 from zkds.identities.products import Products
 from zkds.integers.limbs import I64
 from zkds.native import exact
-from zkds.native.exact import ArrayProducts
+from zkds.native.exact import ArrayProducts, Width
 from zkds.tensors.tensor import Reader, Tensor
 
 SUM_BITS = 62
@@ -21,18 +21,19 @@ class LowDigits:
 
     left: list[I64]
     right: list[I64]
-    bits: tuple[int, int]
+    widths: tuple[list[Width], list[Width]]
 
     @classmethod
     def of(cls, products: Products, reader: Reader, count: int) -> LowDigits:
         """`count` digits of each operand, or all. Raises ValueError if sums of their products need not fit."""
         left, right = products.left, products.right
-        bits = (_bits(left, count), _bits(right, count))
+        widths = _widths(left, count), _widths(right, count)
         terms = products.terms * min(count, len(left.digits), len(right.digits))
-        if sum(bits) + max(terms - 1, 0).bit_length() > SUM_BITS:
+        bits = sum(max(width.bits for width in side) for side in widths)
+        if bits + max(terms - 1, 0).bit_length() > SUM_BITS:
             names = f"{left.name}, {right.name}"
             raise ValueError(f"{names}: sums of {products.terms} products of digits exceed 2^{SUM_BITS}")
-        return cls(reader.tables(left)[:count], reader.tables(right)[:count], bits)
+        return cls(reader.tables(left)[:count], reader.tables(right)[:count], widths)
 
     def sums(self, where: ArrayProducts, count: int) -> list[I64]:
         """For d < count, sum_(i + j = d) left_i right_j, entry by entry of the factors' first axis."""
@@ -40,9 +41,9 @@ class LowDigits:
         right = [where.right(digit) for digit in self.right]
         totals = [np.zeros((len(left[0]), *where.shape), dtype=np.int64) for _ in range(count)]
         for view in where.products:
-            exact.digits(left, view.left, right, view.right, self.bits, totals, view.out)
+            exact.digits(left, view.left, right, view.right, self.widths, totals, view.out)
         return [where.result(total) for total in totals]
 
 
-def _bits(tensor: Tensor, count: int) -> int:
-    return max(digit.magnitude() for digit in tensor.digits[:count]).bit_length()
+def _widths(tensor: Tensor, count: int) -> list[Width]:
+    return [Width.of(digit.low, digit.high) for digit in tensor.digits[:count]]

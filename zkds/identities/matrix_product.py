@@ -77,7 +77,7 @@ class InnerProducts(DigitProducts):
         sums = [np.zeros((1, *shape), dtype=np.int64) for _ in range(count)]
         left, right = ([digit[None] for digit in side] for side in (digits.left, digits.right))
         views = [View.of_matrix(*sides) for sides in (self.left.shape, self.right.shape, shape)]
-        exact.digits(left, views[0], right, views[1], digits.bits, sums, views[2])
+        exact.digits(left, views[0], right, views[1], digits.widths, sums, views[2])
         return [total[0] for total in sums]
 
 

@@ -25,6 +25,19 @@ MAX_SUM_BITS = 113  # of a wide sum
 
 
 @dataclass(frozen=True)
+class Width:
+    """Of an array's entries: at least -2^bits, or 0 if they are unsigned, and below 2^bits."""
+
+    bits: int
+    signed: bool = True
+
+    @classmethod
+    def of(cls, low: int, high: int) -> Width:
+        """The least that holds all integers from low to high."""
+        return cls(max(high, -low, 0).bit_length(), low < 0)
+
+
+@dataclass(frozen=True)
 class View:
     """Where a matrix has its entries within one array of a batch: rows (n,) and columns (m,), int64 offsets, none negative."""
 
@@ -65,7 +78,11 @@ def wide(left: I64, left_view: View, right: I64, right_view: View, bits: tuple[i
         raise ValueError(f"bits: sums of {terms} products of {bits[0]} and {bits[1]} bits need more than {MAX_SUM_BITS}")
     _require_views(left_view, right_view, out)
     batches = len(left)
-    factors = [_factors([left], left_view, bits[0], batches, "left"), _factors([right], right_view, bits[1], batches, "right")]
+    widths = [Width(width) for width in bits]
+    factors = [
+        _factors([left], left_view, widths[:1], batches, "left"),
+        _factors([right], right_view, widths[1:], batches, "right"),
+    ]
     for name, values in (("hi", hi), ("lo", lo)):
         _require_array(name, values, out, batches)
     view, keep = _view(out, hi)
@@ -79,26 +96,29 @@ def digits(
     left_view: View,
     right: Sequence[I64],
     right_view: View,
-    bits: tuple[int, int],
+    widths: tuple[Sequence[Width], Sequence[Width]],
     sums: Sequence[I64],
     out: View,
 ) -> None:
     """sums[d] = sum over i + j = d of left[i] @ right[j], for every batch and every d < len(sums).
 
-    All arrays int64, (batches, ...); left, right and sums: up to MAX_DIGITS each. bits: -2^bits <= entries < 2^bits, up to
-    DIGIT_BITS for each factor. Raises ValueError for other entries and if sums might reach 2^62.
+    All arrays int64, (batches, ...); left and right: up to MAX_DIGITS each, sums: twice as many. widths: of the entries of each
+    array of left and right, up to DIGIT_BITS. Raises ValueError for other entries and if sums might reach 2^62.
     """
-    for name, arrays in (("left", left), ("right", right), ("sums", sums)):
-        if not 1 <= len(arrays) <= MAX_DIGITS:
-            raise ValueError(f"{name}: expected 1 to {MAX_DIGITS} arrays, got {len(arrays)}")
-    if not all(0 <= width <= DIGIT_BITS for width in bits):
-        raise ValueError(f"bits: expected 0 to {DIGIT_BITS}, got {bits}")
+    for name, arrays, most in (("left", left, MAX_DIGITS), ("right", right, MAX_DIGITS), ("sums", sums, 2 * MAX_DIGITS)):
+        if not 1 <= len(arrays) <= most:
+            raise ValueError(f"{name}: expected 1 to {most} arrays, got {len(arrays)}")
+    if (len(widths[0]), len(widths[1])) != (len(left), len(right)):
+        raise ValueError(f"widths: expected {len(left)} and {len(right)}, got {len(widths[0])} and {len(widths[1])}")
+    bits = max(width.bits for width in widths[0]), max(width.bits for width in widths[1])
+    if not all(0 <= width.bits <= DIGIT_BITS for side in widths for width in side):
+        raise ValueError(f"widths: expected 0 to {DIGIT_BITS} bits, got {bits}")
     terms = len(left_view.columns) * min(len(left), len(right))
     if sum(bits) + max(terms - 1, 0).bit_length() > 62:
-        raise ValueError(f"bits: sums of {terms} products of {bits[0]} and {bits[1]} bits need more than 62")
+        raise ValueError(f"widths: sums of {terms} products of {bits[0]} and {bits[1]} bits need more than 62")
     _require_views(left_view, right_view, out)
     batches = len(left[0])
-    factors = [_factors(left, left_view, bits[0], batches, "left"), _factors(right, right_view, bits[1], batches, "right")]
+    factors = [_factors(left, left_view, widths[0], batches, "left"), _factors(right, right_view, widths[1], batches, "right")]
     for values in sums:
         _require_array("sums", values, out, batches)
     view, keep = _view(out, sums[0])
@@ -130,17 +150,18 @@ def _view(view: View, values: I64) -> tuple[Any, Any]:
     return ffi.new("struct zkds_view *", fields), (rows, columns)
 
 
-def _factors(arrays: Sequence[I64], view: View, bits: int, batches: int, name: str) -> tuple[Any, list[Any]]:
+def _factors(arrays: Sequence[I64], view: View, widths: Sequence[Width], batches: int, name: str) -> tuple[Any, list[Any]]:
     """An array of C structures and what has to outlive it. All arrays have one shape."""
     keep: list[Any] = []
     fields = []
-    for values in arrays:
+    for values, width in zip(arrays, widths, strict=True):
         _require_array(name, values, view, batches)
         if values.shape != arrays[0].shape:
             raise ValueError(f"{name}: expected arrays of one shape, got {arrays[0].shape} and {values.shape}")
         structure, offsets = _view(view, values)
         keep += [structure, offsets]
-        fields.append({"values": pointer(values, "int64_t *"), "view": structure[0], "bits": bits})
+        place = {"values": pointer(values, "int64_t *"), "view": structure[0]}
+        fields.append({**place, "bits": width.bits, "is_unsigned": not width.signed})
     return ffi.new("struct zkds_factor[]", fields), keep
 
 

@@ -50,10 +50,14 @@ class Patches(RowView):
     @cached_property
     def places(self) -> I64:
         shape = (self.batch, self.channels, *(window.inputs for window in self.windows))
-        where = views(self.batch, self.channels, 1, 1, *self.windows)
-        images = np.arange(1, 1 + math.prod(shape), dtype=np.int64).reshape(1, *shape)
-        found: I64 = where.frame_inputs(images).reshape(-1)[where.patches.columns[:, None] + where.patches.rows]
+        framed, where = self.laid_out(np.arange(1, 1 + math.prod(shape), dtype=np.int64)[None])
+        found: I64 = framed.reshape(-1)[where.rows[:, None] + where.columns]
         return found - 1
+
+    def laid_out(self, table: I64) -> tuple[I64, View]:
+        where = views(self.batch, self.channels, 1, 1, *self.windows)
+        images = table.reshape(-1, self.batch, self.channels, *(window.inputs for window in self.windows))
+        return where.frame_inputs(images), where.patches.transposed
 
     def axes(self, steps: Axis, row: Points, entry: Points) -> tuple[Axis, ...]:
         return (steps, *eq_axes(self.rows[:1] + self.entries[:1], [row[0], entry[0]]), *_met(self.windows, row[1:], entry[1:]))
@@ -194,7 +198,7 @@ class RowProducts(DigitProducts):
         right = [where.frame_inputs(digit)[self.second] for digit in digits.right]
         rows = len(where.patches.columns)
         sums = [np.zeros((len(self.first), rows, rows), dtype=np.int64) for _ in range(count)]
-        exact.digits(left, where.patches.transposed, right, where.patches, digits.bits, sums, View.of_matrix(rows, rows))
+        exact.digits(left, where.patches.transposed, right, where.patches, digits.widths, sums, View.of_matrix(rows, rows))
         return [total.reshape(self.result) for total in sums]
 
 
@@ -268,7 +272,7 @@ class OutputCorrections(_Corrections):
         where = views(batch, channels, 1, 1, *map(one_by_one, size)).patches.transposed  # (rows, channels) of (B, M, Y, X)
         factors = [np.ascontiguousarray(digit[self.row]) for digit in digits.left]
         found = [np.zeros((len(self.row), batch, channels, *size), dtype=np.int64) for _ in range(count)]
-        exact.digits(digits.right, View.of_matrix(rows, rows), factors, where, digits.bits[::-1], found, where)
+        exact.digits(digits.right, View.of_matrix(rows, rows), factors, where, digits.widths[::-1], found, where)
         return self._by_pass(found)
 
 
@@ -328,7 +332,7 @@ class InputCorrections(_Corrections):
         for pair, (row, index) in enumerate(zip(self.row.tolist(), self.passes.tolist(), strict=True)):
             left, right = ([digit[place, None] for digit in side] for side, place in ((digits.right, pair), (images, row)))
             parts = [np.zeros((1, rows, terms), dtype=np.int64) for _ in range(count)]
-            exact.digits(left, square, right, where.patches.transposed, digits.bits[::-1], parts, out)
+            exact.digits(left, square, right, where.patches.transposed, digits.widths[::-1], parts, out)
             for total, part in zip(sums, parts, strict=True):
                 total[index] += where.fold(part[0])
         return sums
