@@ -29,7 +29,7 @@ from zkds.errors import ZkdsError
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 COMMANDS = (
-    *("commit", "commit-model", "quantise", "seed", "estimate", "prove", "verify", "inspect", "compile"),
+    *("commit", "commit-model", "quantise", "seed", "estimate", "prove", "verify", "inspect", "attest", "compile"),
     *("audit", "compare", "calibrate", "correlate", "membership", "zkpot"),
 )
 OPTIONAL_PACKAGES = ("torch", "rich", "scipy", "matplotlib", "sklearn", "joblib")  # the extra `audit` of pyproject.toml

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from zkds.api import read_proof, read_proof_from, verify
 from zkds.circuits.certificate.verifying import Status
 from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
+from zkds.commands.attestation import as_json, model_descriptor, proof_descriptor, require_unchanged, simple_result
 from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_or_root
 from zkds.commands.probe_options import (
     add_configuration,
@@ -28,6 +29,7 @@ from zkds.commands.probe_options import (
 from zkds.commands.progress import Stages
 from zkds.commands.verdict import LIMIT_OPTIONS, print_rejection, print_verdict, public_content
 from zkds.errors import NotAProof, ProofRejected
+from zkds.output import check_outputs, is_standard_output, write_result
 
 EXAMPLES = """examples:
   zkds verify proof.bin --tau 0.8                       is the proven value at most 0.8?
@@ -115,6 +117,11 @@ def add(commands: Commands) -> None:
         action="store_true",
         help=f"insist on {', '.join(STRICT.values())}; the probe is that of its options and their defaults",
     )
+    parser.add_argument(
+        "--attestation",
+        metavar="FILE",
+        help="write what holds as a Simple Verification Result of in-toto: about the model, if it is given, or the proof",
+    )
     parser.add_argument("--allow-plain", action="store_true", help="accept a proof that hides nothing as well")
     add_max_work(parser)
     add_model_options(parser)
@@ -125,13 +132,16 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     max_loss, losses = split_limits("--max-loss", options.max_loss)
     min_accuracy, accuracies = split_limits("--min-accuracy", options.min_accuracy)
+    _check_attestation(options)
     if options.strict and options.policy is None:
         _require_everything(vars(options) | {"max_loss": max_loss, "min_accuracy": min_accuracy})
+    proof = proof_of(options.proof)
+    subject = None if options.attestation is None or options.model is None else model_descriptor(options.model)
     try:
         with Stages({"verifying": 1}) as stages:
             stages.begin("verifying")
             verdict = verify(
-                proof_of(options.proof),
+                proof,
                 model=None if options.model is None else model_or_root(options),
                 commitment=options.commit,
                 seed=options.seed,
@@ -159,11 +169,24 @@ def run(options: argparse.Namespace) -> int:
     except ProofRejected as rejection:
         print_rejection(rejection, as_json=options.json)
         return REJECTED
+    if options.attestation is not None:
+        evidence = proof_descriptor(options.proof, proof)
+        if subject is not None:
+            require_unchanged(options.model, subject)
+        write_result(options.attestation, as_json(simple_result(verdict, subject or evidence, evidence, options.policy)))
     if options.json:
         print(json.dumps(public_content(verdict)))
     else:
         print_verdict(verdict)
     return NOTHING_PINNED if verdict.status is Status.NOTHING_PINNED else DONE
+
+
+def _check_attestation(options: argparse.Namespace) -> None:
+    """Before any work: raise unless --attestation, if given, can be written beside the verdict."""
+    if options.attestation is not None and is_standard_output(options.attestation):
+        raise ValueError("--attestation -: standard output has the verdict; give it a name")
+    inputs = (options.proof, options.model, options.commit, options.policy)
+    check_outputs(options.attestation, inputs=[name for name in inputs if name])
 
 
 def _pins_probe(options: argparse.Namespace) -> bool:
