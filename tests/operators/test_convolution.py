@@ -136,6 +136,17 @@ def test_groups_are_proved_in_zero_knowledge():
     verify(prove(layer.relation, layer.columns), layer.relation)
 
 
+@pytest.mark.parametrize("name", ["dilation", "groups"])
+def test_digit_sums_of_large_operands_are_those_of_every_pass(name, monkeypatch):
+    layer = layer_sums(GEOMETRIES[name])
+    reader = ColumnReader(layer.columns)
+    products = [part.products for identity in layer.identities for part in identity.products]
+    at_once = [own.digit_sums(reader, 3) for own in products]
+    monkeypatch.setattr("zkds.identities.low_digits.AT_ONCE", 0)
+    for own, expected in zip(products, at_once, strict=True):
+        assert all(map(np.array_equal, own.digit_sums(reader, 3), expected))
+
+
 # ---- one axis -----------------------------------------------------------------------------------------------------------
 
 

@@ -530,8 +530,11 @@ class _Digits:
         those, what is done once for a row of weights would be done once for each of its taps.
         """
         owner, log, (_, *taps) = self.owner, self.owner.chunk_logs[step], self.owner.shape[1:]
-        limbs = np.stack([_step_of(owner, self.reader, name, step) for name in owner.weights.columns.names], axis=1)
-        weights = limbs.astype(np.int16) - np.int16(owner.weights.number.digit_offset)  # (M, digits, *inner)
+        names = owner.weights.columns.names
+        weights = np.empty((owner.shape[0], len(names), *owner.shape[1:]), dtype=np.int16)
+        for j, name in enumerate(names):
+            weights[:, j] = _step_of(owner, self.reader, name, step)
+        weights -= np.int16(owner.weights.number.digit_offset)
         before = [self._rows(owner.step_count + u) for u in range(owner._earlier(step))]
         nothing = np.zeros((0, 1, *owner.shape[1:]), dtype=np.int16)
         rows = (np.concatenate(before) if before else nothing, self._rows(step))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from zkds.circuits.operators.convolution.views import layer_views
 from zkds.circuits.operators.convolution.windows import Geometry, Window
 from zkds.circuits.operators.parameter import StepTensor, WeightTensor
 from zkds.field import K
-from zkds.identities.low_digits import LowDigits
+from zkds.identities.low_digits import sums_by_entry
 from zkds.identities.products import DigitProducts, Linear
 from zkds.integers.limb_columns import Points
 from zkds.integers.limbs import I64
@@ -165,7 +165,7 @@ class ForwardProducts(_TapProducts):
         return window.on_inputs(weights, taps)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).values, count)
+        return sums_by_entry(self, reader, layer_views(self.geometry).values, count)
 
 
 class InputGradientProducts(_TapProducts):
@@ -186,7 +186,7 @@ class InputGradientProducts(_TapProducts):
         return window.on_outputs(weights, taps)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        return LowDigits.of(self, reader, count).sums(layer_views(self.geometry).input_gradient, count)
+        return sums_by_entry(self, reader, layer_views(self.geometry).input_gradient, count)
 
 
 class WeightGradientProducts(DigitProducts):
@@ -261,9 +261,7 @@ class WeightGradientProducts(DigitProducts):
         return self._placed(axis)
 
     def digit_sums(self, reader: Reader, count: int) -> list[I64]:
-        digits = LowDigits.of(self, reader, count)
-        own = replace(digits, left=[d[self._left] for d in digits.left], right=[d[self._part] for d in digits.right])
-        return own.sums(layer_views(self.geometry).weight_gradient, count)
+        return sums_by_entry(self, reader, layer_views(self.geometry).weight_gradient, count, self._left, self._part)
 
 
 class UpdateProducts(WeightGradientProducts):
