@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 CEILINGS ?= ../shared/ceilings
 PROBES ?= 20
 ZKDS_LONG_TESTS ?= 40
+ONE_THREAD := OMP_NUM_THREADS=1 ZKDS_THREADS=1
 STRICT := ZKDS_CFLAGS="-Wall -Wextra -Werror"
+# The tests start some hundred processes, each of which would compile zkds again.
+unexport PYTHONDONTWRITEBYTECODE
 SIDE_BY_SIDE := --numprocesses 2 --dist worksteal
 MNIST ?= ../shared/data/mnist.npz
 CIFAR ?= ../shared/data/cifar10.tar.xz
@@ -38,8 +41,8 @@ lint: venv ## ruff on the files, mypy on a copy of the package as it is installe
 	$(BIN)/python setup.py -q build_py --build-lib build/typed
 	cd build/typed && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zkds | sed 's,^zkds/circuits/,circuits/,'
 
-unit: native
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
+unit: native ## two processes on two cores: their threads would wait for each other; `make test-long` has threads
+	$(ONE_THREAD) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-long: native ## what `make test` leaves out; the portable kernels; sweeps with ZKDS_LONG_TESTS times their usual examples
 	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "sweep or long"

@@ -3,7 +3,6 @@
 import itertools
 import random
 
-import galois
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +19,8 @@ EDGES = [0, 1, 2, 2**31 - 1, 2**31, 2**32, 2**52 - 1, 2**52, 2**60, P - 2, P - 1
 @pytest.fixture(scope="module")
 def oracle():
     """GF(p^2) = GF(p)[x] / (x^2 + 1); in galois the element re + im x is the integer re + p im."""
+    import galois  # which takes seconds, of a process that collects tests as well
+
     return galois.GF(P**2, irreducible_poly=galois.Poly([1, 0, 1], field=galois.GF(P)), primitive_element=None, verify=False)
 
 

@@ -4,6 +4,7 @@ The slow ones are written from docs/specification, so these tests hold the speci
 """
 
 import functools
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 
@@ -52,6 +53,7 @@ from zkds.statement import Statement
 pytestmark = pytest.mark.slow
 
 EXAMPLES = examples(5)
+MODES = long_but([("ASAM", "SAM"), ("SAM", "ASAM")], itertools.product(SHARPNESS, PERTURBATIONS))
 COMMITMENTS = (  # equations that are public constants, of checks that have tests of their own
     "membership: canonical commitments",
     "membership: Merkle root",
@@ -200,8 +202,7 @@ class Recorder(DryRun):
         super().assert_zero(expression, reason)
 
 
-@pytest.mark.parametrize("sharpness", SHARPNESS)
-@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+@pytest.mark.parametrize(("sharpness", "perturbation"), MODES)
 @pytest.mark.parametrize(("results", "private"), [pytest.param(VALUE, False, marks=pytest.mark.long), (THRESHOLD, True)])
 def test_every_kind_of_layer_and_configuration(sharpness, perturbation, results, private):
     configuration = Configuration(3, 2, sharpness=sharpness, perturbation=perturbation)
@@ -240,11 +241,10 @@ def test_evaluations_of_graphs(name):
     require_equal_relations(with_evaluations(statement_of(GRAPHS[name], Configuration(2, 2), VALUE)))
 
 
-@pytest.mark.parametrize("sharpness", SHARPNESS)
 @pytest.mark.parametrize(
     ("steps", "results", "private"), [(2, VALUE, False), pytest.param(4, THRESHOLD, True, marks=pytest.mark.long)]
 )
-@pytest.mark.parametrize("least", [1, 12])
+@pytest.mark.parametrize(("sharpness", "least"), long_but([("ASAM", 1), ("SAM", 12)], itertools.product(SHARPNESS, (1, 12))))
 def test_implicit_layers(monkeypatch, sharpness, steps, results, private, least):
     set_least_weights(monkeypatch, least)
     configuration = Configuration(steps, 3, learning_rate=Fraction(1, 100), sharpness=sharpness)
@@ -290,8 +290,7 @@ def test_an_implicit_layer_of_the_least_size():
     require_equal_shapes(statement_of(network, configuration, VALUE))
 
 
-@pytest.mark.parametrize("sharpness", SHARPNESS)
-@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+@pytest.mark.parametrize(("sharpness", "perturbation"), MODES)
 @pytest.mark.parametrize("private", long_but([True], [False, True]))
 def test_large_parameters(sharpness, perturbation, private, monkeypatch):
     """Some are, of a network of any size, if the border is moved."""
@@ -309,7 +308,7 @@ def test_large_parameters_beside_implicit_layers(monkeypatch):
 
 
 @pytest.mark.parametrize("bits", long_but([22], [20, 22]))
-@pytest.mark.parametrize("perturbation", PERTURBATIONS)
+@pytest.mark.parametrize("perturbation", long_but(["ASAM"], PERTURBATIONS))
 def test_wide_limbs(bits, perturbation, monkeypatch):
     """Of remainders and carries; networks of any size have them, if the border is moved."""
     set_least_weights(monkeypatch, 12)

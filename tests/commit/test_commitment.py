@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.harness.kernels import with_all
+from tests.harness.sweeps import long_but
 from tests.reference import commitment as reference
 from zkds.commit import parameters
 from zkds.commit.commitment import Commitment, commit, leaf_digest, salt
@@ -72,7 +73,7 @@ def test_columns_and_digests_are_the_slow_twins(instruction_set, shape, salt_see
 
 
 @pytest.mark.parametrize(
-    ("log_data", "log_size"), [(10, 12), (11, 12), (12, 13), *(pytest.param(n, 15, marks=pytest.mark.long) for n in (13, 14))]
+    ("log_data", "log_size"), long_but([(10, 12), (12, 13)], [(10, 12), (11, 12), (12, 13), (13, 15), (14, 15)])
 )
 def test_many_rows_in_batches(log_data, log_size):
     """Digests are those of the columns, and columns are values of the rows; all instruction sets and threads agree."""

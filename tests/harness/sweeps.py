@@ -16,6 +16,7 @@ def examples(usual: int) -> int:
 
 
 def long_but(kept: Iterable[object], parameters: Iterable[object]) -> list[object]:
-    """Parameters of a test of which `make test` tries those that are kept."""
+    """Parameters of a test of which `make test` tries those that are kept; tuples are of several names."""
     some = list(kept)
-    return [each if each in some else pytest.param(each, marks=pytest.mark.long) for each in parameters]
+    values = [(each, each if isinstance(each, tuple) else (each,)) for each in parameters]
+    return [pytest.param(*of_names, marks=() if each in some else pytest.mark.long) for each, of_names in values]
