@@ -7,11 +7,12 @@ canonical and under their roots is not checked again here.
 from functools import cache
 from hashlib import sha256, shake_256
 from math import prod
+from operator import mul
 
 from tests.reference.claims_ledger import Axis, bits, eq, eqs, on_columns, powers, product, split, total
 from tests.reference.components import value_weights
 from tests.reference.shape_plans import P
-from zkds.field import ONE
+from zkds.field import ONE, K
 
 ROWS = 128
 
@@ -27,15 +28,19 @@ def matrix(columns):
 
 @cache
 def row_weights(columns, a):
-    e = eq(ROWS, a).weights
-    return [total(w * entry for w, entry in zip(e, column, strict=True)) for column in matrix(columns)]
+    return combined(eq(ROWS, a).weights, matrix(columns))
+
+
+def combined(weights, rows):
+    """For every row of integers sum_k weights[k] row[k], the real and the imaginary part by themselves."""
+    re, im = ([getattr(w, part) for w in weights] for part in ("re", "im"))
+    return [K(sum(map(mul, re, row)), sum(map(mul, im, row))) for row in rows]
 
 
 def commitments(data, a):
     """For every h its sum_k eq(a, k) h[k]."""
-    e = eq(ROWS, a).weights
-    rows = [data[8 * ROWS * i : 8 * ROWS * (i + 1)] for i in range(len(data) // (8 * ROWS))]
-    return [total(w * int.from_bytes(row[8 * k : 8 * k + 8], "little") for k, w in enumerate(e)) for row in rows]
+    numbers = [int.from_bytes(data[k : k + 8], "little") for k in range(0, len(data), 8)]
+    return combined(eq(ROWS, a).weights, [numbers[i : i + ROWS] for i in range(0, len(numbers), ROWS)])
 
 
 def membership(ledger, s, columns, prefix=""):

@@ -3,6 +3,7 @@ zkds.
 """
 
 from collections import namedtuple
+from functools import cache
 from itertools import zip_longest
 
 P = 2**61 - 1
@@ -19,7 +20,8 @@ def plus(*intervals):
 
 
 def times(interval, factor):
-    return tuple(sorted(factor * bound for bound in interval))
+    low, high = interval
+    return (low * factor, high * factor) if factor >= 0 else (high * factor, low * factor)
 
 
 def multiply(a, b):
@@ -74,6 +76,7 @@ def columnwise(combine, numbers):
 NONE = Tensor("", (), [], (0, 0), [])
 
 
+@cache
 def compositions(m):
     if m == 0:
         return [()]
