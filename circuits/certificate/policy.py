@@ -55,7 +55,7 @@ class EvaluationPolicy:
 
 @dataclass(frozen=True)
 class CalibrationRates:
-    """What a calibrated tau costs, by leaving one model out in turn: the shares of probes, and intervals of 5 % to 95 %.
+    """How often tau and the limits beside it err, by leaving one model out in turn: shares of probes, intervals of 5 % to 95 %.
 
     false_acceptance   None without bad models; then there is no interval either
     """
@@ -83,7 +83,7 @@ class Policy:
     least_input_range    the least difference that two records can have in a channel: a normalization may crush neither
     drawn_by             who draws the seed, in words; the verifier gives it, unless it is that of
     beacon               the value of a beacon (beacon.py)
-    calibration          what tau costs, for whoever reads the verdict
+    calibration          how often it errs, for whoever reads the verdict
     """
 
     configuration: Configuration

@@ -89,10 +89,11 @@ def test_calibrate_writes_one(folder):
     assert done.returncode == 0 and "of models that had no part in tau" in done.stdout, done
     policy = read_policy(folder / "made.toml")
     assert policy.configuration == CONFIGURATION and policy.calibration.risk == Fraction(1, 5)
+    assert None not in (policy.max_loss, policy.min_accuracy, policy.max_margin)
     assert 0 <= policy.calibration.false_rejection_interval[0] <= policy.calibration.false_rejection
     found = within(f"verify proof.bin --policy made.toml --seed {SEED}", folder)
     assert "good models rejected" in found.stdout or found.stdout.startswith("REJECTED   policy: value")
     alone = within(f"calibrate --good 1.pt --data train.npz {settings} --policy alone.toml", folder)
-    assert alone.returncode == 2 and "expected two models" in alone.stderr and not (folder / "alone.toml").exists()
+    assert alone.returncode == 2 and "expected two good models" in alone.stderr and not (folder / "alone.toml").exists()
     some = within(f"calibrate --good 1.pt 2.pt --data train.npz {settings} --parameters trainable --policy some.toml", folder)
     assert some.returncode == 2 and "--policy: expected --parameters all" in some.stderr

@@ -127,7 +127,7 @@ def test_result_survives_json() -> None:
 )
 def test_warnings_begin_half_way_from_guessing(loss: float, accuracy: float, warnings: tuple[str, ...]) -> None:
     """Of ten classes: ln(10) / 2 = 1.151, and 55 %."""
-    step = Step((0,), 0.1, loss, 0.01 / loss, accuracy)
+    step = Step((0,), 0.1, loss, 0.01 / loss, accuracy, 3.0)
     result = SharpnessResult(SMALL, SEED, (Probe(SEED, 0.0, (step, step)),), 10, 10, "torch.float64", "cpu")
     assert result.warnings == warnings
 

@@ -28,7 +28,7 @@ VOID = {"meta", "br", "img"}
 
 
 def result_of(loss=0.05, accuracy=0.97, values=(0.5, 0.7)):
-    history = tuple(Step((i,), 0.01 * (i + 1), loss, 0.001, accuracy) for i in range(4))
+    history = tuple(Step((i,), 0.01 * (i + 1), loss, 0.001, accuracy, 3.0) for i in range(4))
     probes = tuple(Probe(bytes(32), value, history) for value in values)
     return SharpnessResult(
         SharpnessConfig(steps=4, probes=len(values)), bytes(range(32)), probes, 60, 10, "torch.float64", "cpu"
@@ -133,7 +133,7 @@ def test_the_page_of_the_command(tmp_path, monkeypatch, capsys):
 def test_one_probe_without_baselines():
     words = Page(html_report(result_of(values=(0.5,)), SUBJECT)).words
     assert "one probe; another seed gives another value" in words and "Static measures" not in words
-    zero = replace(result_of(), probes=(Probe(None, 0.0, tuple(Step((0,), 0.0, 0.0, 0.0, 1.0) for _ in range(3))),))
+    zero = replace(result_of(), probes=(Probe(None, 0.0, tuple(Step((0,), 0.0, 0.0, 0.0, 1.0, 50.0) for _ in range(3))),))
     words = Page(html_report(zero, SUBJECT, tau=1.0)).words  # nothing to draw on a logarithmic scale
     assert "Not accepted: saturated batches F = 0, but there are saturated batches: 3 of 3, with a mean loss below" in words
     allowed = verdict(zero, 1.0, allow_saturated=True)

@@ -189,6 +189,8 @@ def measure_fixed(options: argparse.Namespace, configuration: Configuration, see
         "correct": trajectory.correct,
         "saturated": trajectory.saturated,
         "below_eps": trajectory.below_eps,
+        "labels": trajectory.distinct_labels,
+        "margin": trajectory.largest_margin,
     }
 
 
@@ -291,6 +293,7 @@ def _print(options: argparse.Namespace, result: SharpnessResult) -> None:
     print(f"directional sharpness  {result.value:.6g}{_spread(result)}")
     print(f"loss                   {result.loss:.4g} nats, of the {probes * config.steps * config.batch_size} records probed")
     print(f"accuracy               {result.accuracy:.1%}")
+    print(f"margin                 {result.margin} nats at most, largest logit less the second largest of a record")
     print(f"model                  {options.model}, {result.classes} classes")
     print(f"data                   {options.data}, {result.records} records")
     print(f"seed                   {result.seed.hex()}")

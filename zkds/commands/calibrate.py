@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from zkds.sharpness.calibrate import Calibration, ErrorRate
     from zkds.sharpness.grid import Measurement
 
-TAU_UNITS = 10**9  # in a policy; rounded up, so that what set tau is accepted
+NAT_UNITS = 10**9  # of limits in a policy; rounded up, so that what set tau is accepted
 SHARE_UNITS = 10**4  # of error rates there
 
 EXAMPLES = """examples:
@@ -46,7 +46,7 @@ EXAMPLES = """examples:
   zkds calibrate --good a.pt b.pt --batch-size 16 --steps 10 --data train.npz -o tau.json
                                             with the settings of the paper, written down for --tau tau.json
   zkds calibrate --good a.pt b.pt --bad noisy.pt --data train.npz --policy policy.toml
-                                            a policy for zkds verify, with the errors that tau makes on unseen models
+                                            a policy for zkds verify, with the errors that it makes on unseen models
 
 tau is no constant: it holds for one probe of models like these, on this data, with these settings, which are a proof's unless
 given. zkds audit and zkds verify take tau.json as --tau, and warn where their settings are others. Untrained networks have the
@@ -72,7 +72,9 @@ def add(commands: Commands) -> None:
         "-o", "--output", metavar="FILE", help="write tau and its settings as JSON, for --tau of audit and verify"
     )
     parser.add_argument(
-        "--policy", metavar="FILE", help="write tau, its settings and its errors as a policy, for --policy of verify"
+        "--policy",
+        metavar="FILE",
+        help="write tau, its settings, limits on loss, accuracy and margin, and their errors as a policy, for verify",
     )
     parser.set_defaults(run=run)
 
@@ -84,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
     check_risk(options.risk, options.limit, bad=len(options.bad))
     if options.policy and options.parameters != "all":
         raise ValueError("--policy: expected --parameters all, which a proof is about")
+    if options.policy and len(options.good) < 2:
+        raise ValueError("--policy: expected two good models or more: its errors are stated")
     written = next((f"--{name}" for name in ("output", "policy") if getattr(options, name)), None)
     configuration = None if written is None else proof_configuration(options, written)
     seed = seed_of(options)
@@ -93,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output and configuration is not None:
         write_result(options.output, threshold_of(result, configuration, options.parameters).to_json().encode())
     if options.policy and configuration is not None:
-        write_result(options.policy, policy_text(policy_of(result, configuration)).encode())
+        write_result(options.policy, policy_text(policy_of(result, configuration, good, bad)).encode())
     if options.plot:
         from zkds.sharpness.plots import plot_calibration, save
 
@@ -122,24 +126,33 @@ def threshold_of(result: Calibration, configuration: Configuration, parameters: 
     )
 
 
-def policy_of(result: Calibration, configuration: Configuration) -> Policy:
+def policy_of(
+    result: Calibration, configuration: Configuration, good: Sequence[Measurement], bad: Sequence[Measurement]
+) -> Policy:
     """The calibration as a policy, to which its reader adds what else is asked. Raises ValueError for a single good model."""
-    if math.isnan(result.unseen_rejection.share):
-        raise ValueError("--policy: expected two models of the kind that sets tau, or more: its errors are stated")
-    acceptance = result.unseen_acceptance
+    from zkds.sharpness.limits import policy_limits
+
+    limits, rejection, acceptance = policy_limits(result, good, bad, configuration.steps * configuration.batch_size)
     unknown = math.isnan(acceptance.share)
     return Policy(
         configuration,
-        tau=Fraction(math.ceil(result.tau * TAU_UNITS), TAU_UNITS),
+        tau=_at_least(limits.tau),
+        max_loss=_at_least(limits.max_loss),
+        min_accuracy=_rounded(limits.min_accuracy),
+        max_margin=Fraction(limits.max_margin),
         calibration=CalibrationRates(
             limit=result.limit,
             risk=_rounded(result.risk),
-            false_rejection=_rounded(result.unseen_rejection.share),
-            false_rejection_interval=_both(result.unseen_rejection),
+            false_rejection=_rounded(rejection.share),
+            false_rejection_interval=_both(rejection),
             false_acceptance=None if unknown else _rounded(acceptance.share),
             false_acceptance_interval=None if unknown else _both(acceptance),
         ),
     )
+
+
+def _at_least(nats: float) -> Fraction:
+    return Fraction(math.ceil(nats * NAT_UNITS), NAT_UNITS)
 
 
 def _both(rate: ErrorRate) -> tuple[Fraction, Fraction]:

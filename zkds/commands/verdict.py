@@ -222,7 +222,7 @@ def print_calibration(policy: Policy) -> None:
     rates = policy.calibration
     if rates is None:
         return
-    print(f"           tau was chosen for {rates.limit} of at most {float(rates.risk):.0%}; on models that had no part in it:")
+    print(f"           tau was chosen for {rates.limit} of at most {float(rates.risk):.0%}; the policy, on unseen models:")
     _print_rate("good models rejected", rates.false_rejection, rates.false_rejection_interval)
     _print_rate("bad models accepted", rates.false_acceptance, rates.false_acceptance_interval)
 

@@ -47,6 +47,9 @@ class ErrorRate:
     interval: tuple[float, float]
 
 
+UNKNOWN = ErrorRate(math.nan, (math.nan, math.nan))
+
+
 @dataclass(frozen=True)
 class Calibration:
     """tau, and how far to trust it.
@@ -165,12 +168,18 @@ def _unseen(
 ) -> ErrorRate:
     """Of models that set tau, each by the tau of the others; of the others, by the tau of those that do."""
     if models is None or (models is deciding and len(models) < 2):
-        return ErrorRate(math.nan, (math.nan, math.nan))
+        return UNKNOWN
     if models is deciding:
         taus = [threshold(np.delete(deciding, model, axis=0), risk, limit) for model in range(len(models))]
     else:
         taus = [threshold(deciding, risk, limit)] * len(models)
-    shares = [float(errs(values, tau).mean()) for values, tau in zip(models, taus, strict=True)]
+    return error_rate([float(errs(values, tau).mean()) for values, tau in zip(models, taus, strict=True)])
+
+
+def error_rate(shares: Sequence[float]) -> ErrorRate:
+    """From the share of every model; UNKNOWN of none."""
+    if not shares:
+        return UNKNOWN
     return ErrorRate(float(np.mean(shares)), _clopper_pearson(sum(shares), len(shares)))
 
 

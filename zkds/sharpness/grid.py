@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,9 +19,23 @@ from joblib import Parallel, delayed
 from zkds.sharpness import SharpnessConfig, directional_sharpness
 from zkds.sharpness.baselines import gradient_sharpness
 from zkds.sharpness.objective import Objective
+from zkds.sharpness.result import Probe, SharpnessResult
 
 ModelSource = torch.nn.Module | Callable[[], torch.nn.Module]  # a function is called in the worker; it must pickle
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ProbeResults:
+    """What a proof publishes of one probe beside F.
+
+    degenerate   whether it has saturated batches, ratios below eps or surplus classes
+    """
+
+    loss: float
+    accuracy: float
+    margin: int
+    degenerate: bool
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,8 @@ class Measurement:
     trajectory   s_t of the first probe, t = 0, ..., T - 1
     asam         ASAM sharpness of the whole data set (Definition 4), the static measure beside it
     loss, accuracy   of the whole data set
-    warnings     reasons to distrust a low F, see `SharpnessResult.warnings`; not part of the tables of `zkds.sharpness.tables`
+    warnings     reasons to distrust a low F, see `SharpnessResult.warnings`
+    probes       what else a proof publishes of each probe; neither is part of the tables of `zkds.sharpness.tables`
     """
 
     name: str
@@ -42,6 +57,7 @@ class Measurement:
     loss: float
     accuracy: float
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    probes: tuple[ProbeResults, ...] = field(default=(), compare=False)
 
     @property
     def mean(self) -> float:
@@ -73,7 +89,14 @@ def measure(name: str, source: ModelSource, dataset: Any, config: SharpnessConfi
         loss=whole.loss,
         accuracy=whole.accuracy,
         warnings=result.warnings,
+        probes=tuple(_results(result, probe) for probe in result.probes),
     )
+
+
+def _results(result: SharpnessResult, probe: Probe) -> ProbeResults:
+    alone = replace(result, probes=(probe,))
+    degenerate = bool(alone.saturated or alone.below_eps or alone.surplus_classes)
+    return ProbeResults(probe.loss, probe.accuracy, probe.margin, degenerate)
 
 
 def measure_grid(

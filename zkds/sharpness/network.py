@@ -120,8 +120,9 @@ class Network:
 
     def losses(
         self, parameters: Sequence[Tensor], inputs: Tensor, labels: Tensor, indices: Sequence[int]
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of each example (B,) and whether the first largest logit is its label's (B,) bool.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss of each example (B,), whether the first largest logit is its label's (B,) bool, and its margin (B,), the largest
+        logit less the second largest.
 
         Raises ValueError for labels that the model has no logit for; `indices` number the records in that message.
         """
@@ -132,7 +133,8 @@ class Network:
             record = indices[int(outside[0])]
             raise ValueError(f"labels: expected 0 to {classes - 1}, the model's classes; record {record} has another")
         labels = labels.to(self.device)
-        return example_losses(logits, labels), logits.detach().argmax(dim=1) == labels
+        largest = logits.detach().topk(2, dim=1).values
+        return example_losses(logits, labels), logits.detach().argmax(dim=1) == labels, largest[:, 0] - largest[:, 1]
 
     def gradient(self, loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
         """The gradient of a scalar loss for each of the parameters; zeros for those that it does not depend on."""

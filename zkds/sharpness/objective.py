@@ -86,7 +86,8 @@ class Objective:
     def _passes(self, parameters: Sequence[Tensor], size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Losses and correctness of `size` examples at a time."""
         for indices, batch in self.examples.chunks(size):
-            yield self.network.losses(parameters, *batch, indices)
+            losses, correct, _ = self.network.losses(parameters, *batch, indices)
+            yield losses, correct
             if self._progress:
                 self._progress(len(indices))
 

@@ -141,7 +141,7 @@ def _trajectory(
     for t, indices in enumerate(plan):
         batch = examples.fetch(indices)
         step, gradients = _first_pass(network, config, weights, batch, tuple(indices))
-        if not all(map(math.isfinite, (step.loss, step.sharpness, step.ratio))):
+        if not all(map(math.isfinite, (step.loss, step.sharpness, step.ratio, step.margin))):
             raise ValueError(f"step {t}: loss {step.loss} and sharpness {step.sharpness}, expected finite numbers")
         history.append(step)
         if t + 1 < len(plan):
@@ -155,13 +155,13 @@ def _first_pass(
 ) -> tuple[Step, list[Tensor]]:
     """What step t measures at w_t, and the gradient of L_t there."""
     parameters = leaves(weights)
-    losses, correct = network.losses(parameters, *batch, indices)
+    losses, correct, margins = network.losses(parameters, *batch, indices)
     mean = losses.mean()
     gradients = network.gradient(mean, parameters)
     scaling = Scaling(config.sharpness, config.scale, config.eta)
     sharpness = config.rho * scaling.norm(network.names, weights, gradients)
     loss, accuracy = mean.item(), correct.double().mean().item()
-    return Step(indices, sharpness, loss, ratio(sharpness, loss), accuracy), gradients
+    return Step(indices, sharpness, loss, ratio(sharpness, loss), accuracy, margins.max().item()), gradients
 
 
 def _update(
@@ -177,7 +177,7 @@ def _update(
     scaling.perturb(network.names, weights, gradients, config.rho)
     perturbed = leaves(gradients)
     gradients.clear()  # so that nothing holds w + eps longer than this function
-    losses, _ = network.losses(perturbed, *batch, indices)
+    losses, _, _ = network.losses(perturbed, *batch, indices)
     descent = network.gradient(losses.mean(), perturbed)
     for i, w in enumerate(weights):
         descent[i] = torch.add(w, descent[i], alpha=-config.learning_rate)

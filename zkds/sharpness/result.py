@@ -13,13 +13,15 @@ from zkds.sharpness.statistic import EPSILON
 
 @dataclass(frozen=True)
 class Step:
-    """One step t: which records, s_t, L_t (mean, nats), r_t = s_t^2 / L_t, and the part of the batch classified right."""
+    """One step t: which records, s_t, L_t (mean, nats), r_t = s_t^2 / L_t, the part of the batch classified right, and its
+    largest margin: the most by which a record's largest logit exceeds its second largest."""
 
     indices: tuple[int, ...]
     sharpness: float
     loss: float
     ratio: float
     accuracy: float
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,18 @@ class Probe:
     def accuracy(self) -> float:
         return statistics.fmean(step.accuracy for step in self.history)
 
+    @property
+    def margin(self) -> int:
+        """The largest margin of its records in nats, rounded up; what a proof publishes."""
+        return math.ceil(max(step.margin for step in self.history))
+
     def to_dict(self) -> dict[str, object]:
         return {
             "seed": self.seed.hex() if self.seed is not None else None,
             "value": self.value,
             "loss": self.loss,
             "accuracy": self.accuracy,
+            "margin": self.margin,
             "history": [asdict(step) for step in self.history],
         }
 
@@ -91,6 +99,11 @@ class SharpnessResult:
     @property
     def accuracy(self) -> float:
         return statistics.fmean(probe.accuracy for probe in self.probes)
+
+    @property
+    def margin(self) -> int:
+        """The largest margin of a record of any probe, in nats, rounded up."""
+        return max(probe.margin for probe in self.probes)
 
     @property
     def steps(self) -> int:
@@ -148,6 +161,7 @@ class SharpnessResult:
             "spread": self.spread,
             "loss": self.loss,
             "accuracy": self.accuracy,
+            "margin": self.margin,
             "warnings": list(self.warnings),
             "saturated": self.saturated,
             "below_eps": self.below_eps,
