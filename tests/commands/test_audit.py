@@ -62,8 +62,8 @@ def test_in_words_through_a_shell(folder: Path) -> None:
     assert lines[0].startswith("directional sharpness  0.") and "one probe" in lines[0]
     assert lines[1].endswith(" nats, of the 40 records probed")
     assert lines[6] == f"seed                   {SEED.hex()}"
-    assert [line.split()[0] for line in lines[8:13]] == [str(t) for t in range(5)]
-    assert [line.startswith("warning: ") and "does not look trained" in line for line in lines[14:]] == [True, True]
+    assert [line.split()[0] for line in lines[9:14]] == [str(t) for t in range(5)]
+    assert [line.startswith("warning: ") and "does not look trained" in line for line in lines[15:]] == [True, True]
 
 
 def test_json_is_the_result_of_the_library(folder: Path, model: NetworkModule, capsys: pytest.CaptureFixture[str]) -> None:
