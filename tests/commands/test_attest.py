@@ -1,4 +1,4 @@
-"""`zkds attest` and `verify --attestation`: what others' libraries and schemas read in it, and what is refused."""
+"""`zkds attest`, `verify --attestation` and `--report`: what others' libraries and schemas read in it, and what is refused."""
 
 import hashlib
 import json
@@ -129,11 +129,27 @@ def test_a_signature_over_an_attestation(run):
     assert envelope.verify([signer.public_key], 1)
 
 
+def test_a_page_for_who_reads_no_json(run, folder):
+    """It stands alone, and says what was given and what the prover chose."""
+    code, _ = run("verify", "proof.bin", "--model", "m.pt", "--tau", "100", "--report", "certificate.html")
+    text = (folder / "certificate.html").read_text()
+    found = json.loads(run("verify", "proof.bin", "--json")[1])
+    assert (
+        code == DONE
+        and "default-src &#x27;none&#x27;" in text
+        and "<script" not in text
+        and "http" not in text.split("<body>")[1]
+    )
+    for said in (found["model"], found["data_root"], found["seed"], sha256(folder / "proof.bin"), f"{found['value']:.6g}"):
+        assert said in text
+    assert "--commit was not given" in text and "--model was not given" not in text and "at most: 100" in text
+
+
 def test_nothing_is_written_about_another_model(run, folder):
     code, out = run("attest", "proof.bin", "--model", "other.pt", "-o", "wrong.json", "--json")
     assert code == REJECTED and json.loads(out)["reason"] == "model" and not (folder / "wrong.json").exists()
-    code, out = run("verify", "proof.bin", "--model", "other.pt", "--attestation", "wrong.json")
-    assert code == REJECTED and not (folder / "wrong.json").exists()
+    code, out = run("verify", "proof.bin", "--model", "other.pt", "--attestation", "wrong.json", "--report", "wrong.html")
+    assert code == REJECTED and not (folder / "wrong.json").exists() and not (folder / "wrong.html").exists()
 
 
 def test_a_model_that_changes_meanwhile_is_refused(run, folder, monkeypatch):
@@ -155,6 +171,8 @@ def test_a_model_that_changes_meanwhile_is_refused(run, folder, monkeypatch):
         ["attest", "proof.bin", *GIVEN, "--json"],
         ["attest", "proof.bin", *GIVEN, "-o", "m.pt"],
         ["verify", "proof.bin", "--attestation", "-"],
+        ["verify", "proof.bin", "--report", "-"],
+        ["verify", "proof.bin", "--report", "same", "--attestation", "same"],
         ["verify", "proof.bin", "--attestation", "proof.bin"],
     ],
 )

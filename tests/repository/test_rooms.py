@@ -10,7 +10,7 @@ pytestmark = pytest.mark.any_kernels
 
 # From the ground up. A room imports rooms of lower floors, and modules of its own.
 FLOORS = (
-    ("errors", "output"),
+    ("errors", "output", "page"),
     ("native field", "input"),
     ("hidden", "multilinear", "soundness", "transcript", "wire"),
     ("channel", "claims"),

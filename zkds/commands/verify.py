@@ -6,11 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from zkds.api import read_proof, read_proof_from, verify
-from zkds.circuits.certificate.verifying import Status
+from zkds.circuits.certificate.verifying import Status, Verdict
 from zkds.commands import DONE, NOTHING_PINNED, REJECTED, Commands, add_parser
 from zkds.commands.attestation import as_json, model_descriptor, proof_descriptor, require_unchanged, simple_result
+from zkds.commands.certificate_page import certificate_page
 from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_or_root
 from zkds.commands.probe_options import (
     add_configuration,
@@ -122,6 +124,7 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="write what holds as a Simple Verification Result of in-toto: about the model, if it is given, or the proof",
     )
+    parser.add_argument("--report", metavar="FILE", help="write the verdict as a page of HTML, report.html, that stands alone")
     parser.add_argument("--allow-plain", action="store_true", help="accept a proof that hides nothing as well")
     add_max_work(parser)
     add_model_options(parser)
@@ -132,7 +135,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     max_loss, losses = split_limits("--max-loss", options.max_loss)
     min_accuracy, accuracies = split_limits("--min-accuracy", options.min_accuracy)
-    _check_attestation(options)
+    _check_results(options)
     if options.strict and options.policy is None:
         _require_everything(vars(options) | {"max_loss": max_loss, "min_accuracy": min_accuracy})
     proof = proof_of(options.proof)
@@ -169,11 +172,7 @@ def run(options: argparse.Namespace) -> int:
     except ProofRejected as rejection:
         print_rejection(rejection, as_json=options.json)
         return REJECTED
-    if options.attestation is not None:
-        evidence = proof_descriptor(options.proof, proof)
-        if subject is not None:
-            require_unchanged(options.model, subject)
-        write_result(options.attestation, as_json(simple_result(verdict, subject or evidence, evidence, options.policy)))
+    _write_results(options, verdict, proof, subject)
     if options.json:
         print(json.dumps(public_content(verdict)))
     else:
@@ -181,12 +180,24 @@ def run(options: argparse.Namespace) -> int:
     return NOTHING_PINNED if verdict.status is Status.NOTHING_PINNED else DONE
 
 
-def _check_attestation(options: argparse.Namespace) -> None:
-    """Before any work: raise unless --attestation, if given, can be written beside the verdict."""
-    if options.attestation is not None and is_standard_output(options.attestation):
-        raise ValueError("--attestation -: standard output has the verdict; give it a name")
+def _check_results(options: argparse.Namespace) -> None:
+    """Before any work: raise unless --attestation and --report, where given, can be written beside the verdict."""
+    for option, name in (("--attestation", options.attestation), ("--report", options.report)):
+        if name is not None and is_standard_output(name):
+            raise ValueError(f"{option} -: standard output has the verdict; give it a name")
     inputs = (options.proof, options.model, options.commit, options.policy)
-    check_outputs(options.attestation, inputs=[name for name in inputs if name])
+    check_outputs(options.attestation, options.report, inputs=[name for name in inputs if name])
+
+
+def _write_results(options: argparse.Namespace, verdict: Verdict, proof: bytes, subject: Mapping[str, Any] | None) -> None:
+    """--attestation and --report, where given. subject: the model as it was before it was read, for an attestation about it."""
+    if options.attestation is not None:
+        evidence = proof_descriptor(options.proof, proof)
+        if subject is not None:
+            require_unchanged(options.model, subject)
+        write_result(options.attestation, as_json(simple_result(verdict, subject or evidence, evidence, options.policy)))
+    if options.report is not None:
+        write_result(options.report, certificate_page(verdict, options.proof, proof).encode())
 
 
 def _pins_probe(options: argparse.Namespace) -> bool:
