@@ -16,13 +16,19 @@ settings.load_profile("zkds")
 __all__ = ["instruction_set", "kernels", "lenient"]
 
 THREADS = (1, 2, 3)
+SETS = native.available_instruction_sets()
 Kernels = tuple[str, int]
+
+
+def _marks(name: str, threads: int) -> list[pytest.MarkDecorator]:
+    """How work is divided is the same for all sets: `make test` tries two threads with the best one."""
+    return [pytest.mark.any_kernels, *([pytest.mark.long] if threads == 2 and name != SETS[-1] else [])]
 
 
 @pytest.fixture(
     params=[
-        pytest.param((name, threads), id=f"{name}-{threads}", marks=pytest.mark.any_kernels)
-        for name in native.available_instruction_sets()
+        pytest.param((name, threads), id=f"{name}-{threads}", marks=_marks(name, threads))
+        for name in SETS
         for threads in THREADS
     ]
 )
@@ -32,7 +38,7 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[Kernels]:
         yield request.param
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.any_kernels) for name in native.available_instruction_sets()])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.any_kernels) for name in SETS])
 def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every instruction set, with the threads that are set."""
     with use(request.param, native.threads()):
