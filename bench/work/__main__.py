@@ -38,7 +38,7 @@ from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.errors import PlanRejected
 
-RESULTS = Results(3 << 40, 0, 0, 0, 1, 1, value=1 << 48)
+RESULTS = Results(3 << 40, 0, 0, 0, 1, 1, values=(1 << 48,))
 RECORDS = 1 << 32
 LONGEST = (1 << 18) - 1  # bytes of a record, but for its label
 

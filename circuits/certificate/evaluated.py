@@ -59,7 +59,8 @@ class EvaluationCircuit:
 
     @property
     def components(self) -> list[Component]:
-        return [self.records, *self.network.components, self.scalars]
+        """After `records`."""
+        return [*self.network.components, self.scalars]
 
     def write(self, columns: ColumnReader | VectorWriter, found: Evaluated, records: Mapping[str, U32]) -> Values:
         """Add the columns of records and scores; returns the values of the other tensors by their names in the circuit."""

@@ -6,6 +6,7 @@
     softmax          probabilities, losses, deltas of the logits; labels; correct predictions
     sharpness        v = w o g, its squares, the perturbations E
     statistic        the logarithms l_t, their standard deviation, the published value or its threshold
+                     all but the model once for every probe (probed.py)
     evaluations      w_0 on other records, forwards (evaluated.py)
 
 Everything here is a public function of the statement, the same for prover and verifier. The parts put claims on tensors into a
@@ -19,22 +20,14 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from zkds.circuits.arithmetic.fixed_point import WEIGHT_BITS
 from zkds.circuits.certificate.evaluated import EvaluationCircuit
 from zkds.circuits.certificate.evaluations import prefix
-from zkds.circuits.certificate.statement import SharpnessStatement, StatementError
+from zkds.circuits.certificate.probed import ProbeCircuit
+from zkds.circuits.certificate.statement import SharpnessStatement, StatementError, probe_prefix
 from zkds.circuits.evaluation import Evaluated
-from zkds.circuits.metric import sam
-from zkds.circuits.metric.layer_squares import LayerSquares, LowRankWeight
-from zkds.circuits.metric.scalars import Scalars
-from zkds.circuits.metric.softmax import logit_delta_tensor
 from zkds.circuits.models.private_model import PrivateModel
 from zkds.circuits.models.public_model import PublicModel, committed_start
-from zkds.circuits.networks.circuit import NetworkCircuit
-from zkds.circuits.networks.graph import Network
-from zkds.circuits.operators.operator import probe_schedule
-from zkds.circuits.operators.parameter import ImplicitLayer, ProbeParameter, RoundedParameter, constant, implicit_parameter
-from zkds.circuits.operators.records import InputTensor, Records
+from zkds.circuits.operators.parameter import constant
 from zkds.circuits.trajectory import Trajectory
 from zkds.commit.layout import Layout
 from zkds.dataset.membership import Membership
@@ -46,14 +39,16 @@ from zkds.tensors.tensor import ColumnReader, Tensor, VectorWriter
 NAME = "directional sharpness"
 MAX_CELLS = 1 << 36  # so many lookups are as many as 24 bits of grinding make up for (protocol.md, section 12)
 
-EvaluatedRecords: TypeAlias = tuple[Evaluated, Mapping[str, U32]]  # what the semantics computed, and the columns of membership
+# What the semantics computed, and the columns of membership.
+ProbedRecords: TypeAlias = tuple[Trajectory, Mapping[str, U32]]
+EvaluatedRecords: TypeAlias = tuple[Evaluated, Mapping[str, U32]]
 
 
 class DirectionalSharpness(Circuit):
     """The relation of one statement.
 
     weights         a verifier's own weights of a public model, int64 [40]: then the proof must be about them
-    membership      the prover's, made by `Membership.open`; a verifier has none
+    probed          the prover's memberships, by `Membership.open`, one for each probe, with its prefix; a verifier has none
     evaluated       likewise, one for each evaluation, with its prefix
     private_model   the prover's, with its opening; a verifier has none
 
@@ -65,67 +60,44 @@ class DirectionalSharpness(Circuit):
         statement: SharpnessStatement,
         weights: Mapping[str, I64] | None = None,
         *,
-        membership: Membership | None = None,
+        probed: Sequence[Membership] = (),
         evaluated: Sequence[Membership] = (),
         private_model: PrivateModel | None = None,
     ) -> None:
         super().__init__(NAME, statement.encode())
-        configuration, network, schema = statement.configuration, statement.network, statement.root.schema
-        schedule = probe_schedule(configuration)
+        network = statement.network
         self.statement = statement
-        self.membership = membership if membership is not None else Membership(statement.root, statement.batches)
         self.private_model = private_model
         if statement.private_model and private_model is None:
             self.private_model = PrivateModel(network, statement.model)
-        starts: Mapping[str, Tensor] = {} if self.private_model is None else self.private_model.weights
-        implicit = network.implicit(configuration)
-        self.parameters = {
-            name: ProbeParameter(name, shape, configuration, starts.get(name))
-            for name, shape in network.parameters
-            if name not in implicit
-        }
-        self.implicit = {
-            name: implicit_parameter(name, shape, configuration, implicit[name], starts.get(name))
-            for name, shape in network.parameters
-            if name in implicit
-        }
-        self.constants = {name: starts.get(name, constant(name, shape)) for name, shape in network.constants}
-        self.model_tensors = self._starts(network) | self.constants
+        given: Mapping[str, Tensor] = {} if self.private_model is None else self.private_model.weights
+        constants = {name: given.get(name, constant(name, shape)) for name, shape in network.constants}
+        first, *others = probed or self._probed()
+        self.probes = [ProbeCircuit(statement, {**given, **constants}, first)]
+        starts = self.probes[0].starts
+        self.model_tensors = {name: starts[name] for name, _ in network.parameters} | constants
+        for membership in others:
+            self.probes.append(ProbeCircuit(statement, self.model_tensors, membership, tuple(self.probes)))
         self.public_model: PublicModel | None = None
         if self.private_model is None:
             self.public_model = PublicModel(self.model_tensors, weights)
-        records = Records(self.membership)
-        multipliers, offsets = zip(*schema.channel_maps, strict=True)
-        self.inputs = InputTensor("input", records.elements, schema.element_bytes, multipliers, offsets)
-        self.network = NetworkCircuit(network, schedule, self.inputs, self.parameters, self.constants, self.implicit)
-        delta = logit_delta_tensor(schedule, network.classes)
-        self.network.propagate(delta)
-        layers = [(layer, self._squares(layer)) for layer in self.network.implicit_layers]
-        self.scalars = Scalars(
-            configuration,
-            self.network.logits,
-            records.labels,
-            delta,
-            [sam.Parameter(p.name, p.first_passes, p.gradient, p.perturbation) for p in self.parameters.values()],
-            statement.results,
-            [_implicit_weight(layer, squares) for layer, squares in layers],
-            self.network.limb_bits,
-        )
-        squares = [component for _, squares in layers for component in squares.components]
-        models = [model for model in (self.public_model, self.private_model) if model is not None]
         self.evaluations = self._evaluations(evaluated)
-        others = [component for circuit in self.evaluations for component in circuit.components]
-        for component in (records, *models, *self.network.components, *squares, self.scalars, *others):
-            self.add(component)
+        models = [model for model in (self.public_model, self.private_model) if model is not None]
+        parts: list[ProbeCircuit | EvaluationCircuit] = [*self.probes, *self.evaluations]
+        for part in parts:
+            self.add(part.records)
+            for component in (*(models if part is self.probes[0] else ()), *part.components):
+                self.add(component)
         self.cells = sum(column.cells for column in self.columns)
         if self.cells > MAX_CELLS:
             raise StatementError(f"circuit: expected at most 2^{MAX_CELLS.bit_length() - 1} cells, got {self.cells}")
 
-    def _starts(self, network: Network) -> dict[str, Tensor]:
-        """w_0 of every parameter, in the network's order."""
-        every = {name: parameter.start for name, parameter in self.parameters.items()}
-        every |= {name: parameter.start for name, parameter in self.implicit.items()}
-        return {name: every[name] for name, _ in network.parameters}
+    def _probed(self) -> list[Membership]:
+        root = self.statement.root
+        return [
+            Membership(root, indices, prefix=probe_prefix(number))
+            for number, indices in enumerate(self.statement.probe_indices, 1)
+        ]
 
     def _evaluations(self, evaluated: Sequence[Membership]) -> list[EvaluationCircuit]:
         statement = self.statement
@@ -140,67 +112,37 @@ class DirectionalSharpness(Circuit):
             for number, (evaluation, membership) in enumerate(zip(statement.evaluations, memberships, strict=True), 1)
         ]
 
-    def _squares(self, layer: ImplicitLayer) -> LayerSquares:
-        weight, bits = layer.weight, layer.weight.bits
-        return LayerSquares(
-            self.statement.configuration,
-            LowRankWeight(
-                weight.name,
-                weight.start,
-                layer.inputs,
-                layer.deltas,
-                (layer.patches, layer.outputs),
-                weight.update_factor,
-                bits.weight_bits - WEIGHT_BITS,
-                bits.squares_shift,
-                bits.scaled_squares_shift,
-                weight.weights if isinstance(weight, RoundedParameter) else None,
-            ),
-        )
-
-    def columns_of(
-        self, trajectory: Trajectory, records: Mapping[str, U32], evaluated: Sequence[EvaluatedRecords] = ()
-    ) -> dict[str, U32]:
+    def columns_of(self, probed: Sequence[ProbedRecords], evaluated: Sequence[EvaluatedRecords] = ()) -> dict[str, U32]:
         """All columns, from what the semantics computed and the columns of membership."""
         columns = ColumnReader({})
-        self._write(columns, trajectory, records, evaluated, dict(trajectory.values))
+        self._write(columns, probed, evaluated, [dict(trajectory.values) for trajectory, _ in probed])
         return columns.columns
 
-    def vector_of(
-        self,
-        layout: Layout,
-        trajectory: Trajectory,
-        records: Mapping[str, U32],
-        evaluated: Sequence[EvaluatedRecords] = (),
-    ) -> U32:
-        """The vector, without multiplicities. The trajectory's values are gone then: each went as its cells were written."""
+    def vector_of(self, layout: Layout, probed: Sequence[ProbedRecords], evaluated: Sequence[EvaluatedRecords] = ()) -> U32:
+        """The vector, without multiplicities. The trajectories' values are gone then: each went as its cells were written."""
         columns = VectorWriter(layout)
-        self._write(columns, trajectory, records, evaluated, trajectory.values)
+        self._write(columns, probed, evaluated, [trajectory.values for trajectory, _ in probed])
         return columns.finished(column.name for column in self.columns)
 
     def _write(
         self,
         columns: ColumnReader | VectorWriter,
-        trajectory: Trajectory,
-        records: Mapping[str, U32],
+        probed: Sequence[ProbedRecords],
         evaluated: Sequence[EvaluatedRecords],
-        values: dict[str, NDArray[Any]],
+        values_of_probes: Sequence[dict[str, NDArray[Any]]],
     ) -> None:
-        columns.add(records)
         if self.private_model is not None:
             columns.add(self.private_model.opened_columns())
-        columns.add(self.scalars.columns_of(trajectory))
+        trajectories = [trajectory for trajectory, _ in probed]
+        values: dict[str, NDArray[Any]] = {}
+        for probe, (_, records) in zip(self.probes, probed, strict=True):
+            probe.write(columns, records, trajectories)
+        for probe, own in zip(self.probes, values_of_probes, strict=True):
+            values |= probe.named(own)
         for circuit, of_records in zip(self.evaluations, evaluated, strict=True):
             values |= circuit.write(columns, *of_records)
         public = self.public_model is not None
         owners = {name: committed_start(start) if public else start for name, start in self.model_tensors.items()}
-        values |= {owners[name].name: start for name, start in trajectory.weights.items() if owners[name].name not in values}
+        weights = trajectories[0].weights
+        values |= {owners[name].name: start for name, start in weights.items() if owners[name].name not in values}
         self.complete(columns, values)
-
-
-def _implicit_weight(layer: ImplicitLayer, squares: LayerSquares) -> sam.ImplicitWeight:
-    weight = layer.weight
-    shift = weight.bits.perturbation_shift
-    return sam.ImplicitWeight(
-        weight.name, layer.deltas, weight.perturbation_factor, shift, squares.squares, squares.scaled_squares
-    )

@@ -99,10 +99,10 @@ def _trajectory(relation: Sized) -> int:
 def is_small(statement: SharpnessStatement) -> bool:
     """Whether a proof takes at most a few GiB whatever the operators, by the weights of all steps and outputs of all passes."""
     network, configuration = statement.network, statement.configuration
-    records = configuration.passes * configuration.batch_size
+    records = statement.probes * configuration.passes * configuration.batch_size
     records += sum(evaluation.samples for evaluation in statement.evaluations)
     outputs = records * sum(math.prod(placed.output) for placed in network.placed)
-    return configuration.steps * network.tensor_count + outputs <= SMALL_VALUES
+    return statement.steps * network.tensor_count + outputs <= SMALL_VALUES
 
 
 def require_memory(relation: Sized) -> None:
@@ -111,8 +111,8 @@ def require_memory(relation: Sized) -> None:
     if needed > available:
         raise MemoryRejected(
             f"memory: proving takes about {needed / GIB:.1f} GiB for {relation.cells:,} cells, available are "
-            f"{available / GIB:.1f} GiB; fewer steps (--steps), a smaller batch (--batch-size), fewer evaluated records "
-            "(--evaluate) or SAM sharpness (--sharpness SAM) take less"
+            f"{available / GIB:.1f} GiB; fewer probes (--probes), fewer steps (--steps), a smaller batch "
+            "(--batch-size), fewer evaluated records (--evaluate) or SAM sharpness (--sharpness SAM) take less"
         )
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from zkds.circuits.certificate.evaluations import prefix
 from zkds.circuits.certificate.relation import DirectionalSharpness
-from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.statement import SharpnessStatement, probe_prefix
 from zkds.circuits.models.private_model import PrivateModel
 from zkds.circuits.models.public_model import committed_start
 from zkds.circuits.networks.graph import Network
@@ -41,12 +41,12 @@ from zkds.zk.simulator import simulate
 class Leakage:
     """What a certificate shows beside its statement.
 
-    records     the commitments of the records at the seed's indices, and their Merkle proof
+    records     the commitments of the records at the indices of every probe's seed, and their Merkle proofs
     model       a public model's weights, int64 [40]; or the commitments of a private one's chunks, (chunks, ROWS) uint64
     evaluated   as `records`, of every evaluation
     """
 
-    records: Revealed
+    records: Sequence[Revealed]
     model: Mapping[str, I64] | U64
     evaluated: Sequence[Revealed] = ()
 
@@ -60,7 +60,10 @@ def simulate_certificate(program: bytes, statement: SharpnessStatement, leakage:
         raise ValueError("model: expected the commitments of a private model, or the weights of a public one")
     relation = DirectionalSharpness(
         statement,
-        membership=Membership(statement.root, statement.batches, leakage.records),
+        probed=[
+            Membership(statement.root, indices, revealed, probe_prefix(number))
+            for number, (indices, revealed) in enumerate(zip(statement.probe_indices, leakage.records, strict=True), 1)
+        ],
         evaluated=[
             Membership(evaluation.root, indices, revealed, prefix(number))
             for number, (evaluation, indices, revealed) in enumerate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.evaluations import Evaluation
@@ -84,6 +85,7 @@ def supposed_statement(
     private_model: bool = False,
     hidden_value: bool = False,
     evaluations: Sequence[tuple[DataRoot, int]] = (),
+    probes: int = 1,
 ) -> SharpnessStatement:
     """A statement about results and a model that do not exist, and without a root a data set: what is asked of it is its size.
 
@@ -91,9 +93,10 @@ def supposed_statement(
     Raises StatementError if network, configuration and data sets do not fit together, ValueError for too many records.
     """
     root = root if root is not None else DataRoot(SUPPOSED_RECORDS, supposed_schema(network), bytes(DIGEST_BYTES))
-    results = Results(0, 0, 0, 0, 0, 0, threshold=0) if hidden_value else Results(0, 0, 0, 0, 0, 0, value=0)
+    shown: dict[str, Any] = {"threshold": 0} if hidden_value else {"values": (0,) * probes}
     found = tuple(Evaluation(evaluated, samples) for evaluated, samples in evaluations)
-    return SharpnessStatement(network, configuration, root, seed, False, bytes(DIGEST_BYTES), private_model, results, found)
+    model, results = bytes(DIGEST_BYTES), Results(0, 0, 0, 0, 0, 0, **shown)
+    return SharpnessStatement(network, configuration, root, seed, False, model, private_model, results, found, probes)
 
 
 def summarise(network: Network, configuration: Configuration) -> Summary:

@@ -42,8 +42,11 @@ from zkds.statement import Mode, claimed_relation
 MAX_STATEMENT_BYTES = 1 << 24
 PINS = {"model": "model", "data": "root", "seed": "seed", "probe": "configuration"}  # name in a verdict -> field of Pins
 EVALUATIONS = "evaluations"  # likewise, name and field, of a proof that has any
+PROBES = "probes"  # of a proof that has several
 LIMITS = {"value": "tau", "loss": "max_loss", "accuracy": "min_accuracy"}  # likewise
-ASKED = (*PINS.values(), EVALUATIONS, *LIMITS.values(), "min_records", "min_labels", "max_margin", "max_gap")  # of Pins
+LEAST = ("min_records", "min_labels")  # fields of Pins, as are these
+ASKED = (*PINS.values(), PROBES, EVALUATIONS, *LIMITS.values(), *LEAST, "max_margin", "max_gap")
+IN_A_POLICY = {"seed": "beacon", PROBES: "min_probes"}  # fields of Pins, and of Policy in their place
 BESIDE_A_POLICY = ("model", "root", "seed", "policy")  # fields of Pins
 NOT_EVALUATED = "data set not evaluated"
 EVALUATED_LOSS = "loss of an evaluation above the maximum"
@@ -97,8 +100,8 @@ class Pins:
     model           (network, quantised weights) of a public model, or the 32 bytes of a private model's root
     root            the data root
     seed            32 bytes
-    configuration   the probe's configuration
-    tau             the largest value to accept, an exact rational, in [0, 4096)
+    configuration   the probes' configuration
+    tau             the largest value to accept, of the mean over the probes: an exact rational, in [0, 4096)
     max_loss        the largest mean loss to accept, in nats, in [0, 4096)
     min_accuracy    the smallest accuracy to accept, in [0, 1]
     min_records     the smallest data set to accept, in records
@@ -107,6 +110,7 @@ class Pins:
     evaluations     (data root, records) of every evaluation, in order: a proof must have these and no others
     limits          of evaluations, by their data sets
     max_gap         the largest gap to accept (`SharpnessStatement.gap`), in nats
+    probes          how many the proof must have
 
     allow_saturated         accept batches whose loss is below the floor, and ratios below eps (degenerate.py)
     allow_surplus_classes   accept a network with more outputs than the data set has classes
@@ -128,6 +132,7 @@ class Pins:
     evaluations: tuple[tuple[DataRoot, int], ...] | None = None
     limits: tuple[EvaluationLimits, ...] = ()
     max_gap: Fraction | None = None
+    probes: int | None = None
     allow_saturated: bool = False
     allow_surplus_classes: bool = False
     policy: Policy | None = None
@@ -141,10 +146,10 @@ class Pins:
             ]
             if beside:
                 raise ValueError(f"policy: {', '.join(beside)} are for the policy to say, not beside it")
-        for name in ("min_records", "min_labels"):
-            least = getattr(self, name)
-            if least is not None and (type(least) is not int or least < 1):
-                raise ValueError(f"{name}: expected a positive int, got {least!r}")
+        for name in (*LEAST, PROBES):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 1):
+                raise ValueError(f"{name}: expected a positive int, got {number!r}")
         _require_nats("tau", self.tau)
         _require_nats("max_margin", self.max_margin)
         _require_limits(self)
@@ -156,7 +161,7 @@ class Pins:
         own = getattr(self, name)
         if own is not None or self.policy is None:
             return own
-        found = getattr(self.policy, "beacon" if name == "seed" else name, None)
+        found = getattr(self.policy, IN_A_POLICY.get(name, name), None)
         return None if found == () else found  # no evaluations
 
 
@@ -197,10 +202,14 @@ class Verdict:
 
     @property
     def chosen_by_prover(self) -> tuple[str, ...]:
-        """Which of "model", "data", "seed", "probe" the verifier did not give, nor "evaluations" of a proof that has some."""
-        missing = tuple(name for name, given in PINS.items() if self.pins.asked(given) is None)
-        chosen = self.statement.evaluations and self.pins.asked(EVALUATIONS) is None
-        return (*missing, EVALUATIONS) if chosen else missing
+        """Which of "model", "data", "seed", "probe" the verifier did not give.
+
+        Nor "probes" of a proof that has several, nor "evaluations" of one that has some.
+        """
+        names = list(PINS.items())
+        names += [(PROBES, PROBES)] if self.statement.probes > 1 else []
+        names += [(EVALUATIONS, EVALUATIONS)] if self.statement.evaluations else []
+        return tuple(name for name, given in names if self.pins.asked(given) is None)
 
     @property
     def without_limit(self) -> tuple[str, ...]:
@@ -220,8 +229,13 @@ class Verdict:
 
     @property
     def value(self) -> Fraction | None:
-        """Directional sharpness, exactly; None if the proof hides it."""
+        """Directional sharpness, the mean over the probes, exactly; None if the proof hides it."""
         return self.statement.value
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the value; None for a single probe, and if the proof hides the values."""
+        return self.statement.standard_error
 
     @property
     def threshold(self) -> Fraction | None:
@@ -230,12 +244,12 @@ class Verdict:
 
     @property
     def loss(self) -> Fraction:
-        """The mean loss over the probe's records in nats, exactly."""
+        """The mean loss over the probes' records in nats, exactly."""
         return self.statement.loss
 
     @property
     def accuracy(self) -> Fraction:
-        """The fraction of the probe's records that the network classifies correctly, exactly."""
+        """The fraction of the probes' records that the network classifies correctly, exactly."""
         return self.statement.accuracy
 
 
@@ -258,7 +272,7 @@ def verify_certificate(
     """Check a proof of directional sharpness and everything that is pinned.
 
     strict       refuse to work, with ValueError, unless all of `PINS` and `LIMITS` are given: a verdict is `ACCEPTED`, if any;
-                 and reject evaluations that were not given
+                 and reject evaluations and further probes that were not given
     allow_plain  accept a proof that hides nothing
     max_work     the most work to do, in units of 20 seconds on one core and 1 GiB; more is refused before it is begun
     Raises ProofRejected, or a subclass of it, that names the reason.
@@ -269,6 +283,7 @@ def verify_certificate(
         raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")
     _, statement = read_statement(data)
     _require_pins(statement, pins)
+    _require_probes(statement, 1 if strict and pins.asked(PROBES) is None else pins.probes)
     _require_evaluations(statement, () if strict and pins.asked(EVALUATIONS) is None else pins.evaluations)
     weights = pins.model[1] if isinstance(pins.model, tuple) else None
     work = Work.of(statement)
@@ -305,13 +320,13 @@ def threshold_integer(tau: Fraction) -> int:
 
 
 def hidden(statement: SharpnessStatement, tau: Fraction) -> SharpnessStatement:
-    """The statement that says value <= tau instead of the value. Raises StatementError if it is not, or tau is too large."""
+    """The statement that says mean <= tau instead of the values. Raises StatementError if it is not, or tau is too large."""
     results, threshold = statement.results, threshold_integer(tau)
-    if results.value is None or results.value > threshold:
+    if results.values is None or sum(results.values) > threshold * statement.probes:
         raise StatementError("tau: the value is above it, so no proof can say otherwise")
     if threshold >= 1 << RESULT_BITS:
         raise StatementError(f"tau: expected a number below {1 << RESULT_BITS - RESULT_FRACTION_BITS}")
-    return replace(statement, results=replace(results, value=None, threshold=threshold))
+    return replace(statement, results=replace(results, values=None, threshold=threshold))
 
 
 def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
@@ -334,6 +349,12 @@ def _require_pins(statement: SharpnessStatement, pins: Pins) -> None:
     if pins.configuration is not None and pins.configuration != statement.configuration:
         asked, found = pins.configuration.differences(statement.configuration)
         raise PinMismatch("probe", asked, found)
+
+
+def _require_probes(statement: SharpnessStatement, pinned: int | None) -> None:
+    """Raise PinMismatch unless the proof has so many probes: who may choose how many chooses among their means."""
+    if pinned is not None and statement.probes != pinned:
+        raise PinMismatch(PROBES, pinned, statement.probes)
 
 
 def _require_evaluations(statement: SharpnessStatement, pinned: Sequence[tuple[DataRoot, int]] | None) -> None:
@@ -373,7 +394,7 @@ def _require_gap(statement: SharpnessStatement, most: Fraction | None) -> None:
 
 def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
     """Raise ThresholdRejected for proven results that say nothing about sharpness, or records that say too little."""
-    results, steps = statement.results, statement.configuration.steps
+    results, steps = statement.results, statement.steps
     saturated, surplus = "none (allow_saturated accepts them)", "none (allow_surplus_classes accepts them)"
     if results.saturated and not pins.allow_saturated:
         raise ThresholdRejected(SATURATED, saturated, saturated_words(results.saturated, steps))

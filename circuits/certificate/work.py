@@ -151,22 +151,23 @@ class Work:
         rounded = sum(node.operator.rounds for node in network.nodes)
         parameters, steps = network.tensor_count, statement.configuration.steps
         implicit = network.implicit(statement.configuration)
-        evaluations = statement.evaluations
+        evaluations, probes = statement.evaluations, statement.probes
+        copies = probes + len(evaluations)
         counted = rounded + -(-(len(network.nodes) - rounded) // 4)
         return cls(
-            counted + -(-counted * len(evaluations) // 2),
-            sum(windows) * (1 + len(evaluations)),
+            counted * probes + -(-counted * len(evaluations) // 2),
+            sum(windows) * copies,
             max(windows, default=0),
-            sum(_sides(node, placed, _claims(node, implicit, steps)) for node, placed in nodes) * (1 + len(evaluations)),
+            sum(_sides(node, placed, _claims(node, implicit, steps)) for node, placed in nodes) * copies,
             max(map(len, network.consumers)),
             len({node.operator.KIND for node in network.nodes if node.operator.TABLES}),
             sum(node.operator.table_rows(placed) for node, placed in nodes),
             parameters,
             6 * parameters if statement.private_model else 0,
             statement.samples + sum(evaluation.samples for evaluation in evaluations),
-            sum(root.committed_bytes for root in statement.roots),
-            steps * sum(is_large(shape) for name, shape in network.parameters if name not in implicit),
-            steps * len(implicit),
+            sum(root.committed_bytes for root in (*[statement.root] * probes, *statement.roots[1:])),
+            probes * steps * sum(is_large(shape) for name, shape in network.parameters if name not in implicit),
+            probes * steps * len(implicit),
         )
 
     def with_columns(self, columns: Sequence[Column]) -> Work:

@@ -34,10 +34,11 @@ class LossScale(Gadget):
     scale    2^k (T,), `loss_scale_tensor`, committed here
     loss     L, an expression over (T,)
     eps      X (T,)
+    prefix   of the gadget's name
     """
 
-    def __init__(self, configuration: Configuration, losses: Wide, scale: Committed) -> None:
-        super().__init__("loss scale")
+    def __init__(self, configuration: Configuration, losses: Wide, scale: Committed, prefix: str = "") -> None:
+        super().__init__(f"{prefix}loss scale")
         self.configuration = configuration
         self.shape = shape = (configuration.steps,)
         target = configuration.loss_target

@@ -66,7 +66,10 @@ def is_large(shape: Sequence[int]) -> bool:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter's tensors: w in at least the first passes (T or more, *shape), g (T, *shape), E (T - 1, *shape)."""
+    """One parameter's tensors: w in at least the first passes (T or more, *shape), g (T, *shape), E (T - 1, *shape).
+
+    name   in the network; tensors and identities of a probe have its prefix beside it
+    """
 
     name: str
     weight: Tensor
@@ -136,7 +139,11 @@ def perturbation_tensor(configuration: Configuration, name: str, shape: tuple[in
 
 
 class Norms(Gadget):
-    """v, V, kappa, n and E of all parameters. `squares`: V of every step, (T,). limb_bits: of the remainders of v, n and E."""
+    """v, V, kappa, n and E of all parameters. `squares`: V of every step, (T,).
+
+    limb_bits   of the remainders of v, n and E
+    prefix      of all names
+    """
 
     def __init__(
         self,
@@ -144,8 +151,10 @@ class Norms(Gadget):
         parameters: Sequence[Parameter],
         implicit: Sequence[ImplicitWeight] = (),
         limb_bits: int = DIGIT_BITS,
+        prefix: str = "",
     ) -> None:
-        super().__init__("norms")
+        super().__init__(f"{prefix}norms")
+        self.prefix = prefix
         self.limb_bits = limb_bits
         self.identities[PARAMETERS] = []  # comes before the blocks of large parameters
         self.configuration = configuration
@@ -180,8 +189,8 @@ class Norms(Gadget):
         bound: int | None = None,
     ) -> None:
         """State that `out` is the factors' product / 2^shift, rounded; |product| <= bound if their intervals do not say so."""
-        limbs = LimbColumns(f"{parameter.name}: {kind} remainder", LimbFormat.within(self.limb_bits, shift, False), out.shape)
-        remainder = self.remainders[kind, parameter.name] = self.own(Committed(limbs))
+        name, number = f"{self.prefix}{parameter.name}: {kind} remainder", LimbFormat.within(self.limb_bits, shift, False)
+        remainder = self.remainders[kind, parameter.name] = self.own(Committed(LimbColumns(name, number, out.shape)))
         total = None
         if bound is not None:
             total = Interval(-bound, bound) + Interval.point(1 << (shift - 1))
@@ -192,7 +201,7 @@ class Norms(Gadget):
             self.identity(place.block, f"{kind} of {parameter.name}{place.suffix}", place.shape, identity, total)
 
     def _new(self, kind: str, parameter: Parameter, number: LimbFormat, steps: int) -> Committed:
-        return self.own(Committed(LimbColumns(f"{parameter.name}: {kind}", number, (steps, *parameter.shape))))
+        return self.own(Committed(LimbColumns(f"{self.prefix}{parameter.name}: {kind}", number, (steps, *parameter.shape))))
 
     def _scale(self, parameter: Parameter) -> None:
         """v."""
@@ -260,7 +269,7 @@ class Norms(Gadget):
         shape = (self.configuration.steps - 1,)
         squares = self.perturbation_squares.expression()
         self.root: SquareRoot = square_root(self, SCALARS, "norm", SQUARES_WIDTH // 2, shape, squares)
-        self.kappa = self.own(Committed(LimbColumns("kappa", KAPPA, shape)))
+        self.kappa = self.own(Committed(LimbColumns(f"{self.prefix}kappa", KAPPA, shape)))
         self.zero = self.integer("norm is zero", 1, shape)
         self.least = self.wide("divisor - 1", SQUARES_WIDTH // 2, shape)
         self.remainder = self.wide("kappa, remainder", SQUARES_WIDTH // 2, shape)

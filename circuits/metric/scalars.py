@@ -1,4 +1,4 @@
-"""Everything between the layers, put together: softmax and losses, norms and perturbation, the results; three blocks.
+"""Everything of a probe between the layers: softmax and losses, norms and perturbation, the results; three blocks.
 
     circuit = Scalars(configuration, logits, records, delta, parameters, results)
 
@@ -32,6 +32,9 @@ class Scalars(Gadgets):
     parameters  w, g of other relations, and E, committed here
     implicit    weights of which no gradient is committed; their E^ are committed here
     limb_bits   of remainders and carries (`NetworkCircuit`)
+    number      of the probe, from 1
+    others      those of all probes before, if it is the last one, which states the results of all; None of any other
+    prefix      of all names
     """
 
     def __init__(
@@ -44,18 +47,33 @@ class Scalars(Gadgets):
         results: Results,
         implicit: Sequence[ImplicitWeight] = (),
         limb_bits: int = DIGIT_BITS,
+        *,
+        number: int = 1,
+        others: Sequence[Scalars] | None = (),
+        prefix: str = "",
     ) -> None:
-        scale = loss_scale_tensor(configuration)
-        self.softmax = Softmax(configuration, logits, records, delta, scale)
-        self.loss_scale = LossScale(configuration, self.softmax.losses, scale)
-        self.norms = Norms(configuration, parameters, implicit, limb_bits)
-        self.statistic = Statistic(configuration, self.softmax, self.loss_scale, self.norms, results)
-        self.distinct_labels = DistinctLabels(self.softmax.labels, results.labels)
-        self.largest_margin = LargestMargin(self.softmax.first, results.margin)
+        scale = loss_scale_tensor(configuration, prefix)
+        self.number = number
+        self.softmax = Softmax(configuration, logits, records, delta, scale, prefix)
+        self.loss_scale = LossScale(configuration, self.softmax.losses, scale, prefix)
+        self.norms = Norms(configuration, parameters, implicit, limb_bits, prefix)
+        self.statistic = Statistic(configuration, self.softmax, self.loss_scale, self.norms, results, number, prefix)
+        self.largest_margin = LargestMargin(self.softmax.first, results.margin, number, prefix)
+        self.distinct_labels: DistinctLabels | None = None
         gadgets = [*self.softmax.gadgets, self.loss_scale, self.norms, *self.statistic.gadgets]
-        super().__init__("scalars", [*gadgets, self.distinct_labels, self.largest_margin], limb_bits)
+        if others is not None:
+            self.statistic.state_results([scalars.statistic for scalars in others])
+            self.largest_margin.state_widest([scalars.largest_margin for scalars in others])
+            labels = [scalars.softmax.labels for scalars in (*others, self)]
+            self.distinct_labels = DistinctLabels(labels, results.labels, prefix)
+            gadgets.append(self.distinct_labels)
+        super().__init__(f"{prefix}scalars", [*gadgets, self.largest_margin], limb_bits, prefix)
 
-    def columns_of(self, trajectory: Trajectory) -> dict[str, U32]:
-        """The columns, but for carries and those of tensors that go by the names of the trajectory's values."""
-        parts = (self.softmax, self.loss_scale, self.norms, self.statistic, self.distinct_labels, self.largest_margin)
-        return joined([part.witness(trajectory) for part in parts])
+    def columns_of(self, *probes: Trajectory) -> dict[str, U32]:
+        """The columns, but for carries and those of tensors that go by the names of the trajectory's values.
+
+        probes: all of them, in order
+        """
+        parts = [part.witness(probes[self.number - 1]) for part in (self.softmax, self.loss_scale, self.norms)]
+        parts += [self.statistic.witness(probes), self.largest_margin.witness(probes)]
+        return joined(parts if self.distinct_labels is None else [*parts, self.distinct_labels.witness(probes)])

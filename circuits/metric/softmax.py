@@ -70,15 +70,16 @@ def exponential_tables() -> tuple[ExplicitTable, ExplicitTable, ExplicitTable]:
     return value_table(tables.exp_lo()), value_table(tables.exp_hi()), value_table(tables.exp_int())
 
 
-def logit_delta_tensor(schedule: Schedule, classes: int) -> Committed:
+def logit_delta_tensor(schedule: Schedule, classes: int, prefix: str = "") -> Committed:
     """The deltas of the logits, (P, B, K, 1, 1), as the backward pass uses them; `Softmax` commits them."""
     shape = (schedule.passes, schedule.batch_size, classes, 1, 1)
-    return Committed(LimbColumns("logit delta", DELTA, shape))
+    return Committed(LimbColumns(f"{prefix}logit delta", DELTA, shape))
 
 
-def loss_scale_tensor(configuration: Configuration) -> Committed:
+def loss_scale_tensor(configuration: Configuration, prefix: str = "") -> Committed:
     """2^k of every step, (T,), with which the deltas of its first pass are multiplied; `LossScale` commits and binds it."""
-    return Committed(LimbColumns("loss scale", LimbFormat(DIGIT_BITS, SCALE_BITS, False), (configuration.steps,)))
+    number = LimbFormat(DIGIT_BITS, SCALE_BITS, False)
+    return Committed(LimbColumns(f"{prefix}loss scale", number, (configuration.steps,)))
 
 
 class ScoredPasses(Protocol):
@@ -241,10 +242,10 @@ class ScaledScores(Scores):
     """
 
     def __init__(
-        self, logits: Tensor, delta: Committed, labels: Committed, configuration: Configuration, loss_scale: Committed
+        self, name: str, logits: Tensor, delta: Committed, labels: Committed, steps: int, loss_scale: Committed
     ) -> None:
         self.loss_scale = loss_scale
-        super().__init__("first passes", logits, delta, labels, (0, configuration.steps), FIRST_SCALE)
+        super().__init__(name, logits, delta, labels, (0, steps), FIRST_SCALE)
 
     def _error(self, labels: Committed) -> Expression:
         """2^k e_i - y_i t, t = 2^k sum."""
@@ -291,21 +292,29 @@ class Softmax(Gadget):
     delta    `logit_delta_tensor`
     scale    `loss_scale_tensor`
     losses   (B, T) [58]; `correct`: sum over all records of [the selected class is the label], an expression over (1,)
+    prefix   of the gadgets' names
     """
 
     def __init__(
-        self, configuration: Configuration, logits: Tensor, records: Committed, delta: Committed, scale: Committed
+        self,
+        configuration: Configuration,
+        logits: Tensor,
+        records: Committed,
+        delta: Committed,
+        scale: Committed,
+        prefix: str = "",
     ) -> None:
-        super().__init__("softmax")
+        super().__init__(f"{prefix}softmax")
         steps, batch_size, classes = configuration.steps, configuration.batch_size, logits.shape[2]
         self.delta = self.own(delta)
         self.labels = self.integer("labels", 1, (classes, steps, batch_size))
         self.losses = self.wide("losses", LOSS_WIDTH, (batch_size, steps))
         state_labels(self, self.labels, records)
-        self.first = ScaledScores(logits, delta, self.labels, configuration, scale)
-        self.second = Scores("second passes", logits, delta, self.labels, (steps, steps - 1), configuration.second_scale)
+        self.first = ScaledScores(f"{prefix}first passes", logits, delta, self.labels, steps, scale)
+        second = (steps, steps - 1)
+        self.second = Scores(f"{prefix}second passes", logits, delta, self.labels, second, configuration.second_scale)
         sums = self.first.total.expression(1, 0)
-        self.logarithm = Logarithm("log of sums", (batch_size, steps), sums, SCALARS, LOSSES)
+        self.logarithm = Logarithm(f"{prefix}log of sums", (batch_size, steps), sums, SCALARS, LOSSES)
         state_losses(self, self.losses, self.labels, self.first, self.logarithm)
         self.correct = correct_predictions(self.labels, self.first)
 

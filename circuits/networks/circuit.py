@@ -20,14 +20,15 @@ from zkds.tensors.tensor import Committed, Tensor
 WIDE_LIMBS = ((1 << 26, 22), (1 << 22, 20))  # so many rounded values or more, and their limbs' bits
 
 
-def limb_bits(network: Network, schedule: Schedule, implicit: Container[str] = ()) -> int:
+def limb_bits(network: Network, schedule: Schedule, implicit: Container[str] = (), copies: int = 1) -> int:
     """A fixed rule of public sizes: a table of 2^20 or 2^22 rows pays for itself where it saves more limbs than it has rows.
 
-    Counted are about the rounded values: outputs of nodes, and entries of parameters that are not implicit, in every pass.
+    Counted are about the rounded values: outputs of nodes, and entries of parameters that are not implicit, in every pass of
+    every copy of the network.
     """
     outputs = schedule.batch_size * sum(math.prod(placed.output) for placed in network.placed)
     weights = sum(math.prod(shape) for name, shape in network.parameters if name not in implicit)
-    values = schedule.passes * (outputs + weights)
+    values = copies * schedule.passes * (outputs + weights)
     return next((bits for least, bits in WIDE_LIMBS if values >= least), DIGIT_BITS)
 
 
@@ -35,6 +36,7 @@ class NetworkCircuit:
     """The relations of all nodes, over given inputs (P, B, C, H, W), parameters, implicit ones and constants by their names.
 
     prefix            of the names of all tensors, where a circuit has several networks
+    copies            how many of these have one schedule, and share the table of their limbs
     limb_bits         of remainders and carries, where limbs of so many bits are fewer than those of 16
     components        what proves them, in order; those of the way back follow after `propagate`
     implicit_layers   of the nodes whose weight is implicit, after `propagate`, from the last to the first
@@ -49,12 +51,13 @@ class NetworkCircuit:
         constants: Mapping[str, Tensor],
         implicit: Mapping[str, ImplicitParameter] = MappingProxyType({}),
         prefix: str = "",
+        copies: int = 1,
     ) -> None:
         self.network = network
         self._placed = [replace(placed, name=f"{prefix}{placed.name}") for placed in network.placed]
         self._names = {placed.name: node.name for placed, node in zip(self._placed, network.nodes, strict=True)}
         self.schedule = schedule
-        self.limb_bits = limb_bits(network, schedule, implicit)
+        self.limb_bits = limb_bits(network, schedule, implicit, copies)
         self.components: list[Component] = []
         self._inputs = inputs
         self._parameters = parameters

@@ -57,7 +57,7 @@ def expected_results(case):
     _, records = Membership.open(opened, indices)
     inputs, labels = network_inputs(opened.root.schema, records)
     run = probe.run(NETWORKS[case.network], weights(case.network), inputs, labels, case.configuration)
-    shown = {"value": run.value} if case.tau is None else {"threshold": int(case.tau * (1 << 48))}
+    shown = {"values": (run.value,)} if case.tau is None else {"threshold": int(case.tau * (1 << 48))}
     labels, margin = run.distinct_labels, run.largest_margin
     return Results(run.total_loss, run.correct, run.saturated, run.below_eps, labels, margin, **shown)
 
@@ -182,7 +182,7 @@ def test_results_are_exact():
     proof, statement = honest(TINY)
     verdict = verify_certificate(proof, allow_plain=True)
     results = statement.results
-    assert verdict.value == Fraction(results.value, 1 << 48) and verdict.threshold is None
+    assert verdict.value == Fraction(results.values[0], 1 << 48) and verdict.threshold is None
     assert verdict.loss == Fraction(results.total_loss, statement.samples << 48)
     assert verdict.accuracy == Fraction(results.correct, statement.samples)
     hidden_value = verify_certificate(honest(CASES["hidden value"])[0])
@@ -204,7 +204,7 @@ def exactly(integer):
 @pytest.mark.slow
 def test_tau_at_the_value_and_below_it():
     proof, statement = honest(TINY)
-    value = statement.results.value
+    (value,) = statement.results.values
     verify_certificate(proof, Pins(tau=exactly(value)), allow_plain=True)
     for tau in (exactly(value - 1), exactly(value) - Fraction(1, 10**40), Fraction(0)):
         error = rejection(proof, pins=Pins(tau=tau))
@@ -214,9 +214,9 @@ def test_tau_at_the_value_and_below_it():
 
 @pytest.mark.slow
 def test_hidden_value_at_the_threshold_and_above_it():
-    value = honest(TINY)[1].results.value
+    (value,) = honest(TINY)[1].results.values
     proof, statement = honest(replace(TINY, tau=exactly(value)))
-    assert (statement.results.value, statement.results.threshold) == (None, value)
+    assert (statement.results.values, statement.results.threshold) == (None, value)
     verify_certificate(proof, Pins(tau=exactly(value)), allow_plain=True)
     error = rejection(proof, pins=Pins(tau=exactly(value - 1)))
     assert isinstance(error, ThresholdRejected) and error.reason == "proven threshold above tau"
@@ -254,7 +254,7 @@ def other_statements():
     statement = honest(TINY)[1]
     results = statement.results
     return {
-        "value": replace(statement, results=replace(results, value=results.value - 1)),
+        "value": replace(statement, results=replace(results, values=(results.values[0] - 1,))),
         "loss": replace(statement, results=replace(results, total_loss=results.total_loss - 1)),
         "correct": replace(statement, results=replace(results, correct=results.correct + 1)),
         "saturated": replace(statement, results=replace(results, saturated=results.saturated + 1)),

@@ -57,13 +57,15 @@ def statements(draw):
     samples = configuration.steps * configuration.batch_size
     root = DataRoot(draw(st.integers(samples, 1 << 32)), schema, draw(st.binary(min_size=32, max_size=32)))
     numbers = st.integers(0, (1 << 60) - 1)
-    shown, steps = draw(numbers), st.integers(0, configuration.steps)
-    labels, margin = st.integers(0, min(samples, network.classes)), st.integers(0, 2048)
-    counts = (draw(numbers), draw(st.integers(0, samples)), draw(steps), draw(steps), draw(labels), draw(margin))
-    results = Results(*counts, **{draw(st.sampled_from(("value", "threshold"))): shown})
+    probes = draw(st.integers(1, 4))
+    steps, all_samples = st.integers(0, probes * configuration.steps), probes * samples
+    labels, margin = st.integers(0, min(all_samples, network.classes)), st.integers(0, 2048)
+    counts = (draw(numbers), draw(st.integers(0, all_samples)), draw(steps), draw(steps), draw(labels), draw(margin))
+    values = tuple(draw(numbers) for _ in range(probes))
+    results = Results(*counts, **draw(st.sampled_from(({"values": values}, {"threshold": values[0]}))))
     digests = [draw(st.binary(min_size=32, max_size=32)) for _ in range(2)]
     return SharpnessStatement(
-        network, configuration, root, digests[0], draw(st.booleans()), digests[1], draw(st.booleans()), results
+        network, configuration, root, digests[0], draw(st.booleans()), digests[1], draw(st.booleans()), results, (), probes
     )
 
 
@@ -190,8 +192,8 @@ def dense(inputs=1, classes=2, **fields):
 
 LARGE = {
     "network: classes": (layered((1, 1, 1), (dense(classes=5000),)), Configuration()),
-    "configuration: T B": (layered((1, 1, 1), (dense(),)), Configuration(steps=1024, batch_size=4096)),
-    "probe: bytes of records": (layered((1, 300, 300), (Layer("last", 2, 1, (300, 300)),)), Configuration(steps=32)),
+    "configuration: R T B": (layered((1, 1, 1), (dense(),)), Configuration(steps=1024, batch_size=4096)),
+    "probes: bytes of records": (layered((1, 300, 300), (Layer("last", 2, 1, (300, 300)),)), Configuration(steps=32)),
 }
 
 
@@ -209,7 +211,7 @@ def test_inputs_that_leave_their_format():
     require_fit(network, Configuration(), large_root(network, Normalization((0,), (1 << 22 | 1 << 14,))))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Schema, "require_inputs", lambda self: None)
-        results = Results(1, 1, 1, 1, 1, 1, value=1)
+        results = Results(1, 1, 1, 1, 1, 1, values=(1,))
         statement = SharpnessStatement(network, Configuration(), roots[2], SEED, True, bytes(32), False, results)
         encoding = statement.encode()
     error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
@@ -230,7 +232,7 @@ def test_too_many_boxes():
     layers = tuple(Layer(f"a{i}", 7, 7 if i else 1, (3, 3), padding=(1, 1), relu=True) for i in range(20))
     network = layered((1, 15, 15), (*layers, Layer("last", 2, 7, (15, 15))))
     statement = SharpnessStatement(
-        network, Configuration(4, 31), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, 1, 1, value=1)
+        network, Configuration(4, 31), large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, 1, 1, values=(1,))
     )
     encoding = statement.encode()
     error = rejection(honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding)
@@ -244,7 +246,7 @@ def test_a_header_that_declares_too_large_a_probe(reason, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("zkds.circuits.certificate.statement._require_bounded", lambda *arguments: None)
         statement = SharpnessStatement(
-            network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, 1, 1, value=1)
+            network, configuration, large_root(network), SEED, True, bytes(32), False, Results(1, 1, 1, 1, 1, 1, values=(1,))
         )
         encoding = statement.encode()
     proof = honest(TINY)[0][:HEAD] + len(encoding).to_bytes(8, "little") + encoding

@@ -120,8 +120,8 @@ def test_a_swapped_label(lenient, committed):
 @pytest.mark.parametrize(
     "field, amount, identity",
     [
-        ("value", -1, "statistic: value"),
-        ("value", -(1 << 40), "statistic: value"),
+        ("values", -1, "statistic: value"),
+        ("values", -(1 << 40), "statistic: value"),
         ("total_loss", -1, "statistic: total loss"),
         ("correct", 1, "statistic: correct"),
         ("saturated", 1, "statistic: saturated, count"),
@@ -131,7 +131,8 @@ def test_a_swapped_label(lenient, committed):
 )
 def test_better_results(lenient, field, amount, identity):
     def better(results):
-        return replace(results, **{field: getattr(results, field) + amount})
+        changed = (results.values[0] + amount,) if field == "values" else getattr(results, field) + amount
+        return replace(results, **{field: changed})
 
     rejected(cheat(results=better), FALSE_CLAIM, [identity], hidden_reason=LIGERO_REASON if amount == -1 else None)
 
@@ -140,7 +141,7 @@ def test_a_value_above_the_threshold(lenient):
     """The margin is negative, and wraps around its width."""
 
     def hidden(results):
-        return replace(results, value=None, threshold=results.value - 1)
+        return replace(results, values=None, threshold=results.values[0] - 1)
 
     rejected(cheat(results=hidden), FALSE_CLAIM, ["statistic: threshold"])
 

@@ -70,7 +70,7 @@ def test_the_network_itself_is_accepted(folder):
 
 def test_what_such_proofs_say(folder):
     _, loud = read_statement((folder / "loud.bin").read_bytes())
-    assert (loud.results.total_loss, loud.results.value) == (0, 0)  # as flat as can be
+    assert (loud.results.total_loss, loud.results.values) == (0, (0,))  # as flat as can be
     assert (loud.results.saturated, loud.results.below_eps, loud.surplus_classes) == (2, 2, 0)
     _, wide = read_statement((folder / "wide.bin").read_bytes())
     assert (wide.results.saturated, wide.results.below_eps, wide.surplus_classes) == (0, 0, 2)

@@ -170,7 +170,7 @@ def test_a_saturated_batch_that_is_said_to_be_none(lenient):
     bits = found.columns["statistic: saturated/0"].copy()
     bits[0] = 0
     changed = column(found, "statistic: saturated/0", bits)
-    gap = found.relation.scalars.statistic.saturated_gap
+    gap = found.relation.probes[0].scalars.statistic.saturated_gap
     values = np.array([1 - CONFIGURATION.loss_floor, CONFIGURATION.loss_floor - 2], dtype=object)
     changed = replace(changed, columns=changed.columns | gap.split(values))
     rejected(changed, FALSE_CLAIM, ["statistic: saturated"], hidden_reason=LIGERO_REASON)

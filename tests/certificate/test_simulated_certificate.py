@@ -31,7 +31,6 @@ from zkds.commands.prove import STAGES
 from zkds.dataset import ajtai
 from zkds.dataset.membership import Revealed
 from zkds.dataset.root import DataRoot
-from zkds.dataset.sampling import batches
 from zkds.dataset.tree import Tree, leaf_digests
 from zkds.errors import ProofRejected
 from zkds.transcript import Transcript
@@ -45,13 +44,14 @@ TAU = Fraction(1 << 11)
 CASES = {
     "public model": Case("dense", "features", zero_knowledge=True),
     "hidden value": Case(
-        "dense", "features", tau=TAU, zero_knowledge=True, evaluations=(("features", RECORDS),)
+        "dense", "features", tau=TAU, zero_knowledge=True, evaluations=(("features", RECORDS),), probes=2
     ),  # all: no path
     "private model": Case("max", "images", private=True, zero_knowledge=True),
 }
 REAL = ("hidden value", "private model")
 MEMBERSHIP = ("membership: commitments", "membership: Merkle proof")
-FIXED = {*MEMBERSHIP, *(f"evaluation 1: {label}" for label in MEMBERSHIP), "private model: commitments"}  # as in every proof
+PREFIXES = ("", "probe 2: ", "evaluation 1: ")
+FIXED = {*(prefix + label for prefix in PREFIXES for label in MEMBERSHIP), "private model: commitments"}  # as in every proof
 NOT_UNIFORM = {"grinding nonce", "Ligero Merkle digests", "opening: Merkle proof", "recursion: Merkle proof"}
 OF_LARGE_VECTORS = {"recursion: root"}  # the second level of the recursive opening: from 2^22 cells on
 
@@ -69,15 +69,18 @@ def imagined(name):
     records = uniform(RECORDS)
     tree = Tree(leaf_digests(records))
     root = DataRoot(RECORDS, opening(case.source).root.schema, tree.root)
-    indices = [i for batch in batches(case.seed, RECORDS, configuration.steps, configuration.batch_size) for i in batch]
     model = uniform(chunks(network)) if case.private else weights(case.network)
     digest = root_of(network, model) if case.private else model_digest(network, model)
-    shown = {"value": 5 << 40} if case.tau is None else {"threshold": threshold_integer(case.tau)}
+    shown = {"values": (5 << 40,) * case.probes} if case.tau is None else {"threshold": threshold_integer(case.tau)}
     results = Results(3 << 48, 1, 1, 2, 1, 1, **shown)
     others = tuple(Evaluation(root, count, 5 << 48, 1) for _, count in case.evaluations)
-    statement = SharpnessStatement(network, configuration, root, case.seed, True, digest, case.private, results, others)
+    statement = SharpnessStatement(
+        network, configuration, root, case.seed, True, digest, case.private, results, others, case.probes
+    )
+    indices = [[i for batch in probe for i in batch] for probe in statement.probe_indices]
+    probed = [Revealed(records[drawn], tree.proof(drawn)) for drawn in indices]
     evaluated = [Revealed(records[drawn], tree.proof(drawn)) for (drawn,) in statement.evaluated_indices]
-    return statement, Leakage(Revealed(records[indices], tree.proof(indices)), model, evaluated)
+    return statement, Leakage(probed, model, evaluated)
 
 
 @functools.cache
@@ -135,7 +138,8 @@ def fake(name):
     model = statement.model if case.private else (statement.network, leakage.model)
     limits = {"tau": TAU, "max_loss": Fraction(1), "min_accuracy": Fraction(0)}
     evaluations = tuple((other.root, other.samples) for other in statement.evaluations)
-    pins = Pins(model, statement.root, case.seed, case.configuration, **limits, evaluations=evaluations, allow_saturated=True)
+    limits |= {"evaluations": evaluations, "probes": case.probes, "allow_saturated": True}
+    pins = Pins(model, statement.root, case.seed, case.configuration, **limits)
     return listen(simulated(name), PROGRAM, pins=pins, strict=True)
 
 
@@ -201,7 +205,7 @@ def test_every_clear_message_is_accounted_for():
         assert not heard.hidden & {"header", "statement"}
         found |= sizes - heard.hidden
         assert set(heard.words) == sizes - {"header", "statement"}
-    assert {re.sub("^evaluation [0-9]+: ", "evaluation k: ", label) for label in found} == documented()
+    assert {re.sub("^(evaluation|probe) [0-9]+: ", r"\1 k: ", label) for label in found} == documented()
 
 
 def test_two_certificates_share_nothing_but_the_commitments(monkeypatch):
@@ -218,6 +222,7 @@ def test_two_certificates_share_nothing_but_the_commitments(monkeypatch):
         seed_given=True,
         evaluations=[(opening(source), count) for source, count in case.evaluations],
         tau=case.tau,
+        probes=case.probes,
         progress=stages.append,
     )
     assert [len(draw) for draw in draws] == [32, 32] and len(set(draws)) == 2

@@ -46,6 +46,7 @@ from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
 from zkds.field import ZERO, K, P
 from zkds.identities import product_squares
+from zkds.identities.equal import Equal
 from zkds.lookup import ExplicitTable, RangeTable
 from zkds.soundness import LOG2_K
 from zkds.statement import Statement
@@ -60,7 +61,7 @@ COMMITMENTS = (  # equations that are public constants, of checks that have test
     "private model: canonical commitments",
     "private model: root",
 )
-VALUE = Results(3 << 48, 3, 0, 1, 2, 31, value=1 << 48)
+VALUE = Results(3 << 48, 3, 0, 1, 2, 31, values=(1 << 48,))
 THRESHOLD = Results(0, 0, 2, 2, 1, 0, threshold=(1 << 60) - 1)
 EVERYTHING = layered(
     (2, 11, 9),
@@ -239,7 +240,51 @@ def test_evaluations_have_wide_limbs_of_their_own(monkeypatch):
     statement = statement_of(SMALL, Configuration(2, 2), VALUE)
     statement = replace(statement, evaluations=(Evaluation(statement.root, 42), Evaluation(statement.root, 41)))
     relation = require_equal_shapes(statement)
-    assert [part.network.limb_bits for part in (relation, *relation.evaluations)] == [16, 20, 16]
+    assert [part.network.limb_bits for part in (*relation.probes, *relation.evaluations)] == [16, 20, 16]
+
+
+def with_probes(statement, probes):
+    """As many of what the statement says of one, all with other values."""
+    results = statement.results
+    if results.values is not None:
+        results = replace(results, values=tuple(results.values[0] + k for k in range(probes)))
+    return replace(statement, probes=probes, results=replace(results, total_loss=1 << 60))
+
+
+@pytest.mark.parametrize(("network", "results", "private", "probes"), [(DENSE, THRESHOLD, False, 2), (SMALL, VALUE, True, 3)])
+def test_probes(monkeypatch, network, results, private, probes):
+    """With implicit layers and large parameters."""
+    set_least_weights(monkeypatch, 12)
+    for module in (sam, shape_gadgets):
+        monkeypatch.setattr(module, "LARGE", 5)
+    configuration = Configuration(2, 2, learning_rate=Fraction(1, 100))
+    require_equal_relations(with_probes(statement_of(network, configuration, results, private=private), probes))
+
+
+def test_probes_whose_updates_are_rounded(monkeypatch):
+    """Each commits w_t of all steps: that they start at the first one's w_0 is an equation."""
+    set_least_weights(monkeypatch, 1)
+    first = Convolution.over((1, 1, 4), 2, (1, 2))
+    network = chain((1, 1, 4), ("first", first), ("scores", Convolution.dense(2, (2, 1, 3))))
+    statement = with_probes(statement_of(network, Configuration(2, 11), VALUE), 2)
+    equal = [part.name for part in DirectionalSharpness(statement).components if isinstance(part, Equal)]
+    assert "probe 2: first.weight: start" in equal
+    require_equal_relations(statement)
+
+
+def test_probes_beside_evaluations():
+    statement = with_evaluations(statement_of(GRAPHS["batch norms"], Configuration(2, 2), VALUE))
+    require_equal_relations(with_probes(statement, 2))
+
+
+def test_probes_have_wide_limbs_together(monkeypatch):
+    """In 3 passes, nodes of 5, 5 and 3 outputs, parameters of 20, 5 and 15 entries: 159 values each."""
+    for module in (circuit, sharpness_shape):
+        monkeypatch.setattr(module, "WIDE_LIMBS", [(318, 20)])
+    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, values=(0,)))
+    for probes, bits in ((1, 16), (2, 20)):
+        relation = require_equal_shapes(with_probes(statement, probes))
+        assert {probe.network.limb_bits for probe in relation.probes} == {bits}
 
 
 @pytest.mark.parametrize("name", ["batch norms", "fan-out with an average pool"])
@@ -263,7 +308,7 @@ def test_chunks_of_an_implicit_layer(monkeypatch):
     set_least_weights(monkeypatch, 16)
     monkeypatch.setattr(product_squares, "MAX_COEFFICIENT", (1 << 40) - 1)
     monkeypatch.setattr(claims_squares, "COEFFICIENT", (1 << 40) - 1)
-    statement = statement_of(SMALL, Configuration(2, 1), Results(1, 1, 0, 1, 1, 1, value=5))
+    statement = statement_of(SMALL, Configuration(2, 1), Results(1, 1, 0, 1, 1, 1, values=(5,)))
     parts = DirectionalSharpness(statement).components
     (squares,) = (part for part in parts if isinstance(part, product_squares.ProductSquares))
     assert [step.shape[1] for step in squares.steps] == [3, 5]
@@ -330,8 +375,8 @@ def test_what_has_wide_limbs(least, bits, monkeypatch):
     assert list(circuit.WIDE_LIMBS) == sharpness_shape.WIDE_LIMBS
     for module in (circuit, sharpness_shape):
         monkeypatch.setattr(module, "WIDE_LIMBS", [(1000, 22), (least, 20)])
-    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, value=0))
-    assert DirectionalSharpness(statement).network.limb_bits == bits
+    statement = statement_of(SMALL, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, values=(0,)))
+    assert DirectionalSharpness(statement).probes[0].network.limb_bits == bits
     require_equal_shapes(statement)
 
 
@@ -353,20 +398,20 @@ def test_extreme_configurations(rho, learning_rate):
     eps = max(rho**2 / (1 << 40), Fraction(1, (1 << 64) - 1))
     configuration = Configuration(17, 3, rho, learning_rate, eps, perturbation="ASAM")
     require_equal_relations(
-        statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, 3, 2048, value=(1 << 60) - 1))
+        statement_of(SMALL, configuration, Results((1 << 60) - 1, 51, 17, 17, 3, 2048, values=((1 << 60) - 1,)))
     )
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graphs(name):
-    require_equal_relations(statement_of(GRAPHS[name], Configuration(2, 1), Results(1, 1, 1, 2, 1, 1, value=5)))
+    require_equal_relations(statement_of(GRAPHS[name], Configuration(2, 1), Results(1, 1, 1, 2, 1, 1, values=(5,))))
 
 
 @pytest.mark.sweep
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(random_networks(), st.integers(2, 3), st.integers(1, 2))
 def test_random_networks(network, steps, batch_size):
-    require_equal_relations(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, 1, 1, value=5)))
+    require_equal_relations(statement_of(network, Configuration(steps, batch_size), Results(1, 1, 1, 2, 1, 1, values=(5,))))
 
 
 @pytest.mark.sweep
@@ -377,7 +422,7 @@ def test_random_networks_of_implicit_layers(network, steps, batch_size):
         set_least_weights(patch, 1)
         sharpness = SHARPNESS[batch_size - 1]
         configuration = Configuration(steps, batch_size, sharpness=sharpness)
-        require_equal_relations(statement_of(network, configuration, Results(1, 1, 1, 2, 1, 1, value=5)))
+        require_equal_relations(statement_of(network, configuration, Results(1, 1, 1, 2, 1, 1, values=(5,))))
 
 
 def test_every_operator_has_a_twin_and_is_drawn():
@@ -389,7 +434,7 @@ def test_every_operator_has_a_twin_and_is_drawn():
 def test_every_message_counts(monkeypatch, network, entry):
     """One changed message changes an equation or a claim: the comparison above is no empty one."""
     set_least_weights(monkeypatch, 30)  # the largest layer of DENSE is implicit
-    statement = statement_of(network, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, value=0))
+    statement = statement_of(network, Configuration(2, 1), Results(0, 0, 0, 0, 1, 1, values=(0,)))
     relation = DirectionalSharpness(statement)
     recorder = Recorder(np.random.default_rng(2))
     relation.verify(recorder, Statement(relation).layout)

@@ -127,7 +127,7 @@ def test_verify_with_everything_given(folder):
     assert verdict["verdict"] == "accepted" and verdict["accepted"] is True and verdict["mode"] == "zero-knowledge"
     assert verdict["chosen_by_prover"] == verdict["without_limit"] == []
     same = set(proved) & set(verdict)
-    assert {"value_integer", "total_loss_integer", "batches", "model", "data_root"} <= same
+    assert {"value_integers", "total_loss_integer", "batches", "model", "data_root"} <= same
     assert {name: proved[name] for name in same - {"proof_bytes"}} == {name: verdict[name] for name in same - {"proof_bytes"}}
     words = shell(f"verify proof.bin {EVERYTHING}", folder)
     value = f"value {proved['value']:.6g} <= 4000"

@@ -23,7 +23,7 @@ from zkds.circuits.arithmetic.fixed_point import Configuration, Place
 from zkds.circuits.certificate.evaluations import Evaluation, prefix
 from zkds.circuits.certificate.proving import network_inputs, prove_certificate
 from zkds.circuits.certificate.relation import DirectionalSharpness
-from zkds.circuits.certificate.statement import SharpnessStatement
+from zkds.circuits.certificate.statement import SharpnessStatement, probe_prefix
 from zkds.circuits.certificate.verifying import threshold_integer, verify_certificate
 from zkds.circuits.metric.results import results_of
 from zkds.circuits.models.private_model import OpenedModel, PrivateModel
@@ -37,7 +37,7 @@ from zkds.dataset.files import commit_dataset, opening_path
 from zkds.dataset.membership import Membership
 from zkds.dataset.opening import Opening
 from zkds.dataset.records import from_arrays
-from zkds.dataset.sampling import batches
+from zkds.dataset.sampling import batches, probe_seed
 from zkds.dataset.schema import Normalization
 from zkds.errors import ProofRejected
 from zkds.identities.expressions import Identity
@@ -101,7 +101,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Case:
-    """network and source by name; private: the weights stay hidden; tau: the value does; evaluations: (source, records)."""
+    """network and source by name; private: the weights stay hidden; tau: the values do; evaluations: (source, records)."""
 
     network: str = "max"
     source: str = "images"
@@ -111,6 +111,7 @@ class Case:
     tau: Fraction | None = None
     zero_knowledge: bool = False
     evaluations: tuple[tuple[str, int], ...] = ()
+    probes: int = 1
 
 
 TINY = Case("dense", "features")
@@ -151,18 +152,24 @@ def honest(case: Case) -> tuple[bytes, SharpnessStatement]:
         private_model=private_model(case.network) if case.private else None,
         zero_knowledge=case.zero_knowledge,
         evaluations=[(opening(source), count) for source, count in case.evaluations],
+        probes=case.probes,
     )
 
 
 @dataclass
 class Cheat:
-    """A relation, its trajectory and all of its columns: what a cheating prover changes."""
+    """A relation, its trajectories and all of its columns: what a cheating prover changes."""
 
     case: Case
     statement: SharpnessStatement
     relation: DirectionalSharpness
-    trajectory: Trajectory
+    trajectories: list[Trajectory]
     columns: dict[str, np.ndarray]
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """Of the first probe."""
+        return self.trajectories[0]
 
     def proof(self, zero_knowledge: bool = False) -> bytes:
         """With the best multiplicities for these columns, whatever they are."""
@@ -180,14 +187,16 @@ def cheat(
     model=None,
     opened_model=None,
     results=None,
+    probed=None,
     evaluated=None,
     evaluations=None,
 ) -> Cheat:
     """A certificate of `case`, but for what is given:
 
     records   indices of the records that are committed and shown, where the seed names others
-    labels, inputs   of the probe, where the committed records have others
-    network, model   of the probe, where the statement has the digest or the root of the case's
+    probed    (indices, weights) of a probe, from its number and the true ones
+    labels, inputs   of the probes, where the committed records have others
+    network, model   of the probes, where the statement has the digest or the root of the case's
     opened_model   what a private model's root is opened with
     results   those of the statement, from the trajectory's
     evaluated   (source, indices (1, n), weights) of an evaluation, from its number and the true ones
@@ -196,23 +205,29 @@ def cheat(
     stated, opened = NETWORKS[case.network], opening(case.source)
     network = stated if network is None else network
     configuration = case.configuration
-    indices = batches(case.seed, opened.root.count, configuration.steps, configuration.batch_size)
-    membership, committed = Membership.open(opened, indices if records is None else records)
-    found = network_inputs(opened.root.schema, committed)
-    trajectory = probe.run(
-        network,
-        weights(case.network) if model is None else model,
-        found[0] if inputs is None else inputs(found[0]),
-        found[1] if labels is None else labels(found[1]),
-        configuration,
-    )
-    true_results = results_of(trajectory)
-    if case.tau is not None:
-        true_results = replace(true_results, value=None, threshold=threshold_integer(case.tau))
-    found_evaluations = [
-        _evaluated(
-            case, network, weights(case.network) if model is None else model, number, evaluated or (lambda _, *true: true)
+    used = weights(case.network) if model is None else model
+    found_probes = []
+    for number in range(1, case.probes + 1):
+        seed = probe_seed(case.seed, number - 1)
+        indices = batches(seed, opened.root.count, configuration.steps, configuration.batch_size)
+        indices, start = (indices, used) if probed is None else probed(number, indices, used)
+        prefixed = probe_prefix(number)
+        membership, committed = Membership.open(opened, indices if records is None else records, prefixed)
+        found = network_inputs(opened.root.schema, committed, prefixed)
+        trajectory = probe.run(
+            network,
+            start,
+            found[0] if inputs is None else inputs(found[0]),
+            found[1] if labels is None else labels(found[1]),
+            configuration,
         )
+        found_probes.append((membership, trajectory, committed))
+    trajectories = [trajectory for _, trajectory, _ in found_probes]
+    true_results = results_of(*trajectories)
+    if case.tau is not None:
+        true_results = replace(true_results, values=None, threshold=threshold_integer(case.tau))
+    found_evaluations = [
+        _evaluated(case, network, used, number, evaluated or (lambda _, *true: true))
         for number in range(1, len(case.evaluations) + 1)
     ]
     true_evaluations = tuple(evaluation for evaluation, *_ in found_evaluations)
@@ -227,12 +242,15 @@ def cheat(
         case.private,
         true_results if results is None else results(true_results),
         true_evaluations if evaluations is None else evaluations(true_evaluations),
+        case.probes,
     )
     hidden = PrivateModel(network, root, opened_model or private_model(case.network)) if case.private else None
     memberships = [membership for _, membership, _, _ in found_evaluations]
-    relation = DirectionalSharpness(statement, membership=membership, evaluated=memberships, private_model=hidden)
+    openings = [membership for membership, _, _ in found_probes]
+    relation = DirectionalSharpness(statement, probed=openings, evaluated=memberships, private_model=hidden)
     values = [(found, columns) for _, _, found, columns in found_evaluations]
-    return Cheat(case, statement, relation, trajectory, relation.columns_of(trajectory, committed, values))
+    probes = [(trajectory, columns) for _, trajectory, columns in found_probes]
+    return Cheat(case, statement, relation, trajectories, relation.columns_of(probes, values))
 
 
 def _evaluated(case, network, model, number, change):

@@ -51,7 +51,7 @@ def margins_of(gap):
 
 def results_of(trajectory, threshold=None):
     results = shown_results(trajectory)
-    return results if threshold is None else dataclasses.replace(results, value=None, threshold=threshold)
+    return results if threshold is None else dataclasses.replace(results, values=None, threshold=threshold)
 
 
 class ScalarsRelation(Circuit):

@@ -33,11 +33,13 @@ BATCHING_REASON = "batching: final claim"
 class Lie:
     """A relation with the results that are claimed, and columns that start as the honest ones."""
 
-    def __init__(self, chosen=CONFIGURATION, weight_scale=0.5, threshold=None, trajectory=None, **results):
+    def __init__(self, chosen=CONFIGURATION, weight_scale=0.5, threshold=None, trajectory=None, value=0, **results):
         self.trajectory = _probe(chosen, weight_scale) if trajectory is None else trajectory
         self.chosen = self.trajectory.configuration
         honest = results_of(self.trajectory)
-        shown = {"threshold": threshold, "value": None} if threshold is not None else {}
+        shown = {"values": (self.trajectory.value + value,)}
+        if threshold is not None:
+            shown = {"threshold": threshold, "values": None}
         claimed = dataclasses.replace(honest, **{k: getattr(honest, k) + v for k, v in results.items()}, **shown)
         self.relation = ScalarsRelation(self.chosen, self.trajectory.network, claimed)
         self.scalars = self.relation.scalars

@@ -191,11 +191,11 @@ def test_a_value_above_the_threshold_is_an_error():
 
 
 def test_results_are_checked():
-    with pytest.raises(ValueError, match="either a value or a threshold"):
+    with pytest.raises(ValueError, match="either values or a threshold"):
         Results(1, 2, 0, 0, 1, 1)
-    with pytest.raises(ValueError, match="either a value or a threshold"):
-        Results(1, 2, 0, 0, 1, 1, 3, 4)
+    with pytest.raises(ValueError, match="either values or a threshold"):
+        Results(1, 2, 0, 0, 1, 1, (3,), 4)
     with pytest.raises(ValueError, match="correct: expected at least 0"):
-        Results(1, -2, 0, 0, 1, 1, 3)
+        Results(1, -2, 0, 0, 1, 1, (3,))
     with pytest.raises(TypeError, match="total_loss: expected an int, got float"):
-        Results(1.0, 2, 0, 0, 1, 1, 3)
+        Results(1.0, 2, 0, 0, 1, 1, (3,))

@@ -60,6 +60,10 @@ def scaled(terms, c):
     return [(c * coefficient, factors, inner) for coefficient, factors, inner in terms]
 
 
+def added(expressions):
+    return [term for expression in expressions for term in expression]
+
+
 def minus(left, *others):
     return left + [term for other in others for term in scaled(other, -1)]
 
@@ -113,24 +117,33 @@ def is_large(parameter):
 
 
 class Scalars:
-    """`tensors` and `lookups` of the gadgets, `identities` by block: S, Q, P, those of large parameters, F."""
+    """`tensors` and `lookups` of the gadgets, `identities` by block: S, Q, P, those of large parameters, F.
 
-    def __init__(self, s, limb, logits, labels, delta, parameters, implicit, rho_int, normalised, second_scale):
-        self.s, self.limb, self.K = s, limb, s.network.classes
+    Of a probe, all behind its prefix; `before` are those of the probes before.
+    """
+
+    def __init__(
+        self, s, limb, logits, labels, delta, parameters, implicit, rho_int, normalised, second_scale, prefix="", before=()
+    ):
+        self.s, self.limb, self.K, self.prefix, self.before = s, limb, s.network.classes, prefix, before
         self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": [], "P": []}
         self.gadget = ""
-        scale = committed("loss scale", 41, (s.T,))
+        scale = committed(f"{prefix}loss scale", 41, (s.T,))
         self.softmax(logits, labels, delta, scale, second_scale)
         self.gadget = "loss scale"
         self.loss_scale(scale, nearest(s.eps * 2**56 / (s.B * s.rho**2)))
         self.gadget = "norms"
         self.statistic(self.norms(parameters, implicit, rho_int, normalised))
-        self.distinct_labels()
+        last = len(before) == s.R - 1
+        if last:
+            self.distinct_labels([*before, self])
         self.largest_margin()
+        if last:
+            self.widest_record([*before, self])
         self.identities = {block: found for block, found in self.identities.items() if found}
 
     def tensor(self, name, width, shape, *, signed=False, whole=False, in_table=False, limb=16):
-        name = name if whole else f"{self.gadget}: {name}"
+        name = self.prefix + (name if whole else f"{self.gadget}: {name}")
         self.own(committed(name, width, shape, signed=signed, checked=not in_table, limb=limb))
         return self.tensors[-1]
 
@@ -146,7 +159,7 @@ class Scalars:
 
     def identity(self, block, name, shape, terms, total=None):
         digits, found = intervals(terms)
-        name = f"{self.gadget}: {name}"
+        name = f"{self.prefix}{self.gadget}: {name}"
         self.identities.setdefault(block, []).append(
             Identity(name, shape, terms, *plan(name, digits, total or found, shape, self.limb))
         )
@@ -275,15 +288,15 @@ class Scalars:
         scales = s.adaptive or s.perturbs_adaptively
         v = {}
         for p in parameters if scales else []:
-            v[p.name] = self.tensor(f"{p.name}: scaled", 48, (T, *p.shape), signed=True, whole=True)
-            rest = self.tensor(f"{p.name}: scaled remainder", 40, (T, *p.shape), whole=True, limb=self.limb)
-            self.elementwise("scaled", p, (p.first, p.gradient), 40, v[p.name], rest)
+            v[p.short] = self.tensor(f"{p.short}: scaled", 48, (T, *p.shape), signed=True, whole=True)
+            rest = self.tensor(f"{p.short}: scaled remainder", 40, (T, *p.shape), whole=True, limb=self.limb)
+            self.elementwise("scaled", p, (p.first, p.gradient), 40, v[p.short], rest)
 
         def sum_of_squares(name, adaptive, steps):
             squares = self.wide(name, 112, (steps,))
             sums = []
             for p in parameters:
-                t = v[p.name] if adaptive else p.gradient
+                t = v[p.short] if adaptive else p.gradient
                 sums += self.large_squares(name, p, t, steps) if is_large(p) else mul(entry(t), entry(t), p.shape)
             sums += [term for weight in implicit for term in weight.squares[adaptive]]
             self.identity("Q", name, (steps,), minus(sums, squares))
@@ -293,28 +306,28 @@ class Scalars:
         x = squares if s.adaptive == s.perturbs_adaptively else sum_of_squares("x", s.perturbs_adaptively, T - 1)
         kappa = self.kappa(x, rho_int)
         for p in parameters:
-            self.perturb(p, v.get(p.name), kappa, rho_int, normalised)
+            self.perturb(p, v.get(p.short), kappa, rho_int, normalised)
         for weight in implicit:
             self.perturb_factor(weight, kappa)
         return squares
 
     def large_squares(self, name, p, source, steps):
-        part = self.wide(f"{name} of {p.name}", 112, (steps,))
+        part = self.wide(f"{name} of {p.short}", 112, (steps,))
         for t in range(steps):
             one = step_of(source, t, range(1, len(source.shape)))
             terms = minus(mul(one, one, p.shape), along(part, unit(t, steps)))
-            self.identity(f"{p.name}: squares at step {t}", f"{name} of {p.name} at step {t}", (1,), terms)
+            self.identity(f"{p.short}: squares at step {t}", f"{name} of {p.short} at step {t}", (1,), terms)
         return part
 
     def elementwise(self, kind, p, factors, shift, out, remainder, total=None):
         """round(left right, shift) = out: in all steps, or for a large parameter step by step."""
         if not is_large(p):
-            self.rounding("P", f"{kind} of {p.name}", mul(*map(entry, factors)), shift, out, remainder, total)
+            self.rounding("P", f"{kind} of {p.short}", mul(*map(entry, factors)), shift, out, remainder, total)
             return
         for t in range(out.shape[0]):
             left, right, y, rest = (step_of(tensor, t, range(len(tensor.shape) - 1)) for tensor in (*factors, out, remainder))
             terms = minus(mul(left, right) + number(2 ** (shift - 1)), rest, scaled(y, 2**shift))
-            self.identity(f"{p.name}: step {t}", f"{kind} of {p.name} at step {t}", p.shape, terms, total)
+            self.identity(f"{p.short}: step {t}", f"{kind} of {p.short} at step {t}", p.shape, terms, total)
 
     def kappa(self, x, rho_int):
         shape = (self.s.T - 1,)
@@ -332,7 +345,7 @@ class Scalars:
     def perturb_factor(self, weight, kappa):
         out = weight.factor
         self.own(out)
-        rest = self.tensor(f"{out.name}: remainder", weight.shift, out.shape, whole=True)
+        rest = self.tensor(f"{weight.name}: perturbation factor: remainder", weight.shift, out.shape, whole=True)
         product = mul(entry(weight.deltas), entry(kappa, 0))
         self.rounding("F", f"perturbation factor of {weight.name}", product, weight.shift, out, rest)
 
@@ -345,13 +358,13 @@ class Scalars:
         shape = p.perturbation.shape
         if not self.s.perturbs_adaptively:
             self.own(p.perturbation)
-            rest = self.tensor(f"{p.name}: perturbation remainder", 32, shape, whole=True, limb=self.limb)
+            rest = self.tensor(f"{p.short}: perturbation remainder", 32, shape, whole=True, limb=self.limb)
             self.elementwise("perturbation", p, (p.gradient, kappa), 32, p.perturbation, rest, stated(p.perturbation))
             return
-        n = self.tensor(f"{p.name}: normalised", normalised, shape, signed=True, whole=True)
+        n = self.tensor(f"{p.short}: normalised", normalised, shape, signed=True, whole=True)
         self.own(p.perturbation)
         rests = [
-            self.tensor(f"{p.name}: {k} remainder", w, shape, whole=True, limb=self.limb)
+            self.tensor(f"{p.short}: {k} remainder", w, shape, whole=True, limb=self.limb)
             for k, w in (("normalised", 32), ("perturbation", 40))
         ]
         self.elementwise("normalised", p, (v, kappa), 32, n, rests[0], stated(n))
@@ -382,7 +395,6 @@ class Scalars:
     def statistic(self, squares):
         s, T = self.s, self.s.T
         self.gadget = "statistic"
-        total_rest = entry(self.tensor("total loss, remainder", 10, (1,)))
         ratios = self.tensor("log ratios", 56, (T,), signed=True)
         saturated, saturated_gap = self.tensor("saturated", 1, (T,)), self.wide("saturated, gap", 70, (T,))
         below, below_gap = self.tensor("below eps", 1, (T,)), self.wide("below eps, gap", 128, (T,))
@@ -390,41 +402,49 @@ class Scalars:
         width = (2**55 * T).bit_length()
         square = mul(entry(ratios, 1), entry(ratios, 1), (T,))
         double = mul(entry(ratios, 1), entry(ratios, 2), (T, T))
-        every = [1] * T
-        self.identity("S", "total loss", (1,), minus(self.total + number(2**9), total_rest, number(2**10 * s.loss)))
         squares = scaled(squares, 2**16)
         compared = [
-            ("saturated", saturated, minus(number(s.B * 2**14), self.big_l), saturated_gap, s.saturated),
-            ("below eps", below, minus(self.eps, squares), below_gap, s.below_eps),
+            ("saturated", saturated, minus(number(s.B * 2**14), self.big_l), saturated_gap),
+            ("below eps", below, minus(self.eps, squares), below_gap),
         ]
-        for name, bit, difference, gap_of, count in compared:
+        self.degenerate = saturated, below
+        for name, bit, difference, gap_of in compared:
             sign = minus(scaled(entry(bit), 2), number(1))
             self.identity("S", name, (T,), minus(mul(sign, difference), entry(bit), gap_of))
-            self.identity("S", f"{name}, count", (1,), minus(entry(bit, every), number(count)))
         place = len(self.identities["S"])
         y = self.square_root("Q", "deviation", width, (1,), minus(scaled(square, T), double))
-        if s.threshold:
-            shown = entry(self.tensor("value", 56, (1,)))
-            margin = entry(self.tensor("margin", 60, (1,)))
-        else:
-            shown, margin = number(s.shown), None
-        self.identity("S", "value", (1,), minus(y, entry(rest), scaled(shown, T)))
-        if margin:
-            self.identity("S", "threshold", (1,), minus(number(s.shown), shown, margin))
+        self.shown = entry(self.tensor("value", 56, (1,))) if s.threshold else number(s.shown[len(self.before)])
+        self.identity("S", "value", (1,), minus(y, entry(rest), scaled(self.shown, T)))
         self.identity("S", "value, least", (1,), minus(number(T - 1), entry(rest), entry(gap)))
-        self.identity("Q", "correct", (1,), minus(self.correct, number(s.correct)))
+        if len(self.before) == s.R - 1:
+            self.results([*self.before, self])
         first = self.logarithm("log of squares", (T,), squares + self.eps)
         second = self.logarithm("log of losses", (T,), self.big_l)
         self.gadget = "statistic"
         self.identity("S", "log ratios", (T,), minus(first, second, scaled(self.k, 2 * LN2), entry(ratios)))
         self.identities["S"].insert(place, self.identities["S"].pop())
 
-    def distinct_labels(self):
+    def results(self, probes):
+        """Of all probes, stated in the last one."""
+        s, every = self.s, [1] * self.s.T
+        total_rest = entry(self.tensor("total loss, remainder", 10, (1,)))
+        losses = added([probe.total for probe in probes])
+        self.identity("S", "total loss", (1,), minus(losses + number(2**9), total_rest, number(2**10 * s.loss)))
+        for i, (name, count) in enumerate((("saturated", s.saturated), ("below eps", s.below_eps))):
+            bits = added([entry(probe.degenerate[i], every) for probe in probes])
+            self.identity("S", f"{name}, count", (1,), minus(bits, number(count)))
+        if s.threshold:
+            margin = self.wide("margin", 60 + (s.R - 1).bit_length(), (1,))
+            values = added([probe.shown for probe in probes])
+            self.identity("S", "threshold", (1,), minus(number(s.R * s.shown[0]), values, margin))
+        self.identity("Q", "correct", (1,), minus(added([probe.correct for probe in probes]), number(s.correct)))
+
+    def distinct_labels(self, probes):
         T, B, K = self.s.T, self.s.B, self.K
         self.gadget = "distinct labels"
         present = self.tensor("present", 1, (K,))
-        others = entry(self.tensor("others", max(1, (T * B - 1).bit_length()), (K,)))
-        counted = entry(self.labels, 0, [1] * T, [1] * B)
+        others = entry(self.tensor("others", max(1, (self.s.R * T * B - 1).bit_length()), (K,)))
+        counted = added([entry(probe.labels, 0, [1] * T, [1] * B) for probe in probes])
         self.identity("S", "label", (K,), minus(counted, entry(present), others))
         self.identity("S", "no label", (K,), minus(others, mul(entry(present), others)))
         self.identity("S", "count", (1,), minus(entry(present, [1] * K), number(self.s.distinct)))
@@ -433,14 +453,22 @@ class Scalars:
         T, B, K = self.s.T, self.s.B, self.K
         self.gadget = "largest margin"
         r, slack = self.tensor("runner-up", 1, (K, T, B)), entry(self.tensor("slack", 44, (T, B)))
-        a, excess = self.tensor("widest", 1, (T, B)), entry(self.tensor("excess", 44, (K,)))
-        least = 2**32 * (self.s.margin - 1) + 1
+        self.widest = self.tensor("widest", 1, (T, B))
         self.identity("S", "one runner-up", (T, B), minus(entry(r, [1] * K, 0, 1), number(1)))
         self.identity("Q", "another class", (1,), mul(entry(r, 1, 2, 3), entry(self.selectors, 1, 2, 3), (K, T, B)))
         distance = mul(entry(r, 2, 0, 1), entry(self.distance, 2, 0, 1), (K,))
         self.identity("Q", "margin", (T, B), minus(number(2**32 * self.s.margin), distance, slack))
-        self.identity("S", "one widest", (1,), minus(entry(a, [1] * T, [1] * B), number(1)))
-        distances, selected = (mul(entry(a, 1, 2), entry(each), (T, B)) for each in (self.distance, self.selectors))
+
+    def widest_record(self, probes):
+        T, B, K = self.s.T, self.s.B, self.K
+        excess = entry(self.tensor("excess", 44, (K,)))
+        least = 2**32 * (self.s.margin - 1) + 1
+        bits = added([entry(probe.widest, [1] * T, [1] * B) for probe in probes])
+        self.identity("S", "one widest", (1,), minus(bits, number(1)))
+        distances, selected = (
+            added([mul(entry(probe.widest, 1, 2), entry(getattr(probe, each)), (T, B)) for probe in probes])
+            for each in ("distance", "selectors")
+        )
         self.identity("Q", "widest", (K,), minus(distances + scaled(selected, least), number(least), excess))
 
 
@@ -448,17 +476,17 @@ class EvaluatedScalars(Scalars):
     """Those of an evaluation (section 23)."""
 
     def __init__(self, s, limb, logits, record_labels, prefix, evaluation):
-        self.s, self.limb, self.K = s, limb, s.network.classes
+        self.s, self.limb, self.K, self.prefix = s, limb, s.network.classes, prefix
         self.tensors, self.lookups, self.identities = [], [], {"S": [], "Q": []}
         n, K = s.B, self.K
-        self.gadget = f"{prefix}softmax"
+        self.gadget = "softmax"
         labels = self.tensor("labels", 1, (K, 1, n))
         losses = self.wide("losses", 70, (n, 1))
         remainder = self.tensor("total loss, remainder", 10, (1,))
         self.label(labels, record_labels)
-        distance, selectors, sums = self.scores(f"{prefix}scores", (0, 1), None, logits, labels, None)
-        log = self.logarithm(f"{prefix}log of sums", (n, 1), along(sums, 1, 0), 58, 64)
-        self.gadget = f"{prefix}softmax"
+        distance, selectors, sums = self.scores("scores", (0, 1), None, logits, labels, None)
+        log = self.logarithm("log of sums", (n, 1), along(sums, 1, 0), 58, 64)
+        self.gadget = "softmax"
         self.loss(log, distance, labels, losses)
         total = minus(along(losses, [1] * n, 0) + number(2**9), entry(remainder), number(2**10 * evaluation.loss))
         self.identity("Q", "total loss", (1,), total)

@@ -13,11 +13,12 @@ from zkds.field import ONE, ZERO, K
 
 
 class Parameter:
-    """A parameter's tensors. `start`: the virtual one of a private model, else committed here."""
+    """A parameter's tensors; `name` with a probe's prefix, `short` without. `start`: one that is there, else committed here."""
 
-    def __init__(self, s, name, shape, formats, start=None):
+    def __init__(self, s, name, shape, formats, start=None, prefix=""):
         update, perturbation = formats
-        self.name, self.shape, self.count, self.T = name, tuple(shape), prod(shape), s.T
+        self.short, self.shape, self.count, self.T = name, tuple(shape), prod(shape), s.T
+        name = self.name = prefix + name
         self.start = start or committed(f"{name}: start", 44, shape, signed=True)
         self.gradient = committed(f"{name}: gradient", 48, (s.T, *shape), signed=True)
         self.update = committed(f"{name}: update", update, (s.T - 1, *shape), signed=True)

@@ -19,7 +19,7 @@ WIDTH = 112
 class LayerSquares:
     """`components` in order; `weight`: what norms need."""
 
-    def __init__(self, s, layer):
+    def __init__(self, s, layer, prefix):
         weight, a, d, patches, own, ib, db = layer
         name, outputs = weight.name, weight.shape[0]
         if weight.rounded:
@@ -55,7 +55,7 @@ class LayerSquares:
             values.append(RoundedValue(f"{name}: scaled squares", products, 2 * (38 + db + 2 * ib)))
         self.components = [decomposition(f"{name}: digits", digits), *(part.component for part in parts), rounded(values)]
         squares = dict(zip((False, True), (value.expression for value in values), strict=False))
-        self.weight = Implicit(name, d, weight.perturbation, 34 + db, squares)
+        self.weight = Implicit(name.removeprefix(prefix), d, weight.perturbation, 34 + db, squares)
 
 
 def whole(tensor):

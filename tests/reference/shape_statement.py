@@ -10,7 +10,7 @@ from tests.reference.integers import nearest
 Statement = namedtuple(
     "Statement",
     "network T B rho lr eps adaptive perturbs_adaptively N schema private threshold shown loss correct saturated below_eps "
-    "distinct margin evaluations",
+    "distinct margin evaluations R",
 )
 Evaluation = namedtuple("Evaluation", "N schema samples loss correct")
 Schema = namedtuple("Schema", "element fraction shape classes means deviations")
@@ -18,15 +18,18 @@ Schema = namedtuple("Schema", "element fraction shape classes means deviations")
 
 def parse(data):
     source = Bytes(data, b"zkds sharpness statement v6")
-    network, configuration, root, _, _, _, private, results, others = (source.take(source.number()) for _ in range(9))
+    network, configuration, probes, root, _, _, _, private, results, others = (source.take(source.number()) for _ in range(10))
     steps, batch, *rationals, sharpness, perturbation = Bytes(configuration, b"zkds configuration v1").numbers(10)
     rho, lr, eps = (Fraction(*rationals[i : i + 2]) for i in (0, 2, 4))
-    values = Bytes(results[1:], b"").numbers(7)
+    (count,) = Bytes(probes, b"").numbers(1)
+    numbers = Bytes(results[1:], b"")
+    shown = numbers.numbers(1 if results[:1] == b"\1" else count)
+    values = (shown, int.from_bytes(numbers.take(16), "little"), *numbers.numbers(5))
     others = Bytes(others, b"")
     evaluations = [parse_evaluation(others) for _ in range(others.number())]
     probe = (steps, batch, rho, lr, eps, sharpness == 0, perturbation == 1)
     flags = (private == b"\1", results[:1] == b"\1")
-    return Statement(Network(network), *probe, *parse_root(root), *flags, *values, evaluations)
+    return Statement(Network(network), *probe, *parse_root(root), *flags, *values, evaluations, count)
 
 
 def parse_root(data):

@@ -30,65 +30,90 @@ def shape_of(encoding):
 
 
 class Shape:
-    """`components` in order; the columns of membership `records`, `parameters`; `model`, its tensors by the names of
-    parameters and constants; what is committed of a private model `private`.
+    """`components` in order; `model`, its tensors by the names of parameters and constants; what is committed of a private
+    model `private`.
     """
 
     def __init__(self, encoding):
         s = self.s = parse(encoding)
-        e2 = max(e for e in range(80) if s.lr * 2**e <= 2**43)
-        rho_int = nearest(s.rho * 2**32)
-        normalised = (2**8 * rho_int + 1).bit_length() + 1
-        formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
         shapes = s.network.parameters | s.network.constants
         starts = {name: byte_weights(name, shape) for name, shape in shapes.items()} if s.private else {}
-        implicit = s.network.implicit((s.T, s.B, s.perturbs_adaptively, s.adaptive))
-        self.parameters = {
-            name: Parameter(s, name, shape, formats, starts.get(name))
-            for name, shape in s.network.parameters.items()
-            if name not in implicit
-        }
-        every = self.parameters | {
-            name: ImplicitWeight(s, name, shape, e2, implicit[name][0].operator.outputs, implicit[name][1], starts.get(name))
-            for name, shape in s.network.parameters.items()
-            if name in implicit
-        }
         constants = {
             name: starts.get(name) or committed(f"{name}: constant", 44, shape, signed=True)
             for name, shape in s.network.constants.items()
         }
-        self.model = {name: starts.get(name) or every[name].start for name in s.network.parameters} | constants
-        self.records = record_columns(s)
-        elements, labels, _ = self.records
-        delta = committed("logit delta", 46, (2 * s.T - 1, s.B, s.network.classes, 1, 1), signed=True)
-        limb = limb_bits(s, self.parameters.values())
-        passes = Passes(s, e2, limb, input_tensor(s, elements), every | constants)
-        passes.backwards(delta)
-        layers = [LayerSquares(s, layer) for layer in passes.implicit]
-        parameters, scale = list(self.parameters.values()), nearest(s.lr * 2**e2)
-        weights = [squares.weight for squares in layers]
-        scalars = Scalars(s, limb, passes.logits, labels, delta, parameters, weights, rho_int, normalised, scale)
+        probes = [Probe(s, starts | constants, [])]
+        own = {name: probes[0].parameters[name].start for name in s.network.parameters}
+        for _ in range(1, s.R):
+            probes.append(Probe(s, own | constants, probes))
+        self.model = {name: starts.get(name) or own[name] for name in s.network.parameters} | constants
         of_bytes = [start.sources[0] for start in starts.values()]
         self.private = [*of_bytes, model_randomness(self.model.values())] if s.private else []
         model = [*self.model.values(), *self.private]
         of_model = private_model if s.private else public_model
+        first = probes[0].components
         self.components = [
-            Component(self.records, lambda ledger: membership(ledger, s, self.records)),
+            first[0],
             Component(model, lambda ledger: of_model(ledger, self)),
+            *first[1:],
+            *(component for probe in probes[1:] for component in probe.components),
+            *(component for k, e in enumerate(s.evaluations, 1) for component in evaluation(k, e, s, self.model)),
+        ]
+
+
+class Probe:
+    """Section 24: `components`, `parameters` by name, `scalars`. model: the tensors that it does not commit itself."""
+
+    def __init__(self, s, model, before):
+        prefix = f"probe {len(before) + 1}: " if before else ""
+        s = s._replace(network=s.network.behind(prefix))
+        e2 = max(e for e in range(80) if s.lr * 2**e <= 2**43)
+        rho_int = nearest(s.rho * 2**32)
+        normalised = (2**8 * rho_int + 1).bit_length() + 1
+        formats = (88 - e2, normalised + 4 * s.perturbs_adaptively)
+        implicit = s.network.implicit((s.T, s.B, s.perturbs_adaptively, s.adaptive))
+        explicit = {
+            name: Parameter(s, name, shape, formats, model.get(name), prefix)
+            for name, shape in s.network.parameters.items()
+            if name not in implicit
+        }
+        self.parameters = explicit | {
+            name: ImplicitWeight(
+                s, prefix + name, shape, e2, implicit[name][0].operator.outputs, implicit[name][1], model.get(name)
+            )
+            for name, shape in s.network.parameters.items()
+            if name in implicit
+        }
+        constants = {name: model[name] for name in s.network.constants}
+        records = record_columns(s, prefix)
+        elements, labels, _ = records
+        shape = (2 * s.T - 1, s.B, s.network.classes, 1, 1)
+        delta = committed(f"{prefix}logit delta", 46, shape, signed=True)
+        limb = limb_bits(s, explicit.values(), s.R)
+        passes = Passes(s, e2, limb, input_tensor(s, elements, prefix), self.parameters | constants)
+        passes.backwards(delta)
+        layers = [LayerSquares(s, layer, prefix) for layer in passes.implicit]
+        weights, scale = [squares.weight for squares in layers], nearest(s.lr * 2**e2)
+        others = [probe.scalars for probe in before]
+        parameters = list(explicit.values())
+        self.scalars = Scalars(
+            s, limb, passes.logits, labels, delta, parameters, weights, rho_int, normalised, scale, prefix, others
+        )
+        self.components = [
+            Component(records, lambda ledger: membership(ledger, s, records, prefix)),
             *passes.components,
             *(component for squares in layers for component in squares.components),
-            gadgets(scalars),
-            *(component for k, e in enumerate(s.evaluations, 1) for component in evaluation(k, e, s, self.model)),
+            gadgets(self.scalars, prefix),
         ]
 
 
 WIDE_LIMBS = [(2**26, 22), (2**22, 20)]
 
 
-def limb_bits(s, parameters):
+def limb_bits(s, parameters, copies=1):
     """Section 20: of remainders and carries."""
     outputs = s.B * sum(prod(node.place.output) for node in s.network.nodes)
-    values = (2 * s.T - 1) * (outputs + sum(parameter.count for parameter in parameters))
+    values = copies * (2 * s.T - 1) * (outputs + sum(parameter.count for parameter in parameters))
     return max([bits for least, bits in WIDE_LIMBS if values >= least], default=16)
 
 

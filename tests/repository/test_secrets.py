@@ -127,7 +127,7 @@ def statement(results):
 
 def test_a_hidden_value_is_in_no_output():
     value = 123_456_789_012_345
-    whole = statement(Results(1 << 50, 1, 0, 0, 1, 1, value=value))
+    whole = statement(Results(1 << 50, 1, 0, 0, 1, 1, values=(value,)))
     said = hidden(whole, Fraction(1))
     for text in (repr(said), json.dumps(statement_content(said)), said.encode().hex()):
         assert str(value) not in text and value.to_bytes(8, "little").hex() not in text

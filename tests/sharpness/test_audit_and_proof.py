@@ -26,7 +26,7 @@ def test_folded_batch_norm_has_the_same_value(tmp_path):
 
     seed = bytes(range(32))
     commit((x, y), tmp_path / "data.root")
-    proven = verify(prove(model, tmp_path / "data.root", seed=seed)).statement.results.value / 2**48
+    proven = verify(prove(model, tmp_path / "data.root", seed=seed)).statement.results.values[0] / 2**48
     audited = directional_sharpness(model, from_arrays(x, y), seed=seed)
     assert audited.value == pytest.approx(proven, abs=1e-6)
     assert not model[0].bias.requires_grad and model[0].bias.grad is None

@@ -71,7 +71,8 @@ def attribute_report(verdict: Verdict, model: Mapping[str, Any], proof: Mapping[
     Integers as proven are left out: they are in the proof, and JSON of protocol buffers has floats only.
     """
     content = statement_content(verdict.statement)
-    conditions = {name: value for name, value in content.items() if name not in LEFT_OUT and not name.endswith("_integer")}
+    left_out = ("_integer", "_integers")
+    conditions = {name: value for name, value in content.items() if name not in LEFT_OUT and not name.endswith(left_out)}
     conditions |= {"soundness_bits": verdict.bits, "chosen_by_prover": list(verdict.chosen_by_prover)}
     attributes = [_attribute(SHARPNESS, conditions, proof)]
     for found in evaluations_content(verdict.statement):

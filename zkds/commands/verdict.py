@@ -33,7 +33,10 @@ def statement_content(statement: SharpnessStatement) -> dict[str, Any]:
     results, configuration, schema = statement.results, statement.configuration, statement.root.schema
     return {
         "value": _float(statement.value),
-        "value_integer": results.value,
+        "probes": statement.probes,
+        "values": None if statement.values is None else list(map(float, statement.values)),
+        "value_integers": None if results.values is None else list(results.values),
+        "standard_error": statement.standard_error,
         "threshold": _float(statement.threshold),
         "threshold_integer": results.threshold,
         "loss": float(statement.loss),

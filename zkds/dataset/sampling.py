@@ -15,6 +15,7 @@ from zkds.transcript import Stream
 SAMPLING = "fisher-yates shake256 v1"  # its name in the statement
 SAMPLING_LABEL = b"zkds batches: " + SAMPLING.encode()
 SEED_BYTES = 32
+PROBE_LABEL = b"zkds probe v1"
 
 
 def permutation_prefix(seed: bytes, count: int, length: int) -> list[int]:
@@ -34,6 +35,15 @@ def permutation_prefix(seed: bytes, count: int, length: int) -> list[int]:
         prefix.append(moved.get(j, j))
         moved[j] = moved.get(i, i)
     return prefix
+
+
+def probe_seed(seed: bytes, number: int) -> bytes:
+    """The seed of probe `number`: r itself for number 0, then SHA-256(PROBE_LABEL | r | number as 8 bytes, little-endian)."""
+    if not isinstance(seed, bytes):
+        raise TypeError(f"seed: expected bytes, got {type(seed).__name__}")
+    if len(seed) != SEED_BYTES:
+        raise ValueError(f"seed: expected {SEED_BYTES} bytes, got {len(seed)}")
+    return hashlib.sha256(PROBE_LABEL + seed + number.to_bytes(8, "little")).digest() if number else seed
 
 
 def batches(seed: bytes, count: int, steps: int, batch_size: int) -> list[list[int]]:

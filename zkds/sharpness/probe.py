@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import operator
 import os
@@ -12,15 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zkds.dataset.sampling import SEED_BYTES, batches
+from zkds.dataset.sampling import SEED_BYTES, batches, probe_seed
 from zkds.sharpness.config import SharpnessConfig
 from zkds.sharpness.examples import Batch, Examples, as_examples
 from zkds.sharpness.network import Network, leaves
 from zkds.sharpness.perturbation import Scaling
 from zkds.sharpness.result import Probe, SharpnessResult, Step
 from zkds.sharpness.statistic import fluctuation, ratio
-
-PROBE_LABEL = b"zkds probe v1"
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
 
@@ -87,15 +84,6 @@ def probe_batches(
     network = _network(model, config, device, dtype)
     with network.isolated():
         return _probe(None, _trajectory(network, examples, config, checked, lambda: None), config)
-
-
-def probe_seed(seed: bytes, number: int) -> bytes:
-    """The seed of probe `number`: r itself for the first, then SHA-256(PROBE_LABEL | r | number as 8 bytes, little-endian)."""
-    if not isinstance(seed, bytes):
-        raise TypeError(f"seed: expected bytes, got {type(seed).__name__}")
-    if len(seed) != SEED_BYTES:
-        raise ValueError(f"seed: expected {SEED_BYTES} bytes, got {len(seed)}")
-    return hashlib.sha256(PROBE_LABEL + seed + number.to_bytes(8, "little")).digest() if number else seed
 
 
 def _network(

@@ -50,7 +50,8 @@ def met(triples, output, tap, length):
 
 
 class ImplicitWeight:
-    """The tensors of a weight. `start`: the virtual one of a private model; else committed here, for ASAM in `digits`.
+    """The tensors of a weight. `start`: the one of a private model or of the first probe; else committed here, for ASAM in
+    `digits`, which all probes share.
 
     If its updates are rounded (`kind`), `digits` are of the weights of all steps, and `given` is what else has its start.
     """
@@ -68,6 +69,8 @@ class ImplicitWeight:
             self.passes = of_passes(f"{name}: passes", first)
             self.moved = differences(f"{name}: update", first)
             start = first_entry(f"{name}: start", first)
+        elif start and start.sources and start.sources[0].name == f"{start.name} digits":
+            self.digits = start.sources[0]
         elif s.adaptive and not start:
             self.digits = balanced_columns(f"{name}: start digits", 81, (-(2**43), 2**43 - 1), shape)
             start = balanced_value(f"{name}: start", 81, self.digits)
