@@ -97,13 +97,14 @@ static int operand_init(struct operand *operand, const struct zkds_low_rank *a, 
     if (!bytes) return ZKDS_OUT_OF_MEMORY;
     int16_t *shorts = operand->shorts = operand->small ? NULL : (int16_t *)(void *)bytes;
     memset(bytes, 0, size * (operand->small ? sizeof(int8_t) : sizeof(int16_t)));
+    const size_t next = squares_tiles_next(a->rank);
     for (size_t column = 0; column < columns; column += lanes)
         for (size_t r = 0; r < a->rank; r++)
             for (size_t j = 0; j < operand->inner_digits; j++) {
                 const int16_t *from = a->inner + (r * a->inner_digits + j) * columns + column;
                 if (operand->tiled) {
-                    int8_t *block = bytes + column / lanes * of_block;
-                    for (size_t x = 0; x < lanes; x++) block[squares_tiles_place(a->rank, r, j, x)] = (int8_t)from[x];
+                    int8_t *to = bytes + column / lanes * of_block + squares_tiles_place(a->rank, r, j);
+                    for (size_t x = 0; x < lanes; x++) to[x / TILE_SIDE * next + x % TILE_SIDE * 4] = (int8_t)from[x];
                 } else if (shorts) {
                     memcpy(shorts, from, lanes * sizeof *shorts);
                     shorts += SQUARES_LANES;

@@ -34,10 +34,12 @@ static inline size_t squares_tiles_width(size_t rank) {
     return (rank + 4 * squares_tiles_chunks(rank) - 1) / (4 * squares_tiles_chunks(rank)) * 4;
 }
 static inline size_t squares_tiles_pitch(size_t rank) { return squares_tiles_chunks(rank) * squares_tiles_width(rank); }
-/* Where digit j of polynomial r at entry x is in `right`, (digits, chunks, 4, width / 4, 16, 4). */
-static inline size_t squares_tiles_place(size_t rank, size_t r, size_t j, size_t x) {
+/* `right` is (digits, chunks, 4, width / 4, 16, 4): from one group of 16 entries to the next. */
+static inline size_t squares_tiles_next(size_t rank) { return squares_tiles_width(rank) * TILE_SIDE; }
+/* Where digit j of polynomial r is at the first entry; at the next one of a group it is 4 bytes further. */
+static inline size_t squares_tiles_place(size_t rank, size_t r, size_t j) {
     const size_t width = squares_tiles_width(rank), chunk = j * squares_tiles_chunks(rank) + r / width;
-    return ((chunk * 4 + x / TILE_SIDE) * (width / 4) + r % width / 4) * 64 + x % TILE_SIDE * 4 + r % 4;
+    return chunk * 4 * squares_tiles_next(rank) + r % width / 4 * 64 + r % 4;
 }
 /* out[i + j][x] += sign sum_r left_ri right_rj[x] of digits of one byte, for SQUARES_LANES entries, modulo 2^16; sign 1 or -1.
  * left: (left_digits, pitch), within TILES_ROWS(right_digits) rows of zeros before and behind. */
