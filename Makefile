@@ -16,7 +16,7 @@ MNIST ?= ../shared/data/mnist.npz
 CIFAR ?= ../shared/data/cifar10.tar.xz
 CIFAR_CACHE ?= $(HOME)/.cache/zkds/experiments-cifar
 
-.PHONY: test test-long packages demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-growth bench-audit bench-smoke experiments experiments-cifar clean
+.PHONY: verifier test test-long packages demo venv native lint unit bench-core bench-main bench-estimate bench-zkpot bench-growth bench-audit bench-smoke experiments experiments-cifar clean
 
 test: lint unit ## what every change must pass, in a virtual environment of its own; .ci/run has test-long and more
 
@@ -35,8 +35,8 @@ native: venv ## the C core in place: the one that was installed, or compiled aga
 	$(STRICT) $(BIN)/python setup.py -q build_ext --inplace
 
 lint: venv ## ruff on the files, mypy on a copy of the package as it is installed, where circuits lies in zkds
-	$(BIN)/ruff check zkds circuits native tests bench setup.py
-	$(BIN)/ruff format --check zkds circuits native tests bench setup.py
+	$(BIN)/ruff check zkds circuits native tests bench verifier setup.py
+	$(BIN)/ruff format --check zkds circuits native tests bench verifier setup.py
 	rm -rf build/typed
 	$(BIN)/python setup.py -q build_py --build-lib build/typed
 	cd build/typed && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zkds | sed 's,^zkds/circuits/,circuits/,'
@@ -55,6 +55,11 @@ packages: native ## dist/: the source distribution, a wheel for every Linux of t
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/packages/*.whl
 	cp build/packages/*.tar.gz dist
 	$(BIN)/python -m tests.packages dist
+
+verifier: ## the second verifier as one file, build/zkds_verify.pyz, for any Python from 3.11 on: nothing is installed
+	mkdir -p build
+	find verifier -name __pycache__ -exec rm -rf {} +
+	$(PYTHON) -m zipapp verifier --output build/zkds_verify.pyz
 
 bench-core: native ## kernels and protocols beside the measured ceilings; writes bench/results/core.json
 	$(BIN)/python -m bench.core --ceilings $(CEILINGS)

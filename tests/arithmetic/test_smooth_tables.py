@@ -8,9 +8,9 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from tests.reference.operators import smooth as reference
 from zkds.circuits.arithmetic import smooth_tables
 from zkds.circuits.arithmetic.smooth_tables import FUNCTIONS
+from zkds_verify.operators import smooth as reference
 
 pytestmark = pytest.mark.any_kernels  # nothing here runs native code
 

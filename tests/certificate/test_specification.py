@@ -19,10 +19,8 @@ from tests.harness.random_networks import OPERATORS as RANDOM_OPERATORS
 from tests.harness.random_networks import random_networks
 from tests.harness.sweeps import examples, long_but
 from tests.harness.twin import set_least_weights
-from tests.reference import claims_squares, shape_gadgets, sharpness_shape
 from tests.reference.claims import claim_sum
 from tests.reference.operators.registry import OPERATORS as TWINS
-from tests.reference.sharpness_shape import shape_of
 from tests.reference.sharpness_verifier import verify
 from zkds.channel import DryRun
 from zkds.circuits.arithmetic.fixed_point import PERTURBATIONS, SHARPNESS, Configuration
@@ -44,12 +42,14 @@ from zkds.circuits.operators.relu import Relu
 from zkds.circuits.operators.smooth import derivative_rows, unit_rows, value_rows
 from zkds.dataset.root import DataRoot
 from zkds.dataset.schema import Normalization, Schema
-from zkds.field import ZERO, K, P
+from zkds.field import K, P
 from zkds.identities import product_squares
 from zkds.identities.equal import Equal
 from zkds.lookup import ExplicitTable, RangeTable
 from zkds.soundness import LOG2_K
 from zkds.statement import Statement
+from zkds_verify import claims_squares, field, shape_gadgets, sharpness_shape
+from zkds_verify.sharpness_shape import shape_of
 
 pytestmark = pytest.mark.slow
 
@@ -148,29 +148,30 @@ def require_equal_relations(statement):
     rng = np.random.default_rng(1)
     recorder = Recorder(rng)
     claims = relation.verify(recorder, layout)
-    ledger = verify(statement.encode(), recorder.script)
-    for (reason, expected), (found_reason, found) in zip(recorder.constraints.equations, ledger.residues, strict=True):
+    residues, on_vector = verify(statement.encode(), recorder.script)
+    for (reason, expected), (found_reason, found) in zip(recorder.constraints.equations, residues, strict=True):
         assert reason == found_reason
-        assert reason.endswith(COMMITMENTS) or expected.constant == found, reason
+        assert reason.endswith(COMMITMENTS) or ours(found) == expected.constant, reason
     vector = rng.integers(0, 1 << 16, layout.cells).astype(np.uint32)
     cells = functools.cache(lambda name: layout.read(vector, name).astype(object))
-    for claim, (terms, value) in zip(claims, ledger.on_vector, strict=True):
+    for claim, (terms, value) in zip(claims, on_vector, strict=True):
         names = [term.column for term in terms]
-        assert claim.value.constant == value, names
-        assert claim_sum(claim, vector) == sum((contract(cells(term.column), term) for term in terms), ZERO), names
+        assert claim.value.constant == ours(value), names
+        assert claim_sum(claim, vector) == ours(sum((contract(cells(term.column), term) for term in terms), field.ZERO)), names
+
+
+def ours(element):
+    """An element of the second verifier's."""
+    return K(element.re, element.im)
 
 
 def contract(cells, term):
     """scale * sum_x prod_d axes_d(x_d) cells(x), in real and imaginary parts: Python's integers are faster than elements."""
     re, im = cells, 0 * cells
     for axis in reversed(term.axes):
-        a, b = (np.array(part, dtype=object) for part in zip(*((w.re, w.im) for w in map(element, axis.weights)), strict=True))
+        a, b = (np.array(part, dtype=object) for part in zip(*((w.re, w.im) for w in axis.weights), strict=True))
         re, im = (re @ a - im @ b) % P, (re @ b + im @ a) % P
-    return K(int(re), int(im)) * term.scale
-
-
-def element(value):
-    return value if isinstance(value, K) else K(value)
+    return field.K(int(re), int(im)) * term.scale
 
 
 class Recorder(DryRun):
@@ -444,4 +445,4 @@ def test_every_message_counts(monkeypatch, network, entry):
     kind, label, count, values = changed[place]
     changed[place] = (kind, label, count, [values[0] + 1, *values[1:]])
     before, after = (verify(statement.encode(), script) for script in (recorder.script, changed))
-    assert before.residues != after.residues or [v for _, v in before.on_vector] != [v for _, v in after.on_vector]
+    assert before[0] != after[0] or [v for _, v in before[1]] != [v for _, v in after[1]]

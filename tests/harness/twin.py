@@ -3,9 +3,9 @@
 import numpy as np
 
 from tests.reference import fixed_point as slow
-from tests.reference import implicit as slow_implicit
 from zkds.circuits.operators import implicit
 from zkds.circuits.probe import run
+from zkds_verify.operators import implicit_rule as slow_implicit
 
 REMAINDERS = {"gradient": "gradient: remainder", "update": "update: remainder"}
 SOFTMAX_TENSORS = (

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.alone import CONFIGURATION, placed
-from tests.reference.integers import rounded
 from tests.reference.operators import smooth as reference
 from tests.reference.operators.clamp import clamp
 from tests.reference.operators.leaky_relu import leaky
@@ -20,6 +19,7 @@ from zkds.circuits.operators import smooth
 from zkds.circuits.operators.clamp import Clamp
 from zkds.circuits.operators.leaky_relu import LeakyRelu
 from zkds.circuits.operators.operator import gradient_kinds
+from zkds_verify.integers import rounded
 
 ONE = 1 << 32
 LARGEST = 1 << 42

@@ -15,6 +15,7 @@ from zkds.circuits.operators.averages import Means, adaptive, divided, round_quo
 from zkds.circuits.operators.window_sums import Windows
 from zkds.field import K, P, from_pairs
 from zkds.tensors.axes import VectorAxis
+from zkds_verify.operators import average_windows
 
 UNIT = 2.0**-32
 
@@ -25,7 +26,7 @@ def pools(draw):
     size = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     if draw(st.booleans()):
         outputs = draw(st.tuples(st.integers(1, 10), st.integers(1, 10)))
-        windows = [reference.adaptive_windows(*pair) for pair in zip(size, outputs, strict=True)]
+        windows = [average_windows.adaptive_windows(*pair) for pair in zip(size, outputs, strict=True)]
         means = Means(*(adaptive(*pair) for pair in zip(size, outputs, strict=True)))
         return size, means, windows, lambda x: functional.adaptive_avg_pool2d(x, outputs)
     kernel = tuple(draw(st.integers(1, 5)) for _ in size)
@@ -34,7 +35,7 @@ def pools(draw):
     stride = tuple(draw(st.integers(1, 6)) for _ in size)
     ceil_mode, include, override = draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([None, 1, 3, 8]))
     numbers = list(zip(size, kernel, stride, padding, strict=True))
-    windows = [reference.sliding_windows(*four, ceil_mode, include) for four in numbers]
+    windows = [average_windows.sliding_windows(*four, ceil_mode, include) for four in numbers]
     axes = [sliding(*four, ceil_mode=ceil_mode, count_include_pad=include) for four in numbers]
     if override is not None:
         windows = [[(inside, count) for inside, _ in axis] for axis, count in zip(windows, (override, 1), strict=True)]
@@ -74,7 +75,7 @@ def test_integers_are_those_of_the_slow_twin(pool, seed):
     generator = np.random.default_rng(seed)
     image = generator.integers(-(1 << 42), 1 << 42, size)
     sums = means.sums(image)
-    assert means.divisor == reference.common_divisor(*windows)
+    assert means.divisor == average_windows.common_divisor(*windows)
     assert dict(np.ndenumerate(sums)) == reference.average_pool(image.tolist(), *windows)
     deltas = generator.integers(-(1 << 45), 1 << 45, sums.shape)
     spread, expected = means.spread(deltas), reference.average_pool_backward(dict(np.ndenumerate(deltas)), *windows)

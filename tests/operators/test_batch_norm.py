@@ -15,7 +15,6 @@ from tests.harness.cheating import FALSE_CLAIM, dishonest_vector, lying, reason_
 from tests.harness.circuit import network_circuit, random_weights, run
 from tests.harness.probes import floats
 from tests.harness.whole_proof import LIGERO_REASON
-from tests.reference.operators import batch_norm as reference
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow, Place
 from zkds.circuits.networks.graph import Network, Node, chain
 from zkds.circuits.networks.torch_module import NetworkModule, load_parameters
@@ -34,6 +33,7 @@ from zkds.integers.limbs import LimbFormat
 from zkds.prover import prove, prove_vector
 from zkds.statement import Statement
 from zkds.verifier import verify
+from zkds_verify.operators import batch_norm as reference
 
 pytestmark = pytest.mark.slow
 

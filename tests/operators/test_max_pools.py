@@ -32,6 +32,7 @@ from zkds.tensors.circuit import Circuit
 from zkds.tensors.linear import Addend, SumTensor
 from zkds.tensors.tensor import ColumnReader, Committed
 from zkds.verifier import verify
+from zkds_verify.operators import max_windows
 
 pytestmark = pytest.mark.slow
 
@@ -72,9 +73,9 @@ def unfolding_of(given):
 
 def windows_of_twin(given):
     if len(given) == 2:
-        return [max_pools.adaptive_windows(*axis) for axis in zip(*given, strict=True)]
+        return [max_windows.adaptive_windows(*axis) for axis in zip(*given, strict=True)]
     *axes, ceil_mode = given
-    return [max_pools.sliding_windows(*axis, ceil_mode) for axis in zip(*axes, strict=True)]
+    return [max_windows.sliding_windows(*axis, ceil_mode) for axis in zip(*axes, strict=True)]
 
 
 def numbers(shape, seed=1, most=2):
@@ -125,7 +126,7 @@ def test_all_small_windows_are_those_of_the_twin():
     for length, taps, stride, padding, dilation, ceil_mode in cases:
         if padding > taps // 2:
             continue
-        expected = max_pools.sliding_windows(length, taps, stride, padding, dilation, ceil_mode)
+        expected = max_windows.sliding_windows(length, taps, stride, padding, dilation, ceil_mode)
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
         if not expected or any(set(window) == {None} for window in expected):
             with pytest.raises(ValueError, match="taps: expected windows that"):
@@ -135,7 +136,7 @@ def test_all_small_windows_are_those_of_the_twin():
             assert found.tolist() == [[PADDING if entry is None else entry for entry in window] for window in expected]
     for length, windows in itertools.product(range(1, 12), repeat=2):
         for found, expected in zip(
-            Taps.adaptive(length, windows).entries, max_pools.adaptive_windows(length, windows), strict=True
+            Taps.adaptive(length, windows).entries, max_windows.adaptive_windows(length, windows), strict=True
         ):
             assert found[found != PADDING].tolist() == expected
 

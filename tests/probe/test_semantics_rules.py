@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.harness.graphs import GRAPHS
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.probes import dense, probe
-from tests.reference.integers import nearest
 from zkds.circuits import probe as probe_module
 from zkds.circuits.arithmetic import tables
 from zkds.circuits.arithmetic.fixed_point import GRADIENT, Configuration, Overflow, Place
@@ -31,6 +30,7 @@ from zkds.circuits.operators.relu import Relu
 from zkds.circuits.probe import run
 from zkds.circuits.trajectory import Trajectory
 from zkds.integers.limbs import LimbFormat
+from zkds_verify.integers import nearest
 
 ONE = 1 << 40  # weights
 UNIT = 1 << 32  # activations

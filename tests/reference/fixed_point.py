@@ -9,10 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 
-from tests.reference.graph import Network, own_parameters
 from tests.reference.implicit import Weight, matrix
-from tests.reference.integers import box, fits, nearest, rounded
-from tests.reference.operators.operator import Kind
+from tests.reference.operators.registry import OPERATORS
+from tests.reference.operators.semantics import Kind
+from zkds_verify.graph import Network, own_parameters
+from zkds_verify.integers import box, fits, nearest, rounded
 
 F = Fraction
 
@@ -150,7 +151,7 @@ def run(network, weights, inputs, labels, configuration):
 
     weights: parameter or constant -> tensor; inputs: T tensors; labels: T lists.
     """
-    network = Network(network.encode())
+    network = Network(network.encode(), OPERATORS)
     steps, batch = configuration.steps, configuration.batch_size
     rho, rate, eps = configuration.rho, configuration.learning_rate, configuration.eps
     e2 = max(e for e in range(200) if rate * 2**e <= 2**43)

@@ -1,29 +1,6 @@
 """Max pools entry by entry, on Python ints, written from docs/fixed-point.md and the manual of torch."""
 
 from collections import defaultdict
-from fractions import Fraction
-from math import ceil, floor
-
-
-def sliding_windows(length, taps, stride, padding, dilation, ceil_mode):
-    """For every window the entry that each tap meets, None in the padding: window by window, on the padded axis."""
-    reach = dilation * (taps - 1) + 1
-    windows = []
-    while True:
-        start = len(windows) * stride - padding
-        fits = start + reach <= length + padding
-        cut = ceil_mode and start < length and (start - stride + reach < length + padding)
-        if not fits and not cut:
-            return windows
-        places = [start + i * dilation for i in range(taps)]
-        windows.append([place if 0 <= place < length else None for place in places])
-
-
-def adaptive_windows(length, outputs):
-    """The same for windows of different size, of which none is padded."""
-    starts = [floor(Fraction(k * length, outputs)) for k in range(outputs)]
-    ends = [ceil(Fraction((k + 1) * length, outputs)) for k in range(outputs)]
-    return [list(range(start, end)) for start, end in zip(starts, ends, strict=True)]
 
 
 def max_pool(image, rows, columns, relu):

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from tests.reference.graph import Network, own_parameters
+from tests.reference.operators.registry import OPERATORS
+from zkds_verify.graph import Network, own_parameters
 
 
 def scores(network, parameters, records):
     """(B, classes) for records (B, C, H, W); Python loops over records, channels and windows."""
-    described = Network(network.encode())
+    described = Network(network.encode(), OPERATORS)
     return np.array([_scores(described, parameters, record) for record in records])
 
 

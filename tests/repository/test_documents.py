@@ -10,7 +10,7 @@ from tests.harness.shell import ROOT
 
 pytestmark = pytest.mark.any_kernels
 
-FOLDERS = ("bench", "circuits", "docs", "native", "tests", "zkds")
+FOLDERS = ("bench", "circuits", "docs", "native", "tests", "verifier", "zkds")
 INDEX = ROOT / "docs/protocol.md"
 PARTS = {path.name: path for path in (ROOT / "docs/specification").glob("*.md")}
 DOCUMENTS = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))

@@ -1,11 +1,11 @@
 """Addition: docs/specification/certificate.md, section 16.8."""
 
-from tests.reference.claims_tensors import sum_of
-from tests.reference.integers import fits
-from tests.reference.operators.operator import Built, Operator
+from tests.reference.operators.semantics import Semantics
+from zkds_verify.integers import fits
+from zkds_verify.operators import add as verified
 
 
-class Add(Operator):
+class Add(Semantics, verified.Add):
     def forward(self, place, inputs, weights):
         output = dict.fromkeys(inputs[0], 0)
         for x, bits in zip(inputs, place.input_bits, strict=True):
@@ -19,17 +19,3 @@ class Add(Operator):
 
     def evaluate(self, inputs, parameters):
         return sum(inputs)
-
-    def build(self, place, scope, inputs, parameters):
-        addends = [(x, place.output_bits - bits, 1) for x, bits in zip(inputs, place.input_bits, strict=True)]
-        return self.built(place, sum_of(f"{place.name}: output", addends))
-
-    def represent(self, place, scope, inputs):
-        if any(bits != 32 for bits in place.input_bits):
-            return None
-        output = scope.output(place)
-        addends = [(output, 0, 1), *((x, 0, -1) for x in inputs if x is not None)]
-        return self.built(place, output, sum_of(f"{place.name}: last branch", addends))
-
-    def built(self, place, output, supplied=None):
-        return Built(output, [], lambda delta: ([delta if wanted else None for wanted in place.wanted], []), supplied)

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from tests.reference.claims_tensors import masked
-from tests.reference.components import Component, equal, nothing
-from tests.reference.operators.operator import Built, Operator
-from tests.reference.shape_plans import committed
+from tests.reference.operators.semantics import Semantics
+from zkds_verify.operators import relu as verified
 
 
-class Relu(Operator):
+class Relu(Semantics, verified.Relu):
     def forward(self, place, inputs, weights):
         output = {at: max(x, 0) for at, x in inputs[0].items()}
         return output, {"bit": {at: int(x >= 0) for at, x in inputs[0].items()}}
@@ -19,34 +17,3 @@ class Relu(Operator):
 
     def evaluate(self, inputs, parameters):
         return np.maximum(inputs[0], 0)
-
-    def build(self, place, scope, inputs, parameters):
-        (x,), name, components = inputs, place.name, []
-        if not x.columns or x.digits[-1][0] == 0 or not scope.claim_sign(x):
-            copy = committed(f"{name}: input", signed_width(x.interval), x.shape, signed=True)
-            components.append(equal(f"{name}: copy", copy, x))
-            scope.claim_sign(copy)
-            x = copy
-        bit = committed(f"{name}: bit", 1, x.shape)
-        components.append(sign(x, bit))
-        digits = [*x.digits[:-1], (0, x.digits[-1][1])]
-        output = masked(f"{name}: output", bit, x, digits=digits, interval=(0, x.interval[1]))
-
-        def back(delta):
-            return [masked(f"{name}: delta", bit, delta) if place.wanted[0] else None], []
-
-        return Built(output, components, back)
-
-
-def sign(x, bit):
-    """The bit [x >= 0], looked up with the top limb."""
-    top, width = x.columns[-1]
-    return Component([x, bit], nothing, [(("sign", width), top, (bit.columns[0][0],))])
-
-
-def signed_width(interval):
-    """The least width of a signed format that holds an interval."""
-    width = 1
-    while not -(2 ** (width - 1)) <= interval[0] <= interval[1] < 2 ** (width - 1):
-        width += 1
-    return width
