@@ -1,9 +1,12 @@
 """Limits of a policy and their errors, written out for a few models."""
 
 import math
+from fractions import Fraction
 
 import pytest
 
+from zkds.circuits.arithmetic.fixed_point import Configuration
+from zkds.commands.calibrate import policy_of
 from zkds.sharpness.calibrate import calibrate
 from zkds.sharpness.grid import Measurement, ProbeResults
 from zkds.sharpness.limits import Limits, policy_limits
@@ -62,3 +65,24 @@ def test_bad_models_that_set_tau():
 def test_two_good_models_or_more():
     with pytest.raises(ValueError, match="two good models"):
         limits(GOOD[:1])
+
+
+def written(good, bad, limit):
+    """The policy of models whose probes have these values."""
+    good, bad = ([model(name, [value] * 4) for name in names] for names, value in (("ab", good), ("cd", bad)))
+    return policy_of(calibrate(good, bad, risk=0.1, limit=limit), Configuration.of(), good, bad)
+
+
+@pytest.mark.parametrize("limit", ["false-rejection", "false-acceptance"])
+def test_a_policy_s_tau_is_on_the_side_of_what_set_it(limit):
+    """Nine decimals: rounded up it would accept the bad model that bounds it, rounded down it would reject the good one."""
+    best, worst = 1 + 2.0**-40, 2 + 2.0**-40
+    policy = written(best, worst, limit)
+    assert Fraction(best) <= policy.tau < Fraction(worst) and policy.tau.denominator <= 10**9
+    assert abs(policy.tau - Fraction(worst if limit == "false-acceptance" else best)) <= Fraction(1, 10**9)
+    assert policy.calibration.risk == Fraction(1, 10)
+
+
+def test_no_policy_without_a_tau_that_rejects_a_bad_model_of_value_0():
+    with pytest.raises(ValueError, match="--policy: a bad model has the value 0"):
+        written(1.0, 0.0, "false-acceptance")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from zkds.sharpness.calibrate import Calibration, ErrorRate
     from zkds.sharpness.grid import Measurement
 
-NAT_UNITS = 10**9  # of limits in a policy; rounded up, so that what set tau is accepted
+NAT_UNITS = 10**9  # of limits in a policy
 SHARE_UNITS = 10**4  # of error rates there
 
 EXAMPLES = """examples:
@@ -129,20 +129,23 @@ def threshold_of(result: Calibration, configuration: Configuration, parameters: 
 def policy_of(
     result: Calibration, configuration: Configuration, good: Sequence[Measurement], bad: Sequence[Measurement]
 ) -> Policy:
-    """The calibration as a policy, to which its reader adds what else is asked. Raises ValueError for a single good model."""
+    """The calibration as a policy, to which its reader adds what else is asked.
+
+    Raises ValueError for a single good model, or if only a tau below 0 would keep within the risk.
+    """
     from zkds.sharpness.limits import policy_limits
 
     limits, rejection, acceptance = policy_limits(result, good, bad, configuration.steps * configuration.batch_size)
     unknown = math.isnan(acceptance.share)
     return Policy(
         configuration,
-        tau=_at_least(limits.tau),
+        tau=_tau(limits.tau, result.limit),
         max_loss=_at_least(limits.max_loss),
         min_accuracy=_rounded(limits.min_accuracy),
         max_margin=Fraction(limits.max_margin),
         calibration=CalibrationRates(
             limit=result.limit,
-            risk=_rounded(result.risk),
+            risk=Fraction(str(result.risk)),
             false_rejection=_rounded(rejection.share),
             false_rejection_interval=_both(rejection),
             false_acceptance=None if unknown else _rounded(acceptance.share),
@@ -151,8 +154,18 @@ def policy_of(
     )
 
 
+def _tau(tau: float, limit: str) -> Fraction:
+    """Rounded to the side that keeps within the risk what tau was chosen for: what set tau stays on its side."""
+    if limit == "false-rejection":
+        return _at_least(tau)
+    units = math.floor(Fraction(tau) * NAT_UNITS)
+    if units < 0:
+        raise ValueError("--policy: a bad model has the value 0, so every tau accepts it; allow a larger risk, or leave it out")
+    return Fraction(units, NAT_UNITS)
+
+
 def _at_least(nats: float) -> Fraction:
-    return Fraction(math.ceil(nats * NAT_UNITS), NAT_UNITS)
+    return Fraction(math.ceil(Fraction(nats) * NAT_UNITS), NAT_UNITS)
 
 
 def _both(rate: ErrorRate) -> tuple[Fraction, Fraction]:
