@@ -407,7 +407,8 @@ def verify(
     evaluations    (data root, or its path, and n) of every evaluation, in order: the proof must have these and no others
     evaluated_max_loss, evaluated_min_accuracy   the same limits for every evaluation of a data set, by its root; the proof must
                    have one of each data set that is named
-    max_gap        the most by which the mean loss of an evaluation of another data set may exceed that of one of the probe's
+    max_gap        the most by which the mean loss of an evaluation of another data set may exceed that of one of the probe's;
+                   only with commitment
     allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
     allow_vanishing_weights   accept a model of which some weights are 0 in the proof and not in the file: likewise
@@ -428,7 +429,9 @@ def verify(
     if asked is not None and allow_vanishing_weights:
         raise ValueError("policy: allow_vanishing_weights is for the policy to say, not beside it")
     allow_vanishing_weights |= asked is not None and asked.allow_vanishing_weights
+    root = None if commitment is None else data_root(commitment)
     pins = Pins(
+        root=root,
         seed=seed,
         configuration=configuration,
         tau=threshold.tau if isinstance(threshold, Threshold) else _limit("tau", threshold),
@@ -447,7 +450,6 @@ def verify(
     if not isinstance(proof, bytes | str | Path):
         raise TypeError(f"proof: expected bytes or a path, got {type(proof).__name__}")
     data = proof if isinstance(proof, bytes) else read_proof(proof)
-    root = None if commitment is None else data_root(commitment)
     differences = None
     if model is not None:
         found = _pinned_model(model, (read_statement(data)[1].root if root is None else root).schema.shape)
@@ -457,7 +459,6 @@ def verify(
             pins = replace(pins, model=(found.network, weights))
         else:
             pins = replace(pins, model=found)
-    pins = replace(pins, root=root)
     missing = ["commitment" if name == "root" else name for name in missing_for_strict(pins)]
     if strict and missing:
         raise ValueError(f"strict: expected everything to be given, {', '.join(missing)} as well")

@@ -8,7 +8,8 @@ The records of an evaluation are drawn without replacement, so the number x of c
     Hoeffding   x / n - sqrt(ln(1 / alpha) / (2 n)). The inequality is about independent draws; Hoeffding's section 6 (1963,
                 theorem 4) carries it over to draws without replacement
 
-Both are one-sided, and hold for draws that nobody chose. Neither says anything of mean losses: see docs/verdict.md.
+Both are one-sided, and hold for draws that nobody chose, about a model that nobody made for them. Neither says anything of
+mean losses: see docs/verdict.md.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ ROUNDING = 1e-9  # relative, of a tail in float64: far above what its sums of po
 
 
 def least_correct(count: int, drawn: int, correct: int) -> int:
-    """The exact bound: at least so many of `count` records are correct, from `correct` of `drawn` ones."""
+    """The exact bound: at least so many of `count` records are correct, from `correct` of `drawn` ones.
+
+    A tail within ROUNDING of ALPHA, or equal to it, counts as above it: the bound is then smaller than need be, never larger.
+    """
     low, high = correct, count - (drawn - correct)  # so many at least, and at most, are seen
     if not correct:
         return 0

@@ -7,13 +7,14 @@ the probe, limits, evaluations on named data sets, who draws the seed, what is a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from zkds.circuits.arithmetic.fixed_point import Configuration
 from zkds.circuits.certificate.beacon import seed_of_beacon
 from zkds.circuits.certificate.bounds import CONFIDENCE, least_correct
+from zkds.circuits.certificate.comparison import told_apart
 from zkds.circuits.certificate.degenerate import BELOW_EPS, SATURATED, SURPLUS
 from zkds.circuits.certificate.evaluations import Evaluation
 from zkds.circuits.certificate.statement import SharpnessStatement
@@ -43,7 +44,8 @@ class EvaluationPolicy:
     samples               how many records are drawn
     max_loss              in nats, of the records
     min_accuracy          of the records
-    min_accuracy_of_all   of all committed records, with a confidence of 99 % (bounds.py)
+    min_accuracy_of_all   of all committed records, with a confidence of 99 % (bounds.py), which there is only if model and seed
+                          are pinned: whoever knows the draws can make a network that is right about these records alone
     """
 
     root: bytes
@@ -76,7 +78,7 @@ class Policy:
     tau, max_loss        in nats, min_accuracy a share: of the probe, as `verifying.Pins` has them
     min_labels           distinct labels among the probe's records
     max_margin           in nats, of every record of the probe (metric/margin.py)
-    max_gap              in nats: `SharpnessStatement.gap`
+    max_gap              in nats: `SharpnessStatement.gap`, whose sign the prover chooses if the probe's data root is not pinned
     architecture         a network of the zoo, by name; or network, 32 bytes: `network_digest`
     root                 32 bytes, the digest of the probe's data root
     largest_input        the largest absolute value that the network could see of any record of any data set, and
@@ -108,13 +110,14 @@ class Policy:
     allow_vanishing_weights: bool = False
     calibration: CalibrationRates | None = None
 
-    def clauses(self, statement: SharpnessStatement, *, seed: bytes | None) -> tuple[Clause, ...]:
+    def clauses(self, statement: SharpnessStatement, *, chosen: Collection[str]) -> tuple[Clause, ...]:
         """One for everything that is asked, met or not, for a statement that is proved; exact, integers against rationals.
 
-        seed   what the verifier gave, if it gave one; the statement was compared with it
+        chosen   `verifying.Pins.chosen_by_prover`: what is pinned neither here nor beside the policy
         """
-        parts = (self._model, self._probe, self._data, self._results, self._evaluations)
-        return (*(clause for part in parts for clause in part(statement)), *self._seed(statement, seed))
+        parts = [part(statement) for part in (self._model, self._probe, self._data, self._results)]
+        parts += [part(statement, chosen) for part in (self._evaluations, self._gap, self._seed)]
+        return tuple(clause for part in parts for clause in part)
 
     def _model(self, statement: SharpnessStatement) -> Iterator[Clause]:
         network = statement.network
@@ -155,8 +158,8 @@ class Policy:
         if self.tau is not None:
             value = statement.threshold if statement.value is None else statement.value
             assert value is not None
-            hidden = " or less" if statement.value is None else ""
-            yield Clause("value", f"at most {_number(self.tau)}", f"{_number(value)}{hidden}", value <= self.tau)
+            asked, found = told_apart("at most", self.tau, value)
+            yield Clause("value", asked, f"{found} or less" if statement.value is None else found, value <= self.tau)
         if self.max_loss is not None:
             yield _most("loss", self.max_loss, statement.loss)
         if self.min_accuracy is not None:
@@ -169,28 +172,36 @@ class Policy:
             yield _none(SATURATED, results.saturated)
             yield _none(BELOW_EPS, results.below_eps)
 
-    def _evaluations(self, statement: SharpnessStatement) -> Iterator[Clause]:
-        if self.evaluations:
-            # exactly these, in this order: a prover who chooses how many records are drawn chooses which ones
-            asked = [(each.root, each.samples) for each in self.evaluations]
-            found = [(each.root.digest(), each.samples) for each in statement.evaluations]
-            yield Clause("evaluations", _drawn(asked), _drawn(found), asked == found)
-            if asked == found:
-                for number, (limits, evaluation) in enumerate(zip(self.evaluations, statement.evaluations, strict=True), 1):
-                    yield from _evaluation(f"evaluation {number}", limits, evaluation)
-        if self.max_gap is not None:
-            gap = statement.gap
-            met = gap is not None and gap <= self.max_gap
-            yield Clause("gap", f"at most {_number(self.max_gap)}", "not in the proof" if gap is None else _number(gap), met)
+    def _evaluations(self, statement: SharpnessStatement, chosen: Collection[str]) -> Iterator[Clause]:
+        if not self.evaluations:
+            return
+        # exactly these, in this order: a prover who chooses how many records are drawn chooses which ones
+        asked = [(each.root, each.samples) for each in self.evaluations]
+        found = [(each.root.digest(), each.samples) for each in statement.evaluations]
+        yield Clause("evaluations", _drawn(asked), _drawn(found), asked == found)
+        if asked == found:
+            for number, (limits, evaluation) in enumerate(zip(self.evaluations, statement.evaluations, strict=True), 1):
+                yield from _evaluation(f"evaluation {number}", limits, evaluation, chosen)
 
-    def _seed(self, statement: SharpnessStatement, given: bytes | None) -> Iterator[Clause]:
+    def _gap(self, statement: SharpnessStatement, chosen: Collection[str]) -> Iterator[Clause]:
+        if self.max_gap is None:
+            return
+        if statement.gap is None:
+            yield Clause("gap", f"at most {_number(self.max_gap)}", "not in the proof", False)
+        elif "data" in chosen:
+            yield Clause("gap", f"at most {_number(self.max_gap)}", "of data sets that the prover chose: no data root", False)
+        else:
+            yield _most("gap", self.max_gap, statement.gap)
+
+    def _seed(self, statement: SharpnessStatement, chosen: Collection[str]) -> Iterator[Clause]:
         if self.beacon is not None:
             derived = seed_of_beacon(self.beacon, statement.root, statement.model, private_model=statement.private_model)
             asked = f"of the beacon's value {self.beacon.hex()[:SHOWN]}..{self._drawer()}"
             yield Clause("seed", asked, statement.seed.hex(), derived == statement.seed)
         elif self.drawn_by is not None:
-            found = "not given by the verifier" if given is None else statement.seed.hex()
-            yield Clause("seed", f"drawn by {self.drawn_by}, given by the verifier", found, given is not None)
+            given = "seed" not in chosen
+            found = statement.seed.hex() if given else "not given by the verifier"
+            yield Clause("seed", f"drawn by {self.drawn_by}, given by the verifier", found, given)
 
     def _drawer(self) -> str:
         return "" if self.drawn_by is None else f", {self.drawn_by}"
@@ -201,14 +212,16 @@ def network_digest(network: Network) -> bytes:
     return hashlib.sha256(network.encode()).digest()
 
 
-def _evaluation(name: str, asked: EvaluationPolicy, found: Evaluation) -> Iterator[Clause]:
+def _evaluation(name: str, asked: EvaluationPolicy, found: Evaluation, chosen: Collection[str]) -> Iterator[Clause]:
     if asked.max_loss is not None:
         yield _most(f"{name}: loss", asked.max_loss, found.loss)
     if asked.min_accuracy is not None:
         yield _least(f"{name}: accuracy", asked.min_accuracy, found.accuracy)
     if asked.min_accuracy_of_all is not None:
         of_all = Fraction(least_correct(found.root.count, found.samples, found.correct), found.root.count)
-        yield _least(f"{name}: accuracy of all, {CONFIDENCE:.0%} sure", asked.min_accuracy_of_all, of_all)
+        clause = _least(f"{name}: accuracy of all, {CONFIDENCE:.0%} sure", asked.min_accuracy_of_all, of_all)
+        suited = [each for each in ("model", "seed") if each in chosen]
+        yield replace(clause, found=f"not sure, without {' and '.join(suited)}", met=False) if suited else clause
 
 
 def _drawn(evaluations: Sequence[tuple[bytes, int]]) -> str:
@@ -216,11 +229,11 @@ def _drawn(evaluations: Sequence[tuple[bytes, int]]) -> str:
 
 
 def _most(name: str, limit: Fraction, found: Fraction) -> Clause:
-    return Clause(name, f"at most {_number(limit)}", _number(found), found <= limit)
+    return Clause(name, *told_apart("at most", limit, found), found <= limit)
 
 
 def _least(name: str, limit: Fraction, found: Fraction) -> Clause:
-    return Clause(name, f"at least {_number(limit)}", _number(found), found >= limit)
+    return Clause(name, *told_apart("at least", limit, found), found >= limit)
 
 
 def _none(name: str, count: int) -> Clause:
@@ -228,4 +241,4 @@ def _none(name: str, count: int) -> Clause:
 
 
 def _number(value: Fraction) -> str:
-    return f"{float(value):.9g}"
+    return f"{float(value):.6g}"

@@ -16,6 +16,7 @@ from typing import Any
 
 from zkds import verifier
 from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS, Configuration
+from zkds.circuits.certificate.comparison import told_apart
 from zkds.circuits.certificate.degenerate import (
     BELOW_EPS,
     FEW_LABELS,
@@ -109,14 +110,15 @@ class Pins:
     max_margin      the largest margin of a record of the probe to accept, in nats, in [0, 4096)
     evaluations     (data root, records) of every evaluation, in order: a proof must have these and no others
     limits          of evaluations, by their data sets
-    max_gap         the largest gap to accept (`SharpnessStatement.gap`), in nats
+    max_gap         the largest gap to accept (`SharpnessStatement.gap`), in nats; only with `root`, which says what is the
+                    training side of the gap: a prover who chooses the probe's data set chooses the gap's sign
     probes          how many the proof must have
 
     allow_saturated         accept batches whose loss is below the floor, and ratios below eps (degenerate.py)
     allow_surplus_classes   accept a network with more outputs than the data set has classes
     policy          asks for all of this but model, root and seed, beside which nothing else is given then
     Raises ValueError for limits outside these intervals: they ask for nothing, or for what no proof can say; for a
-    `min_records` or `min_labels` that is no positive int; for what is given beside a policy.
+    `min_records` or `min_labels` that is no positive int; for a `max_gap` without `root`; for what is given beside a policy.
     """
 
     model: tuple[Network, QuantisedWeights] | bytes | None = None
@@ -155,6 +157,8 @@ class Pins:
         _require_limits(self)
         if self.max_gap is not None and not -MAX_RESULT < self.max_gap < MAX_RESULT:
             raise ValueError(f"max_gap: expected -{MAX_RESULT} to {MAX_RESULT} nats, got {float(self.max_gap):g}")
+        if self.max_gap is not None and self.root is None:
+            raise ValueError("max_gap: expected the data root (commitment) as well: it says what is held out")
 
     def asked(self, name: str) -> Any:
         """What a field asks for, or the policy in its place; None: nothing."""
@@ -163,6 +167,18 @@ class Pins:
             return own
         found = getattr(self.policy, IN_A_POLICY.get(name, name), None)
         return None if found == () else found  # no evaluations
+
+    @property
+    def chosen_by_prover(self) -> tuple[str, ...]:
+        """Which of "model", "data", "seed", "probe" are not given.
+
+        Nor is a seed that follows from a beacon's value, data root and model, if one of both is not: each pair has another one,
+        and a prover may have tried many.
+        """
+        chosen = {name for name, given in PINS.items() if self.asked(given) is None}
+        if self.seed is None and chosen & {"model", "data"}:
+            chosen.add("seed")
+        return tuple(name for name in PINS if name in chosen)
 
 
 def _require_limits(limits: Pins | EvaluationLimits) -> None:
@@ -206,10 +222,9 @@ class Verdict:
 
         Nor "probes" of a proof that has several, nor "evaluations" of one that has some.
         """
-        names = list(PINS.items())
-        names += [(PROBES, PROBES)] if self.statement.probes > 1 else []
-        names += [(EVALUATIONS, EVALUATIONS)] if self.statement.evaluations else []
-        return tuple(name for name, given in names if self.pins.asked(given) is None)
+        names = [PROBES] if self.statement.probes > 1 else []
+        names += [EVALUATIONS] if self.statement.evaluations else []
+        return (*self.pins.chosen_by_prover, *(name for name in names if self.pins.asked(name) is None))
 
     @property
     def without_limit(self) -> tuple[str, ...]:
@@ -296,7 +311,7 @@ def verify_certificate(
         raise ProofRejected(f"statement: no sound circuit: {error}") from None
     except StatementError as error:
         raise ProofRejected(f"statement: {error}") from None
-    clauses = () if pins.policy is None else pins.policy.clauses(statement, seed=pins.seed)
+    clauses = () if pins.policy is None else pins.policy.clauses(statement, chosen=pins.chosen_by_prover)
     if not all(clause.met for clause in clauses):
         raise PolicyRejected(clauses)
     if pins.policy is None:
@@ -377,9 +392,9 @@ def _require_evaluated(statement: SharpnessStatement, limits: EvaluationLimits) 
     for evaluation in found:
         most, least = limits.max_loss, limits.min_accuracy
         if most is not None and evaluation.loss > most:
-            raise ThresholdRejected(EVALUATED_LOSS, *_told_apart("at most", most, evaluation.loss))
+            raise ThresholdRejected(EVALUATED_LOSS, *told_apart("at most", most, evaluation.loss))
         if least is not None and evaluation.accuracy < least:
-            raise ThresholdRejected(EVALUATED_ACCURACY, *_told_apart("at least", least, evaluation.accuracy))
+            raise ThresholdRejected(EVALUATED_ACCURACY, *told_apart("at least", least, evaluation.accuracy))
 
 
 def _require_gap(statement: SharpnessStatement, most: Fraction | None) -> None:
@@ -389,7 +404,7 @@ def _require_gap(statement: SharpnessStatement, most: Fraction | None) -> None:
     if statement.gap is None:
         raise ThresholdRejected(NO_GAP, "evaluations of the probe's data set and of another one", len(statement.evaluations))
     if statement.gap > most:
-        raise ThresholdRejected(GAP, *_told_apart("at most", most, statement.gap))
+        raise ThresholdRejected(GAP, *told_apart("at most", most, statement.gap))
 
 
 def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
@@ -407,7 +422,7 @@ def _require_meaning(statement: SharpnessStatement, pins: Pins) -> None:
     if pins.min_labels is not None and results.labels < pins.min_labels:
         raise ThresholdRejected(FEW_LABELS, f"at least {pins.min_labels}", results.labels)
     if pins.max_margin is not None and results.margin > pins.max_margin:
-        raise ThresholdRejected(WIDE_MARGIN, *_told_apart("at most", pins.max_margin, Fraction(results.margin)))
+        raise ThresholdRejected(WIDE_MARGIN, *told_apart("at most", pins.max_margin, Fraction(results.margin)))
 
 
 def _require_thresholds(statement: SharpnessStatement, pins: Pins) -> None:
@@ -419,16 +434,7 @@ def _require_thresholds(statement: SharpnessStatement, pins: Pins) -> None:
     )
     for reason, found, most in bounds:
         if found is not None and most is not None and found > most:
-            raise ThresholdRejected(reason, *_told_apart("at most", most, found))
+            raise ThresholdRejected(reason, *told_apart("at most", most, found))
     least = pins.min_accuracy
     if least is not None and statement.accuracy < least:
-        raise ThresholdRejected("accuracy below the minimum", *_told_apart("at least", least, statement.accuracy))
-
-
-def _told_apart(bound: str, limit: Fraction, found: Fraction) -> tuple[str, str]:
-    """Both numbers in words, with as many digits as tell them apart; the first after `bound`."""
-    for digits in (6, 12, 17):
-        texts = [f"{float(number):.{digits}g}" for number in (limit, found)]
-        if texts[0] != texts[1]:
-            return f"{bound} {texts[0]}", texts[1]
-    return f"{bound} {limit}", str(found)
+        raise ThresholdRejected("accuracy below the minimum", *told_apart("at least", least, statement.accuracy))

@@ -26,6 +26,7 @@ CASES = {
     "max pool": Case("max"),
     "average pool, ASAM perturbation": Case("average", "normalised images", ADAPTIVE),
     "private model, hidden value": replace(TINY, private=True, tau=Fraction(1 << 11)),
+    "evaluations": replace(TINY, evaluations=(("features", 3), ("other features", 5))),
 }
 SAMPLE = 7  # columns of each case; the whole sweep takes minutes
 

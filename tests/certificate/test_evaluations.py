@@ -11,6 +11,7 @@ from math import comb, log
 import numpy as np
 import pytest
 
+from tests.harness import certificates
 from tests.harness.certificates import (
     FEATURES,
     IMAGES,
@@ -39,11 +40,12 @@ from zkds.circuits.certificate.resources import is_small, prover_bytes
 from zkds.circuits.certificate.statement import SharpnessStatement, StatementError, require_evaluations
 from zkds.circuits.certificate.verifying import EvaluationLimits, Pins, Status, read_statement, verify_certificate
 from zkds.circuits.certificate.work import Work
+from zkds.circuits.probe_records import network_inputs
 from zkds.dataset.sampling import permutation_prefix
 from zkds.errors import MalformedProof, PinMismatch
 
 FALSE_CLAIM = "batching: final claim"
-EVALUATED = replace(TINY, evaluations=(("features", 3), ("other features", 5), ("features", 3)))
+EVALUATED = replace(TINY, evaluations=(("features", 3), ("other features", 12), ("features", 3)))  # all 12: some are wrong
 
 
 def expected_indices(source, count, number):
@@ -192,10 +194,10 @@ def test_limits():
         EvaluationLimits(root("other features"), held_out.loss, held_out.accuracy),
         EvaluationLimits(root("features"), training.loss),
     )
-    verify_certificate(proof, Pins(limits=reached, max_gap=statement.gap), allow_plain=True)
+    verify_certificate(proof, Pins(root=statement.root, limits=reached, max_gap=statement.gap), allow_plain=True)
     reason = "loss of an evaluation above the maximum"
     assert rejection(proof, pins=of("features", max_loss=training.loss - unit)).reason == reason
-    assert rejection(proof, pins=Pins(max_gap=statement.gap - unit)).reason == "gap above the maximum"
+    assert rejection(proof, pins=Pins(root=statement.root, max_gap=statement.gap - unit)).reason == "gap above the maximum"
     assert held_out.correct < held_out.samples
     error = rejection(proof, pins=of("other features", min_accuracy=held_out.accuracy + unit))
     assert error.reason == "accuracy of an evaluation below the minimum"
@@ -208,12 +210,26 @@ def of(source, **fields):
 def test_limits_of_what_is_not_evaluated():
     proof = honest(EVALUATED)[0]
     assert rejection(proof, pins=of("images", max_loss=Fraction(1))).reason == "data set not evaluated"
-    assert rejection(honest(TINY)[0], pins=Pins(max_gap=Fraction(1))).reason == "no gap"
+    assert rejection(honest(TINY)[0], pins=Pins(root=root("features"), max_gap=Fraction(1))).reason == "no gap"
     for fields in ({"max_loss": Fraction(-1)}, {"min_accuracy": Fraction(2)}, {"max_loss": Fraction(4096)}):
         with pytest.raises(ValueError, match=f"{next(iter(fields))}: expected"):
             of("images", **fields)
     with pytest.raises(ValueError, match="max_gap: expected"):
-        Pins(max_gap=Fraction(4096))
+        Pins(root=root("features"), max_gap=Fraction(4096))
+
+
+def test_a_prover_who_probes_the_held_out_set_to_turn_the_gap_around():
+    """The data set of the probe is the gap's training side, so a limit without it would ask for the wrong difference."""
+    cases = [replace(EVALUATED, source=source) for source in ("features", "other features")]
+    turned, straight = sorted(cases, key=lambda case: honest(case)[1].gap)
+    limit = honest(turned)[1].gap
+    assert honest(turned)[1].evaluations == honest(straight)[1].evaluations and limit < honest(straight)[1].gap
+    pins = Pins(root=root(straight.source), evaluations=pinned(), max_gap=limit)
+    assert rejection(honest(straight)[0], pins=pins).reason == "gap above the maximum"
+    error = rejection(honest(turned)[0], pins=pins)
+    assert isinstance(error, PinMismatch) and error.reason == "data root"
+    with pytest.raises(ValueError, match=r"max_gap: expected the data root \(commitment\) as well"):
+        Pins(evaluations=pinned(), max_gap=limit)
 
 
 # ---- statements --------------------------------------------------------------------------------------------------------
@@ -341,7 +357,7 @@ def test_a_prediction_that_is_not_the_network_s(lenient):
     """The label's class is selected, and counted, where another score is larger."""
     found = cheat(EVALUATED)
     labels, selectors = (found.columns[f"evaluation 2: {name}/0"] for name in ("softmax: labels", "scores: selectors"))
-    wrong = cheat(EVALUATED, evaluations=changed(2, correct=lambda true: 5))
+    wrong = cheat(EVALUATED, evaluations=changed(2, correct=lambda true: 12))
     wrong.columns["evaluation 2: scores: selectors/0"] = labels.copy()
     assert not np.array_equal(labels, selectors)
     names = broken_identities(wrong)
@@ -357,6 +373,66 @@ def test_weights_of_a_later_step(lenient):
     names = broken_identities(found)
     assert names and all(name.endswith(": forward") and name.startswith("evaluation ") for name in names)
     rejected(found, FALSE_CLAIM, hidden_reason=LIGERO_REASON)
+
+
+@pytest.mark.slow
+def test_the_values_of_one_evaluation_in_another(lenient):
+    """Both are of three records of one data set: all columns are exchanged, and the results; what is shown is not."""
+
+    def exchanged(found):
+        first, second, third = found
+        return third, second, first
+
+    honest_columns, forged = cheat(EVALUATED).columns, cheat(EVALUATED, evaluations=exchanged)
+    for one, other in ("13", "31"):
+        head = f"evaluation {one}: "
+        forged.columns |= {
+            name: honest_columns[f"evaluation {other}: {name.removeprefix(head)}"]
+            for name in honest_columns
+            if name.startswith(head)
+        }
+    rejected(forged, "evaluation 1: membership: linear claim", [])
+
+
+@pytest.mark.slow
+def test_any_of_equal_scores(lenient):
+    """All scores are 0; the label's class is selected, and counted, where it is not the first."""
+    zeros = {name: np.zeros_like(values) for name, values in weights("dense").items()}
+    found = cheat(replace(TINY, evaluations=(("other features", 12),)), model=zeros)
+    labels, first = (found.columns[f"evaluation 1: {name}/0"] for name in ("softmax: labels", "scores: selectors"))
+    (evaluation,) = found.statement.evaluations
+    assert evaluation.correct == labels[0].sum() == 6 and first[0].all()
+    forged = cheat(found.case, model=zeros, evaluations=changed(1, correct=lambda true: 12))
+    forged.columns["evaluation 1: scores: selectors/0"] = labels.copy()
+    rejected(forged, FALSE_CLAIM, ["evaluation 1: scores: first maximum"], hidden_reason=LIGERO_REASON)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change, identity",
+    [
+        (lambda inputs, labels: (inputs, (labels + 1) % 3), "softmax: label"),
+        (lambda inputs, labels: (inputs + (1 << 20), labels), "conv: forward"),
+    ],
+    ids=["labels", "a normalization that the root does not have"],
+)
+def test_what_the_network_sees_of_other_records(lenient, change, identity):
+    def seen(schema, columns, prefix=""):
+        found = network_inputs(schema, columns, prefix)
+        return change(*found) if prefix else found
+
+    lenient.setattr(certificates, "network_inputs", seen)
+    found = cheat(Case("max", evaluations=(("normalised images", 3),)))
+    rejected(found, FALSE_CLAIM, [f"evaluation 1: {identity}"])
+
+
+@pytest.mark.slow
+def test_other_constants_than_the_model_s(lenient):
+    def other(number, source, indices, model):
+        return source, indices, model | {"bn.running_var": 2 * model["bn.running_var"]}
+
+    found = cheat(Case("batch norm", evaluations=(("images", 3),)), evaluated=other)
+    rejected(found, FALSE_CLAIM, ["evaluation 1: bn: scale"])
 
 
 @pytest.mark.slow
@@ -404,6 +480,7 @@ def test_bounds_of_large_sets():
     for count, drawn, correct in ((10_000, 1000, 962), (1 << 32, 1 << 14, 16_000), (50_000, 1000, 1000), (50_000, 1000, 0)):
         assert hoeffding_accuracy(drawn, correct) <= least_correct(count, drawn, correct) / count <= correct / drawn
     assert least_correct(1000, 1000, 17) == 17
+    assert tail(100, 1, 1, 1) == Fraction(1, 100) and least_correct(100, 1, 1) == 1  # what is alpha itself counts as above it
     bound = least_correct(10_000, 1000, 962)
     assert tail(10_000, bound - 1, 1000, 962) <= Fraction(1, 100) < tail(10_000, bound, 1000, 962)
     assert hoeffding_accuracy(1000, 962) == pytest.approx(0.962 - (log(100) / 2000) ** 0.5)

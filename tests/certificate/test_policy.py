@@ -49,9 +49,9 @@ def statement():
     return honest(EVALUATED)[1]
 
 
-def clause(policy, statement, name, seed=None):
+def clause(policy, statement, name, chosen=()):
     """The only clause of this name."""
-    (found,) = (each for each in policy.clauses(statement, seed=seed) if each.name == name)
+    (found,) = (each for each in policy.clauses(statement, chosen=chosen) if each.name == name)
     return found
 
 
@@ -254,32 +254,66 @@ def test_evaluations_are_those_that_are_asked_and_no_others(statement):
     wrong = [right[:1], right[::-1], [*right, right[0]], [replace(right[0], samples=4), right[1]]]
     for asked in wrong:
         policy = Policy(TINY.configuration, evaluations=tuple(asked))
-        assert names(policy.clauses(statement, seed=None)) == ["evaluations"]
+        assert names(policy.clauses(statement, chosen=())) == ["evaluations"]
     none = Policy(TINY.configuration, evaluations=tuple(right), max_gap=Fraction(9))
-    assert names(none.clauses(replace(statement, evaluations=()), seed=None)) == ["evaluations", "gap"]
+    assert names(none.clauses(replace(statement, evaluations=()), chosen=())) == ["evaluations", "gap"]
 
 
 def test_who_draws_the_seed(statement):
     drawn = Policy(TINY.configuration, drawn_by="the auditor")
-    assert not clause(drawn, statement, "seed").met
-    assert clause(drawn, statement, "seed", seed=statement.seed).met
+    assert not clause(drawn, statement, "seed", chosen=["seed"]).met
+    assert clause(drawn, statement, "seed").met
     beacon = bytes(range(40))
     right = replace(statement, seed=seed_of_beacon(beacon, statement.root, statement.model, private_model=False))
     policy = Policy(TINY.configuration, beacon=beacon)
-    assert clause(policy, right, "seed").met and not clause(policy, statement, "seed", seed=statement.seed).met
+    assert clause(policy, right, "seed").met and not clause(policy, statement, "seed").met
+
+
+def test_a_beacon_s_seed_is_the_prover_s_choice_unless_data_root_and_model_are_pinned():
+    """Each pair has a seed of its own, and who may still change a weight by 2^-40 tries as many as it likes."""
+    root = honest(TINY)[1].root
+    policy = Policy(TINY.configuration, beacon=bytes(40))
+    assert Pins(policy=policy).chosen_by_prover == ("model", "data", "seed")
+    assert Pins(policy=policy, root=root).chosen_by_prover == ("model", "seed")
+    assert Pins(policy=policy, model=bytes(32)).chosen_by_prover == ("data", "seed")
+    assert Pins(policy=replace(policy, root=root.digest()), model=bytes(32)).chosen_by_prover == ()
+    assert Pins(policy=policy, seed=bytes(32)).chosen_by_prover == ("model", "data")
+
+
+@pytest.mark.parametrize("chosen", [("model",), ("seed",), ("model", "seed")])
+def test_no_bound_holds_for_a_model_that_may_have_been_made_for_the_draws(statement, chosen):
+    digests = [each.root.digest() for each in statement.evaluations]
+    asked = (EvaluationPolicy(digests[0], 3, min_accuracy_of_all=Fraction(0)), EvaluationPolicy(digests[1], 5))
+    policy = Policy(TINY.configuration, evaluations=asked)
+    name = "evaluation 1: accuracy of all, 99% sure"
+    assert clause(policy, statement, name).met
+    found = clause(policy, statement, name, chosen)
+    assert not found.met and found.found == f"not sure, without {' and '.join(chosen)}"
+
+
+def test_no_gap_is_met_between_data_sets_that_the_prover_chose(statement):
+    policy = Policy(TINY.configuration, max_gap=Fraction(9))
+    assert clause(policy, statement, "gap").met and not clause(policy, statement, "gap", ["data"]).met
+
+
+def test_numbers_of_a_clause_that_is_not_met_are_told_apart(statement):
+    unit = Fraction(1, 1 << 48)
+    found = clause(Policy(TINY.configuration, tau=statement.value - unit), statement, "value")
+    assert not found.met and found.asked != f"at most {found.found}"
+    assert clause(Policy(TINY.configuration, min_accuracy=statement.accuracy), statement, "accuracy").met
 
 
 def test_what_says_nothing_is_refused_unless_allowed(statement):
     degenerate = replace(statement, results=replace(statement.results, saturated=1, below_eps=2))
-    assert names(Policy(TINY.configuration).clauses(degenerate, seed=None)) == ["saturated batches", "ratios below eps"]
-    assert names(Policy(TINY.configuration, allow_saturated=True).clauses(degenerate, seed=None)) == []
+    assert names(Policy(TINY.configuration).clauses(degenerate, chosen=())) == ["saturated batches", "ratios below eps"]
+    assert names(Policy(TINY.configuration, allow_saturated=True).clauses(degenerate, chosen=())) == []
 
 
 def test_labels_and_margin(statement):
     shown = replace(statement, results=replace(statement.results, labels=1, margin=31))
-    assert names(Policy(TINY.configuration, min_labels=1, max_margin=Fraction(31)).clauses(shown, seed=None)) == []
+    assert names(Policy(TINY.configuration, min_labels=1, max_margin=Fraction(31)).clauses(shown, chosen=())) == []
     policy = Policy(TINY.configuration, min_labels=2, max_margin=Fraction(309, 10))
-    assert names(policy.clauses(shown, seed=None)) == ["labels", "margin"]
+    assert names(policy.clauses(shown, chosen=())) == ["labels", "margin"]
     assert [clause(policy, shown, name).found for name in ("labels", "margin")] == ["1", "31"]
 
 

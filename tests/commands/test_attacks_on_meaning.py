@@ -176,7 +176,7 @@ def statement_of(world, path, data="data", seed=None):
 
 
 def failed(policy, statement):
-    return {clause.name for clause in policy.clauses(statement, seed=None) if not clause.met}
+    return {clause.name for clause in policy.clauses(statement, chosen=()) if not clause.met}
 
 
 # ---- networks that learnt --------------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ def test_a_model_card_ends_in_a_command_that_accepts(run):
     command = out[out.index("`zkds verify") + 1 : out.rindex("`")]
     assert code == DONE and run(*command.split()[1:])[0] == DONE
     assert "The owner of the model chose: probe, evaluations." in out
+    assert "of all of them (99%), if nobody chose draws or model to suit each other |" in out
 
 
 def test_a_signature_over_an_attestation(run):

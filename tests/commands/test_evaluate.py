@@ -1,6 +1,7 @@
 """`--evaluate` of prove, verify, inspect, estimate and audit: the same numbers everywhere, and limits for named data sets."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.harness.commands import PROBE, SEED, save
 from zkds.cli import main
 from zkds.commands import DONE, REJECTED
+from zkds.commands.verdict import rounded_down
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +47,9 @@ def run(folder, monkeypatch, capsys):
 
 def test_one_meaning(run):
     """In words, as JSON, and in an audit of the records themselves."""
-    code, out = run("verify", "proof.bin", "--json", "--seed", SEED, *EVALUATE, "--max-gap", "9")
+    code, out = run("verify", "proof.bin", "--json", "--seed", SEED, *EVALUATE, "--max-gap", "9", "--commit", "data.root")
     found = json.loads(out)
-    assert code == DONE and found["chosen_by_prover"] == ["model", "data", "probe"] and found["max_gap"] == 9
+    assert code == DONE and found["chosen_by_prover"] == ["model", "probe"] and found["max_gap"] == 9
     code, out = run(
         "audit", "--model", "m.pt", "--data", "train.npz", *PROBE.split(), "--seed", SEED, *EVALUATE, "--fixed", "--json"
     )
@@ -68,7 +70,7 @@ def test_in_words(run):
     start = next(i for i, line in enumerate(lines) if line.startswith("evaluation 2: 7 of 20 records of "))
     assert lines[start].endswith("NOT PINNED") and "7 (" in lines[start + 1]
     assert "accuracy on the 20 committed records is at least 0." in lines[start + 2]
-    assert lines[start + 2].endswith("if nobody chose the draws")
+    assert lines[start + 2].endswith("if nobody chose draws or model to suit each other")
     assert lines[start + 3].startswith("gap ")
     assert lines[start + 4].strip() == "nothing shows whether these data sets share records"
     code, out = run("inspect", "proof.bin")
@@ -84,12 +86,26 @@ def test_in_words(run):
         (["--min-accuracy", "test.root:100%"], "accuracy of an evaluation below the minimum"),
         (["--min-accuracy", "spare.root:0"], "data set not evaluated"),
         (["--max-loss", "9", "--max-loss", "data.root:0"], "loss of an evaluation above the maximum"),
-        (["--max-gap", "-9"], "gap above the maximum"),
+        (["--max-gap", "-9", "--commit", "data.root"], "gap above the maximum"),
     ],
 )
 def test_rejections(run, arguments, reason):
     code, out = run("verify", "proof.bin", "--json", *arguments)
     assert code == REJECTED and json.loads(out)["reason"] == reason
+
+
+def test_a_bound_is_without_condition_only_for_a_model_that_is_given(run):
+    """With seed and evaluations alone a prover may have trained on the records that are drawn."""
+    for model, ending in ([], "if nobody chose draws or model to suit each other"), (["--model", "m.pt"], ")"):
+        _, out = run("verify", "proof.bin", "--seed", SEED, *EVALUATE, *model)
+        bounds = [line for line in out.splitlines() if "accuracy on the 20 committed records" in line]
+        assert len(bounds) == 2 and all(line.endswith(ending) for line in bounds)
+
+
+def test_a_printed_lower_bound_is_none_larger_than_the_bound():
+    assert [rounded_down(bound) for bound in (Fraction(95996, 10**5), 0.95999, Fraction(1), 0.0)] == [
+        "0.9599", "0.9599", "1.0000", "0.0000",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["test.root", "test.root:0", "test.root:x", ":5", "test.root:1e3"])

@@ -17,7 +17,7 @@ from typing import Any
 
 from zkds import __version__
 from zkds.circuits.certificate.verifying import LIMITS, Status, Verdict
-from zkds.commands.verdict import evaluations_content, statement_content
+from zkds.commands.verdict import bounds_condition, evaluations_content, rounded_down, statement_content
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 ATTRIBUTE_REPORT = "https://in-toto.io/attestation/scai/attribute-report/v0.2"
@@ -140,7 +140,8 @@ def model_card(verdict: Verdict, model: Mapping[str, Any], proof: Mapping[str, A
     ]
     for found in evaluations_content(statement):
         drawn = f"{found['samples']:,} of {found['records']:,} records of `{found['data_root']}`"
-        bound = f"at least {found['accuracy_at_least']:.4f} of all of them ({found['confidence']:.0%})"
+        least = rounded_down(Fraction(found["correct_at_least"], found["records"]))
+        bound = f"at least {least} of all of them ({found['confidence']:.0%}){bounds_condition(verdict)}"
         rows.append(("evaluation", f"{found['accuracy']:.1%} correct, loss {found['loss']:.6g} nats, of {drawn}; {bound}"))
     rows += [
         ("model", f"`{model['name']}`, SHA-256 `{model['annotations']['file_sha256']}`"),

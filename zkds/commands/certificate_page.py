@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 from zkds import page
 from zkds.circuits.certificate.verifying import LIMITS, Status, Verdict
-from zkds.commands.verdict import LIMIT_OPTIONS, NO_LIMIT, evaluations_content, headline, statement_content
+from zkds.commands.verdict import (
+    LIMIT_OPTIONS,
+    NO_LIMIT,
+    bounds_condition,
+    evaluations_content,
+    headline,
+    rounded_down,
+    statement_content,
+)
 
 CHOSEN = "chosen by the prover"
 GIVEN = "as given to the verifier"
@@ -57,11 +66,11 @@ def _evaluations(verdict: Verdict) -> str:
             f"{found['samples']:,} of {found['records']:,}",
             f"{found['loss']:.6g}",
             f"{found['accuracy']:.1%}",
-            f"{found['accuracy_at_least']:.1%}",
+            rounded_down(Fraction(found["correct_at_least"], found["records"])),
         )
         for found in evaluations_content(verdict.statement)
     ]
-    head = ("data root", "records", "loss", "correct", "of all records at least (99%)")
+    head = ("data root", "records", "loss", "correct", f"of all records at least (99%{bounds_condition(verdict)})")
     return f'<h2>Evaluations</h2>\n<div class="names">{page.table(rows, head)}</div>' if rows else ""
 
 

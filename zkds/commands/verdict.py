@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from fractions import Fraction
@@ -95,6 +96,7 @@ def evaluations_content(statement: SharpnessStatement) -> list[dict[str, Any]]:
             "accuracy_at_least": least_correct(found.root.count, found.samples, found.correct) / found.root.count,
             "correct_at_least": least_correct(found.root.count, found.samples, found.correct),
             "accuracy_at_least_hoeffding": hoeffding_accuracy(found.samples, found.correct),
+            "classes": found.root.schema.classes,
             "inputs": _inputs(found.root.schema),
             "indices": indices[0],
         }
@@ -172,8 +174,7 @@ def print_verdict(verdict: Verdict) -> None:
             notes[name] = f"  {bound} {float(verdict.pins.asked(given)):.6g}"
     if "seed" in verdict.chosen_by_prover:
         notes["seed"] += ": no certification value against a dishonest prover"
-    if {"seed", EVALUATIONS} & set(verdict.chosen_by_prover):
-        notes["bounds"] = ", if nobody chose the draws"
+    notes["bounds"] = bounds_condition(verdict)
     _print_lines(verdict.statement, notes)
     if verdict.differences is not None:
         print_differences(verdict.differences)
@@ -225,7 +226,7 @@ def print_calibration(policy: Policy) -> None:
     rates = policy.calibration
     if rates is None:
         return
-    print(f"           tau was chosen for {rates.limit} of at most {float(rates.risk):.0%}; the policy, on unseen models:")
+    print(f"           tau was chosen for {rates.limit} of at most {100 * float(rates.risk):g}%; the policy, on unseen models:")
     _print_rate("good models rejected", rates.false_rejection, rates.false_rejection_interval)
     _print_rate("bad models accepted", rates.false_acceptance, rates.false_acceptance_interval)
 
@@ -233,7 +234,7 @@ def print_calibration(policy: Policy) -> None:
 def _print_rate(name: str, share: Fraction | None, interval: tuple[Fraction, Fraction] | None) -> None:
     if share is not None and interval is not None:
         low, high = interval
-        print(f"           {name} {float(share):.1%} ({float(low):.0%} to {float(high):.0%})")
+        print(f"           {name} {float(share):.1%} ({float(low):.1%} to {float(high):.1%})")
 
 
 def print_rejection(rejection: ProofRejected, *, as_json: bool) -> None:
@@ -287,14 +288,28 @@ def _print_evaluation(statement: SharpnessStatement, number: int, notes: dict[st
     accuracy = f"{found.correct} of {found.samples} ({float(found.accuracy):.1%})"
     print(f"           loss {float(found.loss):.6g} nats, accuracy {accuracy}")
     if found.samples < found.root.count:
-        exact = least_correct(found.root.count, found.samples, found.correct) / found.root.count
+        exact = Fraction(least_correct(found.root.count, found.samples, found.correct), found.root.count)
         hoeffding = hoeffding_accuracy(found.samples, found.correct)
         print(
-            f"           accuracy on the {found.root.count:,} committed records is at least {exact:.4f} "
-            f"({CONFIDENCE:.0%}; Hoeffding {hoeffding:.4f}){notes.get('bounds', '')}"
+            f"           accuracy on the {found.root.count:,} committed records is at least {rounded_down(exact)} "
+            f"({CONFIDENCE:.0%}; Hoeffding {rounded_down(hoeffding)}){notes.get('bounds', '')}"
         )
+    classes, own = found.root.schema.classes, statement.root.schema.classes
+    if classes != own:
+        print(f"           {classes} classes, of the probe's data set {own}")
     if found.root.schema.channel_maps != statement.root.schema.channel_maps:
         print(f"           the network sees {_inputs(found.root.schema)} of these")
+
+
+def bounds_condition(verdict: Verdict) -> str:
+    """What ends a sentence about all records of an evaluated set, unless the draws and the model are the verifier's."""
+    chosen = {"model", "seed", EVALUATIONS} & set(verdict.chosen_by_prover)
+    return ", if nobody chose draws or model to suit each other" if chosen else ""
+
+
+def rounded_down(bound: Fraction | float) -> str:
+    """A lower bound with four decimals, which stays one."""
+    return f"{math.floor(bound * 10**4) / 10**4:.4f}"
 
 
 def _value(statement: SharpnessStatement) -> str:

@@ -37,7 +37,7 @@ EXAMPLES = """examples:
   zkds verify proof.bin --tau 0.8                       is the proven value at most 0.8?
   zkds verify proof.bin --tau 0.8 --max-loss 0.1 --min-accuracy 95% --commit data.root --model m.pt --seed 00..ff --strict
 
-  zkds verify proof.bin --evaluate data.root:1000 --evaluate test.root:1000 --min-accuracy test.root:95% --max-gap 0.1
+  zkds verify proof.bin --commit data.root --evaluate data.root:1000 --evaluate test.root:1000 --max-gap 0.1
   zkds verify proof.bin --policy policy.toml --commit data.root --model m.pt --seed 00..ff --strict      a line for each clause
 
 The first line says what the verdict is worth:
@@ -86,7 +86,7 @@ def add(commands: Commands) -> None:
         "--max-gap",
         type=difference,
         metavar="X",
-        help="the most by which the mean loss of other evaluated data sets may exceed that of evaluations of --commit's",
+        help="the most by which the mean loss of other evaluated data sets may exceed that of --commit's, which is needed",
     )
     add_evaluate(parser, "the proof must have these evaluations, in this order, and no others; repeatable")
     parser.add_argument(
