@@ -281,6 +281,7 @@ def estimate(
     hide_value: bool = False,
     private_model: bool = False,
     evaluations: Sequence[Evaluated] = (),
+    probes: int = 1,
 ) -> Estimate:
     """What a proof would be and take on this machine: cells, lookups, bytes, memory, seconds. Needs no data.open.
 
@@ -288,7 +289,7 @@ def estimate(
     commitment      the data root, or the path of data.root
     seed            of the batches, on which the length of a Merkle proof depends; None: another one
     hide_value, private_model   whether the proof hides the value, or the weights; a model.root is private anyway
-    evaluations     as in `prove`
+    evaluations, probes     as in `prove`
 
     Takes about a second to run the kernels. Raises ValueError or a ZkdsError for what cannot be proved.
     """
@@ -308,6 +309,7 @@ def estimate(
         private_model=private_model,
         hidden_value=hide_value,
         evaluations=_evaluated(evaluations),
+        probes=probes,
     )
     return estimate_certificate(statement, calibrate())
 
@@ -318,6 +320,7 @@ def prove(
     configuration: Configuration | None = None,
     *,
     seed: bytes | None = None,
+    probes: int = 1,
     evaluations: Sequence[tuple[str | Path, int]] = (),
     tau: Number | None = None,
     max_work: float = 1,
@@ -331,9 +334,10 @@ def prove(
                     model.root, beside which model.open lies: the weights stay hidden
     configuration   `Configuration.of(steps=5, batch_size=8, rho="0.05", ...)`; None: the defaults
     seed            32 bytes that somebody else drew after model and data root were published; None: drawn here
+    probes          how many, 1 to 64, each with batches of its own; the value is the mean of theirs
     evaluations     (data root, n) of data sets on n records of which, drawn by the seed, the model's loss and accuracy are
                     proved as well; of each path the opening lies beside it. `commitment` may be among them
-    tau             hide the value and prove that it is at most tau
+    tau             hide the values and prove that their mean is at most tau
     max_work        what a verifier may have to do, in units of 20 seconds on one core and 1 GiB
     allow_vanishing_weights   prove something about a model of which some weights are 0 in the proof and not in the file
     progress        called with the name of each stage
@@ -359,6 +363,7 @@ def prove(
             configuration if configuration is not None else Configuration.of(),
             seed if seed is not None else os.urandom(SEED_BYTES),
             seed_given=seed is not None,
+            probes=probes,
             evaluations=evaluated,
             tau=_limit("tau", tau),
             private_model=private_model,
@@ -385,6 +390,7 @@ def verify(
     evaluated_max_loss: Mapping[Any, Number] | None = None,
     evaluated_min_accuracy: Mapping[Any, Number] | None = None,
     max_gap: Number | None = None,
+    probes: int | None = None,
     allow_saturated: bool = False,
     allow_surplus_classes: bool = False,
     allow_vanishing_weights: bool = False,
@@ -409,6 +415,7 @@ def verify(
                    have one of each data set that is named
     max_gap        the most by which the mean loss of an evaluation of another data set may exceed that of one of the probe's;
                    only with commitment
+    probes         how many the proof must have; with `strict` 1 if it is not given
     allow_saturated         accept batches whose loss is near 0, and ratios below eps: rejected by default
     allow_surplus_classes   accept a network with more outputs than the data set has classes: likewise
     allow_vanishing_weights   accept a model of which some weights are 0 in the proof and not in the file: likewise
@@ -443,6 +450,7 @@ def verify(
         evaluations=None if evaluations is None else tuple(_evaluated(evaluations)),
         limits=_evaluation_limits(evaluated_max_loss or {}, evaluated_min_accuracy or {}),
         max_gap=_limit("max_gap", max_gap),
+        probes=probes,
         allow_saturated=allow_saturated,
         allow_surplus_classes=allow_surplus_classes,
         policy=asked,

@@ -2,6 +2,7 @@
 
     python -m bench.main.large --networks alexnet-k --steps 2 5
     python -m bench.main.large --networks lenet5 --evaluate 1000
+    python -m bench.main.large --networks lenet5 --probes 5
 
 Figures do not depend on the weights, so no network is trained. Each probe is proved in a process of its own, which samples its
 resident memory; one that this machine cannot hold is printed with the reason of its refusal.
@@ -100,10 +101,11 @@ def committed_records(network: Network, folder: Path, count: int = RECORDS) -> P
     return root
 
 
-def prove(name: str, configuration: Configuration, folder: Path, evaluated: int = 0) -> dict[str, Any]:
+def prove(name: str, configuration: Configuration, folder: Path, evaluated: int = 0, probes: int = 1) -> dict[str, Any]:
     """One proof in this process, and its verification; or the reason why there is none.
 
     evaluated: on how many records the network is evaluated as well
+    probes: how many
     """
     network = zoo.network(name)
     root = committed_records(network, folder, max(RECORDS, evaluated))
@@ -119,6 +121,7 @@ def prove(name: str, configuration: Configuration, folder: Path, evaluated: int 
                 bytes(32),
                 seed_given=True,
                 evaluations=[(opening, evaluated)] if evaluated else [],
+                probes=probes,
                 max_work=8,
                 progress=stages.begin,
             )
@@ -142,10 +145,10 @@ def prove(name: str, configuration: Configuration, folder: Path, evaluated: int 
     }
 
 
-def measured(name: str, steps: int, sharpness: str, evaluated: int = 0) -> dict[str, Any]:
+def measured(name: str, steps: int, sharpness: str, evaluated: int = 0, probes: int = 1) -> dict[str, Any]:
     """`prove` in a fresh process."""
     command = [sys.executable, "-m", "bench.main.large", "--one", "--networks", name, "--steps", str(steps)]
-    command += ["--sharpness", sharpness, "--evaluate", str(evaluated)]
+    command += ["--sharpness", sharpness, "--evaluate", str(evaluated), "--probes", str(probes)]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     figures: dict[str, Any] = json.loads(found)
     return figures
@@ -172,18 +175,20 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", type=int, default=[5], help="T (default: 5)")
     parser.add_argument("--sharpness", choices=("ASAM", "SAM"), default="ASAM", help="of the probe (default: ASAM)")
     parser.add_argument("--evaluate", type=int, default=0, help="on so many records as well (default: 0)")
+    parser.add_argument("--probes", type=int, default=1, help="in one proof (default: 1)")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="where the figures go, as JSON")
     options = parser.parse_args()
     if options.one:
         configuration = Configuration.of(steps=options.steps[0], sharpness=options.sharpness)
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(prove(options.networks[0], configuration, Path(folder), options.evaluate)))
+            print(json.dumps(prove(options.networks[0], configuration, Path(folder), options.evaluate, options.probes)))
         return
     report = {}
     for name in options.networks:
         for steps in options.steps:
-            figures = report[f"{name}, T = {steps}"] = measured(name, steps, options.sharpness, options.evaluate)
+            figures = measured(name, steps, options.sharpness, options.evaluate, options.probes)
+            report[f"{name}, T = {steps}"] = figures
             print_figures(name, steps, figures)
     if options.output is not None:
         options.output.write_text(json.dumps(report, indent=2) + "\n")

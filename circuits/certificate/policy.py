@@ -78,6 +78,7 @@ class Policy:
     tau, max_loss        in nats, min_accuracy a share: of the probe, as `verifying.Pins` has them
     min_labels           distinct labels among the probe's records
     max_margin           in nats, of every record of the probe (metric/margin.py)
+    min_probes           the least number of probes, of which the value is the mean
     max_gap              in nats: `SharpnessStatement.gap`, whose sign the prover chooses if the probe's data root is not pinned
     architecture         a network of the zoo, by name; or network, 32 bytes: `network_digest`
     root                 32 bytes, the digest of the probe's data root
@@ -94,6 +95,7 @@ class Policy:
     min_accuracy: Fraction | None = None
     min_labels: int | None = None
     max_margin: Fraction | None = None
+    min_probes: int | None = None
     max_gap: Fraction | None = None
     architecture: str | None = None
     network: bytes | None = None
@@ -137,6 +139,9 @@ class Policy:
     def _probe(self, statement: SharpnessStatement) -> Iterator[Clause]:
         asked, found = str(self.configuration), str(statement.configuration)
         yield Clause("probe", asked, found, self.configuration == statement.configuration)
+        if self.min_probes is not None:
+            met = statement.probes >= self.min_probes
+            yield Clause("probes", f"at least {self.min_probes}", str(statement.probes), met)
 
     def _data(self, statement: SharpnessStatement) -> Iterator[Clause]:
         root = statement.root

@@ -198,6 +198,7 @@ TABLES: dict[str, dict[str, tuple[str, Reader]]] = {
         "min_accuracy": ("min_accuracy", SHARE),
         "min_labels": ("min_labels", _count),
         "max_margin": ("max_margin", NATS),
+        "min_probes": ("min_probes", _count),
         "max_gap": ("max_gap", _between(-MAX_NATS, MAX_NATS)),
     },
     "model": {

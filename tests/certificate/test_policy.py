@@ -134,7 +134,7 @@ BAD = {
     PLAIN.replace("rho = 0.05", 'rho = "0.05"'): "probe.rho: expected a number",
     PLAIN.replace('"ASAM"', '"asam"'): "sharpness",
     f"{PLAIN}[limits]\ntua = 0.8\n": (
-        "limits.tua: no key of a policy; there are max_gap, max_loss, max_margin, min_accuracy, min_labels, tau"
+        "limits.tua: no key of a policy; there are max_gap, max_loss, max_margin, min_accuracy, min_labels, min_probes, tau"
     ),
     f"{PLAIN}[limit]\ntau = 0.8\n": "limit: no key of a policy",
     f"{PLAIN}limits = 3\n": "probe.limits: no key of a policy",
@@ -196,6 +196,8 @@ def test_limits_are_exact(statement):
         ("evaluation 2: accuracy", held_out.accuracy, -1, lambda limit: evaluation(min_accuracy=limit)),
         ("evaluation 2: accuracy of all, 99% sure", of_all, -1, lambda limit: evaluation(min_accuracy_of_all=limit)),
     ]
+    for number, met in ((1, True), (2, False)):
+        assert clause(Policy(TINY.configuration, min_probes=number), statement, "probes").met is met
     for name, found, sign, fields in cases:
         assert clause(Policy(TINY.configuration, **fields(found)), statement, name).met, name
         assert not clause(Policy(TINY.configuration, **fields(found - sign * unit)), statement, name).met, name

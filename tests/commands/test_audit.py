@@ -226,7 +226,7 @@ def test_files_stay_as_they_are(folder: Path, capsys: pytest.CaptureFixture[str]
         ("--tau none.json", "none.json"),
         ("--tau train.npz", "train.npz: expected a threshold as `zkds calibrate -o` writes it"),
         ("--device nowhere", "--device nowhere: "),
-        ("--fixed --probes 2", "--fixed: proofs have --probes 1, got 2"),
+        ("--fixed --probes 65", "--fixed: proofs have at most 64 probes, got 65"),
         ("--fixed --eta 0.01", "--fixed: proofs have --eta 0, got 0.01"),
         ("--model none.pt", "none.pt"),
         ("--model train.npz", "train.npz: "),

@@ -8,6 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from zkds.circuits.arithmetic.fixed_point import RESULT_FRACTION_BITS, Configuration
+from zkds.circuits.certificate.statement import MAX_PROBES
 from zkds.circuits.certificate.threshold import read_threshold
 from zkds.circuits.networks.weights import range_problem
 from zkds.commands import DONE, REJECTED, Commands, add_parser
@@ -28,6 +29,7 @@ from zkds.commands.probing import (
     words,
 )
 from zkds.commands.progress import Stages
+from zkds.dataset.sampling import probe_seed
 from zkds.output import write_result
 
 if TYPE_CHECKING:
@@ -150,9 +152,10 @@ def run(options: argparse.Namespace) -> int:
 
 def fixed_configuration(options: argparse.Namespace) -> Configuration:
     """What a proof with these settings would prove. Raises ValueError for settings that proofs do not have."""
-    for name, wanted in (("probes", 1), ("parameters", "all")):
-        if getattr(options, name) != wanted:
-            raise ValueError(f"--fixed: proofs have --{name} {wanted}, got {getattr(options, name)}")
+    if options.parameters != "all":
+        raise ValueError(f"--fixed: proofs have --parameters all, got {options.parameters}")
+    if options.probes > MAX_PROBES:
+        raise ValueError(f"--fixed: proofs have at most {MAX_PROBES} probes, got {options.probes}")
     return proof_configuration(options, "--fixed")
 
 
@@ -170,27 +173,30 @@ def read_tau(options: argparse.Namespace) -> tuple[float | None, list[str]]:
     return tau, []
 
 
-def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, float | int]:
+def measure_fixed(options: argparse.Namespace, configuration: Configuration, seed: bytes) -> dict[str, Any]:
     """Value, loss and accuracy of the fixed-point semantics; the integers are those that a proof would publish."""
+    from zkds.circuits.metric.results import results_of
     from zkds.circuits.model_files.model_file import load_model
     from zkds.circuits.networks.weights import quantise
     from zkds.circuits.probe_records import probe_records
 
     model = load_model(options.model, **model_choice(options))
     weights = quantise(model.network, model.parameters)
-    trajectory = probe_records(model.network, weights, read_records(options), configuration, seed)
-    unit, samples = 1 << RESULT_FRACTION_BITS, configuration.steps * configuration.batch_size
+    records, seeds = read_records(options), [probe_seed(seed, number) for number in range(options.probes)]
+    results = results_of(*(probe_records(model.network, weights, records, configuration, each) for each in seeds))
+    assert results.values is not None
+    unit, samples = 1 << RESULT_FRACTION_BITS, options.probes * configuration.steps * configuration.batch_size
     return {
-        "value": trajectory.value / unit,
-        "loss": trajectory.total_loss / unit / samples,
-        "accuracy": trajectory.correct / samples,
-        "value_integer": trajectory.value,
-        "total_loss_integer": trajectory.total_loss,
-        "correct": trajectory.correct,
-        "saturated": trajectory.saturated,
-        "below_eps": trajectory.below_eps,
-        "labels": trajectory.distinct_labels,
-        "margin": trajectory.largest_margin,
+        "value": sum(results.values) / unit / options.probes,
+        "loss": results.total_loss / unit / samples,
+        "accuracy": results.correct / samples,
+        "value_integers": list(results.values),
+        "total_loss_integer": results.total_loss,
+        "correct": results.correct,
+        "saturated": results.saturated,
+        "below_eps": results.below_eps,
+        "labels": results.labels,
+        "margin": results.margin,
     }
 
 

@@ -12,7 +12,7 @@ from zkds.api import Estimate, data_root, estimate
 from zkds.circuits.certificate.resources import GIB, available_bytes
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_model_options, model_choice, refuse_choice
-from zkds.commands.probe_options import add_configuration, add_evaluate, configuration_of, seed_bytes
+from zkds.commands.probe_options import add_configuration, add_evaluate, add_probes, configuration_of, seed_bytes
 from zkds.commands.progress import Stages
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--private-model", action="store_true", help="of a proof that hides the weights; --model is a model.root"
     )
+    add_probes(parser, "of a proof with so many probes (default: 1)")
     add_evaluate(parser, "of a proof with an evaluation on n records of this data set; repeatable")
     add_model_options(parser)
     add_configuration(parser)
@@ -65,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
             hide_value=options.hide_value,
             private_model=options.private_model,
             evaluations=options.evaluate or (),
+            probes=options.probes or 1,
         )
     if options.json:
         print(json.dumps(estimated.content()))

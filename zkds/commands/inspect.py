@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from zkds.circuits.certificate.statement import probe_prefix
 from zkds.circuits.certificate.verifying import Pins, verify_certificate
 from zkds.commands import DONE, REJECTED, Commands, add_parser
 from zkds.commands.probe_options import add_max_work
@@ -49,8 +50,9 @@ def run(options: argparse.Namespace) -> int:
         return DONE
     print_verdict(verdict)
     print("\nbatches")
-    for step, batch in enumerate(verdict.statement.batches):
-        print(f"  step {step}: {' '.join(map(str, batch))}")
+    for number, batches in enumerate(verdict.statement.probe_indices, 1):
+        for step, batch in enumerate(batches):
+            print(f"  {probe_prefix(number)}step {step}: {' '.join(map(str, batch))}")
     for number, indices in enumerate(verdict.statement.evaluated_indices, 1):
         print(f"  evaluation {number}: {' '.join(map(str, indices[0]))}")
     print("\nsoundness terms, weakest first (bits with grinding)")

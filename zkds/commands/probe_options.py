@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from zkds.circuits.arithmetic.fixed_point import MAX_REPEATED, Configuration, exact_rational
+from zkds.circuits.certificate.statement import MAX_PROBES
 from zkds.circuits.certificate.verifying import MAX_RESULT
 from zkds.dataset.sampling import SEED_BYTES
 
@@ -81,6 +82,17 @@ def split_limits(
     if len(by_path) < len(found or []):
         raise ValueError(f"{option}: expected one for the probe and one for each data set")
     return by_path.pop(None, None), {path: limit for path, limit in by_path.items() if path is not None}
+
+
+def add_probes(parser: argparse.ArgumentParser, help: str) -> None:
+    """--probes, None unless given."""
+    parser.add_argument("--probes", type=_probes, metavar="R", help=help)
+
+
+def _probes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_COUNT_DIGITS and 1 <= int(text) <= MAX_PROBES):
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MAX_PROBES}, got {text[:MAX_REPEATED]!r}")
+    return int(text)
 
 
 def configuration_of(options: argparse.Namespace) -> Configuration:

@@ -15,7 +15,15 @@ from zkds.circuits.certificate.resources import is_small
 from zkds.circuits.certificate.summary import supposed_statement
 from zkds.commands import DONE, Commands, add_parser
 from zkds.commands.model_options import add_allow_vanishing, add_model_options, model_choice, refuse_choice
-from zkds.commands.probe_options import add_configuration, add_evaluate, add_max_work, configuration_of, nats, seed_bytes
+from zkds.commands.probe_options import (
+    add_configuration,
+    add_evaluate,
+    add_max_work,
+    add_probes,
+    configuration_of,
+    nats,
+    seed_bytes,
+)
 from zkds.commands.probing import print_warnings
 from zkds.commands.progress import Stages
 from zkds.commands.verdict import print_statement, statement_content
@@ -45,6 +53,7 @@ EXAMPLES = """examples:
   zkds prove --model m.pt --commit data.root --seed 00..ff     the seed that a verifier drew after seeing data and model
   zkds prove --model m.pt --commit data.root --evaluate data.root:1000 --evaluate test.root:1000
                                                         loss and accuracy on 1000 records of each as well
+  zkds prove --model m.pt --commit data.root --probes 5     the mean of five probes, and its standard error
   zkds prove --model m.pt --commit data.root --hide-value --tau 0.8    say only that the value is at most 0.8
   zkds commit-model --model m.pt -o model.root          once, for a model that stays private; then:
   zkds prove --model model.root --private-model --commit data.root
@@ -66,8 +75,11 @@ def add(commands: Commands) -> None:
         "-o", "--output", metavar="FILE", default="proof.bin", help="the proof, - is stdout (default: proof.bin)"
     )
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits that decide the batches (default: drawn)")
+    add_probes(parser, "so many probes, each with batches of its own: the value is their mean, 1 to 64 (default: 1)")
     add_evaluate(parser, "prove loss and accuracy on n records of this data set as well, which the seed draws; repeatable")
-    parser.add_argument("--hide-value", action="store_true", help="prove value <= tau and hide the value; needs --tau")
+    parser.add_argument(
+        "--hide-value", action="store_true", help="prove value <= tau and hide the value of every probe; needs --tau"
+    )
     parser.add_argument("--tau", type=nats, metavar="X", help="the threshold of --hide-value")
     parser.add_argument("--private-model", action="store_true", help="the weights stay hidden; --model is a model.root")
     add_allow_vanishing(parser)
@@ -86,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     files = [options.model, options.commit, *(path for path, _ in evaluations)]
     inputs = [*files, *map(opening_path, files)]
     check_outputs(options.output, inputs=inputs)
-    configuration = configuration_of(options)
+    configuration, probes = configuration_of(options), options.probes or 1
     root = data_root(options.commit)
     seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
     with Stages(STAGES, ticking=True) as stages:
@@ -102,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
             private_model=private,
             hidden_value=hidden,
             evaluations=[(data_root(path), count) for path, count in evaluations],
+            probes=probes,
         )
         if not is_small(supposed):  # else it is soon done, and counting would take a tenth of the time
             stages.expect(stage_shares(supposed))
@@ -113,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
                 configuration,
                 seed,
                 seed_given=options.seed is not None,
+                probes=probes,
                 evaluations=evaluated,
                 tau=options.tau,
                 private_model=private_model,

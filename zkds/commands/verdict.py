@@ -12,7 +12,7 @@ from typing import Any
 from zkds.circuits.certificate.bounds import CONFIDENCE, hoeffding_accuracy, least_correct
 from zkds.circuits.certificate.policy import Clause, Policy, network_digest
 from zkds.circuits.certificate.statement import SharpnessStatement
-from zkds.circuits.certificate.verifying import EVALUATIONS, LIMITS, PolicyRejected, Status, Verdict
+from zkds.circuits.certificate.verifying import EVALUATIONS, LIMITS, PROBES, PolicyRejected, Status, Verdict
 from zkds.circuits.networks.grid import LayerDifference
 from zkds.commands.probing import print_warnings
 from zkds.dataset.schema import NUMBER_BITS, Schema
@@ -165,7 +165,8 @@ def print_verdict(verdict: Verdict) -> None:
     print(headline(verdict))
     print(f"value      {_value(verdict.statement)}{_limit(verdict, 'value')}")
     notes = {
-        name: f"  {NOT_PINNED if name in verdict.chosen_by_prover else GIVEN}" for name in ("model", "data", "seed", "probe")
+        name: f"  {NOT_PINNED if name in verdict.chosen_by_prover else GIVEN}"
+        for name in ("model", "data", "seed", "probe", PROBES)
     }
     notes |= {name: _limit(verdict, name) for name in ("loss", "accuracy")}
     notes["evaluations"] = f"  {NOT_PINNED if EVALUATIONS in verdict.chosen_by_prover else GIVEN}"
@@ -258,10 +259,15 @@ def _print_lines(statement: SharpnessStatement, notes: dict[str, str]) -> None:
     def line(name: str, text: str, note: str = "") -> None:
         print(f"{name:<11}{text}{notes.get(note, '')}")
 
-    line("loss", f"{float(statement.loss):.6g} nats, mean over the probe's {statement.samples} records", "loss")
+    if statement.probes > 1:
+        line("probes", f"{statement.probes}, each with batches of its own; the value is their mean", PROBES)
+        if statement.values is not None:
+            line("", f"standard error {statement.standard_error:.2g}: {', '.join(map(_short, statement.values))}")
+    whose = "probe's" if statement.probes == 1 else "probes'"
+    line("loss", f"{float(statement.loss):.6g} nats, mean over the {whose} {statement.samples} records", "loss")
     accuracy = f"{statement.results.correct} of {statement.samples} ({float(statement.accuracy):.1%})"
     line("accuracy", accuracy, "accuracy")
-    line("labels", f"{statement.results.labels} of {schema.classes} classes, distinct labels of the probe's records", "labels")
+    line("labels", f"{statement.results.labels} of {schema.classes} classes, distinct labels of the {whose} records", "labels")
     line("margin", f"{statement.results.margin} nats at most, largest logit less the second largest of a record", "margin")
     line("model root" if statement.private_model else "model", statement.model.hex(), "model")
     line("", f"{network.parameter_count:,} parameters, {network.classes} outputs")
@@ -314,9 +320,14 @@ def rounded_down(bound: Fraction | float) -> str:
 
 def _value(statement: SharpnessStatement) -> str:
     if statement.value is not None:
-        return f"{float(statement.value):.6g}"
+        error = "" if statement.standard_error is None else f" ± {statement.standard_error:.2g}"
+        return f"{float(statement.value):.6g}{error}"
     assert statement.threshold is not None
     return f"hidden, at most {float(statement.threshold):.6g}"
+
+
+def _short(value: Fraction) -> str:
+    return f"{float(value):.4g}"
 
 
 def _limit(verdict: Verdict, name: str) -> str:

@@ -18,6 +18,7 @@ from zkds.commands.probe_options import (
     add_configuration,
     add_evaluate,
     add_max_work,
+    add_probes,
     configuration_given,
     configuration_of,
     difference,
@@ -88,6 +89,7 @@ def add(commands: Commands) -> None:
         metavar="X",
         help="the most by which the mean loss of other evaluated data sets may exceed that of --commit's, which is needed",
     )
+    add_probes(parser, "how many probes the proof must have; with --strict 1 unless it is given")
     add_evaluate(parser, "the proof must have these evaluations, in this order, and no others; repeatable")
     parser.add_argument(
         "--policy",
@@ -156,6 +158,7 @@ def run(options: argparse.Namespace) -> int:
                 evaluated_max_loss=losses,
                 evaluated_min_accuracy=accuracies,
                 max_gap=options.max_gap,
+                probes=options.probes,
                 min_records=options.min_records,
                 min_labels=options.min_labels,
                 max_margin=options.max_margin,
