@@ -46,6 +46,7 @@ unit: native ## two processes on two cores: their threads would wait for each ot
 
 test-long: native ## what `make test` leaves out; the portable kernels; sweeps with ZKDS_LONG_TESTS times their usual examples
 	ZKDS_LONG_TESTS=$(ZKDS_LONG_TESTS) $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "sweep or long"
+	ZKDS_BOTH_VERIFIERS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/certificate/test_certificate_cheats.py
 	ZKDS_KERNELS=portable ZKDS_THREADS=1 $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not any_kernels and not slow and not long"
 
 packages: native ## dist/: the source distribution, a wheel for every Linux of this processor family; tried on every Python here

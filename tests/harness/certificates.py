@@ -7,6 +7,7 @@ starts from: it changes them, or the statement, and commits to whatever comes ou
 from __future__ import annotations
 
 import functools
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,6 +19,7 @@ from tests.harness.carries import low_sums, sums_of_products
 from tests.harness.cheating import dishonest_vector
 from tests.harness.layers import Layer, Pool, layered
 from tests.harness.limbs import join
+from tests.harness.second_verifier import MALFORMED, second
 from zkds.circuits import evaluation, probe
 from zkds.circuits.arithmetic.fixed_point import Configuration, Place
 from zkds.circuits.certificate.evaluations import Evaluation, prefix
@@ -48,6 +50,7 @@ from zkds.statement import Statement
 from zkds.tensors.tensor import ColumnReader
 
 SEED = bytes(range(32))
+BOTH_VERIFIERS = "ZKDS_BOTH_VERIFIERS" in os.environ  # whether the second one has to give the same reasons
 RECORDS = 12
 CONFIGURATION = Configuration.of(steps=2, batch_size=2, learning_rate="0.01")
 NETWORKS = {
@@ -295,5 +298,6 @@ def rejection(proof: bytes, **options) -> ProofRejected:
     try:
         verify_certificate(proof, allow_plain=True, **options)
     except ProofRejected as error:
+        assert options or not BOTH_VERIFIERS or second(proof) in (error.reason, MALFORMED), second(proof)
         return error
     raise AssertionError("the proof was accepted")
