@@ -61,8 +61,9 @@ def test_in_words(run):
     place = next(i for i, line in enumerate(lines) if line.startswith("probes     2, each with batches of its own"))
     assert lines[place].endswith("NOT PINNED") and lines[place + 1].strip().startswith("standard error 0.")
     assert "\n  probe 2: step 1: " in run("inspect", "proof.bin")[1]
-    code, out = run("verify", "proof.bin", "--probes", "3")
-    assert code == REJECTED and "probes: the proof has 2; you asked for 3" in out
+    for arguments, asked in ((["--probes", "3"], 3), (PROBE.split(), 1)):
+        code, out = run("verify", "proof.bin", *arguments)
+        assert code == REJECTED and f"probes: the proof has 2; you asked for {asked}" in out
 
 
 def test_estimates_grow_with_probes(run):

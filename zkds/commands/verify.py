@@ -89,7 +89,7 @@ def add(commands: Commands) -> None:
         metavar="X",
         help="the most by which the mean loss of other evaluated data sets may exceed that of --commit's, which is needed",
     )
-    add_probes(parser, "how many probes the proof must have; with --strict 1 unless it is given")
+    add_probes(parser, "how many probes the proof must have; with other options of the probe or --strict 1 unless it is given")
     add_evaluate(parser, "the proof must have these evaluations, in this order, and no others; repeatable")
     parser.add_argument(
         "--policy",
@@ -158,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
                 evaluated_max_loss=losses,
                 evaluated_min_accuracy=accuracies,
                 max_gap=options.max_gap,
-                probes=options.probes,
+                probes=options.probes or (1 if _pins_probe(options) else None),
                 min_records=options.min_records,
                 min_labels=options.min_labels,
                 max_margin=options.max_margin,
