@@ -95,7 +95,7 @@ LIMITS = "--tau 1 --max-loss 2 --min-accuracy 1% --max-loss data.root:9 --min-re
             "",
             f"{PINS} {LIMITS}",
             *("--tau 0.001", "--max-loss 0.1", "--min-accuracy 0.99", "--max-loss data.root:0.1", "--max-loss other.root:9"),
-            *("--max-gap 1", "--min-records 13", "--min-labels 3", "--max-margin 0"),
+            *("--max-gap 1 --commit data.root", "--min-records 13", "--min-labels 3", "--max-margin 0"),
         ],
     ),
 )
@@ -118,6 +118,12 @@ def test_what_is_pinned(files, capsys, options):
 def at(files, options):
     words = [str(files / "proof.bin"), "--json", *options.split()]
     return [str(files / word) if ".root" in word else word for word in words]
+
+
+def test_a_gap_without_the_data_set_that_it_is_of(files, capsys):
+    assert main(at(files, "--max-gap 1")) == of_zkds(["verify", *at(files, "--max-gap 1")]) == 2
+    ours, theirs = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "data root" in ours["error"] and "data root" in theirs["error"]
 
 
 def test_strict(files, capsys):

@@ -147,6 +147,8 @@ def asked_of(options):
     )
     if options.strict:
         require_all(asked)
+    if asked.max_gap is not None and asked.root is None:
+        raise NotAProof("--max-gap needs --commit: the data root says which evaluations are of the training side of the gap")
     return asked
 
 
