@@ -1,6 +1,6 @@
 """Writes sizes.json, how large the circuits of networks of the zoo are: python -m tests.vectors.sizes
 
-Written again when a change of the statement makes circuits smaller or larger: the difference belongs into the commit that makes it.
+Written again when a change of the statement makes circuits smaller or larger; the commit that makes it says why.
 """
 
 import json
