@@ -65,10 +65,10 @@ class ProbeCircuit:
         }
         self.records = Records(membership)
         multipliers, offsets = zip(*schema.channel_maps, strict=True)
-        inputs = InputTensor(f"{prefix}input", self.records.elements, schema.element_bytes, multipliers, offsets)
+        self.inputs = InputTensor(f"{prefix}input", self.records.elements, schema.element_bytes, multipliers, offsets)
         constants = {name: model[name] for name, _ in network.constants}
         self.network = NetworkCircuit(
-            network, schedule, inputs, self.parameters, constants, self.implicit, prefix, statement.probes
+            network, schedule, self.inputs, self.parameters, constants, self.implicit, prefix, statement.probes
         )
         delta = logit_delta_tensor(schedule, network.classes, prefix)
         self.network.propagate(delta)

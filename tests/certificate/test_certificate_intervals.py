@@ -138,7 +138,8 @@ def test_inputs_have_the_exact_interval_of_the_schema(name):
     found = relation(name)
     schema = found.statement.root.schema
     ends = [end for channel in range(schema.shape[0]) for end in schema.input_interval(channel)]
-    assert (found.inputs.interval.low, found.inputs.interval.high) == (min(ends), max(ends))
+    inputs = found.probes[0].inputs
+    assert (inputs.interval.low, inputs.interval.high) == (min(ends), max(ends))
     assert CONVOLUTION.interval.low <= min(ends) and max(ends) <= CONVOLUTION.interval.high
 
 

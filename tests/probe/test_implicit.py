@@ -15,7 +15,6 @@ from tests.harness.probes import dense, floats, probe
 from tests.harness.random_networks import random_networks, random_probe
 from tests.harness.sweeps import examples
 from tests.harness.twin import check_against_twin, set_least_weights
-from tests.reference import implicit as reference
 from zkds.circuits.arithmetic.exact import Operand, Wide
 from zkds.circuits.arithmetic.fixed_point import Configuration, Overflow, Place
 from zkds.circuits.metric.implicit import gradient_squares, perturbation_factor, scaled_squares, update_factor
@@ -40,6 +39,7 @@ from zkds.circuits.operators.relu import Relu
 from zkds.circuits.probe import run
 from zkds.sharpness import SharpnessConfig
 from zkds.sharpness.probe import probe_batches
+from zkds_verify.operators.implicit_rule import kind_of
 
 EXAMPLES = examples(30)
 BITS = ImplicitBits(32, 0, 56)
@@ -190,7 +190,7 @@ def test_the_rule_is_the_slow_twins():
             bits = 32 + 2 * int(generator.integers(3))
             own = implicit.movement_of(shape, positions, entries, bits, dense, configuration)
             sizes = outputs, inputs, taps, positions, entries, bits, dense
-            expected = reference.kind_of((steps, batch_size, False, sharpness == "ASAM"), *sizes)
+            expected = kind_of((steps, batch_size, False, sharpness == "ASAM"), *sizes)
             assert (own and own.name.lower()) == expected
             found.add((sharpness, expected))
     assert len(found) == 5

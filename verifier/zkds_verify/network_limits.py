@@ -142,9 +142,12 @@ def check_inputs(kind, operator, shapes):
     channels, *sides = shapes[0]
     if kind == "convolution":
         check(channels == operator.ci, "network: convolution: channels")
-        for k, n, y, s, before in zip(operator.kernel, sides, operator.outputs, operator.stride, operator.before, strict=True):
-            check((y - 1) * s - before < n, "network: convolution: windows")
+        framed = [channels]
+        axes = zip(operator.kernel, sides, operator.outputs, operator.stride, operator.before, operator.dilation, strict=True)
+        for k, n, y, s, before, d in axes:
             check(k * n <= MOST_SIDE, "network: convolution: kernel")
+            framed.append(max(before + n, (y - 1) * s + (k - 1) * d + 1))
+        check(prod(framed) <= MOST_ELEMENTS, "network: convolution: padded input")
     elif kind == "max pool":
         window, stride, padding, dilation = (operator.numbers[i : i + 2] for i in range(0, 8, 2))
         for n, k, s, p, d in zip(sides, window, stride, padding, dilation, strict=True):
