@@ -20,6 +20,7 @@ from zkds.commands import BAD_INPUT, DONE, REJECTED
 pytestmark = [pytest.mark.slow, pytest.mark.any_kernels]
 
 GIVEN = ["--model", "m.pt", "--commit", "data.root", "--seed", SEED]
+EVALUATED = ["--evaluate", "data.root:5"]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def signing_root(path):
 
 
 def test_an_attribute_report(run, folder):
-    code, out = run("attest", "proof.bin", *GIVEN)
+    code, out = run("attest", "proof.bin", *GIVEN, *EVALUATED)
     found, predicate = as_statement(out)
     assert code == DONE and found.predicate_type == scai.SCAI_PREDICATE_TYPE + scai.SCAI_PREDICATE_VERSION
     (subject,) = found.subject
@@ -77,7 +78,7 @@ def test_an_attribute_report(run, folder):
     sharpness, evaluation = report.pb.attributes
     assert [sharpness.attribute, evaluation.attribute] == ["DIRECTIONAL_SHARPNESS", "EVALUATION_ON_COMMITTED_RECORDS"]
     assert {item.evidence.digest["sha256"] for item in report.pb.attributes} == {sha256(folder / "proof.bin")}
-    verified = json.loads(run("verify", "proof.bin", "--json", *GIVEN)[1])
+    verified = json.loads(run("verify", "proof.bin", "--json", *GIVEN, *EVALUATED)[1])
     for name in ("value", "loss", "accuracy", "data_root", "seed", "soundness_bits", "chosen_by_prover"):
         assert predicate["attributes"][0]["conditions"][name] == verified[name]
     assert evaluation.conditions["accuracy_at_least"] == verified["evaluations"][0]["accuracy_at_least"]
@@ -104,13 +105,20 @@ def test_a_summary_says_no_more_than_was_asked(run, folder):
 
 
 def test_a_bill_of_materials(run, folder):
-    code, out = run("attest", "proof.bin", *GIVEN, "--format", "cyclonedx")
+    code, out = run("attest", "proof.bin", *GIVEN, *EVALUATED, "--format", "cyclonedx")
     assert code == DONE and JsonStrictValidator(SchemaVersion.V1_6).validate_str(out) is None
     (model,) = json.loads(out)["components"]
     assert model["hashes"] == [{"alg": "SHA-256", "content": sha256(folder / "m.pt")}]
     metrics = model["modelCard"]["quantitativeAnalysis"]["performanceMetrics"]
     assert [metric["type"] for metric in metrics][0::4] == ["directional sharpness", "accuracy"]
     assert "lowerBound" in metrics[4]["confidenceInterval"]
+
+
+def test_bounds_for_all_records_need_draws_that_nobody_chose(run):
+    """Evaluations are not given, so the owner may have asked for those that suit the model."""
+    report = json.loads(run("attest", "proof.bin", *GIVEN)[1])["predicate"]["attributes"][1]["conditions"]
+    assert "accuracy" in report and "accuracy_at_least" not in report and "correct_at_least" not in report
+    assert "lowerBound" not in run("attest", "proof.bin", *GIVEN, "--format", "cyclonedx")[1]
 
 
 def test_a_model_card_ends_in_a_command_that_accepts(run):

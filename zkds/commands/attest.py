@@ -21,7 +21,7 @@ from zkds.commands.attestation import (
     require_unchanged,
 )
 from zkds.commands.model_options import add_model_options, model_or_root
-from zkds.commands.probe_options import add_max_work, seed_bytes
+from zkds.commands.probe_options import add_evaluate, add_max_work, seed_bytes
 from zkds.commands.progress import Stages
 from zkds.commands.verdict import headline, print_rejection
 from zkds.commands.verify import proof_of
@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--model", metavar="FILE", required=True, help="m.pt, or a private model's model.root: the subject")
     parser.add_argument("--commit", metavar="FILE", help="data.root: the proof must be about this data set")
     parser.add_argument("--seed", type=seed_bytes, metavar="HEX", help="64 hex digits: the batches must come from this seed")
+    add_evaluate(parser, "the proof must have these evaluations, in this order, and no others; repeatable")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="default: in-toto")
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: standard output")
     add_max_work(parser)
@@ -70,7 +71,12 @@ def run(options: argparse.Namespace) -> int:
         with Stages({"verifying": 1}) as stages:
             stages.begin("verifying")
             verdict = verify(
-                proof, model=model_or_root(options), commitment=options.commit, seed=options.seed, max_work=options.max_work
+                proof,
+                model=model_or_root(options),
+                commitment=options.commit,
+                seed=options.seed,
+                evaluations=options.evaluate,
+                max_work=options.max_work,
             )
     except NotAProof:
         raise
@@ -102,4 +108,5 @@ def _files(options: argparse.Namespace) -> str:
         found.append(f"--commit {Path(options.commit).name}")
     if options.seed is not None:
         found.append(f"--seed {options.seed.hex()}")
+    found += [f"--evaluate {Path(path).name}:{count}" for path, count in options.evaluate or ()]
     return " ".join(found)

@@ -29,6 +29,7 @@ PROPERTY = "ZKDS_"
 GIVEN = ("model", "data", "seed", "probe")
 BOUNDS = {"value": "VALUE_AT_MOST", "loss": "LOSS_AT_MOST", "accuracy": "ACCURACY_AT_LEAST"}
 LEFT_OUT = ("evaluations", "batches")  # of a statement's content: the first are attributes, the second follow from the seed
+ABOUT_ALL = ("confidence", "accuracy_at_least", "correct_at_least", "accuracy_at_least_hoeffding")  # records of a data set
 CYCLONEDX = "1.6"
 
 
@@ -68,7 +69,8 @@ def proof_descriptor(name: str, proof: bytes) -> dict[str, Any]:
 def attribute_report(verdict: Verdict, model: Mapping[str, Any], proof: Mapping[str, Any]) -> dict[str, Any]:
     """A SCAI attribute report (v0.2) about the model: its sharpness and evaluations, with the proof as their evidence.
 
-    Integers as proven are left out: they are in the proof, and JSON of protocol buffers has floats only.
+    Integers as proven are left out: they are in the proof, and JSON of protocol buffers has floats only. What follows for all
+    records of an evaluated data set is there if nobody chose the draws.
     """
     content = statement_content(verdict.statement)
     left_out = ("_integer", "_integers")
@@ -76,7 +78,8 @@ def attribute_report(verdict: Verdict, model: Mapping[str, Any], proof: Mapping[
     conditions |= {"soundness_bits": verdict.bits, "chosen_by_prover": list(verdict.chosen_by_prover)}
     attributes = [_attribute(SHARPNESS, conditions, proof)]
     for found in evaluations_content(verdict.statement):
-        kept = {name: value for name, value in found.items() if name not in ("indices", "total_loss_integer")}
+        hidden = ("indices", "total_loss_integer") if _bounded(verdict) else ("indices", "total_loss_integer", *ABOUT_ALL)
+        kept = {name: value for name, value in found.items() if name not in hidden}
         attributes.append(_attribute(EVALUATION, kept, proof))
     return _statement([model], ATTRIBUTE_REPORT, {"attributes": attributes})
 
@@ -119,6 +122,11 @@ def _attribute(name: str, conditions: Mapping[str, Any], proof: Mapping[str, Any
     return {"attribute": name, "conditions": dict(conditions), "evidence": dict(proof)}
 
 
+def _bounded(verdict: Verdict) -> bool:
+    """Whether the bounds for all records of evaluated data sets hold without a condition."""
+    return not bounds_condition(verdict)
+
+
 def _number(limit: Fraction) -> str:
     """A limit as a decimal number."""
     return f"{float(limit):.12g}"
@@ -140,8 +148,7 @@ def model_card(verdict: Verdict, model: Mapping[str, Any], proof: Mapping[str, A
     ]
     for found in evaluations_content(statement):
         drawn = f"{found['samples']:,} of {found['records']:,} records of `{found['data_root']}`"
-        least = rounded_down(Fraction(found["correct_at_least"], found["records"]))
-        bound = f"at least {least} of all of them ({found['confidence']:.0%}){bounds_condition(verdict)}"
+        bound = f"at least {_least(found)} of all of them ({found['confidence']:.0%}){bounds_condition(verdict)}"
         rows.append(("evaluation", f"{found['accuracy']:.1%} correct, loss {found['loss']:.6g} nats, of {drawn}; {bound}"))
     rows += [
         ("model", f"`{model['name']}`, SHA-256 `{model['annotations']['file_sha256']}`"),
@@ -176,7 +183,7 @@ def bill_of_materials(verdict: Verdict, model: Mapping[str, Any], proof: Mapping
         drawn = f"{found['samples']} of {found['records']} records of data root {found['data_root']}"
         metrics += [
             _metric("cross-entropy loss in nats", f"{found['loss']:.9g}", drawn),
-            _metric("accuracy", f"{found['accuracy']:.9g}", drawn, f"{found['accuracy_at_least']:.9g}"),
+            _metric("accuracy", f"{found['accuracy']:.9g}", drawn, _least(found) if _bounded(verdict) else None),
         ]
     component = {
         "type": "machine-learning-model",
@@ -206,6 +213,11 @@ def bill_of_materials(verdict: Verdict, model: Mapping[str, Any], proof: Mapping
 def as_json(content: Mapping[str, Any]) -> bytes:
     """Indented, with a line's end."""
     return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _least(found: Mapping[str, Any]) -> str:
+    """The accuracy on all records of an evaluated data set, at least, rounded down."""
+    return rounded_down(Fraction(found["correct_at_least"], found["records"]))
 
 
 def _metric(kind: str, value: str, part: str, at_least: str | None = None) -> dict[str, Any]:
