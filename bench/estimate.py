@@ -92,9 +92,10 @@ TOY = (Subject("digits-mlp", steps=2, batch_size=2),)
 
 
 def save_model(architecture: str, path: str) -> None:
-    """A checkpoint with random weights of the size that keeps activations as they are (He).
+    """A checkpoint with random weights of the size that keeps activations as they are (He); batch norm has met random images.
 
-    With PyTorch's first weights those of a deep and narrow network vanish, and its perturbations overflow.
+    With PyTorch's first weights those of a deep and narrow network vanish, and its perturbations overflow; where nothing is
+    normalised, sums of residual branches grow until gradients do.
     """
     import torch
 
@@ -105,6 +106,11 @@ def save_model(architecture: str, path: str) -> None:
     for parameter in module.parameters():
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter)
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        module.train()(torch.rand(RECORDS, *zoo.network(architecture).input_shape))
     save_checkpoint(module, architecture, Path(path))
 
 

@@ -24,6 +24,7 @@ from zkds.transcript import Transcript
 from zkds.wire import ProofWriter
 
 LOG_SIZE = 19  # of arrays: larger than caches, and soon done
+LOG_LOOKUPS = 21  # of lookups and of sumchecks: fewer are mostly the interpreter's rounds, which no second thread shares
 ROWS = 4  # of the committed matrix
 SIDE = 384  # of the multiplied matrices
 WIDE_BITS = (46, 44)
@@ -90,20 +91,20 @@ def _lookups(log_size: int) -> tuple[list[Lookup], Layout]:
 
 
 def _leaf() -> Work:
-    lookups, layout = _lookups(LOG_SIZE)
+    lookups, layout = _lookups(LOG_LOOKUPS)
     vector = np.zeros(layout.cells, dtype=np.uint32)
-    layout.write(vector, "limbs", _numbers(16, 1 << LOG_SIZE).astype(np.uint32))
+    layout.write(vector, "limbs", _numbers(16, 1 << LOG_LOOKUPS).astype(np.uint32))
     lookup.multiplicities(lookups, layout, vector)
-    return 1 << LOG_SIZE, lambda: lookup.prove(_channel(), lookups, layout, vector)
+    return 1 << LOG_LOOKUPS, lambda: lookup.prove(_channel(), lookups, layout, vector)
 
 
 def _position() -> Work:
-    tables = _numbers(60, 2, 1 << LOG_SIZE - 3, 2, 8)
+    tables = _numbers(60, 2, 1 << LOG_LOOKUPS - 3, 2, 8)
 
     def run() -> None:
         sumcheck.prove(_channel(), [table.copy() for table in tables], [(ONE, (0, 1))], name="calibration")
 
-    return 1 << LOG_SIZE, run
+    return 1 << LOG_LOOKUPS, run
 
 
 def _mac() -> Work:

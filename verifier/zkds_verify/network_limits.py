@@ -56,7 +56,6 @@ def convolution(numbers):
     within(before, 0, MOST_SIDE, "convolution")
     within([bias], 0, 1, "convolution")
     within([k * d for k, d in zip(kernel, dilation, strict=True)], 1, MOST_SIDE, "convolution")
-    within([k * y for k, y in zip(kernel, size, strict=True)], 1, MOST_SIDE, "convolution")
     check(outputs % groups == 0 and inputs % groups == 0, "network: convolution: groups")
     check(outputs * inputs // groups * prod(kernel) <= MOST_ELEMENTS, "network: convolution: weights")
     check(outputs * prod(size) <= MOST_ELEMENTS, "network: convolution: outputs")
@@ -145,7 +144,6 @@ def check_inputs(kind, operator, shapes):
         framed = [channels]
         axes = zip(operator.kernel, sides, operator.outputs, operator.stride, operator.before, operator.dilation, strict=True)
         for k, n, y, s, before, d in axes:
-            check(k * n <= MOST_SIDE, "network: convolution: kernel")
             framed.append(max(before + n, (y - 1) * s + (k - 1) * d + 1))
         check(prod(framed) <= MOST_ELEMENTS, "network: convolution: padded input")
     elif kind == "max pool":
