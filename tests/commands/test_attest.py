@@ -13,7 +13,7 @@ from in_toto_attestation.v1 import statement, statement_pb2
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
-from tests.harness.commands import PROBE, SEED, save
+from tests.harness.commands import PROBE, SEED, runner, save
 from zkds.cli import main
 from zkds.commands import BAD_INPUT, DONE, REJECTED
 
@@ -40,14 +40,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def run(folder, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    capsys.readouterr()
-
-    def command(*arguments):
-        code = main(list(arguments))
-        return code, capsys.readouterr().out
-
-    return command
+    return runner(folder, monkeypatch, capsys)
 
 
 def sha256(path):
@@ -152,6 +145,7 @@ def test_a_page_for_who_reads_no_json(run, folder):
     for said in (found["model"], found["data_root"], found["seed"], sha256(folder / "proof.bin"), f"{found['value']:.6g}"):
         assert said in text
     assert "--commit was not given" in text and "--model was not given" not in text and "at most: 100" in text
+    assert "--evaluate was not given" in text and f"{(folder / 'proof.bin').stat().st_size:,}" in text
 
 
 def test_nothing_is_written_about_another_model(run, folder):

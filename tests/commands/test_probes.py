@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.harness.commands import PROBE, SEED, save
+from tests.harness.commands import PROBE, SEED, runner, save
 from zkds.cli import main
 from zkds.commands import DONE, REJECTED
 
@@ -28,15 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def run(folder, monkeypatch, capsys):
-    """A command in the folder: its exit code, and what it printed."""
-    monkeypatch.chdir(folder)
-    capsys.readouterr()
-
-    def command(*arguments):
-        code = main(list(arguments))
-        return code, capsys.readouterr().out
-
-    return command
+    return runner(folder, monkeypatch, capsys)
 
 
 def test_one_meaning(run):

@@ -32,6 +32,18 @@ def within(arguments, cwd):
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
+def runner(folder, monkeypatch, capsys):
+    """A function that runs a command in the folder, in this process: its exit code, and what it printed."""
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+
+    def command(*arguments):
+        code = main(list(arguments))
+        return code, capsys.readouterr().out
+
+    return command
+
+
 def interruptible():
     """In the child: background jobs of a shell ignore SIGINT, and so would what they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -29,7 +29,6 @@ from zkds.errors import NotAProof, ProofRejected
 from zkds.output import check_outputs, is_standard_output, write_result
 
 FORMATS = ("in-toto", "model-card", "cyclonedx")
-STANDARD_INPUT = "proof.bin"  # a name for what came without one
 
 EXAMPLES = """examples:
   zkds attest proof.bin --model m.pt --commit data.root --seed 00..ff -o attestation.json
@@ -93,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _attestation(options: argparse.Namespace, proof: bytes, model: Mapping[str, Any], verdict: Verdict) -> bytes:
-    evidence = proof_descriptor(STANDARD_INPUT if options.proof == "-" else options.proof, proof)
+    evidence = proof_descriptor(options.proof, proof)
     if options.format == "in-toto":
         return as_json(attribute_report(verdict, model, evidence))
     if options.format == "cyclonedx":

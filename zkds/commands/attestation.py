@@ -17,7 +17,7 @@ from typing import Any
 
 from zkds import __version__
 from zkds.circuits.certificate.verifying import LIMITS, Status, Verdict
-from zkds.commands.verdict import bounds_condition, evaluations_content, rounded_down, statement_content
+from zkds.commands.verdict import bounds_condition, evaluations_content, rounded_down, statement_content, value_words
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 ATTRIBUTE_REPORT = "https://in-toto.io/attestation/scai/attribute-report/v0.2"
@@ -26,6 +26,7 @@ SHARPNESS, EVALUATION = "DIRECTIONAL_SHARPNESS", "EVALUATION_ON_COMMITTED_RECORD
 PROOF_TYPE = "application/vnd.zkds.proof"
 VERIFIER = f"pkg:pypi/zkds@{__version__}"  # a package URL, which names this program and its version
 PROPERTY = "ZKDS_"
+STANDARD_INPUT, UNNAMED = "-", "proof.bin"  # what came without a name has this one
 GIVEN = ("model", "data", "seed", "probe")
 BOUNDS = {"value": "VALUE_AT_MOST", "loss": "LOSS_AT_MOST", "accuracy": "ACCURACY_AT_LEAST"}
 LEFT_OUT = ("evaluations", "batches")  # of a statement's content: the first are attributes, the second follow from the seed
@@ -59,8 +60,9 @@ def require_unchanged(path: str | Path, descriptor: Mapping[str, Any]) -> None:
 
 
 def proof_descriptor(name: str, proof: bytes) -> dict[str, Any]:
-    """A ResourceDescriptor of a proof."""
-    return {"name": Path(name).name, "digest": {"sha256": hashlib.sha256(proof).hexdigest()}, "mediaType": PROOF_TYPE}
+    """A ResourceDescriptor of a proof. name: its path, or "-" for standard input."""
+    named = UNNAMED if name == STANDARD_INPUT else Path(name).name
+    return {"name": named, "digest": {"sha256": hashlib.sha256(proof).hexdigest()}, "mediaType": PROOF_TYPE}
 
 
 # ---- in-toto ---------------------------------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ def model_card(verdict: Verdict, model: Mapping[str, Any], proof: Mapping[str, A
     statement = verdict.statement
     probe = f"{statement.samples} records of {statement.root.count:,}"
     rows = [
-        ("directional sharpness", f"{_value(verdict)} ({statement.configuration})"),
+        ("directional sharpness", f"{value_words(statement)} ({statement.configuration})"),
         ("loss, accuracy of the probe", f"{float(statement.loss):.6g} nats, {float(statement.accuracy):.1%} of {probe}"),
     ]
     for found in evaluations_content(statement):

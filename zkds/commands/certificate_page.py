@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from pathlib import Path
+from typing import Any
 
 from zkds import page
-from zkds.circuits.certificate.verifying import LIMITS, Status, Verdict
+from zkds.circuits.certificate.verifying import EVALUATIONS, LIMITS, PROBES, Status, Verdict
 from zkds.commands.verdict import (
     LIMIT_OPTIONS,
     NO_LIMIT,
@@ -17,15 +16,26 @@ from zkds.commands.verdict import (
     headline,
     rounded_down,
     statement_content,
+    value_words,
 )
 
 CHOSEN = "chosen by the prover"
 GIVEN = "as given to the verifier"
-ROLES = {"model": "--model", "data": "--commit", "seed": "--seed", "probe": "the probe's options"}
+ROLES = {  # the last two of a proof that has several probes, or evaluations
+    "model": "--model",
+    "data": "--commit",
+    "seed": "--seed",
+    "probe": "the probe's options",
+    PROBES: "--probes",
+    EVALUATIONS: "--evaluate",
+}
 
 
-def certificate_page(verdict: Verdict, proof_name: str, proof: bytes) -> str:
-    """The page: the first line of the verdict, figures and limits, what was given, clauses of a policy, how sure it is."""
+def certificate_page(verdict: Verdict, proof: Mapping[str, Any]) -> str:
+    """The page: the first line of the verdict, figures and limits, what was given, clauses of a policy, how sure it is.
+
+    proof   its ResourceDescriptor (attestation.py)
+    """
     words, _, rest = headline(verdict).partition(" ")
     sections = [
         page.heading(words.strip(",:"), rest, "accepted" if verdict.status is Status.ACCEPTED else "none"),
@@ -35,21 +45,17 @@ def certificate_page(verdict: Verdict, proof_name: str, proof: bytes) -> str:
         _clauses(verdict),
         "<h2>What it is about</h2>\n" + f'<div class="names">{page.table(_subjects(verdict), ("", "", ""))}</div>',
         "<h2>How sure it is</h2>\n" + page.table(_soundness(verdict)),
-        f'<h2>The proof</h2>\n<div class="names">{page.table(_proof(proof_name, proof))}</div>',
+        f'<h2>The proof</h2>\n<div class="names">{page.table(_proof(verdict, proof))}</div>',
         _reading(),
     ]
-    return page.document(
-        f"Certificate {Path(proof_name).name}", sections, "Directional sharpness: Definition 5 of arXiv 2606.25004."
-    )
+    return page.document(f"Certificate {proof['name']}", sections, "Directional sharpness: Definition 5 of arXiv 2606.25004.")
 
 
 def _figures(verdict: Verdict) -> Iterator[tuple[object, ...]]:
     statement = verdict.statement
     limits = {name: verdict.pins.asked(LIMITS[name]) for name in LIMIT_OPTIONS}
     said = {name: NO_LIMIT.lower() if limit is None else f"{float(limit):.6g}" for name, limit in limits.items()}
-    hidden = "" if statement.threshold is None else f"hidden, at most {float(statement.threshold):.6g}"
-    value = hidden if statement.value is None else f"{float(statement.value):.6g}"
-    yield "directional sharpness", value, f"at most: {said['value']}"
+    yield "directional sharpness", value_words(statement), f"at most: {said['value']}"
     yield "mean loss of the probe, nats", f"{float(statement.loss):.6g}", f"at most: {said['loss']}"
     correct = f"{statement.results.correct} of {statement.samples} ({float(statement.accuracy):.1%})"
     yield "correct in the probe", correct, f"at least: {said['accuracy']}"
@@ -87,9 +93,13 @@ def _subjects(verdict: Verdict) -> Iterator[tuple[object, ...]]:
         "seed": f"{content['seed']} ({content['seed_source']})",
         "probe": str(verdict.statement.configuration),
     }
-    for name, option in ROLES.items():
+    if verdict.statement.probes > 1:
+        said[PROBES] = f"{verdict.statement.probes}; the value is their mean"
+    if verdict.statement.evaluations:
+        said[EVALUATIONS] = f"{len(verdict.statement.evaluations)}, as above"
+    for name, words in said.items():
         chosen = name in verdict.chosen_by_prover
-        yield name, said[name], f"{CHOSEN}: {option} was not given" if chosen else GIVEN
+        yield name, words, f"{CHOSEN}: {ROLES[name]} was not given" if chosen else GIVEN
 
 
 def _soundness(verdict: Verdict) -> Iterator[tuple[object, ...]]:
@@ -99,10 +109,10 @@ def _soundness(verdict: Verdict) -> Iterator[tuple[object, ...]]:
         yield f"weakest: {line.name}", f"{line.total_bits:.1f}"
 
 
-def _proof(name: str, proof: bytes) -> Iterator[tuple[object, ...]]:
-    yield "file", Path(name).name
-    yield "bytes", f"{len(proof):,}"
-    yield "SHA-256", hashlib.sha256(proof).hexdigest()
+def _proof(verdict: Verdict, proof: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    yield "file", proof["name"]
+    yield "bytes", f"{sum(verdict.sizes.values()):,}"
+    yield "SHA-256", proof["digest"]["sha256"]
 
 
 def _reading() -> str:

@@ -154,7 +154,7 @@ def _float(number: Fraction | None) -> float | None:
 
 def print_statement(statement: SharpnessStatement) -> None:
     """What a new proof says, on stdout."""
-    print(f"proved     directional sharpness {_value(statement)}")
+    print(f"proved     directional sharpness {value_words(statement)}")
     _print_lines(statement, {})
     if not statement.seed_given:
         print("           let a verifier draw the seed, once data root and model are published")
@@ -163,7 +163,7 @@ def print_statement(statement: SharpnessStatement) -> None:
 def print_verdict(verdict: Verdict) -> None:
     """The verdict on a valid proof, on stdout."""
     print(headline(verdict))
-    print(f"value      {_value(verdict.statement)}{_limit(verdict, 'value')}")
+    print(f"value      {value_words(verdict.statement)}{_limit(verdict, 'value')}")
     notes = {
         name: f"  {NOT_PINNED if name in verdict.chosen_by_prover else GIVEN}"
         for name in ("model", "data", "seed", "probe", PROBES)
@@ -204,7 +204,7 @@ def headline(verdict: Verdict) -> str:
     """The first line: whether the proof is accepted, its value, and what the prover chose."""
     tau = verdict.pins.asked("tau")
     limit = "" if tau is None else f" <= {float(tau):.6g}"
-    value = f"value {_value(verdict.statement)}{limit}"
+    value = f"value {value_words(verdict.statement)}{limit}"
     if verdict.status is Status.ACCEPTED:
         return f"ACCEPTED, {value}; model, data, seed, probe, loss and accuracy as asked for"
     if verdict.chosen_by_prover:
@@ -318,7 +318,8 @@ def rounded_down(bound: Fraction | float) -> str:
     return f"{math.floor(bound * 10**4) / 10**4:.4f}"
 
 
-def _value(statement: SharpnessStatement) -> str:
+def value_words(statement: SharpnessStatement) -> str:
+    """The value, of several probes their mean with its standard error; or what it is at most, if it is hidden."""
     if statement.value is not None:
         error = "" if statement.standard_error is None else f" ± {statement.standard_error:.2g}"
         return f"{float(statement.value):.6g}{error}"

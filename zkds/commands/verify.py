@@ -194,13 +194,13 @@ def _check_results(options: argparse.Namespace) -> None:
 
 def _write_results(options: argparse.Namespace, verdict: Verdict, proof: bytes, subject: Mapping[str, Any] | None) -> None:
     """--attestation and --report, where given. subject: the model as it was before it was read, for an attestation about it."""
+    evidence = proof_descriptor(options.proof, proof)
     if options.attestation is not None:
-        evidence = proof_descriptor(options.proof, proof)
         if subject is not None:
             require_unchanged(options.model, subject)
         write_result(options.attestation, as_json(simple_result(verdict, subject or evidence, evidence, options.policy)))
     if options.report is not None:
-        write_result(options.report, certificate_page(verdict, options.proof, proof).encode())
+        write_result(options.report, certificate_page(verdict, evidence).encode())
 
 
 def _pins_probe(options: argparse.Namespace) -> bool:
